@@ -1,0 +1,3 @@
+"""ptychosuite: benchmarks and reproducible studies of ptychographic reconstruction."""
+
+__version__ = "0.1.0"

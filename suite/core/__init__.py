@@ -1,0 +1,1 @@
+"""The contracts every other package shares; imports nothing of ours but ``errors``."""

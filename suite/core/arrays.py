@@ -1,0 +1,166 @@
+"""Array libraries and devices. The only module that knows which ones exist.
+
+Numerical code takes its namespace from its arrays (:func:`namespace`) and runs unchanged on NumPy,
+torch (CPU, CUDA) and CuPy. What the array-API standard leaves open (transforms, copies between host
+and device, synchronisation) is here.
+
+Conventions: the forward DFT is unnormalised, the inverse carries 1/m^2, and the zero frequency is at
+index [0, 0].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import array_api_compat
+import numpy as np
+import scipy.fft
+
+from suite.errors import BackendError, nearest
+
+Array = Any
+"""An array of any supported library. Shapes and dtypes stand in the docstrings."""
+
+BACKENDS = ("numpy", "torch", "torch-cuda", "cupy")
+DTYPES = ("complex64", "complex128")
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One array library on one device."""
+
+    name: str
+    device: str  # "cpu" or "cuda"
+    library: Any  # the array-API namespace
+
+    def asarray(self, array: np.ndarray, dtype: str | None = None) -> Array:
+        """Copy a host array to this backend's device, as ``dtype`` where one is given."""
+        host = np.ascontiguousarray(array if dtype is None else array.astype(dtype))
+        if self.name.startswith("torch"):
+            return self.library.asarray(host.copy(), device=self.device)
+        return self.library.asarray(host)
+
+    def synchronise(self) -> None:
+        """Wait until the device has done all that was asked of it."""
+        if self.name == "torch-cuda":
+            import torch
+
+            torch.cuda.synchronize()
+        elif self.name == "cupy":
+            self.library.cuda.get_current_stream().synchronize()
+
+    def device_description(self) -> dict[str, str]:
+        """Model, UUID and driver of the device, for provenance. Empty on the CPU."""
+        if self.device == "cpu":
+            return {}
+        import torch
+
+        properties = torch.cuda.get_device_properties(torch.cuda.current_device())
+        return {
+            "gpu_model": properties.name,
+            "gpu_uuid": str(getattr(properties, "uuid", "")),
+            "gpu_driver": _nvidia_driver_version(),
+            "cuda_version": torch.version.cuda or "",
+        }
+
+
+def backend(name: str) -> Backend:
+    """Look up a backend by name.
+
+    Raises
+    ------
+    BackendError
+        The name is unknown, its package is not installed, or no device answers.
+    """
+    if name == "numpy":
+        import array_api_compat.numpy as library
+
+        return Backend(name, "cpu", library)
+    if name in ("torch", "torch-cuda"):
+        return _torch_backend(name)
+    if name == "cupy":
+        return _cupy_backend()
+    raise BackendError(f"unknown backend '{name}'; {nearest(name, BACKENDS)}")
+
+
+def _torch_backend(name: str) -> Backend:
+    try:
+        import array_api_compat.torch as library
+        import torch
+    except ImportError as error:
+        raise BackendError(
+            f"backend '{name}' needs PyTorch, which cannot be imported ({error}); pip install torch"
+        ) from error
+    if name == "torch":
+        return Backend(name, "cpu", library)
+    if not torch.cuda.is_available():
+        raise BackendError(
+            "backend 'torch-cuda' needs a CUDA device, and this PyTorch "
+            f"({torch.__version__}) sees none; use backend 'torch', or install a CUDA build of torch"
+        )
+    return Backend(name, "cuda", library)
+
+
+def _cupy_backend() -> Backend:
+    try:
+        import array_api_compat.cupy as library
+    except ImportError as error:
+        raise BackendError(
+            "backend 'cupy' needs CuPy, which is not installed; "
+            "pip install 'ptychosuite[gpu]', or use backend 'numpy'"
+        ) from error
+    try:
+        devices = library.cuda.runtime.getDeviceCount()
+    except Exception as error:  # CuPy raises its own CUDARuntimeError without a driver
+        raise BackendError(f"backend 'cupy' found no CUDA device ({error}); use backend 'numpy'") from error
+    if devices == 0:
+        raise BackendError("backend 'cupy' found no CUDA device; use backend 'numpy'")
+    return Backend("cupy", "cuda", library)
+
+
+def _nvidia_driver_version() -> str:
+    try:
+        with open("/proc/driver/nvidia/version") as file:
+            return file.readline().strip()
+    except OSError:
+        return ""
+
+
+def namespace(*arrays: Array) -> Any:
+    """The array-API namespace of ``arrays``."""
+    return array_api_compat.array_namespace(*arrays)
+
+
+def fft2(x: Array) -> Array:
+    """Unnormalised forward DFT over the last two axes, in the precision of ``x``."""
+    if isinstance(x, np.ndarray):
+        return scipy.fft.fft2(x, axes=(-2, -1))  # numpy.fft is slower, at complex64 above all
+    return namespace(x).fft.fftn(x, axes=(-2, -1))
+
+
+def ifft2(x: Array) -> Array:
+    """Inverse of :func:`fft2`; carries the factor 1/m^2."""
+    if isinstance(x, np.ndarray):
+        return scipy.fft.ifft2(x, axes=(-2, -1))
+    return namespace(x).fft.ifftn(x, axes=(-2, -1))
+
+
+def to_numpy(x: Array) -> np.ndarray:
+    """Copy an array of any backend to the host."""
+    if isinstance(x, np.ndarray):
+        return x
+    if array_api_compat.is_torch_array(x):
+        host: np.ndarray = x.detach().cpu().numpy()
+        return host
+    return np.asarray(x.get())
+
+
+def copy(x: Array) -> Array:
+    """A writable copy, for a function that is about to change it."""
+    return namespace(x).asarray(x, copy=True)
+
+
+def real_dtype(dtype: str) -> str:
+    """The real dtype of the same precision: float32 for complex64, float64 for complex128."""
+    return {"complex64": "float32", "complex128": "float64"}[dtype]

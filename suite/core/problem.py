@@ -1,0 +1,43 @@
+"""A ptychographic reconstruction problem and its answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from suite.core.arrays import Array
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What is known of the truth, on the host: for metrics and figures, never for a solver."""
+
+    object: np.ndarray  # (H, W) complex
+    probe: np.ndarray  # (m, m) complex
+    scan_positions_px: np.ndarray  # (N, 2) int
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Diffraction data and a starting point, on one backend in one precision."""
+
+    diffraction_amplitude: Array  # (N, m, m) real, square root of the intensity; zero frequency at [0, 0]
+    scan_positions_px: np.ndarray  # (N, 2) int64 on the host: (row, column) of each patch's first corner
+    probe: Array  # (m, m) complex
+    start_object: Array  # (H, W) complex
+    noise: float  # eta of d = eta * Poisson(|F psi|^2 / eta); 0 means noiseless
+    reference: Reference | None = None
+
+    @property
+    def n_positions(self) -> int:
+        return len(self.scan_positions_px)
+
+    @property
+    def probe_size(self) -> int:
+        return int(self.probe.shape[-1])
+
+    @property
+    def photon_scale(self) -> float:
+        """Intensity of one count: eta, or 1 where the data are noiseless."""
+        return self.noise or 1.0

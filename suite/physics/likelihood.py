@@ -1,0 +1,41 @@
+"""The amplitude misfit of an exit wave, and the update it asks for.
+
+The revised exit wave keeps the measured modulus and the computed phase (MAGPIE, arXiv 2504.10118,
+Definition 2.1)::
+
+    R(psi) = F^-1( sqrt(d) * exp(i arg F psi) )
+
+Where F psi = 0 the phase is taken as 0.
+"""
+
+from __future__ import annotations
+
+from suite.core.arrays import Array, fft2, ifft2, namespace
+
+
+def exit_wave_correction(exit_wave: Array, amplitude: Array) -> Array:
+    """R(psi) - psi, with one pair of transforms.
+
+    Parameters
+    ----------
+    exit_wave : (..., m, m) complex
+    amplitude : (..., m, m) real
+        Square root of the measured intensity.
+    """
+    wave = fft2(exit_wave)
+    return ifft2(wave_correction(wave, amplitude))
+
+
+def wave_correction(detector_wave: Array, amplitude: Array) -> Array:
+    """F(R(psi) - psi) from F psi: what has to be added on the detector to meet the measured modulus."""
+    xp = namespace(detector_wave)
+    modulus = xp.abs(detector_wave)
+    dark = modulus == 0
+    scale = amplitude / xp.where(dark, xp.ones_like(modulus), modulus) - 1
+    return xp.where(dark, xp.astype(amplitude, detector_wave.dtype), detector_wave * scale)
+
+
+def object_gradient(probe: Array, object_patch: Array, amplitude: Array) -> Array:
+    """g = conj(Q) * (R - psi): minus the complex gradient of the misfit on one patch (eq. 2)."""
+    xp = namespace(probe)
+    return xp.conj(probe) * exit_wave_correction(probe * object_patch, amplitude)

@@ -1,0 +1,116 @@
+"""Simulated probes. Each class makes a complex field of shape (size, size), centred in its window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Ge, Gt
+
+POWER = 300.0  # sum |Q|^2 of the papers' probe, in the units of the diffraction intensity
+
+
+@dataclass(frozen=True)
+class FresnelZonePlate:
+    """The field of a zone plate with a central beam stop, some way off its focus.
+
+    An annular pupil with the lens's phase is carried to the sample by one Fresnel transform
+    (J. Goodman, *Introduction to Fourier Optics*, eq. 4-17). The focal length is
+    2 * outer_radius_m * outermost_zone_m / wavelength_m.
+
+    Parameters
+    ----------
+    size
+        Pixels on a side.
+    pixel_m
+        Pixel size at the sample in metres. The field is computed on a grid four times finer.
+    wavelength_m, outer_radius_m, outermost_zone_m, beam_stop_diameter_m
+        Wavelength and geometry of the lens in metres.
+    defocus_m
+        Distance of the sample behind the focus in metres.
+    power
+        Total power, sum |Q|^2.
+    """
+
+    size: Annotated[int, Ge(8)] = 128
+    pixel_m: Annotated[float, Gt(0)] = 40e-9
+    wavelength_m: Annotated[float, Gt(0)] = 1e-10
+    outer_radius_m: Annotated[float, Gt(0)] = 90e-6
+    outermost_zone_m: Annotated[float, Gt(0)] = 50e-9
+    beam_stop_diameter_m: Annotated[float, Ge(0)] = 60e-6
+    defocus_m: float = -0.7e-3
+    power: Annotated[float, Gt(0)] = POWER
+
+    def make(self) -> np.ndarray:
+        fine = 4
+        n, pixel = fine * self.size, self.pixel_m / fine
+        focal_length = 2 * self.outer_radius_m * self.outermost_zone_m / self.wavelength_m
+        distance = focal_length + self.defocus_m
+        pupil_pixel = self.wavelength_m * distance / (n * pixel)
+        pupil_radius = _radius(n) * pupil_pixel
+        annulus = (pupil_radius <= self.outer_radius_m) & (pupil_radius >= self.beam_stop_diameter_m / 2)
+        curvature = np.pi / self.wavelength_m * (1 / distance - 1 / focal_length)
+        pupil = annulus * np.exp(1j * curvature * pupil_radius**2)
+        field = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(pupil)))
+        field *= np.exp(1j * np.pi / (self.wavelength_m * distance) * (_radius(n) * pixel) ** 2)
+        return _scaled(field[::fine, ::fine], self.power)
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """A Gaussian beam at its waist or, with ``curvature``, off it.
+
+    Parameters
+    ----------
+    size
+        Pixels on a side.
+    fwhm_px
+        Full width at half maximum of the intensity in pixels.
+    curvature
+        Phase in radians at the radius of half the full width at half maximum.
+    power
+        Total power, sum |Q|^2.
+    """
+
+    size: Annotated[int, Ge(8)] = 128
+    fwhm_px: Annotated[float, Gt(0)] = 32.0
+    curvature: float = 0.0
+    power: Annotated[float, Gt(0)] = POWER
+
+    def make(self) -> np.ndarray:
+        r2 = (_radius(self.size) / (self.fwhm_px / 2)) ** 2
+        return _scaled(np.exp(-np.log(2) / 2 * r2 + 1j * self.curvature * r2), self.power)
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A flat disk with a soft edge of one pixel.
+
+    Parameters
+    ----------
+    size
+        Pixels on a side.
+    diameter_px
+        Diameter in pixels.
+    power
+        Total power, sum |Q|^2.
+    """
+
+    size: Annotated[int, Ge(8)] = 128
+    diameter_px: Annotated[float, Gt(0)] = 64.0
+    power: Annotated[float, Gt(0)] = POWER
+
+    def make(self) -> np.ndarray:
+        edge = np.clip(self.diameter_px / 2 - _radius(self.size) + 0.5, 0, 1)
+        return _scaled(edge.astype(np.complex128), self.power)
+
+
+def _radius(n: int) -> np.ndarray:
+    """Distance in pixels from the centre pixel [n // 2, n // 2]: (n, n)."""
+    axis = np.arange(n) - n // 2
+    return np.hypot(axis[:, None], axis[None, :])
+
+
+def _scaled(field: np.ndarray, power: float) -> np.ndarray:
+    return field * np.sqrt(power / np.sum(np.abs(field) ** 2))

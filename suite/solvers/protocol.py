@@ -1,0 +1,44 @@
+"""What a solver is.
+
+A solver is a frozen dataclass whose fields are its settings, with two pure methods: ``init`` makes the
+first state, ``step`` returns the next (one iteration: one pass over the scan, or what stands for it).
+Neither writes into its arguments. Clock, metrics, stopping and fast-forward live in
+``suite.execute.loop``; a solver knows of none of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from suite.core.arrays import Array
+from suite.core.problem import Problem
+
+
+class State(Protocol):
+    """What every solver's state offers to the outside."""
+
+    @property
+    def object(self) -> Array: ...  # (H, W) complex
+    @property
+    def probe(self) -> Array: ...  # (m, m) complex
+    @property
+    def data_passes(self) -> int: ...  # passes over all the diffraction data so far
+
+
+class Solver(Protocol):
+    """One reconstruction algorithm with its settings."""
+
+    def init(self, problem: Problem) -> Any:
+        """The state before the first iteration."""
+
+    def step(self, problem: Problem, state: Any, rng: np.random.Generator) -> Any:
+        """The state after one more iteration; ``rng`` draws the scan order, on the host."""
+
+
+class SolverSettings:
+    """Base of the solvers' dataclasses: settings can be checked against the probe's size."""
+
+    def check(self, probe_size: int) -> None:
+        """Raise ValueError, its text beginning with the field's name, where a setting cannot work."""
