@@ -1,0 +1,49 @@
+"""Short names of the quantities a study varies.
+
+A factor is known by the last part of its dotted path where that is unique ("noise", "overlap"), by
+more of it where it is not; ``solver.name`` is "solver" and ``problem.scan.kind`` is "scan".
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+def factor_names(paths: Iterable[str]) -> dict[str, str]:
+    """Dotted path -> short name, unique among ``paths``."""
+    parts = {path: _significant(path) for path in paths}
+    names = {path: tail[-1] for path, tail in parts.items()}
+    depth = 1
+    while True:
+        counts = Counter(names.values())
+        clashing = [path for path, name in names.items() if counts[name] > 1 and len(parts[path]) > depth]
+        if not clashing:
+            return names
+        depth += 1
+        for path in clashing:
+            names[path] = "_".join(parts[path][-depth:])
+
+
+def factor_value(leaves: Mapping[str, Any], path: str) -> Any:
+    """The value of factor ``path`` in a run's leaves; None where the run has no such setting."""
+    if path == "fast_forward":
+        return fast_forward_label(leaves)
+    return leaves.get(path)
+
+
+def fast_forward_label(leaves: Mapping[str, Any]) -> str:
+    """Fast-forward settings in one word; empty where it is off."""
+    settings = {
+        key.removeprefix("fast_forward."): value
+        for key, value in leaves.items()
+        if key.startswith("fast_forward.")
+    }
+    checkpoint = settings.pop("checkpoint", "")
+    return " ".join([str(checkpoint), *(f"{key}={value}" for key, value in sorted(settings.items()))]).strip()
+
+
+def _significant(path: str) -> tuple[str, ...]:
+    parts = tuple(path.split("."))
+    return parts[:-1] if parts[-1] in ("name", "kind") and len(parts) > 1 else parts

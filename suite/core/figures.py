@@ -1,0 +1,63 @@
+"""What a study may ask to be drawn. Settings only; ``suite.report`` draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+ImagePanel = Literal["magnitude", "phase", "difference", "phase-difference"]
+
+
+@dataclass(frozen=True)
+class ConvergenceFigure:
+    """Curves of ``metric``, one line a ``line`` value, one panel a ``panel`` value, a band over the rest.
+
+    ``x`` is "iteration", "seconds" or "data_passes".
+    """
+
+    metric: str = "residual"
+    x: Literal["iteration", "seconds", "data_passes"] = "iteration"
+    line: str = "solver"
+    panel: str | None = None
+    where: Mapping[str, Any] = field(default_factory=dict)
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class ImagesFigure:
+    """Reconstructed objects, one row a run of the first seed, and their differences to the truth."""
+
+    show: tuple[ImagePanel, ...] = ("magnitude", "phase", "difference")
+    where: Mapping[str, Any] = field(default_factory=dict)
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class HeatmapFigure:
+    """Median of the metric ``value`` over two factors, one panel a ``panel`` value."""
+
+    x: str
+    y: str
+    value: str = "error"
+    panel: str | None = None
+    where: Mapping[str, Any] = field(default_factory=dict)
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class SetupFigure:
+    """What was simulated: object, probe and scan of the first run."""
+
+    where: Mapping[str, Any] = field(default_factory=dict)
+    title: str = ""
+
+
+Figure = ConvergenceFigure | ImagesFigure | HeatmapFigure | SetupFigure
+
+FIGURES: Mapping[str, type[Figure]] = {
+    "convergence": ConvergenceFigure,
+    "images": ImagesFigure,
+    "heatmap": HeatmapFigure,
+    "setup": SetupFigure,
+}

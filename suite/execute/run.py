@@ -1,0 +1,94 @@
+"""Carry out one run."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from functools import lru_cache
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from suite.core.arrays import Backend, backend, to_numpy
+from suite.core.fingerprint import code_fingerprint
+from suite.core.problem import Problem
+from suite.core.registry import build
+from suite.core.run import RunRecord, RunSpec, Status, canonical_json
+from suite.errors import BackendError, DataFileError
+from suite.execute.loop import reconstruct
+from suite.execute.provenance import now, run_provenance
+from suite.problems.synthetic import build_problem
+
+
+def execute(spec: RunSpec, threads: int = 1) -> tuple[RunRecord, Problem | None]:
+    """Carry out ``spec`` and record how it went; an error inside it becomes a failed record.
+
+    Parameters
+    ----------
+    spec
+        What to compute.
+    threads
+        Threads of BLAS, FFT and torch, fixed so that times mean something.
+
+    Returns
+    -------
+    The record, and the problem that was solved (None if it could not be made).
+
+    Raises
+    ------
+    BackendError, DataFileError
+        The user has to act: no run of this kind can succeed.
+    """
+    problem = None
+    run_id, start = spec.run_id(code_fingerprint()), now()
+    chosen = backend(spec.backend)
+    _limit_torch_threads(spec.backend, threads)
+    with threadpool_limits(limits=threads):
+        provenance = {**run_provenance(chosen), "start": start}
+        try:
+            problem = _cached_problem(_problem_key(spec), chosen)
+            with np.errstate(all="ignore"):  # overflow on the way to divergence: the loop looks at the residual
+                outcome = reconstruct(
+                    problem, build("solvers", spec.solver), spec.stop, spec.rng("order"), chosen
+                )
+        except (BackendError, DataFileError):
+            raise
+        except Exception:
+            record = RunRecord(
+                run_id,
+                spec,
+                Status.FAILED,
+                provenance={**provenance, "end": now()},
+                message=traceback.format_exc(),
+            )
+            return record, problem
+    record = RunRecord(
+        run_id=run_id,
+        spec=spec,
+        status=outcome.status,
+        metrics=outcome.metrics,
+        curves=outcome.curves,
+        object=to_numpy(outcome.state.object).astype(np.complex64),
+        probe=to_numpy(outcome.state.probe).astype(np.complex64),
+        provenance={**provenance, "end": now()},
+        message=outcome.message,
+    )
+    return record, problem
+
+
+def _problem_key(spec: RunSpec) -> str:
+    """Specification reduced to what decides the data: runs that differ in the solver alone share it."""
+    return canonical_json({**spec.to_dict(), "solver": {}, "stop": {}, "fast_forward": None})
+
+
+@lru_cache(maxsize=2)
+def _cached_problem(key: str, chosen: Backend) -> Problem:
+    """Simulated once a process for all the runs that share a problem."""
+    return build_problem(RunSpec.from_dict(json.loads(key)), chosen)
+
+
+def _limit_torch_threads(name: str, threads: int) -> None:
+    if name.startswith("torch"):
+        import torch
+
+        torch.set_num_threads(threads)

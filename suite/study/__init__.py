@@ -1,0 +1,1 @@
+"""Study files: read, checked and expanded into runs."""

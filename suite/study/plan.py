@@ -1,0 +1,320 @@
+"""From a study to its runs: expand the axes, check every run, name what varies.
+
+Pure: nothing here touches results or clusters.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from suite.core.figures import ConvergenceFigure, Figure, ImagesFigure
+from suite.core.fingerprint import code_fingerprint
+from suite.core.run import RunSpec
+from suite.errors import StudyError, nearest
+from suite.study.load import Override, StudyFile
+from suite.study.schema import DEFAULTS, RUN_FIELDS, SettingError, complete_run, figure
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One value given to one dotted path, and where it was given."""
+
+    path: str
+    value: Any
+    place: tuple[str | int, ...] = ()  # keys in the study file
+    source: str = ""  # instead of a place: an override
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study expanded."""
+
+    name: str
+    title: str
+    runs: tuple[RunSpec, ...]
+    run_ids: tuple[str, ...]  # of the runs, under the present code
+    factors: tuple[str, ...]  # dotted paths that vary, in the study's order
+    constants: Mapping[str, Any]  # dotted path -> value of all that does not
+    figures: tuple[Figure, ...]
+    text: str
+    overrides: tuple[str, ...]
+
+    def remaining(self, done: Iterable[str]) -> tuple[RunSpec, ...]:
+        """The runs whose ids are not in ``done``, in order."""
+        known = set(done)
+        return tuple(run for run, run_id in zip(self.runs, self.run_ids, strict=True) if run_id not in known)
+
+
+def make_plan(study: StudyFile) -> Plan:
+    """Expand ``study`` and check every run.
+
+    Raises
+    ------
+    StudyError
+        With file, line and column, for anything that cannot be run.
+    """
+    overrides = {override.path: override for override in study.overrides}
+    for override in study.overrides:
+        _check_path(override.path, lambda message, o=override: StudyError(f"{o.source}: {message}"))
+    runs: dict[str, RunSpec] = {}
+    written: dict[str, None] = {}
+    for assignments in _assignments(study, overrides):
+        run = _complete(study, assignments)
+        runs.setdefault(run.spec_id, run)
+        written |= dict.fromkeys(path for assignment in assignments for path in _written_paths(assignment))
+    if not runs:
+        raise study.error(("exclude",), "nothing is left to run; every combination is excluded")
+    specs = tuple(runs.values())
+    factors, constants = _what_varies(specs, written)
+    fingerprint = code_fingerprint()
+    return Plan(
+        name=study.name,
+        title=str(study.data.get("title") or study.name),
+        runs=specs,
+        run_ids=tuple(run.run_id(fingerprint) for run in specs),
+        factors=factors,
+        constants=constants,
+        figures=_figures(study),
+        text=study.text,
+        overrides=tuple(str(override) for override in study.overrides),
+    )
+
+
+def _assignments(study: StudyFile, overrides: Mapping[str, Override]) -> Iterator[list[Assignment]]:
+    """What each run sets: product of axes and zips without the excluded, then the included."""
+    groups = _axes(study, overrides) + _zips(study, overrides)
+    in_axes = {assignment.path for group in groups for choice in group for assignment in choice}
+    for override in overrides.values():
+        if override.path not in in_axes:
+            groups.append(
+                [[Assignment(override.path, value, source=override.source)] for value in _spread(override)]
+            )
+    defaults = _defaults(study)
+    excludes = _entries(study, "exclude")
+    for choice in itertools.product(*groups):
+        assignments = _by_depth(itertools.chain.from_iterable(choice))
+        fields = _apply(defaults, assignments)
+        if not any(_matches(fields, pattern) for pattern in excludes):
+            yield assignments
+    fixed = [Assignment(o.path, o.value, source=o.source) for o in overrides.values() if o.path not in in_axes]
+    for index, extra in enumerate(_entries(study, "include")):
+        extras = [Assignment(path, value, ("include", index, path)) for path, value in extra.items()]
+        yield _by_depth([*extras, *fixed])
+
+
+def _axes(study: StudyFile, overrides: Mapping[str, Override]) -> list[list[list[Assignment]]]:
+    axes = study.data.get("axes") or {}
+    if not isinstance(axes, dict):
+        raise study.error(("axes",), "expected dotted paths, each with a list of values")
+    groups = []
+    for path, values in axes.items():
+        place = ("axes", path)
+        _check_path(path, lambda message, p=place: study.error(p, message))
+        if path in overrides:
+            override = overrides[path]
+            groups.append([[Assignment(path, value, source=override.source)] for value in _spread(override)])
+        else:
+            choices = axis_values(values, lambda message, p=place: study.error(p, message))
+            groups.append([[Assignment(path, value, (*place, i))] for i, value in enumerate(choices)])
+    return groups
+
+
+def _zips(study: StudyFile, overrides: Mapping[str, Override]) -> list[list[list[Assignment]]]:
+    groups = []
+    for index, entry in enumerate(_entries(study, "zip")):
+        columns = []
+        for path, values in entry.items():
+            if path in overrides:
+                continue  # said once for all on the command line
+            place = ("zip", index, path)
+            _check_path(path, lambda message, p=place: study.error(p, message))
+            choices = axis_values(values, lambda message, p=place: study.error(p, message))
+            columns.append([Assignment(path, value, (*place, i)) for i, value in enumerate(choices)])
+        lengths = {len(column) for column in columns}
+        if len(lengths) > 1:
+            sizes = ", ".join(f"{column[0].path} has {len(column)}" for column in columns)
+            raise study.error(("zip", index), f"axes that advance together need equally many values; {sizes}")
+        if columns:
+            groups.append([list(row) for row in zip(*columns, strict=True)])
+    return groups
+
+
+def axis_values(values: Any, error: Any) -> list[Any]:
+    """The values of an axis: a list, or one of range, linspace, geomspace.
+
+    ``{range: 5}`` is 0 ... 4, ``{range: [start, stop, step]}`` as in Python; ``{linspace: [first, last,
+    number]}`` and ``{geomspace: ...}`` include both ends.
+    """
+    if isinstance(values, list) and values:
+        return values
+    if isinstance(values, dict) and len(values) == 1:
+        (kind, given), *_ = values.items()
+        numbers = given if isinstance(given, list) else [given]
+        try:
+            if kind == "range" and all(isinstance(n, int) for n in numbers) and range(*numbers):
+                return list(range(*numbers))
+            if kind in ("linspace", "geomspace"):
+                return _spaced(kind, *numbers)
+        except (TypeError, ValueError):
+            pass
+    raise error(
+        f"found {values!r}; expected a list of values, {{range: 5}}, {{range: [start, stop, step]}}, "
+        "{linspace: [first, last, number]} or {geomspace: [first, last, number]}"
+    )
+
+
+def _spaced(kind: str, first: float, last: float, number: int) -> list[float]:
+    if number < 2 or (kind == "geomspace" and min(first, last) <= 0):
+        raise ValueError(kind)
+    shares = [i / (number - 1) for i in range(number)]
+    if kind == "linspace":
+        return [first + share * (last - first) for share in shares]
+    return [math.exp(math.log(first) + share * math.log(last / first)) for share in shares]
+
+
+def _spread(override: Override) -> list[Any]:
+    """The values of an override: a list or a range makes an axis, anything else is one value."""
+    value = override.value
+    if isinstance(value, list) or (isinstance(value, dict) and set(value) & {"range", "linspace", "geomspace"}):
+        return axis_values(value, lambda message: StudyError(f"{override.source}: {message}"))
+    return [value]
+
+
+def _entries(study: StudyFile, key: str) -> list[dict[str, Any]]:
+    entries = study.data.get(key) or []
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise study.error((key,), "expected a list of mappings of dotted paths to values")
+    for index, entry in enumerate(entries):
+        for path in entry:
+            _check_path(path, lambda message, i=index, p=path: study.error((key, i, p), message))
+    return entries
+
+
+def _check_path(path: Any, error: Any) -> None:
+    head = str(path).split(".")[0]
+    if head not in RUN_FIELDS:
+        raise error(f"'{path}' is not part of a run; {nearest(head, RUN_FIELDS)}")
+
+
+def _defaults(study: StudyFile) -> dict[str, Any]:
+    """The run fields at the top level of the study, over the built-in defaults."""
+    defaults = copy.deepcopy(dict(DEFAULTS))
+    for name in RUN_FIELDS:
+        if name not in study.data:
+            continue
+        value = study.data[name]
+        if name == "problem" and isinstance(value, dict):
+            defaults["problem"] |= value
+        else:
+            defaults[name] = value
+    return defaults
+
+
+def _by_depth(assignments: Iterable[Assignment]) -> list[Assignment]:
+    """Whole parts before their details, so that ``solver`` does not wipe out ``solver.alpha``."""
+    return sorted(assignments, key=lambda assignment: assignment.path.count("."))
+
+
+def _apply(defaults: Mapping[str, Any], assignments: Iterable[Assignment]) -> dict[str, Any]:
+    fields = copy.deepcopy(dict(defaults))
+    for assignment in assignments:
+        *parents, last = assignment.path.split(".")
+        target = fields
+        for key in parents:
+            inner = target.get(key)
+            if isinstance(inner, str):  # "solver: rpie" is short for "solver: {name: rpie}"
+                inner = {"name" if key == "solver" else "kind": inner}
+            target[key] = dict(inner) if isinstance(inner, Mapping) else {}
+            target = target[key]
+        target[last] = copy.deepcopy(assignment.value)
+    return fields
+
+
+def _matches(fields: Mapping[str, Any], pattern: Mapping[str, Any]) -> bool:
+    """Whether a run has every value of ``pattern``; a list means any of its values."""
+    return all(_agrees(_get(fields, path), wanted) for path, wanted in pattern.items())
+
+
+def _agrees(value: Any, wanted: Any) -> bool:
+    if isinstance(wanted, list):
+        return any(_agrees(value, item) for item in wanted)
+    if isinstance(wanted, Mapping):
+        return isinstance(value, Mapping) and all(_agrees(value.get(k), v) for k, v in wanted.items())
+    return bool(value == wanted)
+
+
+def _get(fields: Mapping[str, Any], path: str) -> Any:
+    value: Any = fields
+    for key in path.split("."):
+        if isinstance(value, str) and key in ("name", "kind"):
+            return value
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _complete(study: StudyFile, assignments: Sequence[Assignment]) -> RunSpec:
+    try:
+        return complete_run(_apply(_defaults(study), assignments), study.base)
+    except SettingError as error:
+        raise _located(study, assignments, error) from error
+
+
+def _located(study: StudyFile, assignments: Sequence[Assignment], error: SettingError) -> StudyError:
+    """The error with the place in the file, or the override, that set the offending value."""
+    dotted = ".".join(str(part) for part in error.path)
+    for assignment in reversed(assignments):
+        if not f"{dotted}.".startswith(f"{assignment.path}."):
+            continue
+        if assignment.source:
+            return StudyError(f"{assignment.source}: {dotted}: {error.message}")
+        rest = error.path[len(assignment.path.split(".")) :]
+        return StudyError(f"{study.where((*assignment.place, *rest))}: {dotted}: {error.message}")
+    return StudyError(f"{study.where(error.path)}: {dotted}: {error.message}")
+
+
+def _what_varies(runs: Sequence[RunSpec], written: Iterable[str]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Dotted paths that differ between runs, and the values of those that do not.
+
+    A setting that only some solvers have counts when it takes several values or when the study's axes
+    write it. Fast-forward counts as one factor.
+    """
+    values: dict[str, set[Any]] = {}
+    for run in runs:
+        for path, value in run.leaves().items():
+            values.setdefault(path, set()).add(value)
+    everywhere = set.intersection(*(set(run.leaves()) for run in runs))
+    varying = dict.fromkeys(
+        path for path in written if path in values and (len(values[path]) > 1 or path not in everywhere)
+    )
+    varying |= dict.fromkeys(path for path in values if len(values[path]) > 1)
+    factors = dict.fromkeys("fast_forward" if p.startswith("fast_forward") else p for p in varying)
+    constants = {path: next(iter(values[path])) for path in everywhere if path not in varying}
+    return tuple(path for path in factors if not path.endswith("_sha256")), constants
+
+
+def _written_paths(assignment: Assignment) -> Iterator[str]:
+    """Dotted paths of the scalars that an assignment writes."""
+    if isinstance(assignment.value, Mapping):
+        for key, value in assignment.value.items():
+            yield from _written_paths(Assignment(f"{assignment.path}.{key}", value))
+    elif assignment.path == "solver":
+        yield "solver.name"
+    else:
+        yield assignment.path
+
+
+def _figures(study: StudyFile) -> tuple[Figure, ...]:
+    entries = study.data.get("figures")
+    if entries is None:
+        return (ConvergenceFigure(metric="residual"), ConvergenceFigure(metric="error"), ImagesFigure())
+    if not isinstance(entries, list):
+        raise study.error(("figures",), "expected a list of figures, each with its 'kind'")
+    try:
+        return tuple(figure(entry, ("figures", index)) for index, entry in enumerate(entries))
+    except SettingError as error:
+        raise study.error(error.path, error.message) from error
