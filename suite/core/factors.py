@@ -33,6 +33,11 @@ def factor_value(leaves: Mapping[str, Any], path: str) -> Any:
     return leaves.get(path)
 
 
+def are_numbers(values: Iterable[Any]) -> bool:
+    """Whether all values are numbers or missing (None)."""
+    return all(v is None or (isinstance(v, int | float) and not isinstance(v, bool)) for v in values)
+
+
 def fast_forward_label(leaves: Mapping[str, Any]) -> str:
     """Fast-forward settings in one word; empty where it is off."""
     settings = {

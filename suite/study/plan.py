@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from suite.core.factors import are_numbers
 from suite.core.figures import ConvergenceFigure, Figure, ImagesFigure
 from suite.core.fingerprint import code_fingerprint
+from suite.core.plan import Plan
 from suite.core.run import RunSpec
 from suite.errors import StudyError, nearest
 from suite.study.load import Override, StudyFile
@@ -28,26 +30,6 @@ class Assignment:
     value: Any
     place: tuple[str | int, ...] = ()  # keys in the study file
     source: str = ""  # instead of a place: an override
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A study expanded."""
-
-    name: str
-    title: str
-    runs: tuple[RunSpec, ...]
-    run_ids: tuple[str, ...]  # of the runs, under the present code
-    factors: tuple[str, ...]  # dotted paths that vary, in the study's order
-    constants: Mapping[str, Any]  # dotted path -> value of all that does not
-    figures: tuple[Figure, ...]
-    text: str
-    overrides: tuple[str, ...]
-
-    def remaining(self, done: Iterable[str]) -> tuple[RunSpec, ...]:
-        """The runs whose ids are not in ``done``, in order."""
-        known = set(done)
-        return tuple(run for run, run_id in zip(self.runs, self.run_ids, strict=True) if run_id not in known)
 
 
 def make_plan(study: StudyFile) -> Plan:
@@ -277,7 +259,7 @@ def _located(study: StudyFile, assignments: Sequence[Assignment], error: Setting
     return StudyError(f"{study.where(error.path)}: {dotted}: {error.message}")
 
 
-def _what_varies(runs: Sequence[RunSpec], written: Iterable[str]) -> tuple[tuple[str, ...], dict[str, Any]]:
+def _what_varies(runs: Sequence[RunSpec], written: Iterable[str]) -> tuple[dict[str, bool], dict[str, Any]]:
     """Dotted paths that differ between runs, and the values of those that do not.
 
     A setting that only some solvers have counts when it takes several values or when the study's axes
@@ -292,9 +274,15 @@ def _what_varies(runs: Sequence[RunSpec], written: Iterable[str]) -> tuple[tuple
         path for path in written if path in values and (len(values[path]) > 1 or path not in everywhere)
     )
     varying |= dict.fromkeys(path for path in values if len(values[path]) > 1)
-    factors = dict.fromkeys("fast_forward" if p.startswith("fast_forward") else p for p in varying)
+    factors = {
+        "fast_forward" if path.startswith("fast_forward") else path: are_numbers(values[path])
+        for path in varying
+        if not path.endswith("_sha256")
+    }
+    if "fast_forward" in factors:
+        factors["fast_forward"] = False
     constants = {path: next(iter(values[path])) for path in everywhere if path not in varying}
-    return tuple(path for path in factors if not path.endswith("_sha256")), constants
+    return factors, constants
 
 
 def _written_paths(assignment: Assignment) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""From the results store to tables and verdicts."""

@@ -1,0 +1,53 @@
+"""The runs of a store as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from suite.errors import StoreError
+from suite.store.compact import compact
+from suite.store.layout import Store
+
+
+def open_dataset(store: Store) -> xr.Dataset:
+    """``study.zarr``, brought up to date first; curves are loaded when they are used.
+
+    Raises
+    ------
+    StoreError
+        The store has no runs.
+    """
+    compact(store)
+    dataset = xr.open_zarr(store.dataset, chunks=None)
+    if dataset.sizes.get("run", 0) == 0:
+        raise StoreError(f"{store.root} has no runs yet; run the study first")
+    return dataset
+
+
+def run_table(store: Store, spec_ids: Sequence[str] | None = None) -> pd.DataFrame:
+    """One row a run, with factors and metrics as columns; ``attrs["factors"]`` names the factors.
+
+    With ``spec_ids`` only those runs, in that order, each as the latest code computed it.
+    """
+    return table_of(open_dataset(store), spec_ids)
+
+
+def table_of(dataset: xr.Dataset, spec_ids: Sequence[str] | None = None) -> pd.DataFrame:
+    """As :func:`run_table`, from an open dataset. The column ``row`` is the position in the dataset."""
+    flat = [name for name, variable in dataset.variables.items() if variable.dims == ("run",)]
+    table = pd.DataFrame({str(name): _values(dataset[name].values) for name in flat})
+    table["row"] = np.arange(len(table))
+    factors = [name for name, _ in dataset.attrs["columns"].values()]
+    if spec_ids is not None:
+        latest = table.sort_values("start").drop_duplicates("spec_id", keep="last").set_index("spec_id", drop=False)
+        table = latest.loc[[spec_id for spec_id in spec_ids if spec_id in latest.index]].reset_index(drop=True)
+    table.attrs["factors"] = factors
+    return table
+
+
+def _values(array: np.ndarray) -> np.ndarray:
+    return array if array.dtype.kind == "f" else array.astype(object)

@@ -1,0 +1,520 @@
+"""The command line: the only module that parses arguments and prints."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from suite import __version__
+from suite.errors import StudyError, UserError
+
+if TYPE_CHECKING:
+    from suite.cluster.sweep import Tally
+    from suite.core.plan import Plan
+
+# Imports that cost time stand inside the commands that need them: --help answers at once.
+
+INTERRUPTED = 130
+PLAIN_LINE_EVERY_S = 10.0
+SHOWN_RUNS = 40
+
+study_argument = click.argument("study", type=click.Path(path_type=Path))
+set_option = click.option(
+    "--set", "settings", multiple=True, metavar="PATH=VALUE",
+    help="Override a field or an axis, as in --set problem.noise=0.1 or --set 'seed={range: 2}'. Repeatable.",
+)  # fmt: skip
+override_option = click.option(
+    "--override", "override_file", type=click.Path(path_type=Path), metavar="FILE",
+    help="A YAML file of overrides: dotted paths and values, as for --set.",
+)  # fmt: skip
+results_option = click.option(
+    "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True, metavar="DIR",
+    help="Folder that holds a results folder for each study.",
+)  # fmt: skip
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+class Commands(click.Group):
+    """Commands in the order in which they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ptychosuite")
+def ptychosuite() -> None:
+    """Benchmark ptychographic reconstruction, reproducibly.
+
+    A study file says what to reconstruct and what to vary. Results land in results/STUDY, reports in
+    reports/STUDY. A run that is done is never computed again.
+
+    \b
+        ptychosuite plan studies/quickstart.yaml
+        ptychosuite run studies/quickstart.yaml --cluster local
+        ptychosuite report studies/quickstart.yaml
+    """
+
+
+@ptychosuite.command()
+@study_argument
+@set_option
+@override_option
+@results_option
+@click.option("--all", "show_all", is_flag=True, help="List every run.")
+@json_option
+def plan(
+    study: Path,
+    settings: tuple[str, ...],
+    override_file: Path | None,
+    results: Path,
+    show_all: bool,
+    as_json: bool,
+) -> None:
+    """Check STUDY and show its runs, what is done and what the rest will cost. Runs nothing."""
+    from suite.store.layout import Store
+    from suite.store.read import Inventory, inventory
+    from suite.study.estimate import estimate
+
+    planned = _plan(study, settings, override_file)
+    root = results / planned.name
+    held = inventory(Store.open(root)) if (root / "store.json").exists() else Inventory({}, {})
+    remaining = planned.remaining(held.done)
+    cost = estimate(remaining)
+    if as_json:
+        runs = [
+            {"run_id": run_id, "spec_id": spec.spec_id, "state": _state(run_id, held), "spec": spec.to_dict()}
+            for spec, run_id in zip(planned.runs, planned.run_ids, strict=True)
+        ]
+        content = {
+            "study": planned.name,
+            "runs": runs,
+            "remaining": len(remaining),
+            "cpu_seconds_at_most": cost.cpu_seconds,
+            "disk_bytes": cost.disk_bytes,
+        }
+        click.echo(json.dumps(content, indent=1))
+        return
+    _print_runs(planned, held, None if show_all else SHOWN_RUNS)
+    done = len(planned.runs) - len(remaining)
+    click.echo(f"\n{planned.title}: {len(planned.runs)} runs, {done} done, {len(remaining)} to do")
+    if remaining:
+        click.echo(
+            f"at most {_duration(cost.cpu_seconds)} on one core of this machine, "
+            f"about {_size(cost.disk_bytes)} on disk in {root}"
+        )
+
+
+@ptychosuite.command()
+@study_argument
+@set_option
+@override_option
+@results_option
+@click.option(
+    "--cluster", default="local", show_default=True, metavar="KIND",
+    help="none (this process), local (worker processes here), or the address tcp://HOST:PORT of a scheduler.",
+)  # fmt: skip
+@click.option("--workers", type=click.IntRange(min=1), help="Local workers.  [default: one for each core]")
+@click.option("--retry-failed", is_flag=True, help="Try failed runs again.")
+@click.option("--dry-run", is_flag=True, help="Say what would run, and stop.")
+@json_option
+def run(
+    study: Path,
+    settings: tuple[str, ...],
+    override_file: Path | None,
+    results: Path,
+    cluster: str,
+    workers: int | None,
+    retry_failed: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Carry out the runs of STUDY that are not done yet."""
+    from suite.cluster.sweep import Tally, to_do
+    from suite.store.layout import Store
+
+    planned = _plan(study, settings, override_file)
+    _check_backends(planned)
+    root = results / planned.name
+    if dry_run and not (root / "store.json").exists():
+        click.echo(f"{planned.title}: {len(planned.runs)} runs, none done; results would go to {root}")
+        return
+    store = Store.create(root)
+    specs = to_do(planned, store, retry_failed)
+    done = len(planned.runs) - len(specs)
+    click.echo(f"{planned.title}: {len(planned.runs)} runs, {done} done, {len(specs)} to do", err=as_json)
+    if dry_run:
+        return
+    tally = Tally(total=0, done_before=done)
+    if specs:
+        tally = _sweep(planned, store, specs, cluster, workers, quiet=as_json)
+    else:
+        from suite.store.compact import compact
+
+        compact(store)
+    failures = _failed_runs(planned, store)
+    if as_json:
+        counts = {"done_before": done, "failed": len(failures), **tally.counts}
+        click.echo(json.dumps({"study": planned.name, "results": str(root), "counts": counts}))
+    else:
+        _print_outcome(planned, tally, root, failures, study)
+    if failures:
+        sys.exit(1)
+
+
+@ptychosuite.command()
+@study_argument
+@set_option
+@override_option
+@results_option
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("reports"), show_default=True, metavar="DIR",
+    help="Folder that gets a report folder for each study.",
+)  # fmt: skip
+def report(
+    study: Path, settings: tuple[str, ...], override_file: Path | None, results: Path, out: Path
+) -> None:
+    """Draw the figures of STUDY and write its report.
+
+    STUDY is a study file or a results folder; from a results folder the latest session is reported, and no
+    study file is needed.
+    """
+    from suite.analysis.selection import selection_of_plan, selection_of_store
+    from suite.report.page import write_report
+
+    if study.is_dir():
+        if settings or override_file:
+            raise UserError("--set and --override go with a study file, not with a results folder")
+        selection = selection_of_store(study)
+    else:
+        selection = selection_of_plan(_plan(study, settings, override_file), results)
+    with _status("drawing"):
+        page = write_report(selection, out)
+    click.echo(f"report: {page}")
+
+
+@ptychosuite.command()
+@study_argument
+@click.argument("run_id", required=False)
+@results_option
+@json_option
+def show(study: Path, run_id: str | None, results: Path, as_json: bool) -> None:
+    """Show how the runs of STUDY (a study file or a results folder) ended, or all about one run.
+
+    RUN_ID may be shortened to its first digits.
+    """
+    from suite.store.layout import Store
+    from suite.store.read import inventory, read_run
+    from suite.study.load import load_study
+
+    root = study if study.is_dir() else results / load_study(study).name
+    store = Store.open(root)
+    if run_id is None:
+        _show_store(store, as_json)
+        return
+    held = inventory(store)
+    files = {**held.failed, **held.done}
+    matches = [name for name in files if name.startswith(run_id)]
+    if len(matches) != 1:
+        raise UserError(
+            f"{len(matches)} runs of {root} have an id that begins with '{run_id}'; "
+            f"list them with: ptychosuite show {study}"
+        )
+    record = read_run(files[matches[0]], images=False)
+    content = {
+        "run_id": record.run_id,
+        "status": str(record.status),
+        "message": record.message,
+        "file": str(files[matches[0]]),
+        "metrics": {name: _finite(value) for name, value in record.metrics.items()},
+        "spec": record.spec.to_dict(),
+        "provenance": record.provenance,
+    }
+    if as_json:
+        click.echo(json.dumps(content, indent=1))
+    else:
+        _print_tree(content)
+
+
+@ptychosuite.command()
+def schema() -> None:
+    """Print the JSON Schema of study files, for editors."""
+    from suite.study.json_schema import study_schema
+
+    click.echo(json.dumps(study_schema(), indent=1))
+
+
+@ptychosuite.command()
+@json_option
+def solvers(as_json: bool) -> None:
+    """List the solvers with their settings and defaults."""
+    import dataclasses
+    import inspect
+
+    from suite.core import registry
+
+    listing = {}
+    for name in registry.names("solvers"):
+        cls = registry.settings_class("solvers", name)
+        fields = {f.name: f.default for f in dataclasses.fields(cls)}
+        summary = (inspect.getdoc(cls) or "").split("\n")[0]
+        listing[name] = {"summary": summary, "settings": fields}
+    if as_json:
+        click.echo(json.dumps(listing, indent=1))
+        return
+    for name, entry in listing.items():
+        given = ", ".join(f"{key}: {value}" for key, value in entry["settings"].items())
+        click.echo(f"{name:8} {entry['summary']}\n{'':8} {{name: {name}{', ' + given if given else ''}}}")
+
+
+@ptychosuite.command()
+@json_option
+def doctor(as_json: bool) -> None:
+    """Say what this machine and this installation can do."""
+    from suite.core.arrays import BACKENDS, backend
+    from suite.errors import BackendError
+    from suite.execute.provenance import environment
+
+    backends = {}
+    for name in BACKENDS:
+        try:
+            found = backend(name)
+            backends[name] = found.device_description().get("gpu_model", "available")
+        except BackendError as error:
+            backends[name] = f"not available: {error}"
+    content = {"backends": backends, "environment": environment()}
+    if as_json:
+        click.echo(json.dumps(content, indent=1))
+    else:
+        _print_tree(content)
+
+
+def _plan(study: Path, settings: Sequence[str], override_file: Path | None) -> Plan:
+    from suite.study.load import load_overrides, load_study, parse_override
+    from suite.study.plan import make_plan
+
+    if study.is_dir():
+        raise StudyError(f"{study} is a folder; name a study file, as in studies/quickstart.yaml")
+    overrides = [*(load_overrides(override_file) if override_file else ()), *map(parse_override, settings)]
+    return make_plan(load_study(study, overrides))
+
+
+def _check_backends(planned: Plan) -> None:
+    from suite.core.arrays import backend
+
+    for name in {spec.backend for spec in planned.runs}:
+        backend(name)
+
+
+def _sweep(
+    planned: Plan, store: Any, specs: Sequence[Any], cluster: str, workers: int | None, quiet: bool
+) -> Tally:
+    from suite.cluster.connect import connect
+    from suite.cluster.sweep import sweep
+
+    signal.signal(signal.SIGTERM, _interrupt)  # a batch system's polite request ends like Ctrl-C
+    try:
+        with _status("starting the cluster"):
+            context = connect(cluster, workers)
+            connection = context.__enter__()
+        try:
+            if connection.dashboard:
+                click.echo(f"{connection.description}; dashboard: {connection.dashboard}", err=quiet)
+            with _progress(len(specs)) as progress:
+                return sweep(planned, store, specs, connection, sys.argv, progress)
+        finally:
+            context.__exit__(None, None, None)
+    except KeyboardInterrupt:
+        click.echo("\nstopped; finished runs are kept. The same command goes on where this one stopped.", err=True)
+        sys.exit(INTERRUPTED)
+
+
+def _interrupt(signal_number: int, frame: Any) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[Tally, dict[str, Any]], None]]:
+    """A progress bar on a terminal, a plain line now and then elsewhere; failures are named as they come."""
+    if sys.stderr.isatty():
+        with _progress_bar(total) as update:
+            yield update
+        return
+    last = time.monotonic()
+
+    def update_plain(tally: Tally, summary: dict[str, Any]) -> None:
+        nonlocal last
+        if _is_failure(summary):
+            click.echo(_failure_line(summary), err=True)
+        if time.monotonic() - last > PLAIN_LINE_EVERY_S or tally.ended == tally.total:
+            last = time.monotonic()
+            left = (tally.total - tally.ended) / tally.runs_per_second
+            click.echo(
+                f"{tally.ended}/{tally.total} runs, {tally.failed} failed, {tally.runs_per_second:.2g} runs/s, "
+                f"{_duration(left)} left",
+                err=True,
+            )
+
+    yield update_plain
+
+
+@contextmanager
+def _progress_bar(total: int) -> Iterator[Callable[[Tally, dict[str, Any]], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("runs"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[failed]} failed"),
+        TextColumn("{task.fields[rate]:.2g} runs/s"),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=total, failed=0, rate=0.0)
+
+        def update(tally: Tally, summary: dict[str, Any]) -> None:
+            if _is_failure(summary):
+                bar.console.print(_failure_line(summary), markup=False, highlight=False)
+            bar.update(task, completed=tally.ended, failed=tally.failed, rate=tally.runs_per_second)
+
+        yield update
+
+
+@contextmanager
+def _status(text: str) -> Iterator[None]:
+    """A spinner on a terminal, silence elsewhere."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(text):
+        yield
+
+
+def _is_failure(summary: dict[str, Any]) -> bool:
+    return summary["status"] in ("failed", "timed-out")
+
+
+def _failure_line(summary: dict[str, Any]) -> str:
+    reason = (summary["message"].strip().splitlines() or [""])[-1]
+    return f"run {summary['run_id']} {summary['status']}: {reason}"
+
+
+def _failed_runs(planned: Plan, store: Any) -> list[str]:
+    from suite.store.read import inventory
+
+    failed = inventory(store).failed
+    return [run_id for run_id in planned.run_ids if run_id in failed]
+
+
+def _print_outcome(planned: Plan, tally: Tally, root: Path, failures: Sequence[str], study: Path) -> None:
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(tally.counts.items()))
+    click.echo(f"{counts or 'nothing to do'}; results: {root / 'study.zarr'}")
+    if failures:
+        click.echo(
+            f"{len(failures)} of {len(planned.runs)} runs failed; see why with: ptychosuite show {study} "
+            f"{failures[0]}\ntry them again with: ptychosuite run {study} --retry-failed",
+            err=True,
+        )
+
+
+def _print_runs(planned: Plan, held: Any, limit: int | None) -> None:
+    from suite.core.factors import factor_names, factor_value
+
+    names = factor_names(planned.factors)
+    rows = []
+    pairs = list(zip(planned.runs, planned.run_ids, strict=True))
+    for spec, run_id in pairs[:limit]:
+        leaves = spec.leaves()
+        values = [factor_value(leaves, path) for path in names]
+        shown = ["" if value is None else f"{value:g}" if isinstance(value, float) else str(value) for value in values]
+        rows.append([run_id[:8], *shown, str(spec.stop["iterations"]), _state(run_id, held)])
+    _print_table(["run", *names.values(), "iterations", "state"], rows)
+    if limit is not None and len(pairs) > limit:
+        click.echo(f"... and {len(pairs) - limit} more (--all lists them)")
+
+
+def _state(run_id: str, held: Any) -> str:
+    return "done" if run_id in held.done else "failed" if run_id in held.failed else "to do"
+
+
+def _show_store(store: Any, as_json: bool) -> None:
+    from suite.analysis.tables import run_table
+
+    table = run_table(store)
+    if as_json:
+        click.echo(table.to_json(orient="records", indent=1))
+        return
+    columns = [name for name in ("residual", "error", "iterations", "seconds") if name in table]
+    factors = [str(name) for name in table.attrs["factors"] if table[name].nunique(dropna=False) > 1]
+    shown = table[["run_id", "status", *factors, *columns]]
+    rows = [
+        [f"{value:.5g}" if isinstance(value, float) else str(value)[:8] for value in row]
+        for row in shown.itertuples(index=False)
+    ]
+    _print_table(["run", *map(str, shown.columns[1:])], rows)
+    counts = ", ".join(f"{count} {status}" for status, count in table["status"].value_counts().items())
+    click.echo(f"\n{len(table)} runs in {store.root}: {counts}")
+
+
+def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(str(cell)) for cell in column) for column in zip(header, *rows, strict=True)]
+    for row in (header, *rows):
+        click.echo("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _print_tree(content: dict[str, Any], indent: str = "") -> None:
+    for key, value in content.items():
+        if isinstance(value, dict):
+            click.echo(f"{indent}{key}:")
+            _print_tree(value, indent + "  ")
+        elif isinstance(value, str) and "\n" in value:
+            click.echo(f"{indent}{key}:")
+            click.echo("\n".join(f"{indent}  {line}" for line in value.rstrip().splitlines()))
+        else:
+            click.echo(f"{indent}{key}: {'' if value is None else value}")
+
+
+def _finite(value: float) -> float | None:
+    return value if abs(value) < float("inf") else None
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _size(n_bytes: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:.3g} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.3g} TB"
+
+
+def main() -> None:
+    """Entry point of the command ``ptychosuite``."""
+    try:
+        ptychosuite()
+    except UserError as error:
+        click.echo(f"ptychosuite: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Dask: connecting to a cluster and sending runs to it."""

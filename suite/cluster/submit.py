@@ -1,0 +1,85 @@
+"""Send runs to a cluster, a bounded number at a time, and follow them home.
+
+Workers write their own results; what travels back is a summary of a few hundred bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from suite.core.fingerprint import code_fingerprint
+from suite.core.run import RunRecord, RunSpec, Status
+from suite.errors import UserError
+from suite.execute.run import execute
+from suite.store.layout import Store
+from suite.store.write import write_run
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+RUNS_AHEAD = 3  # runs in flight for each worker: enough to keep it busy, few enough to stop at once
+
+
+def run_and_store(spec: dict[str, Any], root: str) -> dict[str, Any]:
+    """Carry out one run and write it: what a worker does."""
+    record, problem = execute(RunSpec.from_dict(spec))
+    write_run(Store(Path(root)), record, problem.reference if problem else None)
+    return record.summary()
+
+
+def run_all(client: Client | None, specs: Sequence[RunSpec], store: Store) -> Iterator[dict[str, Any]]:
+    """Carry out ``specs`` and yield a summary as each one ends.
+
+    Raises
+    ------
+    UserError
+        Something no further run could get past (a missing backend, a full disk); the others are cancelled.
+    """
+    if client is None:
+        for spec in specs:
+            yield run_and_store(spec.to_dict(), str(store.root))
+    else:
+        yield from _on_cluster(client, specs, store)
+
+
+def _on_cluster(client: Client, specs: Sequence[RunSpec], store: Store) -> Iterator[dict[str, Any]]:
+    from distributed import as_completed
+
+    root = str(store.root.resolve())
+    queue = iter(specs)
+    pending: dict[Any, RunSpec] = {}
+    futures = as_completed()
+
+    def submit_next() -> None:
+        spec = next(queue, None)
+        if spec is not None:
+            future = client.submit(run_and_store, spec.to_dict(), root, key=f"run-{spec.spec_id}", pure=False)
+            pending[future] = spec
+            futures.add(future)
+
+    try:
+        for _ in range(RUNS_AHEAD * max(1, len(client.nthreads()))):
+            submit_next()
+        for future in futures:
+            spec = pending.pop(future)
+            submit_next()
+            error = future.exception()
+            if isinstance(error, UserError):
+                raise error
+            yield future.result() if error is None else _lost(store, spec, error)
+    finally:
+        client.cancel(list(pending), force=True)
+
+
+def _lost(store: Store, spec: RunSpec, error: BaseException) -> dict[str, Any]:
+    """Record a run that came to no end of its own: its worker died under it."""
+    record = RunRecord(
+        run_id=spec.run_id(code_fingerprint()),
+        spec=spec,
+        status=Status.FAILED,
+        message=f"{type(error).__name__}: {error}",
+    )
+    write_run(store, record)
+    return record.summary()

@@ -1,0 +1,106 @@
+"""A whole sweep: what is left to do, who did it, and the dataset at the end."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from suite.cluster.connect import Connection
+from suite.cluster.submit import run_all
+from suite.core.figures import FIGURES, Figure
+from suite.core.plan import Plan
+from suite.core.run import RunSpec, Status
+from suite.execute.provenance import environment, now
+from suite.store.compact import compact
+from suite.store.layout import Store
+from suite.store.read import inventory
+from suite.store.write import remove_leftovers, write_session
+
+COMPACT_EVERY_S = 30.0
+
+
+@dataclass
+class Tally:
+    """How a sweep stands."""
+
+    total: int
+    done_before: int
+    counts: Counter[str] = field(default_factory=Counter)
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def ended(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def failed(self) -> int:
+        return self.counts[Status.FAILED] + self.counts[Status.TIMED_OUT]
+
+    @property
+    def runs_per_second(self) -> float:
+        return self.ended / max(time.monotonic() - self.began, 1e-9)
+
+
+def to_do(plan: Plan, store: Store, retry_failed: bool) -> list[RunSpec]:
+    """The runs of ``plan`` that ``store`` does not hold; failed ones only when they are to be retried."""
+    held = inventory(store)
+    return list(plan.remaining(held.done if retry_failed else [*held.done, *held.failed]))
+
+
+def sweep(
+    plan: Plan,
+    store: Store,
+    specs: Sequence[RunSpec],
+    connection: Connection,
+    command: Sequence[str],
+    progress: Callable[[Tally, dict[str, Any]], None],
+) -> Tally:
+    """Carry out ``specs``, keep a session file, and bring the dataset up to date, whatever happens.
+
+    ``progress`` is called with the tally and the summary of each run that ends.
+    """
+    remove_leftovers(store)
+    tally = Tally(total=len(specs), done_before=len(plan.runs) - len(specs))
+    started = now()
+    name = f"{started.replace(':', '').replace('+0000', 'Z')}-{os.getpid()}"
+    session = session_content(plan, command, connection.description, started)
+    write_session(store, name, session)
+    last_compaction = time.monotonic()
+    try:
+        for summary in run_all(connection.client, specs, store):
+            tally.counts[summary["status"]] += 1
+            progress(tally, summary)
+            if time.monotonic() - last_compaction > COMPACT_EVERY_S:
+                compact(store)
+                last_compaction = time.monotonic()
+    finally:
+        write_session(store, name, session | {"end": now(), "counts": dict(tally.counts)})
+        compact(store)
+    return tally
+
+
+def session_content(plan: Plan, command: Sequence[str], cluster: str, started: str) -> dict[str, Any]:
+    """All that is needed to know what was run, and to draw it again from the store alone."""
+    return {
+        "study": plan.name,
+        "title": plan.title,
+        "text": plan.text,
+        "overrides": list(plan.overrides),
+        "factors": dict(plan.factors),
+        "constants": dict(plan.constants),
+        "figures": [_figure_settings(figure) for figure in plan.figures],
+        "spec_ids": [spec.spec_id for spec in plan.runs],
+        "command": list(command),
+        "cluster": cluster,
+        "start": started,
+        "environment": environment(),
+    }
+
+
+def _figure_settings(figure: Figure) -> dict[str, Any]:
+    kind = next(name for name, cls in FIGURES.items() if isinstance(figure, cls))
+    return {"kind": kind, **asdict(figure)}

@@ -1,0 +1,54 @@
+"""What a sweep will cost, roughly: measured FFT speed times counted work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from suite.core.arrays import fft2, ifft2
+from suite.core.run import RunSpec
+from suite.study.schema import problem_size
+
+STEP_OVER_FFT = 2.5  # an iteration over its FFT pairs alone, typical of the solvers here on a CPU
+METRICS_OVER_FFT = 2.0  # one evaluation of the metrics over the same
+COMPRESSION = 0.9  # stored size of an image over its size in memory
+BYTES_BESIDE_IMAGES = 12_000  # curves, metrics and provenance of a run
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Upper bounds: runs that meet a tolerance early take less."""
+
+    cpu_seconds: float
+    disk_bytes: float
+
+
+def estimate(specs: Iterable[RunSpec]) -> Estimate:
+    """Cost of ``specs``, were each to use all its iterations on one core of this machine."""
+    seconds = disk = 0.0
+    for spec in specs:
+        size = problem_size(spec)
+        fft_pass = size.n_positions * _fft_pair_seconds(size.probe_size, spec.dtype)
+        iterations = spec.stop["iterations"]
+        evaluations = 1 + iterations / spec.stop["check_every"]
+        seconds += fft_pass * (iterations * STEP_OVER_FFT + evaluations * METRICS_OVER_FFT)
+        pixels = size.object_shape[0] * size.object_shape[1] + size.probe_size**2
+        disk += COMPRESSION * 8 * pixels + BYTES_BESIDE_IMAGES
+    return Estimate(seconds, disk)
+
+
+@cache
+def _fft_pair_seconds(size: int, dtype: str) -> float:
+    """Best of a few timings of one forward and one inverse transform."""
+    rng = np.random.default_rng(0)
+    wave = rng.standard_normal((8, size, size)).astype(dtype)
+    best = np.inf
+    for _ in range(4):
+        begin = time.perf_counter()
+        ifft2(fft2(wave))
+        best = min(best, time.perf_counter() - begin)
+    return float(best) / len(wave)
