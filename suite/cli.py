@@ -261,7 +261,7 @@ def solvers(as_json: bool) -> None:
 
     from suite.core import registry
 
-    listing = {}
+    listing: dict[str, dict[str, Any]] = {}
     for name in registry.names("solvers"):
         cls = registry.settings_class("solvers", name)
         fields = {f.name: f.default for f in dataclasses.fields(cls)}
@@ -333,7 +333,9 @@ def _sweep(
         finally:
             context.__exit__(None, None, None)
     except KeyboardInterrupt:
-        click.echo("\nstopped; finished runs are kept. The same command goes on where this one stopped.", err=True)
+        click.echo(
+            "\nstopped; finished runs are kept. The same command goes on where this one stopped.", err=True
+        )
         sys.exit(INTERRUPTED)
 
 
@@ -439,7 +441,10 @@ def _print_runs(planned: Plan, held: Any, limit: int | None) -> None:
     for spec, run_id in pairs[:limit]:
         leaves = spec.leaves()
         values = [factor_value(leaves, path) for path in names]
-        shown = ["" if value is None else f"{value:g}" if isinstance(value, float) else str(value) for value in values]
+        shown = [
+            "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+            for value in values
+        ]
         rows.append([run_id[:8], *shown, str(spec.stop["iterations"]), _state(run_id, held)])
     _print_table(["run", *names.values(), "iterations", "state"], rows)
     if limit is not None and len(pairs) > limit:
@@ -472,7 +477,9 @@ def _show_store(store: Any, as_json: bool) -> None:
 def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(str(cell)) for cell in column) for column in zip(header, *rows, strict=True)]
     for row in (header, *rows):
-        click.echo("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        click.echo(
+            "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )
 
 
 def _print_tree(content: dict[str, Any], indent: str = "") -> None:

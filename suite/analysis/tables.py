@@ -43,9 +43,20 @@ def table_of(dataset: xr.Dataset, spec_ids: Sequence[str] | None = None) -> pd.D
     table["row"] = np.arange(len(table))
     factors = [name for name, _ in dataset.attrs["columns"].values()]
     if spec_ids is not None:
-        latest = table.sort_values("start").drop_duplicates("spec_id", keep="last").set_index("spec_id", drop=False)
-        table = latest.loc[[spec_id for spec_id in spec_ids if spec_id in latest.index]].reset_index(drop=True)
+        latest = (
+            table.sort_values("start")
+            .drop_duplicates("spec_id", keep="last")
+            .set_index("spec_id", drop=False)
+        )
+        table = latest.loc[[spec_id for spec_id in spec_ids if spec_id in latest.index]].reset_index(
+            drop=True
+        )
     table.attrs["factors"] = factors
+    table.attrs["solver_settings"] = [
+        name
+        for path, (name, _) in dataset.attrs["columns"].items()
+        if path.startswith("solver.") and path != "solver.name"
+    ]
     return table
 
 

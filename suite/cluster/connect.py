@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 KINDS = ("none", "local")
 ONE_THREAD = {
-    name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+    name: "1"
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 }
 
 
@@ -54,7 +55,9 @@ def connect(kind: str, workers: int | None = None) -> Iterator[Connection]:
         with _address(kind) as connection:
             yield connection
     else:
-        raise ClusterError(f"unknown cluster '{kind}'; {nearest(kind, KINDS)}, or the address tcp://HOST:PORT")
+        raise ClusterError(
+            f"unknown cluster '{kind}'; {nearest(kind, KINDS)}, or the address tcp://HOST:PORT"
+        )
 
 
 def usable_cores() -> int:

@@ -28,7 +28,7 @@ class ConvergenceFigure:
 class ImagesFigure:
     """Reconstructed objects, one row a run of the first seed, and their differences to the truth."""
 
-    show: tuple[ImagePanel, ...] = ("magnitude", "phase", "difference")
+    show: tuple[ImagePanel, ...] = ("magnitude", "phase", "difference", "phase-difference")
     where: Mapping[str, Any] = field(default_factory=dict)
     title: str = ""
 

@@ -70,7 +70,9 @@ def settings_class(group: str, name: str) -> type[Any]:
     try:
         loaded: type[Any] = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise StudyError(f"{group.removesuffix('s')} '{name}' cannot be loaded from {known[name]}: {error}") from error
+        raise StudyError(
+            f"{group.removesuffix('s')} '{name}' cannot be loaded from {known[name]}: {error}"
+        ) from error
     return loaded
 
 

@@ -119,9 +119,7 @@ def digest(data: Any) -> str:
 def _identity(data: Any) -> Any:
     """``data`` without the paths of files: where ``x_sha256`` stands beside ``x``, the hash is enough."""
     if isinstance(data, Mapping):
-        return {
-            key: _identity(value) for key, value in data.items() if not data.get(f"{key}_sha256")
-        }
+        return {key: _identity(value) for key, value in data.items() if not data.get(f"{key}_sha256")}
     if isinstance(data, list | tuple):
         return [_identity(value) for value in data]
     return data

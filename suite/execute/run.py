@@ -47,7 +47,9 @@ def execute(spec: RunSpec, threads: int = 1) -> tuple[RunRecord, Problem | None]
         provenance = {**run_provenance(chosen), "start": start}
         try:
             problem = _cached_problem(_problem_key(spec), chosen)
-            with np.errstate(all="ignore"):  # overflow on the way to divergence: the loop looks at the residual
+            with np.errstate(
+                all="ignore"
+            ):  # overflow on the way to divergence: the loop looks at the residual
                 outcome = reconstruct(
                     problem, build("solvers", spec.solver), spec.stop, spec.rng("order"), chosen
                 )

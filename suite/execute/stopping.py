@@ -14,9 +14,7 @@ DIVERGENCE_FACTOR = 1e4  # a residual this much above the starting one will not 
 def met_tolerances(stop: Mapping[str, Any], metrics: Mapping[str, float]) -> list[str]:
     """Names of the tolerances of ``stop`` that ``metrics`` meet; each alone is enough."""
     pairs = {"gradient": "gradient_norm", "residual": "residual"}
-    return [
-        rule for rule, metric in pairs.items() if stop[rule] is not None and metrics[metric] < stop[rule]
-    ]
+    return [rule for rule, metric in pairs.items() if stop[rule] is not None and metrics[metric] < stop[rule]]
 
 
 def has_diverged(metrics: Mapping[str, float], first: Mapping[str, float]) -> bool:
@@ -34,7 +32,10 @@ def verdict(
 ) -> tuple[Status, str] | None:
     """How the run ends after this iteration, and why; None where it goes on."""
     if has_diverged(metrics, first):
-        return Status.DIVERGED, f"residual {metrics['residual']:.3g} from {first['residual']:.3g} at the start"
+        return (
+            Status.DIVERGED,
+            f"residual {metrics['residual']:.3g} from {first['residual']:.3g} at the start",
+        )
     tolerances = met_tolerances(stop, metrics)
     if tolerances and not stop["continue_past_tolerance"]:
         return Status.COMPLETED, f"tolerance on {tolerances[0]} met"

@@ -67,7 +67,9 @@ def misfit_metrics(problem: Problem, obj: Array, probe: Array, constants: CountC
         "residual": residual,
         "gradient_norm": gradient_norm / (problem.n_positions * size),
         "poisson_nll": rate_sum - n_log_rate + constants.log_factorials,
-        "poisson_deviance": 2 * (constants.n_log_n - n_log_rate - constants.total + rate_sum) / constants.size,
+        "poisson_deviance": 2
+        * (constants.n_log_n - n_log_rate - constants.total + rate_sum)
+        / constants.size,
     }
 
 

@@ -90,7 +90,9 @@ class ProbeFile:
         if self.crop:
             array = _fit(array, self.crop, {"mode": "constant"})
         if array.shape[0] != array.shape[1]:
-            raise DataFileError(f"{self.path}: the probe has shape {array.shape}; it must be square, give 'crop'")
+            raise DataFileError(
+                f"{self.path}: the probe has shape {array.shape}; it must be square, give 'crop'"
+            )
         if not np.any(array):
             raise DataFileError(f"{self.path}: the probe is zero everywhere")
         if self.power is not None:
@@ -163,7 +165,13 @@ def read_array(path: str, key: str, sha256: str = "") -> np.ndarray:
     if sha256 and file_sha256(path) != sha256:
         raise DataFileError(f"{path} has changed since the study was planned; plan and run it again")
     suffix = Path(path).suffix.lower()
-    readers = {".npy": _read_npy, ".npz": _read_npz, ".mat": _read_mat, ".h5": _read_hdf5, ".hdf5": _read_hdf5}
+    readers = {
+        ".npy": _read_npy,
+        ".npz": _read_npz,
+        ".mat": _read_mat,
+        ".h5": _read_hdf5,
+        ".hdf5": _read_hdf5,
+    }
     if suffix not in readers:
         raise DataFileError(f"{path}: unknown kind of file '{suffix}'; expected one of {', '.join(readers)}")
     if not Path(path).is_file():
@@ -203,9 +211,7 @@ def _read_hdf5(path: str, key: str) -> np.ndarray:
 
     with h5py.File(path, "r") as file:
         datasets: list[str] = []
-        file.visititems(
-            lambda name, item: datasets.append(name) if isinstance(item, h5py.Dataset) else None
-        )
+        file.visititems(lambda name, item: datasets.append(name) if isinstance(item, h5py.Dataset) else None)
         array = np.asarray(file[_existing_key(path, key.strip("/"), datasets)])
     if array.dtype.names == ("real", "imag"):  # how MATLAB and others keep complex numbers
         return np.asarray(array["real"] + 1j * array["imag"])

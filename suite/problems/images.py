@@ -42,7 +42,9 @@ def load_image(source: str, size: int) -> np.ndarray:
         square = skimage.transform.resize(square, (size, size), anti_aliasing=size < side)
     low, high = float(square.min()), float(square.max())
     if high == low:
-        raise DataFileError(f"image {source}: every pixel has the value {low:g}; an image with contrast is needed")
+        raise DataFileError(
+            f"image {source}: every pixel has the value {low:g}; an image with contrast is needed"
+        )
     scaled: np.ndarray = (square - low) / (high - low)
     scaled.setflags(write=False)
     return scaled
@@ -50,7 +52,7 @@ def load_image(source: str, size: int) -> np.ndarray:
 
 def _read(source: str) -> np.ndarray:
     import skimage.data
-    import skimage.io
+    from skimage.io import imread
 
     if is_bundled(source):
         return np.asarray(getattr(skimage.data, source)())
@@ -59,7 +61,7 @@ def _read(source: str) -> np.ndarray:
             f"image '{source}' is neither a file nor a bundled image; {nearest(source, BUNDLED)}"
         )
     try:
-        return np.asarray(skimage.io.imread(source))
+        return np.asarray(imread(source))
     except Exception as error:  # imageio's plug-ins raise whatever their format raises
         raise DataFileError(f"image {source} cannot be read: {error}") from error
 

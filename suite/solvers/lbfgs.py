@@ -139,7 +139,5 @@ def _curvature_bound(problem: Problem) -> float:
     xp = namespace(problem.start_object)
     probe = problem.probe
     intensity = xp.broadcast_to(xp.abs(probe) ** 2, (problem.n_positions, *probe.shape))
-    illumination = add_patches(
-        xp.zeros_like(problem.start_object.real), intensity, problem.scan_positions_px
-    )
+    illumination = add_patches(xp.zeros_like(problem.start_object.real), intensity, problem.scan_positions_px)
     return float(xp.max(illumination))

@@ -16,7 +16,9 @@ ObjectStep = Callable[[Array], Array]
 """Maps g = conj(Q) * (R - psi) on a patch to the change of that patch; both (m, m) complex."""
 
 
-def sweep_in_place(obj: Array, problem: Problem, probe: Array, order: Iterable[int], object_step: ObjectStep) -> None:
+def sweep_in_place(
+    obj: Array, problem: Problem, probe: Array, order: Iterable[int], object_step: ObjectStep
+) -> None:
     """Update ``obj``, which the caller owns, at the scan positions in ``order``."""
     size = problem.probe_size
     positions = problem.scan_positions_px

@@ -76,7 +76,9 @@ def _rebuild(store: Store, columns: Mapping[str, Column], files: Mapping[str, Pa
         _create(group, column.name, (0,), column.numeric)
     names = list(files)
     for first in range(0, len(names), BATCH):
-        _write_rows(group, store, {name: files[name] for name in names[first : first + BATCH]}, columns, first)
+        _write_rows(
+            group, store, {name: files[name] for name in names[first : first + BATCH]}, columns, first
+        )
     _commit(fresh)
     if store.dataset.exists():
         store.dataset.rename(old)
@@ -86,7 +88,10 @@ def _rebuild(store: Store, columns: Mapping[str, Column], files: Mapping[str, Pa
 
 
 def _extend(
-    store: Store, columns: Mapping[str, Column], files: Mapping[str, Path], rows: Mapping[str, tuple[int, str]]
+    store: Store,
+    columns: Mapping[str, Column],
+    files: Mapping[str, Path],
+    rows: Mapping[str, tuple[int, str]],
 ) -> int:
     """Append new runs, and overwrite the rows of those that have another file now."""
     relative = {run_id: str(file.relative_to(store.root)) for run_id, file in files.items()}
@@ -146,7 +151,9 @@ def _rows(
         group = zarr.open_group(str(store.dataset), mode="r", use_consolidated=True)
         if group.attrs["schema_version"] != SCHEMA_VERSION:
             return None
-        if group.attrs["columns"] != {path: [column.name, column.numeric] for path, column in columns.items()}:
+        if group.attrs["columns"] != {
+            path: [column.name, column.numeric] for path, column in columns.items()
+        }:
             return None
         run_ids, paths = group["run_id"][:].tolist(), group["path"][:].tolist()
     except (KeyError, ValueError, FileNotFoundError):  # there is none, or it was never committed

@@ -54,7 +54,7 @@ def write_run(store: Store, record: RunRecord, reference: Reference | None = Non
 
 def write_reference(store: Store, reference: Reference) -> str:
     """Write the truth under the hash of its content; its name is returned."""
-    arrays = {
+    arrays: dict[str, np.ndarray] = {
         "object": reference.object.astype(np.complex64),
         "probe": reference.probe.astype(np.complex64),
         "scan_positions_px": reference.scan_positions_px.astype(np.int64),
@@ -192,5 +192,3 @@ async def _contents(memory: MemoryStore) -> list[tuple[str, bytes]]:
         assert value is not None
         result.append((key, value.to_bytes()))
     return result
-
-

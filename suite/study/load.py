@@ -61,7 +61,9 @@ class StudyFile:
 
     def error(self, keys: Sequence[str | int], message: str) -> StudyError:
         dotted = ".".join(str(key) for key in keys)
-        return StudyError(f"{self.where(keys)}: {dotted}: {message}" if dotted else f"{self.where(keys)}: {message}")
+        return StudyError(
+            f"{self.where(keys)}: {dotted}: {message}" if dotted else f"{self.where(keys)}: {message}"
+        )
 
 
 def load_study(path: str | Path, overrides: Sequence[Override] = ()) -> StudyFile:
@@ -82,7 +84,9 @@ def load_study(path: str | Path, overrides: Sequence[Override] = ()) -> StudyFil
         if key not in STUDY_FIELDS:
             raise study.error((key,), f"unknown key; {nearest(str(key), STUDY_FIELDS)}")
     if "study" not in study.data:
-        raise study.error((), "'study: NAME' is missing; the name is that of the results folder and the report")
+        raise study.error(
+            (), "'study: NAME' is missing; the name is that of the results folder and the report"
+        )
     if not isinstance(study.data["study"], str) or not STUDY_NAME.fullmatch(study.name):
         message = f"found '{study.name}'; expected letters, digits, '.', '_' and '-', as in a file name"
         raise study.error(("study",), message)
@@ -131,7 +135,9 @@ def _absolute_files(value: Any, base: Path, source: str) -> Any:
         return value
     for name in VARIABLE.findall(value):
         if name not in os.environ:
-            raise StudyError(f"{source}: the environment variable {name} is not set; export {name}=FOLDER first")
+            raise StudyError(
+                f"{source}: the environment variable {name} is not set; export {name}=FOLDER first"
+            )
     value = VARIABLE.sub(lambda match: os.environ[match[1]], value)
     return str(base / value) if "/" in value else value
 

@@ -83,7 +83,9 @@ def _assignments(study: StudyFile, overrides: Mapping[str, Override]) -> Iterato
         fields = _apply(defaults, assignments)
         if not any(_matches(fields, pattern) for pattern in excludes):
             yield assignments
-    fixed = [Assignment(o.path, o.value, source=o.source) for o in overrides.values() if o.path not in in_axes]
+    fixed = [
+        Assignment(o.path, o.value, source=o.source) for o in overrides.values() if o.path not in in_axes
+    ]
     for index, extra in enumerate(_entries(study, "include")):
         extras = [Assignment(path, value, ("include", index, path)) for path, value in extra.items()]
         yield _by_depth([*extras, *fixed])
@@ -162,7 +164,9 @@ def _spaced(kind: str, first: float, last: float, number: int) -> list[float]:
 def _spread(override: Override) -> list[Any]:
     """The values of an override: a list or a range makes an axis, anything else is one value."""
     value = override.value
-    if isinstance(value, list) or (isinstance(value, dict) and set(value) & {"range", "linspace", "geomspace"}):
+    if isinstance(value, list) or (
+        isinstance(value, dict) and set(value) & {"range", "linspace", "geomspace"}
+    ):
         return axis_values(value, lambda message: StudyError(f"{override.source}: {message}"))
     return [value]
 

@@ -170,7 +170,7 @@ def validate(cls: type[Any], data: Any, path: Path_) -> Any:
 
 
 @cache
-def settings_model(cls: type[Any]) -> type[BaseModel]:
+def settings_model(cls: Any) -> type[BaseModel]:
     """The pydantic model with the fields, constraints and defaults of a settings dataclass."""
     hints = get_type_hints(cls, include_extras=True)
     fields: dict[str, Any] = {}
@@ -228,9 +228,9 @@ def _built(part: str, problem: Mapping[str, Any]) -> Any:
     """The object, probe or scan, made once to be sure that its files can be read."""
     built = registry.build(KINDS[part], problem[part])
     try:
-        if any(name.endswith("_sha256") and value for name, value in problem[part].items()):
-            if part != "scan":
-                built.make()
+        from_file = any(name.endswith("_sha256") and value for name, value in problem[part].items())
+        if from_file and part != "scan":
+            built.make()
     except UserError as error:
         raise SettingError(("problem", part), str(error)) from error
     return built
@@ -311,5 +311,3 @@ def _dump(value: Any, path: Path_) -> str:
 def _shown(value: Any) -> str:
     text = json.dumps(value, default=str)
     return text if len(text) <= 60 else text[:57] + "..."
-
-

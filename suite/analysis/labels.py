@@ -1,0 +1,69 @@
+"""What a line in a figure is called, and how values are written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+METRIC_NAMES = {
+    "residual": "residual",
+    "error": "error in magnitude",
+    "relative_error": "relative error in magnitude",
+    "phase_rmse_rad": "phase RMSE / rad",
+    "poisson_nll": "Poisson NLL",
+    "poisson_deviance": "Poisson deviance per pixel",
+    "gradient_norm": "gradient norm",
+    "seconds": "solver time / s",
+    "seconds_per_iteration": "time per iteration / s",
+    "iterations_to_tol": "iterations to tolerance",
+    "iteration": "iteration",
+    "data_passes": "passes over the data",
+}
+SOLVER_NAMES = {"rpie": "rPIE", "epie": "ePIE", "mpie": "mPIE", "magpie": "MAGPIE", "lbfgs": "L-BFGS"}
+ALIASES = {"iterations_to_target": "iterations_to_tol", "deviance": "poisson_deviance", "nll": "poisson_nll"}
+
+
+def column_name(name: str) -> str:
+    """The table's column that a study file means: dashes and a few synonyms are understood."""
+    plain = name.replace("-", "_")
+    return ALIASES.get(plain, plain)
+
+
+def value_text(value: Any) -> str:
+    """A factor's value as in a legend."""
+    if isinstance(value, float):
+        return "" if value != value else f"{value:g}"
+    return str(value)
+
+
+def line_labels(table: pd.DataFrame, factor: str) -> pd.Series:
+    """The label of each row's line.
+
+    For "solver" the settings that tell apart runs which differ in nothing else are part of the label.
+    """
+    if factor != "solver":
+        return table[factor].map(value_text)
+    telling = _telling_settings(table)
+    return table.apply(lambda row: _solver_label(row, telling.get(row["solver"], [])), axis=1)
+
+
+def _telling_settings(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Solver -> its settings that vary while everything that is not a setting stays the same."""
+    settings = table.attrs["solver_settings"]
+    others = [name for name in table.attrs["factors"] if name not in settings]
+    result: dict[str, list[str]] = {}
+    for solver, rows in table.groupby("solver"):
+        groups = rows.groupby(others, dropna=False)
+        result[str(solver)] = [name for name in settings if (groups[name].nunique() > 1).any()]
+    return result
+
+
+def _solver_label(row: pd.Series, settings: list[str]) -> str:
+    label = SOLVER_NAMES.get(row["solver"], row["solver"])
+    given = [f"{name} {value_text(row[name])}" for name in settings if value_text(row[name])]
+    if given:
+        label += " (" + ", ".join(given) + ")"
+    if row.get("fast_forward"):
+        label += " + fast-forward"
+    return str(label)

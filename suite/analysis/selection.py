@@ -1,0 +1,96 @@
+"""Which runs of a store a report is about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from suite.analysis.tables import open_dataset, table_of
+from suite.core.figures import FIGURES, Figure
+from suite.core.plan import Plan
+from suite.core.run import Status
+from suite.errors import StoreError
+from suite.store.layout import Store
+from suite.store.read import sessions
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The runs of one study under one title, with the figures that are asked for."""
+
+    store: Store
+    name: str
+    title: str
+    figures: tuple[Figure, ...]
+    planned: int  # number of runs that the study has
+    table: pd.DataFrame  # one row a run; attrs["factors"] and attrs["solver_settings"] name columns
+    dataset: xr.Dataset
+    text: str  # of the study file
+    overrides: Sequence[str]
+
+    @property
+    def usable(self) -> pd.DataFrame:
+        """The runs that came to an end of their own."""
+        return self.table[self.table["status"].isin([Status.COMPLETED, Status.DIVERGED])]
+
+
+def selection_of_plan(plan: Plan, results: Path) -> Selection:
+    """The runs of ``plan`` that are in its results folder.
+
+    Raises
+    ------
+    StoreError
+        There is no such folder, or it holds none of the runs.
+    """
+    store = Store.open(results / plan.name)
+    spec_ids = [spec.spec_id for spec in plan.runs]
+    return _select(store, plan.name, plan.title, plan.figures, spec_ids, plan.text, plan.overrides)
+
+
+def selection_of_store(root: Path) -> Selection:
+    """The runs of the latest session of a results folder; no study file is needed."""
+    store = Store.open(root)
+    *_, session = [{}, *sessions(store)]
+    if not session:
+        raise StoreError(f"{root} has no session on record; report from the study file instead")
+    figures = tuple(_figure(settings) for settings in session["figures"])
+    return _select(
+        store,
+        session["study"],
+        session["title"],
+        figures,
+        session["spec_ids"],
+        session["text"],
+        session["overrides"],
+    )
+
+
+def _figure(settings: dict[str, Any]) -> Figure:
+    fields = dict(settings)
+    kind = fields.pop("kind")
+    if "show" in fields:
+        fields["show"] = tuple(fields["show"])
+    return FIGURES[kind](**fields)
+
+
+def _select(
+    store: Store,
+    name: str,
+    title: str,
+    figures: tuple[Figure, ...],
+    spec_ids: Sequence[str],
+    text: str,
+    overrides: Sequence[str],
+) -> Selection:
+    dataset = open_dataset(store)
+    table = table_of(dataset, spec_ids)
+    if table.empty:
+        raise StoreError(
+            f"{store.root} has none of the runs of this study yet; run it first with: ptychosuite run"
+        )
+    return Selection(store, name, title, figures, len(spec_ids), table, dataset, text, overrides)

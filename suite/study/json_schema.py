@@ -1,0 +1,93 @@
+"""The JSON Schema of study files: completion and checks in editors.
+
+It is made from the same dataclasses that check a study when it is read. What needs two values at once
+(a probe larger than its object, levels deeper than the probe) only the reader can tell.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from suite.core import registry
+from suite.core.figures import FIGURES
+from suite.study.schema import KINDS, RUN_FIELDS, RunFields, Stop, settings_model
+
+DOTTED = "^(" + "|".join(RUN_FIELDS) + r")(\.[a-z_0-9]+)*$"
+
+
+def study_schema() -> dict[str, Any]:
+    """The schema as plain data (JSON Schema, draft 2020-12)."""
+    single = _object(RunFields)["properties"]
+    fields: dict[str, Any] = {
+        "problem": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                **{part: _choice(group, "kind") for part, group in KINDS.items()},
+                "noise": single["noise"],
+            },
+        },
+        "solver": {
+            "oneOf": [{"enum": sorted(registry.names("solvers"))}, *_choice("solvers", "name")["oneOf"]]
+        },
+        "fast_forward": {"enum": ["off", False, None]},
+        "stop": _object(Stop),
+        **{name: single[name] for name in ("seed", "backend", "dtype")},
+    }
+    axis = {
+        "oneOf": [
+            {"type": "array", "minItems": 1},
+            _single_key("range", {"type": ["integer", "array"]}),
+            _single_key("linspace", {"type": "array", "minItems": 3, "maxItems": 3}),
+            _single_key("geomspace", {"type": "array", "minItems": 3, "maxItems": 3}),
+        ]
+    }
+    axes = {"type": "object", "patternProperties": {DOTTED: axis}, "additionalProperties": False}
+    values = {"type": "object", "patternProperties": {DOTTED: {}}, "additionalProperties": False}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "ptychosuite study",
+        "type": "object",
+        "required": ["study"],
+        "additionalProperties": False,
+        "properties": {
+            "study": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$"},
+            "title": {"type": "string"},
+            **fields,
+            "axes": axes,
+            "zip": {"type": "array", "items": axes},
+            "exclude": {"type": "array", "items": values},
+            "include": {"type": "array", "items": values},
+            "figures": {
+                "type": "array",
+                "items": {"oneOf": [_with_key(_object(cls), "kind", kind) for kind, cls in FIGURES.items()]},
+            },
+        },
+    }
+
+
+def _choice(group: str, key: str) -> dict[str, Any]:
+    """One of the registered classes of ``group``, told apart by ``key``."""
+    return {
+        "oneOf": [
+            _with_key(_object(registry.settings_class(group, name)), key, name)
+            for name in registry.names(group)
+        ]
+    }
+
+
+def _object(cls: Any) -> dict[str, Any]:
+    schema = settings_model(cls).model_json_schema()
+    properties = {name: value for name, value in schema["properties"].items() if not name.endswith("_sha256")}
+    return schema | {"properties": properties}
+
+
+def _with_key(schema: dict[str, Any], key: str, name: str) -> dict[str, Any]:
+    return schema | {
+        "properties": {key: {"const": name}, **schema["properties"]},
+        "required": [key, *schema.get("required", [])],
+    }
+
+
+def _single_key(key: str, value: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": {key: value}, "required": [key], "additionalProperties": False}
