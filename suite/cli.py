@@ -360,8 +360,8 @@ def _progress(total: int) -> Iterator[Callable[[Tally, dict[str, Any]], None]]:
             last = time.monotonic()
             left = (tally.total - tally.ended) / tally.runs_per_second
             click.echo(
-                f"{tally.ended}/{tally.total} runs, {tally.failed} failed, {tally.runs_per_second:.2g} runs/s, "
-                f"{_duration(left)} left",
+                f"{tally.ended}/{tally.total} runs, {tally.failed} failed, "
+                f"{tally.runs_per_second:.2g} runs/s, {_duration(left)} left",
                 err=True,
             )
 

@@ -131,8 +131,8 @@ class ScanFile:
         if (positions > room).any():
             needed = tuple((positions.max(axis=0) + probe_size).tolist())
             raise DataFileError(
-                f"{self.path}: positions with a probe of {probe_size} pixels span {needed} pixels, the object "
-                f"has {object_shape}; make the object at least {max(needed)} pixels wide"
+                f"{self.path}: positions with a probe of {probe_size} pixels span {needed} pixels, "
+                f"the object has {object_shape}; make the object at least {max(needed)} pixels wide"
             )
         return positions
 

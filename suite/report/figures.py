@@ -32,13 +32,19 @@ class Drawn:
     is_photograph: bool = False  # pixels rather than lines: the page embeds a PNG
 
 
+class NothingToDraw(Exception):
+    """The runs a figure is about have no results yet; the page says so in its place."""
+
+
 def narrow(table: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
     """The rows that a figure's ``where`` asks for; factors by short name or dotted path.
 
     Raises
     ------
     StudyError
-        No such factor, or no run is left.
+        No such factor.
+    NothingToDraw
+        No run is left.
     """
     result = table
     for name, wanted in where.items():
@@ -47,7 +53,7 @@ def narrow(table: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
         result = result[result[column].isin(values)]
     if result.empty:
         shown = ", ".join(f"{name}: {value}" for name, value in where.items())
-        raise StudyError(f"a figure asks for runs with {{{shown}}}, and there are none with results")
+        raise NothingToDraw(f"no run with {{{shown}}} has results")
     result.attrs = table.attrs
     return result
 
@@ -88,7 +94,8 @@ def draw_convergence(settings: ConvergenceFigure, table: pd.DataFrame, dataset: 
     handles, names = axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)))
     pooled = _pooled(table, [line, settings.panel])
-    caption = f"{_capitalised(METRIC_NAMES.get(metric, metric))} against {METRIC_NAMES[settings.x]}: median and range over {pooled}."
+    name = METRIC_NAMES.get(metric, metric)
+    caption = f"{_capitalised(name)} against {METRIC_NAMES[settings.x]}: median and range over {pooled}."
     if any(np.isfinite(entry["hit"]).any() for entry in numbers):
         caption += " A hollow circle marks where the tolerance is met; beyond it the line is dashed."
     return Drawn(figure, caption, pd.concat(numbers, ignore_index=True).drop(columns="hit"))

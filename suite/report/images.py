@@ -15,7 +15,7 @@ from suite.analysis.labels import line_labels, value_text
 from suite.core.figures import ImagesFigure, SetupFigure
 from suite.core.problem import Reference
 from suite.core.run import RunRecord
-from suite.report.figures import Drawn, narrow
+from suite.report.figures import Drawn, NothingToDraw, narrow
 from suite.store.layout import Store
 from suite.store.read import read_reference, read_run
 
@@ -72,37 +72,56 @@ def draw_images(settings: ImagesFigure, table: pd.DataFrame, store: Store) -> Dr
     return Drawn(figure, caption, numbers, is_photograph=True)
 
 
-def draw_setup(settings: SetupFigure, table: pd.DataFrame, store: Store) -> Drawn | None:
-    """Object, probe and scan of the first run; None where the truth is not known."""
+def draw_setup(settings: SetupFigure, table: pd.DataFrame, store: Store) -> Drawn:
+    """Object, probe and scan, a row for each simulated truth."""
     table = narrow(table, settings.where)
-    reference = read_reference(store, read_run(store.root / table["path"].iloc[0]).reference)
-    if reference is None:
-        return None
-    obj, probe, positions = reference.object, reference.probe, reference.scan_positions_px
-    size = probe.shape[0]
-    figure = Figure(figsize=(12.4, 2.9))
-    axes = figure.subplots(1, 5)
+    names = dict.fromkeys(
+        read_run(store.root / path, images=False).reference for path in _first_of_each(table)
+    )
+    references = [reference for name in names if (reference := read_reference(store, name)) is not None]
+    if not references:
+        raise NothingToDraw("the truth is not known")
+    references = references[:MAX_ROWS]
+    figure = Figure(figsize=(12.4, 2.9 * len(references)))
+    axes = figure.subplots(len(references), 5, squeeze=False)
+    for line, reference in zip(axes, references, strict=True):
+        _draw_setup_row(figure, line, reference)
+    caption = "Set-up: " + " ".join(dict.fromkeys(_describe_scan(reference) for reference in references))
+    positions = [pd.DataFrame(r.scan_positions_px, columns=["row_px", "column_px"]) for r in references]
+    numbers = pd.concat(positions, keys=range(len(positions)), names=["setup", None]).reset_index("setup")
+    return Drawn(figure, caption, numbers, is_photograph=True)
+
+
+def _first_of_each(table: pd.DataFrame) -> pd.Series:
+    """Files of the first run of each combination of what is not the solver's business."""
+    ignored = {"solver", "seed", "noise", "fast_forward", *table.attrs["solver_settings"]}
+    factors = [name for name in table.attrs["factors"] if name not in ignored]
+    return (table.drop_duplicates(factors) if factors else table.head(1))["path"]
+
+
+def _draw_setup_row(figure: Figure, axes: Any, reference: Reference) -> None:
     images = [
-        (np.abs(obj), "gray", "object magnitude"),
-        (np.angle(obj), "cividis", "object phase / rad"),
-        (np.abs(probe), "magma", "probe magnitude"),
-        (np.angle(probe), "twilight", "probe phase / rad"),
+        (np.abs(reference.object), "gray", "object magnitude"),
+        (np.angle(reference.object), "cividis", "object phase / rad"),
+        (np.abs(reference.probe), "magma", "probe magnitude"),
+        (np.angle(reference.probe), "twilight", "probe phase / rad"),
     ]
     for axis, (image, colour_map, title) in zip(axes, images, strict=False):
         mappable = axis.imshow(image, cmap=colour_map)
         axis.set(title=title, xticks=[], yticks=[])
         axis.spines[:].set_visible(False)
         figure.colorbar(mappable, ax=axis, location="bottom", shrink=0.85)
-    _draw_scan(axes[4], positions, size, obj.shape)
-    bright = bright_width_px(probe)
-    step = _typical_step(positions)
-    caption = (
-        f"Set-up: {len(positions)} positions, a probe of {size} x {size} pixels whose bright spot (above 10 % of "
-        f"the largest magnitude) is {bright} pixels wide, a step of {step:g} pixels: the arrays overlap by "
-        f"{1 - step / size:.0%}, the bright spots by {max(0.0, 1 - step / bright):.0%}."
+    _draw_scan(axes[4], reference.scan_positions_px, reference.probe.shape[0], reference.object.shape)
+
+
+def _describe_scan(reference: Reference) -> str:
+    probe, positions = reference.probe, reference.scan_positions_px
+    size, bright, step = probe.shape[0], bright_width_px(probe), _typical_step(positions)
+    return (
+        f"{len(positions)} positions, a probe of {size} x {size} pixels whose bright spot "
+        f"(above 10 % of the largest magnitude) is {bright} pixels wide, a step of {step:g} pixels: "
+        f"the arrays overlap by {1 - step / size:.0%}, the bright spots by {max(0.0, 1 - step / bright):.0%}."
     )
-    numbers = pd.DataFrame(positions, columns=["row_px", "column_px"])
-    return Drawn(figure, caption, numbers, is_photograph=True)
 
 
 def bright_width_px(probe: np.ndarray) -> int:

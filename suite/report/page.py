@@ -22,7 +22,7 @@ from suite.analysis.selection import Selection
 from suite.core.figures import ConvergenceFigure, Figure, HeatmapFigure, ImagesFigure, SetupFigure
 from suite.core.run import Status
 from suite.errors import StoreError
-from suite.report.figures import Drawn, draw_convergence, draw_heatmap
+from suite.report.figures import Drawn, NothingToDraw, draw_convergence, draw_heatmap
 from suite.report.images import draw_images, draw_setup
 from suite.report.style import house_style, picture, save
 from suite.store.read import read_run
@@ -34,7 +34,7 @@ class Embedded:
 
     title: str
     caption: str
-    source: str  # data URI
+    source: str  # data URI; empty where there is nothing to draw
     stem: str  # of the files beside the page
 
 
@@ -99,10 +99,12 @@ def _fill(selection: Selection, folder: Path) -> None:
 def _figures(selection: Selection, folder: Path) -> Iterator[Embedded]:
     (folder / "numbers").mkdir()
     for number, settings in enumerate(selection.figures, start=1):
-        drawn = _draw(settings, selection)
-        if drawn is None:
-            continue
         stem = f"{number:02d}-{_slug(settings)}"
+        try:
+            drawn = _draw(settings, selection)
+        except NothingToDraw as reason:
+            yield Embedded(settings.title, f"Not drawn: {reason}.", "", stem)
+            continue
         files = save(drawn.figure, folder / "figures" / stem)
         drawn.numbers.to_csv(folder / "numbers" / f"{stem}.csv", index=False)
         if drawn.is_photograph:
@@ -113,7 +115,7 @@ def _figures(selection: Selection, folder: Path) -> Iterator[Embedded]:
         yield Embedded(settings.title, drawn.caption, source, stem)
 
 
-def _draw(settings: Figure, selection: Selection) -> Drawn | None:
+def _draw(settings: Figure, selection: Selection) -> Drawn:
     table = _with_attrs(selection.usable, selection.table)
     match settings:
         case ConvergenceFigure():

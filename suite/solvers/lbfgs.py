@@ -17,7 +17,7 @@ its own device, and a step that cannot be taken alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -71,30 +71,21 @@ class LBFGS(SolverSettings):
     def step(self, problem: Problem, state: LbfgsState, rng: np.random.Generator) -> LbfgsState:
         direction = search_direction(state.gradient, state.pairs, state.first_scale)
         slope = inner(state.gradient, direction)
-        length = 1.0
-        for trial in range(1, self.max_backtracks + 1):
+        length, passes = 1.0, state.data_passes
+        for _ in range(self.max_backtracks):
             obj = state.object + length * direction
             misfit, gradient = misfit_and_gradient(problem, obj)
+            passes += 1
             if misfit <= state.misfit + self.armijo * length * slope:
                 break
             length *= self.backtracking
         else:  # no descent to be had along this direction: start afresh from the gradient
-            return LbfgsState(
-                state.object,
-                state.probe,
-                state.misfit,
-                state.gradient,
-                (),
-                state.first_scale,
-                state.data_passes + trial,
-            )
+            return replace(state, pairs=(), data_passes=passes)
         s, y = obj - state.object, gradient - state.gradient
         pairs = state.pairs
         if inner(s, y) > 0:  # only pairs of positive curvature keep the approximation positive definite
             pairs = (*pairs, (s, y))[-self.history :]
-        return LbfgsState(
-            obj, state.probe, misfit, gradient, pairs, state.first_scale, state.data_passes + trial
-        )
+        return LbfgsState(obj, state.probe, misfit, gradient, pairs, state.first_scale, passes)
 
 
 def search_direction(gradient: Array, pairs: Sequence[tuple[Array, Array]], first_scale: float) -> Array:

@@ -49,8 +49,8 @@ class MAGPIE(SolverSettings):
         if probe_size % 2**self.levels:
             deepest = (probe_size & -probe_size).bit_length() - 1
             raise ValueError(
-                f"levels: {self.levels} coarse levels halve a probe of {probe_size} x {probe_size} pixels "
-                f"{self.levels} times, which needs a size divisible by {2**self.levels}; at most {deepest} here"
+                f"levels: found {self.levels}; a probe of {probe_size} x {probe_size} pixels can be halved "
+                f"{deepest} times, so expected 0 to {deepest}"
             )
 
     def init(self, problem: Problem) -> MagpieState:

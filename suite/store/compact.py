@@ -7,6 +7,7 @@ A reader sees the old dataset or the new one; a compactor that is killed is simp
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import shutil
 import warnings
@@ -118,11 +119,11 @@ def _commit(dataset: Path) -> None:
 @contextmanager
 def _only_writer(store: Store) -> Iterator[None]:
     """Wait until no other compactor is at work on this store."""
-    try:
-        lock = open(store.root / ".compactor.lock", "w")
-    except OSError as error:
-        raise disk_error(store.root, error) from error
-    with lock:
+    with contextlib.ExitStack() as stack:
+        try:
+            lock = stack.enter_context(open(store.root / ".compactor.lock", "w"))
+        except OSError as error:
+            raise disk_error(store.root, error) from error
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -79,8 +79,9 @@ class Store:
             raise StoreError(f"{self.marker} cannot be read: {error}") from error
         if found != SCHEMA_VERSION:
             raise StoreError(
-                f"{self.root} has results of schema version {found}; this ptychosuite reads and writes version "
-                f"{SCHEMA_VERSION}. Name another folder with --results, or use the version that wrote them"
+                f"{self.root} has results of schema version {found}; this ptychosuite reads and writes "
+                f"version {SCHEMA_VERSION}. Name another folder with --results, "
+                "or use the version that wrote them"
             )
 
     @property

@@ -79,7 +79,7 @@ def _assignments(study: StudyFile, overrides: Mapping[str, Override]) -> Iterato
     defaults = _defaults(study)
     excludes = _entries(study, "exclude")
     for choice in itertools.product(*groups):
-        assignments = _by_depth(itertools.chain.from_iterable(choice))
+        assignments = list(itertools.chain.from_iterable(choice))
         fields = _apply(defaults, assignments)
         if not any(_matches(fields, pattern) for pattern in excludes):
             yield assignments
@@ -88,7 +88,7 @@ def _assignments(study: StudyFile, overrides: Mapping[str, Override]) -> Iterato
     ]
     for index, extra in enumerate(_entries(study, "include")):
         extras = [Assignment(path, value, ("include", index, path)) for path, value in extra.items()]
-        yield _by_depth([*extras, *fixed])
+        yield [*extras, *fixed]
 
 
 def _axes(study: StudyFile, overrides: Mapping[str, Override]) -> list[list[list[Assignment]]]:
@@ -201,14 +201,10 @@ def _defaults(study: StudyFile) -> dict[str, Any]:
     return defaults
 
 
-def _by_depth(assignments: Iterable[Assignment]) -> list[Assignment]:
-    """Whole parts before their details, so that ``solver`` does not wipe out ``solver.alpha``."""
-    return sorted(assignments, key=lambda assignment: assignment.path.count("."))
-
-
 def _apply(defaults: Mapping[str, Any], assignments: Iterable[Assignment]) -> dict[str, Any]:
+    """Whole parts are set before their details, so that ``solver`` does not wipe out ``solver.alpha``."""
     fields = copy.deepcopy(dict(defaults))
-    for assignment in assignments:
+    for assignment in sorted(assignments, key=_depth):
         *parents, last = assignment.path.split(".")
         target = fields
         for key in parents:
@@ -219,6 +215,10 @@ def _apply(defaults: Mapping[str, Any], assignments: Iterable[Assignment]) -> di
             target = target[key]
         target[last] = copy.deepcopy(assignment.value)
     return fields
+
+
+def _depth(assignment: Assignment) -> int:
+    return assignment.path.count(".")
 
 
 def _matches(fields: Mapping[str, Any], pattern: Mapping[str, Any]) -> bool:
@@ -253,7 +253,7 @@ def _complete(study: StudyFile, assignments: Sequence[Assignment]) -> RunSpec:
 def _located(study: StudyFile, assignments: Sequence[Assignment], error: SettingError) -> StudyError:
     """The error with the place in the file, or the override, that set the offending value."""
     dotted = ".".join(str(part) for part in error.path)
-    for assignment in reversed(assignments):
+    for assignment in sorted(assignments, key=_depth, reverse=True):
         if not f"{dotted}.".startswith(f"{assignment.path}."):
             continue
         if assignment.source:

@@ -153,7 +153,7 @@ def figure(settings: Any, path: Path_) -> Figure:
     return validate(FIGURES[kind], settings, path)
 
 
-def validate(cls: type[Any], data: Any, path: Path_) -> Any:
+def validate(cls: Any, data: Any, path: Path_) -> Any:
     """Make a ``cls`` (a dataclass) of ``data``, refusing unknown keys and wrong values."""
     data = _mapping(data, path)
     _refuse_unknown(data, [f.name for f in dataclasses.fields(cls)], path)

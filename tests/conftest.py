@@ -1,0 +1,68 @@
+"""Fixtures shared by all tests: small problems, backends, and the folder of real data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from suite.core.arrays import Backend, backend
+from suite.core.problem import Problem, Reference
+from suite.errors import BackendError
+from suite.physics.forward import diffraction_intensity
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def measured_data() -> Path:
+    """The MAGPIE authors' probe and images, and a measured Siemens star; not part of this repository."""
+    folder = Path(os.environ.get("PTYCHOSUITE_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not (folder / "recon_zoneplate_Yi.mat").is_file():
+        pytest.skip(f"no measured data in {folder}; set PTYCHOSUITE_DATA to the folder that has them")
+    return folder
+
+
+@pytest.fixture(params=["numpy", "torch", pytest.param("torch-cuda", marks=pytest.mark.gpu),
+                        pytest.param("cupy", marks=pytest.mark.gpu)])  # fmt: skip
+def each_backend(request: pytest.FixtureRequest) -> Backend:
+    """Every array backend in turn; one that is not available here is skipped with its reason."""
+    try:
+        return backend(request.param)
+    except BackendError as error:
+        pytest.skip(str(error))
+
+
+def small_problem(
+    chosen: Backend | None = None,
+    dtype: str = "complex128",
+    *,
+    noise: float = 0.0,
+    object_size: int = 40,
+    probe_size: int = 16,
+    step: int = 8,
+    seed: int = 0,
+) -> Problem:
+    """A problem of a few patterns: smooth random object, complex random probe with dim and zero places."""
+    chosen = chosen or backend("numpy")
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:object_size, :object_size] / object_size
+    obj = (0.7 + 0.3 * np.cos(7 * x + 3 * y)) * np.exp(1j * (np.sin(5 * y) + 0.1 * rng.standard_normal(x.shape)))
+    radius = np.hypot(*(np.indices((probe_size, probe_size)) - probe_size // 2)) / (probe_size / 2)
+    probe = np.exp(-3 * radius**2) * np.exp(1j * rng.uniform(-np.pi, np.pi, radius.shape)) * (radius < 0.95)
+    corners = np.arange(0, object_size - probe_size + 1, step)
+    positions = np.stack(np.meshgrid(corners, corners, indexing="ij"), axis=-1).reshape(-1, 2)
+    intensity = diffraction_intensity(obj, probe, positions)
+    if noise:
+        intensity = noise * rng.poisson(intensity / noise)
+    real = "float64" if dtype == "complex128" else "float32"
+    return Problem(
+        diffraction_amplitude=chosen.asarray(np.sqrt(intensity), real),
+        scan_positions_px=positions,
+        probe=chosen.asarray(probe, dtype),
+        start_object=chosen.asarray(np.ones_like(obj), dtype),
+        noise=noise,
+        reference=Reference(obj, probe, positions),
+    )

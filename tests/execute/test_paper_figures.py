@@ -1,0 +1,72 @@
+"""The MAGPIE paper's section 5.1 on its authors' probe and images, against an independent program."""
+
+import numpy as np
+import pytest
+
+from suite.core.run import Status
+from suite.execute.run import execute
+from suite.study.load import load_study, parse_override
+from suite.study.plan import make_plan
+
+SEEDS = 5
+
+RESIDUAL_10 = {0: 11.9, 1: 7.2, 3: 4.13, 5: 3.16, 7: 2.90}
+RESIDUAL_40 = {0: 3.60, 1: 1.98, 3: 1.17, 5: 0.942, 7: 0.879}
+ERROR_40 = {0: 138.8, 1: 110.6, 3: 80.7, 5: 66.1, 7: 59.4}
+
+STUDY = """
+study: section-5-1
+problem:
+  scan: {kind: raster, step_px: 64}
+  noise: 0.05
+stop: {iterations: 40, check_every: 10}
+dtype: complex64
+axes:
+  solver:
+    - {name: rpie, alpha: 0.01}
+    - {name: magpie, alpha: 0.01, levels: 1}
+    - {name: magpie, alpha: 0.01, levels: 3}
+    - {name: magpie, alpha: 0.01, levels: 5}
+    - {name: magpie, alpha: 0.01, levels: 7}
+  seed: {range: 5}
+"""
+
+
+@pytest.fixture(scope="module")
+def section_5_1(measured_data, tmp_path_factory):
+    """Mean over the seeds of residual after 10 and 40 and error after 40 iterations, by level."""
+    file = tmp_path_factory.mktemp("study") / "section-5-1.yaml"
+    file.write_text(STUDY)
+    probe = f"{{kind: file, path: {measured_data}/recon_zoneplate_Yi.mat, key: probe, stride: 2}}"
+    images = f"magnitude: {measured_data}/baboon.tiff, phase: {measured_data}/cameraman.tif"
+    overrides = [
+        parse_override(f"problem.probe={probe}"),
+        parse_override(f"problem.object={{kind: images, {images}, size: 512}}"),
+    ]
+    figures: dict[int, list[list[float]]] = {}
+    for spec in sorted(make_plan(load_study(file, overrides)).runs, key=lambda spec: spec.seed):
+        record, _ = execute(spec)
+        assert record.status is Status.COMPLETED, record.message
+        residual, error = record.curves["residual"], record.curves["error"]
+        figures.setdefault(spec.solver.get("levels", 0), []).append([residual[10], residual[40], error[40]])
+    assert all(len(rows) == SEEDS for rows in figures.values())
+    return {level: np.mean(rows, axis=0) for level, rows in figures.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("level", RESIDUAL_10)
+def test_section_5_1_of_the_paper(section_5_1, level):
+    """Residual within 5 % and magnitude error within 3 % of the independent program's."""
+    residual_10, residual_40, error_40 = section_5_1[level]
+    assert residual_10 == pytest.approx(RESIDUAL_10[level], rel=0.05)
+    assert residual_40 == pytest.approx(RESIDUAL_40[level], rel=0.05)
+    assert error_40 == pytest.approx(ERROR_40[level], rel=0.03)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_deeper_levels_lower_the_residual(section_5_1):
+    """At equal iterations every deeper level explains the data better and is nearer to the truth."""
+    figures = np.array([section_5_1[level] for level in sorted(section_5_1)])
+    assert (np.diff(figures, axis=0) < 0).all()
