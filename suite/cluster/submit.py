@@ -22,10 +22,16 @@ if TYPE_CHECKING:
 RUNS_AHEAD = 3  # runs in flight for each worker: enough to keep it busy, few enough to stop at once
 
 
-def run_and_store(spec: dict[str, Any], root: str) -> dict[str, Any]:
-    """Carry out one run and write it: what a worker does."""
-    record, problem = execute(RunSpec.from_dict(spec))
-    write_run(Store(Path(root)), record, problem.reference if problem else None)
+def run_and_store(spec: dict[str, Any], root: str) -> dict[str, Any] | UserError:
+    """Carry out one run and write it: what a worker does.
+
+    An error that the user has to act on is handed back, not raised: on a worker it is no accident.
+    """
+    try:
+        record, problem = execute(RunSpec.from_dict(spec))
+        write_run(Store(Path(root)), record, problem.reference if problem else None)
+    except UserError as error:
+        return error
     return record.summary()
 
 
@@ -39,7 +45,7 @@ def run_all(client: Client | None, specs: Sequence[RunSpec], store: Store) -> It
     """
     if client is None:
         for spec in specs:
-            yield run_and_store(spec.to_dict(), str(store.root))
+            yield _checked(run_and_store(spec.to_dict(), str(store.root)))
     else:
         yield from _on_cluster(client, specs, store)
 
@@ -66,11 +72,15 @@ def _on_cluster(client: Client, specs: Sequence[RunSpec], store: Store) -> Itera
             spec = pending.pop(future)
             submit_next()
             error = future.exception()
-            if isinstance(error, UserError):
-                raise error
-            yield future.result() if error is None else _lost(store, spec, error)
+            yield _checked(future.result()) if error is None else _lost(store, spec, error)
     finally:
         client.cancel(list(pending), force=True)
+
+
+def _checked(result: dict[str, Any] | UserError) -> dict[str, Any]:
+    if isinstance(result, UserError):
+        raise result
+    return result
 
 
 def _lost(store: Store, spec: RunSpec, error: BaseException) -> dict[str, Any]:
