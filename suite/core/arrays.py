@@ -36,9 +36,9 @@ class Backend:
 
     def asarray(self, array: np.ndarray, dtype: str | None = None) -> Array:
         """Copy a host array to this backend's device, as ``dtype`` where one is given."""
-        host = np.ascontiguousarray(array if dtype is None else array.astype(dtype))
+        host = np.array(array, dtype=dtype or array.dtype, order="C")
         if self.name.startswith("torch"):
-            return self.library.asarray(host.copy(), device=self.device)
+            return self.library.asarray(host, device=self.device)
         return self.library.asarray(host)
 
     def synchronise(self) -> None:

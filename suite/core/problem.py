@@ -1,4 +1,4 @@
-"""A ptychographic reconstruction problem and its answer."""
+"""A ptychographic reconstruction problem and what is known of its answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Reference:
 
     object: np.ndarray  # (H, W) complex
     probe: np.ndarray  # (m, m) complex
-    scan_positions_px: np.ndarray  # (N, 2) int
+    scan_positions_px: np.ndarray  # (N, 2), whole or fractional
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,12 @@ class Problem:
 
     diffraction_amplitude: Array  # (N, m, m) real, square root of the intensity; zero frequency at [0, 0]
     scan_positions_px: np.ndarray  # (N, 2) int64 on the host: (row, column) of each patch's first corner
-    probe: Array  # (m, m) complex
+    probe: Array  # (m, m) complex: the true probe, or the one to start from
     start_object: Array  # (H, W) complex
     noise: float  # eta of d = eta * Poisson(|F psi|^2 / eta); 0 means noiseless
+    probe_known: bool = True
+    subpixel_shifts_px: np.ndarray | None = None  # (N, 2) what the whole pixels leave over; None for nothing
+    detector_mask: Array | None = None  # (m, m) real, 1 for good pixels, 0 for bad ones
     reference: Reference | None = None
 
     @property
@@ -39,5 +42,12 @@ class Problem:
 
     @property
     def photon_scale(self) -> float:
-        """Intensity of one count: eta, or 1 where the data are noiseless."""
+        """Intensity of one count: eta, or 1 where the data are noiseless or measured."""
         return self.noise or 1.0
+
+
+def split_positions(positions_px: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Positions (N, 2) as nearest whole pixels and what is left over; None where nothing is."""
+    whole = np.rint(positions_px).astype(np.int64)
+    fraction = positions_px - whole
+    return whole, fraction if np.any(fraction) else None

@@ -23,6 +23,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "rpie": "suite.solvers.pie:RPIE",
         "mpie": "suite.solvers.mpie:MPIE",
         "magpie": "suite.solvers.magpie:MAGPIE",
+        "emagpie": "suite.solvers.emagpie:EMAGPIE",
+        "lsqml": "suite.solvers.lsqml:LSQML",
         "lbfgs": "suite.solvers.lbfgs:LBFGS",
     },
     "objects": {

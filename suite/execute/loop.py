@@ -17,7 +17,7 @@ from suite.core.problem import Problem
 from suite.core.run import Status
 from suite.execute.stopping import met_tolerances, verdict
 from suite.metrics.image import image_metrics, scanned_area
-from suite.metrics.misfit import CountConstants, misfit_metrics
+from suite.metrics.misfit import DataConstants, misfit_metrics
 from suite.solvers.protocol import Solver, State
 
 WARM_UP_ITERATIONS = 2  # compilation and first allocations: left out of the time per iteration
@@ -56,7 +56,7 @@ class Metrics:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.constants = CountConstants.of(problem)
+        self.constants = DataConstants.of(problem)
         self.scanned = None if problem.reference is None else scanned_area(problem.reference)
 
     def __call__(self, state: State) -> dict[str, float]:
@@ -75,9 +75,9 @@ def reconstruct(
     """
     measure = Metrics(problem)
     state = solver.init(problem)
-    first = latest = measure(state)
+    latest = measure(state)
     curves = Curves()
-    curves.append(seconds=0.0, data_passes=state.data_passes, **first)
+    curves.append(seconds=0.0, data_passes=state.data_passes, **latest)
     iterations_to_tol = float("nan")
     iteration, seconds = 0, 0.0
     while True:
@@ -95,7 +95,7 @@ def reconstruct(
         curves.append(**clock, **latest)
         if np.isnan(iterations_to_tol) and met_tolerances(stop, latest):
             iterations_to_tol = float(iteration)
-        ended = verdict(stop, iteration, seconds, latest, first)
+        ended = verdict(stop, iteration, seconds, latest, measure.constants.dark_residual)
         if ended:
             status, message = ended
             break

@@ -64,14 +64,17 @@ def execute(spec: RunSpec, threads: int = 1) -> tuple[RunRecord, Problem | None]
                 message=traceback.format_exc(),
             )
             return record, problem
+    with np.errstate(over="ignore"):
+        obj = to_numpy(outcome.state.object).astype(np.complex64)
+        probe = to_numpy(outcome.state.probe).astype(np.complex64)
     record = RunRecord(
         run_id=run_id,
         spec=spec,
         status=outcome.status,
         metrics=outcome.metrics,
         curves=outcome.curves,
-        object=to_numpy(outcome.state.object).astype(np.complex64),
-        probe=to_numpy(outcome.state.probe).astype(np.complex64),
+        object=obj,
+        probe=probe,
         provenance={**provenance, "end": now()},
         message=outcome.message,
     )

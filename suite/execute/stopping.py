@@ -8,7 +8,7 @@ from typing import Any
 
 from suite.core.run import Status
 
-DIVERGENCE_FACTOR = 1e4  # a residual this much above the starting one will not come back
+DIVERGENCE_FACTOR = 100.0  # a residual this much above that of an empty object will not come back
 
 
 def met_tolerances(stop: Mapping[str, Any], metrics: Mapping[str, float]) -> list[str]:
@@ -17,10 +17,10 @@ def met_tolerances(stop: Mapping[str, Any], metrics: Mapping[str, float]) -> lis
     return [rule for rule, metric in pairs.items() if stop[rule] is not None and metrics[metric] < stop[rule]]
 
 
-def has_diverged(metrics: Mapping[str, float], first: Mapping[str, float]) -> bool:
-    """Whether the residual is no longer a number, or has exploded."""
+def has_diverged(metrics: Mapping[str, float], dark_residual: float) -> bool:
+    """Whether the residual is no longer a number, or far above that of an object of zeros."""
     residual = metrics["residual"]
-    return not math.isfinite(residual) or residual > DIVERGENCE_FACTOR * first["residual"]
+    return not math.isfinite(residual) or residual > DIVERGENCE_FACTOR * dark_residual
 
 
 def verdict(
@@ -28,14 +28,12 @@ def verdict(
     iteration: int,
     seconds: float,
     metrics: Mapping[str, float],
-    first: Mapping[str, float],
+    dark_residual: float,
 ) -> tuple[Status, str] | None:
     """How the run ends after this iteration, and why; None where it goes on."""
-    if has_diverged(metrics, first):
-        return (
-            Status.DIVERGED,
-            f"residual {metrics['residual']:.3g} from {first['residual']:.3g} at the start",
-        )
+    if has_diverged(metrics, dark_residual):
+        message = f"residual {metrics['residual']:.3g}; an object of zeros has {dark_residual:.3g}"
+        return Status.DIVERGED, message
     tolerances = met_tolerances(stop, metrics)
     if tolerances and not stop["continue_past_tolerance"]:
         return Status.COMPLETED, f"tolerance on {tolerances[0]} met"

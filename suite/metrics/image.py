@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from suite.core.problem import Reference
+from suite.core.problem import Reference, split_positions
 
 SCANNED_SHARE = 0.05  # of the largest illumination: dimmer pixels do not count as scanned
 
@@ -34,6 +34,8 @@ def phase_rmse_rad(obj: np.ndarray, truth: np.ndarray) -> float:
     """|z*|^2-weighted RMS phase difference in radians, global phase removed; arrays of one shape."""
     ratio = obj.astype(np.complex128) * np.conj(truth)
     common = np.sum(ratio)
+    if common == 0:
+        return float("nan")  # an object of zeros has no phase
     weight = np.abs(truth) ** 2
     phase = np.angle(ratio * np.conj(common))
     return float(np.sqrt(np.sum(weight * phase**2) / np.sum(weight)))
@@ -43,6 +45,6 @@ def scanned_area(reference: Reference) -> np.ndarray:
     """Where the summed illumination exceeds ``SCANNED_SHARE`` of its maximum: (H, W) bool."""
     illumination = np.zeros(reference.object.shape)
     size = reference.probe.shape[-1]
-    for r, c in reference.scan_positions_px:
+    for r, c in split_positions(reference.scan_positions_px)[0]:
         illumination[r : r + size, c : c + size] += np.abs(reference.probe) ** 2
     return illumination > SCANNED_SHARE * illumination.max()

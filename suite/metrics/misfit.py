@@ -19,58 +19,69 @@ import scipy.special
 
 from suite.core.arrays import Array, ifft2, namespace, to_numpy
 from suite.core.problem import Problem
-from suite.physics.forward import batches, detector_waves
+from suite.physics.forward import batches, local_probes, problem_waves, subpixel_phases
 from suite.physics.likelihood import wave_correction
 
 RATE_FLOOR = 1e-12  # counts; keeps log(lambda) finite where the model is dark
 
 
 @dataclass(frozen=True)
-class CountConstants:
-    """What the Poisson figures need of the data alone; computed once a problem."""
+class DataConstants:
+    """What the figures need of the data alone; computed once a problem."""
 
-    log_factorials: float  # sum log n!
-    n_log_n: float  # sum n log n
-    total: float  # sum n
-    size: int  # number of detector pixels
+    saturated_nll: float  # sum n - n log n + log n!, the Poisson NLL of a model that meets every count
+    pixels: int  # good detector pixels in all patterns
+    dark_residual: float  # the residual of an object that is zero everywhere
 
     @classmethod
-    def of(cls, problem: Problem) -> CountConstants:
-        total = log_factorials = n_log_n = 0.0
+    def of(cls, problem: Problem) -> DataConstants:
+        mask = 1.0 if problem.detector_mask is None else to_numpy(problem.detector_mask).astype(np.float64)
+        saturated_nll = intensity_sum = 0.0
         for batch in batches(problem.n_positions, problem.probe_size):
-            counts = to_numpy(problem.diffraction_amplitude[batch]).astype(np.float64) ** 2
-            counts /= problem.photon_scale
-            log_factorials += float(scipy.special.gammaln(counts + 1).sum())
-            n_log_n += float(scipy.special.xlogy(counts, counts).sum())
-            total += float(counts.sum())
-        return cls(log_factorials, n_log_n, total, problem.n_positions * problem.probe_size**2)
+            intensity = to_numpy(problem.diffraction_amplitude[batch]).astype(np.float64) ** 2 * mask
+            counts = intensity / problem.photon_scale
+            per_pixel = counts - scipy.special.xlogy(counts, counts) + scipy.special.gammaln(counts + 1)
+            saturated_nll += float(per_pixel.sum())
+            intensity_sum += float(intensity.sum())
+        m2 = problem.probe_size**2
+        good = m2 if problem.detector_mask is None else int(np.sum(mask))
+        return cls(saturated_nll, problem.n_positions * good, intensity_sum / (2 * m2))
 
 
-def misfit_metrics(problem: Problem, obj: Array, probe: Array, constants: CountConstants) -> dict[str, float]:
+def misfit_metrics(problem: Problem, obj: Array, probe: Array, constants: DataConstants) -> dict[str, float]:
     """The four figures above for one object (H, W) and probe (m, m)."""
     xp = namespace(obj)
     size = problem.probe_size
-    residual = gradient_norm = rate_sum = n_log_rate = 0.0
+    residual = gradient_norm = half_deviance = 0.0
     for batch in batches(problem.n_positions, size):
         amplitude = problem.diffraction_amplitude[batch]
-        waves = detector_waves(obj, probe, problem.scan_positions_px[batch])
-        correction = wave_correction(waves, amplitude)
+        waves = problem_waves(problem, obj, probe, batch)
+        correction = wave_correction(waves, amplitude, problem.detector_mask)
         residual += _total(_square(correction)) / (2 * size**2)  # Parseval
-        gradient = xp.conj(probe) * ifft2(correction)
+        illumination = local_probes(probe, subpixel_phases(problem, batch))
+        gradient = xp.conj(illumination) * ifft2(correction)
         norms_squared = xp.sum(_square(gradient), axis=(-2, -1), dtype=xp.float64)
         gradient_norm += float(xp.sum(xp.sqrt(norms_squared)))
-        rate = _square(waves) / problem.photon_scale
-        rate_sum += _total(rate)
-        counts = amplitude**2 / problem.photon_scale
-        n_log_rate += _total(counts * xp.log(xp.clip(rate, min=RATE_FLOOR)))
+        half_deviance += _half_deviance(problem, waves, amplitude)
     return {
         "residual": residual,
         "gradient_norm": gradient_norm / (problem.n_positions * size),
-        "poisson_nll": rate_sum - n_log_rate + constants.log_factorials,
-        "poisson_deviance": 2
-        * (constants.n_log_n - n_log_rate - constants.total + rate_sum)
-        / constants.size,
+        "poisson_nll": half_deviance + constants.saturated_nll,
+        "poisson_deviance": 2 * half_deviance / constants.pixels,
     }
+
+
+def _half_deviance(problem: Problem, waves: Array, amplitude: Array) -> float:
+    """sum n log(n / lambda) - n + lambda, in a form that keeps its digits where lambda is close to n."""
+    xp = namespace(waves)
+    rate = _square(waves) / problem.photon_scale
+    counts = amplitude**2 / problem.photon_scale
+    lit = counts > 0
+    ratio = xp.clip(rate, min=RATE_FLOOR) / xp.where(lit, counts, xp.ones_like(counts))
+    per_pixel = xp.where(lit, counts * (ratio - 1 - xp.log(ratio)), rate)
+    if problem.detector_mask is not None:
+        per_pixel = per_pixel * problem.detector_mask
+    return _total(per_pixel)
 
 
 def _square(x: Array) -> Array:

@@ -1,9 +1,11 @@
 """Forward model: exit waves and the diffraction they give.
 
-Symbols (METHODS of the project; MAGPIE, arXiv 2504.10118, section 2.1)::
+Symbols (MAGPIE, arXiv 2504.10118, section 2.1)::
 
     psi_k = Q * z_k            exit wave, probe Q on object patch z_k
     |F psi_k|^2                diffraction intensity, F the unnormalised DFT
+
+Positions between pixels: the patch is cut at the nearest pixel, and the probe is shifted by the rest.
 """
 
 from __future__ import annotations
@@ -13,19 +15,43 @@ from collections.abc import Iterator
 import numpy as np
 
 from suite.core.arrays import Array, fft2
+from suite.core.problem import Problem
 from suite.physics.patches import extract_patches
+from suite.physics.shift import fourier_shift, shift_phases
 
 BATCH_PIXELS = 2**19  # 32 patterns of 128 x 128: large enough for the FFT, small enough for the cache
 
 
-def detector_waves(obj: Array, probe: Array, scan_positions_px: np.ndarray) -> Array:
-    """F psi_k for each position: (n, m, m) complex."""
-    return fft2(probe * extract_patches(obj, scan_positions_px, probe.shape[-1]))
+def detector_waves(
+    obj: Array, probe: Array, scan_positions_px: np.ndarray, phases: Array | None = None
+) -> Array:
+    """F psi_k for each position: (n, m, m) complex. ``phases`` as from :func:`subpixel_phases`."""
+    return fft2(local_probes(probe, phases) * extract_patches(obj, scan_positions_px, probe.shape[-1]))
 
 
-def diffraction_intensity(obj: Array, probe: Array, scan_positions_px: np.ndarray) -> Array:
+def problem_waves(problem: Problem, obj: Array, probe: Array, batch: slice | np.ndarray) -> Array:
+    """F psi_k for the positions ``batch`` of ``problem``: (n, m, m) complex."""
+    positions = problem.scan_positions_px[batch]
+    return detector_waves(obj, probe, positions, subpixel_phases(problem, batch))
+
+
+def subpixel_phases(problem: Problem, batch: slice | np.ndarray) -> Array | None:
+    """Fourier multipliers (n, m, m) of the probe's shifts; None where positions are whole pixels."""
+    if problem.subpixel_shifts_px is None:
+        return None
+    return shift_phases(problem.probe_size, problem.subpixel_shifts_px[batch], problem.probe)
+
+
+def local_probes(probe: Array, phases: Array | None) -> Array:
+    """The probe as it lies on each patch: (n, m, m), or (1, m, m) where all are the same."""
+    return probe[None] if phases is None else fourier_shift(probe, phases)
+
+
+def diffraction_intensity(
+    obj: Array, probe: Array, scan_positions_px: np.ndarray, phases: Array | None = None
+) -> Array:
     """Noiseless intensities |F psi_k|^2: (n, m, m) real."""
-    waves = detector_waves(obj, probe, scan_positions_px)
+    waves = detector_waves(obj, probe, scan_positions_px, phases)
     return waves.real**2 + waves.imag**2
 
 

@@ -7,6 +7,7 @@ identified by what the file held, not by where it lay.
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -102,7 +103,7 @@ class ProbeFile:
 
 @dataclass(frozen=True)
 class ScanFile:
-    """Scan positions from a file, in pixels, rounded to whole ones.
+    """Scan positions from a file, in pixels, whole or fractional; the first corner becomes (0, 0).
 
     Parameters
     ----------
@@ -120,13 +121,18 @@ class ScanFile:
     def positions(
         self, object_shape: tuple[int, int], probe_size: int, rng: np.random.Generator
     ) -> np.ndarray:
-        raw = np.squeeze(read_array(self.path, self.key, self.path_sha256))
-        if raw.ndim != 2 or raw.shape[1] != 2 or np.iscomplexobj(raw):
-            raise DataFileError(f"{self.path}: scan positions have shape {raw.shape}; expected (N, 2), real")
+        raw = read_array(self.path, self.key, self.path_sha256)
+        while raw.ndim > 2 and raw.shape[0] == 1:
+            raw = raw[0]
+        if raw.ndim != 2 or raw.shape[1] != 2 or not len(raw) or raw.dtype.kind not in "iuf":
+            raise DataFileError(
+                f"{self.path}: found scan positions of shape {raw.shape} and type {raw.dtype}; "
+                "expected (N, 2), real numbers"
+            )
         if not np.isfinite(raw).all():
             raise DataFileError(f"{self.path}: scan positions hold NaN or infinite values")
-        positions = np.rint(raw[:, ::-1] if self.columns == "column-row" else raw).astype(np.int64)
-        positions -= positions.min(axis=0)
+        positions = raw[:, ::-1] if self.columns == "column-row" else raw
+        positions = positions - positions.min(axis=0)
         room = np.asarray(object_shape) - probe_size
         if (positions > room).any():
             needed = tuple((positions.max(axis=0) + probe_size).tolist())
@@ -137,7 +143,6 @@ class ScanFile:
         return positions
 
 
-@lru_cache(maxsize=16)
 def file_sha256(path: str) -> str:
     """SHA-256 of a file.
 
@@ -146,6 +151,26 @@ def file_sha256(path: str) -> str:
     DataFileError
         The file is missing or unreadable.
     """
+    return _sha256(path, stamp(path))
+
+
+def stamp(path: str) -> tuple[int, int, int]:
+    """What changes when a file is written again: the key under which its content may be remembered."""
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise DataFileError(f"cannot read {path}: {error.strerror}; check the path") from error
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def check_unchanged(path: str, sha256: str) -> None:
+    """Refuse a file that is no longer what was planned; an empty hash asks for nothing."""
+    if sha256 and file_sha256(path) != sha256:
+        raise DataFileError(f"{path} has changed since the study was planned; plan and run it again")
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: str, stamp: tuple[int, int, int]) -> str:
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -153,7 +178,6 @@ def file_sha256(path: str) -> str:
         raise DataFileError(f"cannot read {path}: {error.strerror}; check the path") from error
 
 
-@lru_cache(maxsize=8)
 def read_array(path: str, key: str, sha256: str = "") -> np.ndarray:
     """One array from a file, read-only.
 
@@ -162,8 +186,12 @@ def read_array(path: str, key: str, sha256: str = "") -> np.ndarray:
     DataFileError
         Missing or unreadable file, unknown format or key, or content other than ``sha256`` says.
     """
-    if sha256 and file_sha256(path) != sha256:
-        raise DataFileError(f"{path} has changed since the study was planned; plan and run it again")
+    check_unchanged(path, sha256)
+    return _read_array(path, key, stamp(path))
+
+
+@lru_cache(maxsize=8)
+def _read_array(path: str, key: str, stamp: tuple[int, int, int]) -> np.ndarray:
     suffix = Path(path).suffix.lower()
     readers = {
         ".npy": _read_npy,
@@ -174,8 +202,6 @@ def read_array(path: str, key: str, sha256: str = "") -> np.ndarray:
     }
     if suffix not in readers:
         raise DataFileError(f"{path}: unknown kind of file '{suffix}'; expected one of {', '.join(readers)}")
-    if not Path(path).is_file():
-        raise DataFileError(f"no such file: {path}")
     try:
         array = readers[suffix](path, key)
     except DataFileError:

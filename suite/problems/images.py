@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from suite.errors import DataFileError, nearest
+from suite.problems.files import check_unchanged, stamp
 
 BUNDLED = (
     "astronaut", "brick", "camera", "cat", "cell", "clock", "coffee", "coins", "grass", "gravel", "horse",
@@ -21,8 +22,7 @@ def is_bundled(name: str) -> bool:
     return name in BUNDLED
 
 
-@lru_cache(maxsize=8)
-def load_image(source: str, size: int) -> np.ndarray:
+def load_image(source: str, size: int, sha256: str = "") -> np.ndarray:
     """A grey image of ``size`` x ``size`` pixels scaled to [0, 1], read-only.
 
     A picture that is not square is cut to its central square; another size is resampled.
@@ -30,11 +30,26 @@ def load_image(source: str, size: int) -> np.ndarray:
     Raises
     ------
     DataFileError
-        Neither a bundled name nor a readable image, or not a two-dimensional (grey or RGB) one.
+        Neither a bundled name nor a readable image, not a two-dimensional (grey or RGB) one, or content
+        other than ``sha256`` says.
     """
+    if is_bundled(source):
+        return _load_image(source, size, (0, 0, 0))
+    if not Path(source).is_file():
+        raise DataFileError(
+            f"image '{source}' is neither a file nor a bundled image; {nearest(source, BUNDLED)}"
+        )
+    check_unchanged(source, sha256)
+    return _load_image(source, size, stamp(source))
+
+
+@lru_cache(maxsize=8)
+def _load_image(source: str, size: int, stamp: tuple[int, int, int]) -> np.ndarray:
     import skimage.transform
 
     grey = _as_grey(_read(source), source)
+    if not np.isfinite(grey).all():
+        raise DataFileError(f"image {source} holds NaN or infinite values")
     side = min(grey.shape)
     top, left = (grey.shape[0] - side) // 2, (grey.shape[1] - side) // 2
     square = grey[top : top + side, left : left + side]
@@ -56,10 +71,6 @@ def _read(source: str) -> np.ndarray:
 
     if is_bundled(source):
         return np.asarray(getattr(skimage.data, source)())
-    if not Path(source).is_file():
-        raise DataFileError(
-            f"image '{source}' is neither a file nor a bundled image; {nearest(source, BUNDLED)}"
-        )
     try:
         return np.asarray(imread(source))
     except Exception as error:  # imageio's plug-ins raise whatever their format raises

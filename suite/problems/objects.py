@@ -40,8 +40,8 @@ class Images:
 
     def make(self) -> np.ndarray:
         darkest = 1 / 256  # "(0, 1]": one grey level above nothing
-        magnitude = darkest + (1 - darkest) * load_image(self.magnitude, self.size)
-        phase = self.phase_range * load_image(self.phase, self.size)
+        magnitude = darkest + (1 - darkest) * load_image(self.magnitude, self.size, self.magnitude_sha256)
+        phase = self.phase_range * load_image(self.phase, self.size, self.phase_sha256)
         return magnitude * np.exp(1j * phase)
 
 

@@ -8,6 +8,8 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge, Gt
 
+from suite.errors import DataFileError
+
 POWER = 300.0  # sum |Q|^2 of the papers' probe, in the units of the diffraction intensity
 
 
@@ -113,4 +115,6 @@ def _radius(n: int) -> np.ndarray:
 
 
 def _scaled(field: np.ndarray, power: float) -> np.ndarray:
+    if not np.any(field):
+        raise DataFileError("no light passes: the probe is zero everywhere; check the sizes of lens and stop")
     return field * np.sqrt(power / np.sum(np.abs(field) ** 2))

@@ -25,7 +25,7 @@ from annotated_types import Ge, Gt, Lt
 
 from suite.core.arrays import Array, ifft2, namespace
 from suite.core.problem import Problem
-from suite.physics.forward import batches, detector_waves
+from suite.physics.forward import batches, local_probes, problem_waves, subpixel_phases
 from suite.physics.likelihood import wave_correction
 from suite.physics.patches import add_patches
 from suite.solvers.protocol import SolverSettings
@@ -42,7 +42,7 @@ class LbfgsState:
     data_passes: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LBFGS(SolverSettings):
     """Limited-memory BFGS with a backtracking line search.
 
@@ -118,11 +118,12 @@ def misfit_and_gradient(problem: Problem, obj: Array) -> tuple[float, Array]:
     probe, size = problem.probe, problem.probe_size
     misfit, gradient = 0.0, xp.zeros_like(obj)
     for batch in batches(problem.n_positions, size):
-        positions = problem.scan_positions_px[batch]
-        waves = detector_waves(obj, probe, positions)
-        correction = wave_correction(waves, problem.diffraction_amplitude[batch])
+        illumination = local_probes(probe, subpixel_phases(problem, batch))
+        waves = problem_waves(problem, obj, probe, batch)
+        correction = wave_correction(waves, problem.diffraction_amplitude[batch], problem.detector_mask)
         misfit += inner(correction, correction) / (2 * size**2)  # Parseval
-        gradient = add_patches(gradient, -xp.conj(probe) * ifft2(correction), positions)
+        patches = -xp.conj(illumination) * ifft2(correction)
+        gradient = add_patches(gradient, patches, problem.scan_positions_px[batch])
     return misfit, gradient
 
 

@@ -19,23 +19,22 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from suite.core.arrays import Array, copy, namespace
 from suite.core.problem import Problem
-from suite.solvers.pie import probe_weights
+from suite.solvers.pie import regularised_step
 from suite.solvers.protocol import SolverSettings
-from suite.solvers.sweep import sweep_in_place
+from suite.solvers.sweep import Rules, Step, sweep
 
 
 @dataclass(frozen=True)
 class MpieState:
     object: Array  # (H, W) complex
     probe: Array  # (m, m) complex
-    step_size: Array  # (m, m) real, gamma / (|Q|^2 + u)
     velocity: Array  # (H, W) complex, v
     anchor: Array  # (H, W) complex, z_T
     until_momentum: int  # positions left before the next momentum step
     data_passes: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MPIE(SolverSettings):
     """Momentum PIE, known probe, one patch at a time.
 
@@ -57,29 +56,23 @@ class MPIE(SolverSettings):
     interval: Annotated[int, Gt(0)] = 50
 
     def init(self, problem: Problem) -> MpieState:
-        intensity, regulariser = probe_weights(problem.probe, self.alpha)
         start = problem.start_object
-        return MpieState(
-            object=start,
-            probe=problem.probe,
-            step_size=self.step_length / (intensity + regulariser),
-            velocity=namespace(start).zeros_like(start),
-            anchor=start,
-            until_momentum=self.interval,
-        )
+        return MpieState(start, problem.probe, namespace(start).zeros_like(start), start, self.interval)
 
     def step(self, problem: Problem, state: MpieState, rng: np.random.Generator) -> MpieState:
         order = rng.permutation(problem.n_positions)
-        obj, velocity, anchor = copy(state.object), state.velocity, state.anchor
+        obj, velocity, anchor = state.object, state.velocity, state.anchor
         done, until_momentum = 0, state.until_momentum
         while done < len(order):
             stretch = order[done : done + until_momentum]
-            sweep_in_place(obj, problem, state.probe, stretch, lambda g: g * state.step_size)
+            obj, _ = sweep(problem, obj, state.probe, stretch[:, None], Rules(self._object_step))
             done, until_momentum = done + len(stretch), until_momentum - len(stretch)
             if until_momentum == 0:
                 velocity = self.momentum * velocity + (obj - anchor)
                 obj = obj + self.momentum * velocity
                 anchor, until_momentum = copy(obj), self.interval
-        return MpieState(
-            obj, state.probe, state.step_size, velocity, anchor, until_momentum, state.data_passes + 1
-        )
+        return MpieState(obj, state.probe, velocity, anchor, until_momentum, state.data_passes + 1)
+
+    def _object_step(self, probe: Array) -> Step:
+        step = regularised_step(probe, self.alpha)
+        return lambda gradient: self.step_length * step(gradient)

@@ -31,6 +31,16 @@ class Level:
     weight: Array  # (m_l / 2, m_l / 2) real, w; on the deepest level it is unused and empty
 
 
+def check_levels(levels: int, probe_size: int) -> None:
+    """Raise ValueError where a probe of ``probe_size`` pixels cannot be halved ``levels`` times."""
+    deepest = (probe_size & -probe_size).bit_length() - 1
+    if levels > deepest:
+        raise ValueError(
+            f"levels: found {levels}; a probe of {probe_size} x {probe_size} pixels can be halved "
+            f"{deepest} times, so expected 0 to {deepest}"
+        )
+
+
 def restrict(x: Array) -> Array:
     """D: average over 2 x 2 bins of the last two axes."""
     rows, columns = x.shape[-2:]
@@ -51,8 +61,8 @@ def hierarchy(probe: Array, regulariser: Array, levels: int) -> tuple[Level, ...
 
     Parameters
     ----------
-    probe : (m, m) complex
-    regulariser : (m, m) real
+    probe : (..., m, m) complex
+    regulariser : (..., m, m) real
         u_0, not negative.
     levels
         L, number of coarse levels; m must be divisible by 2^L.
@@ -65,7 +75,7 @@ def hierarchy(probe: Array, regulariser: Array, levels: int) -> tuple[Level, ...
         empty = divisor == 0
         gain = xp.where(empty, xp.zeros_like(divisor), 1 / xp.where(empty, xp.ones_like(divisor), divisor))
         if level == levels:
-            result.append(Level(gain, u * gain, xp.zeros_like(intensity[:0, :0])))
+            result.append(Level(gain, u * gain, xp.zeros_like(intensity[..., :0, :0])))
             break
         probe = restrict(probe)
         mean_intensity = restrict(intensity)

@@ -1,74 +1,73 @@
-"""ePIE and rPIE: the regularised ptychographic iterative engine, known probe.
+"""ePIE and rPIE: the (regularised) ptychographic iterative engine, with a known or an unknown probe.
 
 A. Maiden, D. Johnson, P. Li, "Further improvements to the ptychographical iterative engine",
 Optica 4, 736 (2017); in the notation of MAGPIE, arXiv 2504.10118, section 2.2:
 
-    z_k    object patch            g_k   conj(Q) * (R_k - psi_k)
-    Q      probe                   u     alpha * (max |Q|^2 - |Q|^2)
+    z_k    object patch            chi_k  R_k - psi_k, the correction of the exit wave
+    Q      probe                   u      alpha * (max |Q|^2 - |Q|^2)
 
-    z_k <- z_k + g_k / (|Q|^2 + u)                                                          (3)
+    z_k <- z_k + conj(Q) chi_k / (|Q|^2 + u)                                                     (3)
+    Q   <- Q + conj(z_k) chi_k / ((1 - beta) |z_k|^2 + beta max |z_k|^2)          unknown probe only
 
-alpha = 1 is ePIE (the divisor is max |Q|^2 everywhere), alpha in (0, 1) is rPIE.
+alpha = beta = 1 is ePIE (A. Maiden, J. Rodenburg, Ultramicroscopy 109, 1256 (2009)), values in (0, 1) are
+rPIE. Both updates are made from the same z_k, Q and chi_k.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
-import numpy as np
 from annotated_types import Gt, Le
 
-from suite.core.arrays import Array, copy, namespace
+from suite.core.arrays import Array, namespace
 from suite.core.problem import Problem
-from suite.solvers.protocol import SolverSettings
-from suite.solvers.sweep import sweep_in_place
+from suite.solvers.protocol import SweepState
+from suite.solvers.sweep import JointSweeping, Rules, Step
 
 
-@dataclass(frozen=True)
-class PieState:
-    object: Array  # (H, W) complex
-    probe: Array  # (m, m) complex
-    step_size: Array  # (m, m) real, 1 / (|Q|^2 + u)
-    data_passes: int = 0
-
-
-@dataclass(frozen=True)
-class RPIE(SolverSettings):
-    """Regularised PIE, known probe, one patch at a time.
+@dataclass(frozen=True, kw_only=True)
+class RPIE(JointSweeping):
+    """Regularised PIE.
 
     Parameters
     ----------
     alpha
-        Regularisation in (0, 1]; small values trust dim places more.
+        Regularisation in (0, 1] of the object's step; small values trust dim places more.
+    beta
+        Regularisation in (0, 1] of the probe's step.
     """
 
     alpha: Annotated[float, Gt(0), Le(1)] = 0.01
+    beta: Annotated[float, Gt(0), Le(1)] = 0.5
 
-    def init(self, problem: Problem) -> PieState:
-        intensity, regulariser = probe_weights(problem.probe, self.alpha)
-        return PieState(problem.start_object, problem.probe, 1 / (intensity + regulariser))
-
-    def step(self, problem: Problem, state: PieState, rng: np.random.Generator) -> PieState:
-        obj = copy(state.object)
-        order = rng.permutation(problem.n_positions)
-        sweep_in_place(obj, problem, state.probe, order, lambda g: g * state.step_size)  # (3)
-        return replace(state, object=obj, data_passes=state.data_passes + 1)
-
-
-@dataclass(frozen=True)
-class EPIE(SolverSettings):
-    """ePIE with unit step, known probe: rPIE at alpha = 1."""
-
-    def init(self, problem: Problem) -> PieState:
-        return RPIE(alpha=1.0).init(problem)
-
-    def step(self, problem: Problem, state: PieState, rng: np.random.Generator) -> PieState:
-        return RPIE(alpha=1.0).step(problem, state, rng)
+    def rules(self, problem: Problem, state: SweepState) -> Rules:
+        return Rules(
+            object_step=lambda probe: regularised_step(probe, self.alpha),
+            probe_step=(lambda patches: regularised_step(patches, self.beta))
+            if self.moves_probe(problem, state)
+            else None,
+        )
 
 
-def probe_weights(probe: Array, alpha: float) -> tuple[Array, Array]:
-    """|Q|^2 and rPIE's regulariser u = alpha * (max |Q|^2 - |Q|^2), both (m, m) real."""
-    xp = namespace(probe)
-    intensity = probe.real**2 + probe.imag**2
-    return intensity, alpha * (xp.max(intensity) - intensity)
+@dataclass(frozen=True, kw_only=True)
+class EPIE(JointSweeping):
+    """ePIE with unit steps: rPIE at alpha = beta = 1."""
+
+    def rules(self, problem: Problem, state: SweepState) -> Rules:
+        unit = RPIE(alpha=1.0, beta=1.0, update_probe=self.update_probe, probe_start=self.probe_start)
+        return unit.rules(problem, state)
+
+
+def regularised_step(counterpart: Array, alpha: float) -> Step:
+    """rPIE's step for gradients whose other factor is ``counterpart``, (..., m, m) complex."""
+    intensity, regulariser = regularisation(counterpart, alpha)
+    step_size = 1 / (intensity + regulariser)
+    return lambda gradient: gradient * step_size
+
+
+def regularisation(counterpart: Array, alpha: float) -> tuple[Array, Array]:
+    """|Q|^2 and rPIE's regulariser u = alpha * (max |Q|^2 - |Q|^2), both (..., m, m) real."""
+    xp = namespace(counterpart)
+    intensity = counterpart.real**2 + counterpart.imag**2
+    return intensity, alpha * (xp.max(intensity, axis=(-2, -1), keepdims=True) - intensity)

@@ -8,6 +8,7 @@ Neither writes into its arguments. Clock, metrics, stopping and fast-forward liv
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,6 +26,15 @@ class State(Protocol):
     def probe(self) -> Array: ...  # (m, m) complex
     @property
     def data_passes(self) -> int: ...  # passes over all the diffraction data so far
+
+
+@dataclass(frozen=True)
+class SweepState:
+    """State of a solver that remembers nothing but where it is."""
+
+    object: Array  # (H, W) complex
+    probe: Array  # (m, m) complex
+    data_passes: int = 0
 
 
 class Solver(Protocol):

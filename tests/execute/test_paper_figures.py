@@ -1,5 +1,7 @@
 """The MAGPIE paper's section 5.1 on its authors' probe and images, against an independent program."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -7,8 +9,6 @@ from suite.core.run import Status
 from suite.execute.run import execute
 from suite.study.load import load_study, parse_override
 from suite.study.plan import make_plan
-
-SEEDS = 5
 
 RESIDUAL_10 = {0: 11.9, 1: 7.2, 3: 4.13, 5: 3.16, 7: 2.90}
 RESIDUAL_40 = {0: 3.60, 1: 1.98, 3: 1.17, 5: 0.942, 7: 0.879}
@@ -30,6 +30,7 @@ axes:
     - {name: magpie, alpha: 0.01, levels: 7}
   seed: {range: 5}
 """
+SEEDS = 5
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +38,11 @@ def section_5_1(measured_data, tmp_path_factory):
     """Mean over the seeds of residual after 10 and 40 and error after 40 iterations, by level."""
     file = tmp_path_factory.mktemp("study") / "section-5-1.yaml"
     file.write_text(STUDY)
-    probe = f"{{kind: file, path: {measured_data}/recon_zoneplate_Yi.mat, key: probe, stride: 2}}"
-    images = f"magnitude: {measured_data}/baboon.tiff, phase: {measured_data}/cameraman.tif"
+    probe = {"kind": "file", "path": f"{measured_data}/recon_zoneplate_Yi.mat", "key": "probe", "stride": 2}
+    images = {"magnitude": f"{measured_data}/baboon.tiff", "phase": f"{measured_data}/cameraman.tif"}
     overrides = [
-        parse_override(f"problem.probe={probe}"),
-        parse_override(f"problem.object={{kind: images, {images}, size: 512}}"),
+        parse_override(f"problem.probe={json.dumps(probe)}"),
+        parse_override(f"problem.object={json.dumps({'kind': 'images', 'size': 512, **images})}"),
     ]
     figures: dict[int, list[list[float]]] = {}
     for spec in sorted(make_plan(load_study(file, overrides)).runs, key=lambda spec: spec.seed):

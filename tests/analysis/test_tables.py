@@ -1,0 +1,163 @@
+"""Tables, selections and labels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from suite.analysis.convergence import band, summary
+from suite.analysis.labels import column_name, line_labels, value_text
+from suite.analysis.selection import selection_of_plan, selection_of_store
+from suite.analysis.tables import open_dataset, run_table
+from suite.errors import StoreError
+from suite.store.write import write_run
+from tests.store.records import NUMBERS, record, store_at
+from tests.study.small import carry_out, plan_text
+
+SOLVER = {**NUMBERS, "solver.name": False, "solver.alpha": True, "solver.levels": True}
+
+
+def filled(path, records, factors=None):
+    store = store_at(path / "r", factors or SOLVER)
+    for item in records:
+        write_run(store, item)
+    return store
+
+
+def test_table_has_a_row_for_each_run(tmp_path):
+    """Factors and metrics are columns; rows know their place in the dataset."""
+    items = [record(seed, noise=0.1 * seed) for seed in range(3)]
+    store = filled(tmp_path, items)
+    table = run_table(store, [item.spec.spec_id for item in items[::-1]])
+    assert table["seed"].tolist() == [2, 1, 0]
+    assert table["error"].tolist() == [2.5, 1.5, 0.5]
+    assert set(table.attrs["factors"]) == {"seed", "noise", "solver", "alpha", "levels"}
+    assert set(table.attrs["solver_settings"]) == {"alpha", "levels"}
+    dataset = open_dataset(store)
+    assert dataset["seed"].values[table["row"]].tolist() == [2, 1, 0]
+
+
+def test_latest_code_counts(tmp_path):
+    """Of one specification that two versions of the code computed, the later is shown."""
+    old = record(1)
+    new = replace(old, run_id=old.spec.run_id("new"), metrics={"error": 9.0, "residual": 1.0},
+                  provenance={"start": "2031"})  # fmt: skip
+    table = run_table(filled(tmp_path, [new, old]), [old.spec.spec_id])
+    assert table["error"].tolist() == [9.0]
+
+
+def test_store_without_runs(tmp_path):
+    """There is nothing to show, and the message says what to do."""
+    with pytest.raises(StoreError, match=r"no runs yet; run the study first"):
+        run_table(filled(tmp_path, []))
+
+
+def test_selection_of_a_study_that_was_not_run(tmp_path):
+    """A results folder with other runs, or none, is told apart."""
+    with pytest.raises(StoreError, match=r"no results in .*tiny; run the study first"):
+        selection_of_plan(plan_text(tmp_path, ""), tmp_path)
+    carry_out(plan_text(tmp_path, ""), tmp_path)
+    with pytest.raises(StoreError, match=r"none of the runs of this study"):
+        selection_of_plan(plan_text(tmp_path, "seed: 99\n"), tmp_path)
+
+
+def test_selection_from_the_store_is_that_of_the_plan(tmp_path):
+    """The latest session gives the same runs, figures and text as the study file."""
+    plan = plan_text(
+        tmp_path, "axes: {seed: [0, 1]}\nfigures: [{kind: images, show: [phase]}, {kind: setup}]\n"
+    )
+    store, _ = carry_out(plan, tmp_path)
+    by_plan, by_store = selection_of_plan(plan, tmp_path), selection_of_store(store.root)
+    assert by_plan.figures == by_store.figures
+    assert by_plan.table.equals(by_store.table)
+    assert (by_plan.name, by_plan.title, by_plan.planned, by_plan.text) == (
+        by_store.name,
+        by_store.title,
+        by_store.planned,
+        by_store.text,
+    )
+
+
+@pytest.mark.parametrize(
+    ("hits", "iteration_hit"),
+    [([2.0, 4.0, 6.0], 5), ([2.0, 4.0, np.nan], 4), ([2.0, np.nan, np.nan], np.nan), ([np.nan] * 3, np.nan)],
+)
+def test_band_over_runs(tmp_path, hits, iteration_hit):
+    """Median, range and the place of the tolerance; runs that never meet it count against it."""
+    items = [
+        record(seed, iterations=4 + seed, metrics={"iterations_to_tol": hit}) for seed, hit in enumerate(hits)
+    ]
+    store = filled(tmp_path, items)
+    dataset, table = open_dataset(store), run_table(store)
+    found = band(dataset, table, "residual", "iteration")
+    curves = np.full((3, 7), np.nan)
+    for line, item in zip(curves, items, strict=True):
+        line[: len(item.curves["residual"])] = item.curves["residual"]
+    np.testing.assert_array_equal(found.x, np.arange(1, 8))
+    np.testing.assert_array_equal(found.median, np.nanmedian(curves, axis=0))
+    np.testing.assert_array_equal(found.low, np.nanmin(curves, axis=0))
+    np.testing.assert_array_equal(found.high, np.nanmax(curves, axis=0))
+    np.testing.assert_equal(found.hit, iteration_hit)
+    assert found.runs == 3
+
+
+def test_tolerance_is_met_on_the_curve(tmp_path):
+    """The mark of the tolerance lies on the median line, at the x of the iteration that met it."""
+    curve = np.array([8.0, 4.0, 2.0, 1.0])
+    clock = np.array([0.0, 0.5, 1.0, 1.5])
+    item = replace(
+        record(0), curves={"residual": curve, "seconds": clock},
+        metrics={"residual": 1.0, "iterations_to_tol": 2.0},
+    )  # fmt: skip
+    store = filled(tmp_path, [item])
+    dataset, table = open_dataset(store), run_table(store)
+    by_iteration = band(dataset, table, "residual", "iteration")
+    by_seconds = band(dataset, table, "residual", "seconds")
+    assert by_iteration.hit == 3  # iterations count from 1 in figures: the start is 1
+    assert by_seconds.hit == 1.0
+    assert by_iteration.at_hit() == pytest.approx(2.0)
+    assert by_seconds.at_hit() == pytest.approx(2.0)
+    assert by_seconds.x[0] > 0, "a logarithmic axis has no zero"
+
+
+def test_summary_counts_runs_that_never_meet_the_tolerance(tmp_path):
+    """One row a combination, medians over seeds, a run that never gets there being infinitely long."""
+    hits = [2.0, np.nan, np.nan]
+    items = [
+        record(seed, solver={"name": name, "alpha": 0.1}, metrics={"iterations_to_tol": hit})
+        for name in ("rpie", "epie")
+        for seed, hit in enumerate(hits if name == "rpie" else [3.0, 5.0, np.nan])
+    ]
+    table = run_table(filled(tmp_path, items), [item.spec.spec_id for item in items])
+    rows = summary(table).set_index("solver")
+    assert rows.loc["rpie", ["runs", "met_tolerance", "error"]].tolist() == [3, 1, 1.5]
+    assert rows.loc["rpie", "iterations_to_tol"] == np.inf
+    assert rows.loc["epie", "iterations_to_tol"] == 5.0
+
+
+def test_labels_tell_lines_apart(tmp_path):
+    """A solver's label has the settings that differ, and no others."""
+    solvers = [{"name": "rpie", "alpha": 0.1}] + [
+        {"name": "magpie", "alpha": 0.1, "levels": levels} for levels in (2, 7)
+    ]
+    items = [record(0, solver=solver) for solver in solvers]
+    table = run_table(filled(tmp_path, items), [item.spec.spec_id for item in items])
+    assert line_labels(table, "solver").tolist() == ["rPIE", "MAGPIE (levels 2)", "MAGPIE (levels 7)"]
+    assert line_labels(table, "levels").tolist() == ["", "2", "7"]
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [("iterations-to-target", "iterations_to_tol"), ("phase-rmse-rad", "phase_rmse_rad"), ("error", "error")],
+)
+def test_column_names(name, column):
+    """Dashes and a few synonyms are understood."""
+    assert column_name(name) == column
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.1, "0.1"), (3.0, "3"), (float("nan"), ""), ("rpie", "rpie")])
+def test_values_in_legends(value, text):
+    """Numbers are short, missing ones empty."""
+    assert value_text(value) == text

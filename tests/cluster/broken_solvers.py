@@ -1,0 +1,71 @@
+"""Solvers that go wrong in every way a sweep has to survive."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from suite.core.problem import Problem
+from suite.errors import BackendError
+from suite.solvers.pie import RPIE
+from suite.solvers.protocol import SolverSettings
+
+
+@dataclass(frozen=True)
+class _Base(SolverSettings):
+    def init(self, problem: Problem) -> Any:
+        return RPIE(alpha=0.1).init(problem)
+
+    def step(self, problem: Problem, state: Any, rng: np.random.Generator) -> Any:
+        return RPIE(alpha=0.1).step(problem, state, rng)
+
+
+@dataclass(frozen=True)
+class Raises(_Base):
+    """Raises in its second step, unless the file ``cure`` exists."""
+
+    cure: str = ""
+
+    def step(self, problem: Problem, state: Any, rng: np.random.Generator) -> Any:
+        if state.data_passes and not (self.cure and os.path.exists(self.cure)):
+            raise ArithmeticError("broken on purpose")
+        return super().step(problem, state, rng)
+
+
+@dataclass(frozen=True)
+class Kills(_Base):
+    """Takes its whole process down."""
+
+    def step(self, problem: Problem, state: Any, rng: np.random.Generator) -> Any:
+        os._exit(9)
+
+
+@dataclass(frozen=True)
+class Slow(_Base):
+    """rPIE that takes its time."""
+
+    seconds: float = 0.1
+
+    def step(self, problem: Problem, state: Any, rng: np.random.Generator) -> Any:
+        time.sleep(self.seconds)
+        return super().step(problem, state, rng)
+
+
+@dataclass(frozen=True)
+class NoDevice(_Base):
+    """Meets something that only the user can put right."""
+
+    def init(self, problem: Problem) -> Any:
+        raise BackendError("the device is gone; plug it in")
+
+
+@dataclass(frozen=True)
+class Diverges(_Base):
+    """Multiplies the object by a thousand in every step."""
+
+    def step(self, problem: Problem, state: Any, rng: np.random.Generator) -> Any:
+        return replace(state, object=state.object * 1e3, data_passes=state.data_passes + 1)

@@ -1,0 +1,171 @@
+"""Sweeps: in this process, on workers, and when runs go wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from suite.cluster.connect import connect
+from suite.cluster.sweep import to_do
+from suite.errors import BackendError, ClusterError
+from suite.store.read import inventory, read_run, sessions
+from tests.study.small import carry_out, forget_names, plan_text, run_files, use_test_solvers
+
+AXES = "axes:\n  solver: [rpie, {name: magpie, levels: 2}]\n  seed: {range: 2}\n"
+CLOCK = ("seconds", "seconds_per_iteration")
+
+
+@pytest.fixture
+def broken_solvers(tmp_path, monkeypatch):
+    """Solvers that go wrong, offered as another package's."""
+    with monkeypatch.context() as patch:
+        use_test_solvers(tmp_path / "plug-ins", patch)
+        yield
+    forget_names()
+
+
+def records(store):
+    held = inventory(store)
+    return {run_id: read_run(path) for run_id, path in {**held.failed, **held.done}.items()}
+
+
+def test_every_run_ends_in_the_store(tmp_path):
+    """A sweep carries out all runs, and the next one finds nothing to do."""
+    plan = plan_text(tmp_path, AXES)
+    store, tally = carry_out(plan, tmp_path)
+    assert dict(tally.counts) == {"completed": 4}
+    assert (tally.total, tally.ended, tally.failed, tally.done_before) == (4, 4, 0, 0)
+    assert set(records(store)) == set(plan.run_ids)
+    before = run_files(store.root)
+    assert to_do(plan, store, retry_failed=True) == []
+    assert run_files(store.root) == before
+
+
+def test_only_what_is_missing_is_computed(tmp_path):
+    """A wider study adds its runs and leaves the others alone."""
+    store, _ = carry_out(plan_text(tmp_path, AXES), tmp_path)
+    before = run_files(store.root)
+    _, tally = carry_out(plan_text(tmp_path, AXES, "seed={range: 3}"), tmp_path)
+    assert (tally.total, tally.done_before) == (2, 4)
+    assert before.items() <= run_files(store.root).items()
+
+
+def test_workers_give_the_same_numbers(tmp_path):
+    """On a local cluster every metric, curve and image is that of this process, bit for bit."""
+    plan = plan_text(tmp_path, AXES)
+    here, _ = carry_out(plan, tmp_path / "here")
+    there, tally = carry_out(plan, tmp_path / "there", cluster="local", workers=2)
+    assert dict(tally.counts) == {"completed": 4}
+    expected, found = records(here), records(there)
+    assert set(expected) == set(found) == set(plan.run_ids)
+    for run_id, one in expected.items():
+        other = found[run_id]
+        assert list(one.metrics) == list(other.metrics)
+        for name, value in one.metrics.items():
+            assert name in CLOCK or np.array_equal(value, other.metrics[name], equal_nan=True), name
+        for name, curve in one.curves.items():
+            assert name in CLOCK or np.array_equal(curve, other.curves[name], equal_nan=True), name
+        np.testing.assert_array_equal(one.object, other.object)
+        assert one.reference == other.reference
+        assert other.provenance["process"] != one.provenance["process"]
+        threads = other.provenance["threads"]
+        assert {value for key, value in threads.items() if key.endswith("NUM_THREADS")} == {"1"}
+
+
+@pytest.mark.usefixtures("broken_solvers")
+def test_a_run_that_raises_does_not_stop_the_sweep(tmp_path):
+    """Its record holds the traceback; it is tried again only on request, and may then succeed."""
+    cure = tmp_path / "cure"
+    plan = plan_text(tmp_path, f"axes: {{solver: [{{name: raises, cure: {cure}}}, rpie, diverges]}}\n")
+    store, tally = carry_out(plan, tmp_path)
+    assert dict(tally.counts) == {"failed": 1, "completed": 1, "diverged": 1}
+    (failed,) = [r for r in records(store).values() if r.status == "failed"]
+    assert "Traceback" in failed.message
+    assert "broken_solvers.py" in failed.message
+    assert failed.message.strip().endswith("ArithmeticError: broken on purpose")
+    assert failed.provenance["start"] <= failed.provenance["end"]
+    assert to_do(plan, store, retry_failed=False) == []
+    assert [spec.solver["name"] for spec in to_do(plan, store, retry_failed=True)] == ["raises"]
+    carry_out(plan, tmp_path, retry_failed=True)
+    assert [path.name.split(".")[1] for path in inventory(store).failed.values()] == ["failed-2"]
+    cure.touch()
+    _, tally = carry_out(plan, tmp_path, retry_failed=True)
+    assert dict(tally.counts) == {"completed": 1}
+    assert not inventory(store).failed
+
+
+@pytest.mark.usefixtures("broken_solvers")
+@pytest.mark.parametrize("cluster", ["none", "local"])
+def test_what_the_user_must_act_on_stops_the_sweep(tmp_path, cluster):
+    """No further run could get past a missing device: the sweep ends with the message, finished runs stay."""
+    plan = plan_text(tmp_path, "axes: {solver: [rpie, no-device], seed: [0, 1, 2]}\n")
+    with pytest.raises(BackendError, match="the device is gone; plug it in"):
+        carry_out(plan, tmp_path, cluster=cluster)
+    results = tmp_path / "tiny"
+    assert (results / "study.zarr" / "zarr.json").is_file()
+    (session,) = [json.loads(p.read_text()) for p in (results / "sessions").glob("*.json")]
+    assert "end" in session
+    names = {record.solver["name"] for record in (read_run(p).spec for p in results.glob("runs/??/*.zip"))}
+    assert names <= {"rpie"}
+
+
+@pytest.mark.usefixtures("broken_solvers")
+def test_a_solver_that_kills_its_process(tmp_path):
+    """The worker's death becomes a failed run; those that waited on the same worker are carried out."""
+    plan = plan_text(tmp_path, "axes: {solver: [kills, rpie, epie]}\n")
+    store, tally = carry_out(plan, tmp_path, cluster="local", workers=1)
+    assert dict(tally.counts) == {"failed": 1, "completed": 2}
+    (failed,) = [r for r in records(store).values() if r.status == "failed"]
+    assert failed.spec.solver["name"] == "kills"
+    assert "KilledWorker" in failed.message
+    assert failed.run_id in plan.run_ids
+
+
+def test_sessions_say_who_ran_what(tmp_path):
+    """A session holds the study, its overrides, what varied, the runs, the command and the environment."""
+    plan = plan_text(tmp_path, AXES + "figures: [{kind: images, show: [phase]}]\n", "problem.noise=0.2")
+    store, _ = carry_out(plan, tmp_path)
+    (session,) = sessions(store)
+    assert session["text"] == (tmp_path / "tiny.yaml").read_text()
+    assert session["overrides"] == ["problem.noise=0.2"]
+    assert set(session["factors"]) == set(plan.factors)
+    assert session["constants"]["problem.noise"] == 0.2
+    assert session["spec_ids"] == [spec.spec_id for spec in plan.runs]
+    assert session["figures"][0]["show"] == ["phase"]
+    assert session["counts"] == {"completed": 4}
+    assert session["start"] <= session["end"]
+    assert session["environment"]["packages"]["numpy"] == np.__version__
+    assert session["command"] == ["test"]
+
+
+def test_sweep_removes_leftovers(tmp_path):
+    """Half-written files of writers that died are gone after the next sweep."""
+    store, _ = carry_out(plan_text(tmp_path, AXES), tmp_path)
+    leftover = store.runs / f".{os.uname().nodename}-999999999-x.zarr.zip.tmp"
+    leftover.write_text("half a run")
+    carry_out(plan_text(tmp_path, AXES, "seed=5"), tmp_path)
+    assert not leftover.exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("locl", r"unknown cluster 'locl'; did you mean 'local'\?.*tcp://HOST:PORT"),
+        ("http://x", "unknown cluster"),
+        ("tcp://nowhere", "tcp://nowhere"),
+    ],
+)
+def test_unknown_clusters(kind, message):
+    """What is no cluster is refused with what would be one."""
+    with pytest.raises(ClusterError, match=message), connect(kind):
+        pass
+
+
+def test_no_cluster_needs_no_client():
+    """--cluster none starts nothing."""
+    with connect("none") as connection:
+        assert connection.client is None
+        assert connection.description == "this process"

@@ -1,0 +1,236 @@
+"""The reconstruction loop: curves, clock and stopping."""
+
+import dataclasses
+import types
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from suite.core.arrays import backend
+from suite.core.run import Status
+from suite.execute import loop
+from suite.execute.loop import Curves, reconstruct
+from suite.execute.stopping import has_diverged, met_tolerances, verdict
+from suite.solvers.pie import RPIE
+from tests.conftest import small_problem
+
+NUMPY = backend("numpy")
+STOP = {
+    "iterations": 6,
+    "gradient": None,
+    "residual": None,
+    "seconds": None,
+    "check_every": 1,
+    "continue_past_tolerance": False,
+}
+
+
+def run(solver=None, problem=None, **stop):
+    solver, problem = solver or RPIE(alpha=0.05), problem or small_problem(noise=0.2)
+    return reconstruct(problem, solver, {**STOP, **stop}, np.random.default_rng(0), NUMPY)
+
+
+@dataclass(frozen=True)
+class FakeState:
+    object: np.ndarray
+    probe: np.ndarray
+    data_passes: int = 0
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """A solver that multiplies the object by ``factor``."""
+
+    factor: complex = 1.0
+
+    def init(self, problem):
+        return FakeState(problem.start_object, problem.probe)
+
+    def step(self, problem, state, rng):
+        return FakeState(self.factor * state.object, state.probe, state.data_passes + 2)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that moves only as told: a step takes 1 s, the metrics 100 s."""
+    now = types.SimpleNamespace(seconds=0.0)
+    monkeypatch.setattr(loop, "time", types.SimpleNamespace(perf_counter=lambda: now.seconds))
+    step, misfit = Scaling.step, loop.misfit_metrics
+
+    def timed_step(self, problem, state, rng):
+        now.seconds += 1
+        return step(self, problem, state, rng)
+
+    def timed_misfit(*arguments):
+        now.seconds += 100
+        return misfit(*arguments)
+
+    monkeypatch.setattr(Scaling, "step", timed_step)
+    monkeypatch.setattr(loop, "misfit_metrics", timed_misfit)
+    return now
+
+
+def test_curves_begin_before_the_first_iteration():
+    """One entry an iteration, the starting point first, cumulative clock and passes."""
+    problem = small_problem(noise=0.2)
+    outcome = run(problem=problem)
+    assert outcome.status is Status.COMPLETED
+    assert outcome.message == "all iterations done"
+    assert {len(curve) for curve in outcome.curves.values()} == {7}
+    start = loop.Metrics(problem)(RPIE().init(problem))
+    assert {name: outcome.curves[name][0] for name in start} == start
+    assert outcome.curves["seconds"][0] == 0
+    assert (np.diff(outcome.curves["seconds"]) > 0).all()
+    np.testing.assert_array_equal(outcome.curves["data_passes"], np.arange(7))
+    for name in start:
+        assert outcome.metrics[name] == outcome.curves[name][-1]
+    assert outcome.metrics["iterations"] == 6
+    assert "iterations_to_tol" not in outcome.metrics
+
+
+def test_curves_are_the_solvers():
+    """The loop adds nothing to the iterates: the last state is that of plain steps."""
+    problem, solver = small_problem(noise=0.2), RPIE(alpha=0.05)
+    rng, state = np.random.default_rng(0), solver.init(problem)
+    for _ in range(6):
+        state = solver.step(problem, state, rng)
+    np.testing.assert_array_equal(run(solver, problem).state.object, state.object)
+
+
+@pytest.mark.parametrize(("every", "computed"), [(1, range(8)), (3, [0, 3, 6, 7]), (10, [0, 7])])
+def test_check_every(every, computed):
+    """Metrics every n-th iteration and at the end; NaN between; the clock always."""
+    outcome = run(iterations=7, check_every=every)
+    found = np.flatnonzero(~np.isnan(outcome.curves["residual"]))
+    assert found.tolist() == list(computed)
+    assert np.isfinite(outcome.curves["seconds"]).all()
+    assert np.isfinite(outcome.curves["data_passes"]).all()
+    assert all(np.isfinite(value) for value in outcome.metrics.values())
+
+
+@pytest.mark.parametrize(("rule", "curve"), [("residual", "residual"), ("gradient", "gradient_norm")])
+def test_tolerances(rule, curve):
+    """The run ends at the first iteration below the tolerance, and says which it was."""
+    whole = run(iterations=12).curves[curve]
+    tolerance = (whole[4] + whole[5]) / 2
+    assert (whole[:5] > tolerance).all()
+    outcome = run(iterations=12, **{rule: float(tolerance)})
+    assert outcome.metrics["iterations"] == outcome.metrics["iterations_to_tol"] == 5
+    assert outcome.message == f"tolerance on {rule} met"
+    np.testing.assert_array_equal(outcome.curves[curve], whole[:6])
+    on = run(iterations=12, continue_past_tolerance=True, **{rule: float(tolerance)})
+    assert on.metrics["iterations"] == 12
+    assert on.metrics["iterations_to_tol"] == 5
+    np.testing.assert_array_equal(on.curves[curve], whole)
+    coarse = run(iterations=12, check_every=4, **{rule: float(tolerance)})
+    assert coarse.metrics["iterations_to_tol"] == coarse.metrics["iterations"] == 8
+
+
+def test_tolerance_never_met():
+    """iterations_to_tol is NaN then."""
+    assert np.isnan(run(residual=1e-30).metrics["iterations_to_tol"])
+
+
+def test_clock_knows_only_the_steps(clock):
+    """Metrics are off the clock."""
+    outcome = run(Scaling())
+    np.testing.assert_array_equal(outcome.curves["seconds"], np.arange(7.0))
+    assert outcome.metrics["seconds"] == 6
+    assert outcome.metrics["seconds_per_iteration"] == 1
+    assert clock.seconds == 6 + 7 * 100
+    assert outcome.metrics["data_passes"] == 12
+
+
+@pytest.mark.parametrize(("every", "iterations"), [(1, 3), (2, 4), (5, 5)])
+def test_time_is_up(clock, every, iterations):
+    """The run ends at the first check at or after the given solver time."""
+    outcome = run(Scaling(), iterations=50, seconds=2.5, check_every=every)
+    assert outcome.message == "time is up"
+    assert outcome.status is Status.COMPLETED
+    assert outcome.metrics["iterations"] == iterations
+
+
+def test_device_is_waited_for(monkeypatch):
+    """The clock is read only after the device is done: around each step one wait before, one after."""
+    events = []
+    monkeypatch.setattr(type(NUMPY), "synchronise", lambda self: events.append("wait"))
+    monkeypatch.setattr(
+        loop, "time", types.SimpleNamespace(perf_counter=lambda: events.append("clock") or 0.0)
+    )
+    original = Scaling.step
+    monkeypatch.setattr(Scaling, "step", lambda *a: events.append("step") or original(*a))
+    run(Scaling(), iterations=2)
+    assert events == ["wait", "clock", "step", "wait", "clock"] * 2
+
+
+def test_first_iterations_do_not_count():
+    """Time per iteration is the median without the warm-up, where anything is left."""
+    assert loop._typical_step([0, 9, 18, 19, 21, 22]) == 1
+    assert loop._typical_step([0, 4, 10]) == 5
+
+
+@pytest.mark.parametrize("factor", [100.0, float("nan"), 1e200])
+def test_divergence(factor):
+    """A residual that explodes or is no number ends the run as diverged."""
+    with np.errstate(all="ignore"):
+        outcome = run(Scaling(factor), iterations=50)
+    assert outcome.status is Status.DIVERGED
+    assert outcome.metrics["iterations"] < 50
+    assert outcome.message.startswith("residual")
+
+
+def test_divergence_does_not_depend_on_the_start():
+    """The residual is measured against that of an object of zeros, however good the start was."""
+    assert not has_diverged({"residual": 90.0}, dark_residual=1.0)
+    assert has_diverged({"residual": 110.0}, dark_residual=1.0)
+
+
+def test_without_a_reference():
+    """Without the truth there are no image metrics."""
+    outcome = run(problem=dataclasses.replace(small_problem(noise=0.2), reference=None))
+    assert "error" not in outcome.metrics
+    assert "residual" in outcome.metrics
+
+
+@pytest.mark.parametrize(
+    ("stop", "iteration", "seconds", "residual", "expected"),
+    [
+        ({}, 3, 0, 1.0, None),
+        ({}, 6, 0, 1.0, Status.COMPLETED),
+        ({"seconds": 5}, 3, 5, 1.0, Status.COMPLETED),
+        ({"seconds": 5}, 3, 4.9, 1.0, None),
+        ({"residual": 1.1}, 3, 0, 1.0, Status.COMPLETED),
+        ({"residual": 1.0}, 3, 0, 1.0, None),
+        ({"residual": 1.1, "continue_past_tolerance": True}, 3, 0, 1.0, None),
+        ({"gradient": 0.6}, 3, 0, 1.0, Status.COMPLETED),
+        ({}, 3, 0, 9e2, None),
+        ({}, 3, 0, 1.1e3, Status.DIVERGED),
+        ({}, 6, 0, float("inf"), Status.DIVERGED),
+        ({"residual": 1.1}, 3, 0, float("nan"), Status.DIVERGED),
+    ],
+)
+def test_verdict(stop, iteration, seconds, residual, expected):
+    """Every rule alone; divergence goes before all others."""
+    metrics = {"residual": residual, "gradient_norm": 0.5}
+    ended = verdict({**STOP, **stop}, iteration, seconds, metrics, dark_residual=10.0)
+    assert (ended and ended[0]) is expected
+
+
+def test_met_tolerances():
+    """All tolerances that are met, by name."""
+    stop = {**STOP, "gradient": 1.0, "residual": 1.0}
+    assert met_tolerances(stop, {"gradient_norm": 0.5, "residual": 0.5}) == ["gradient", "residual"]
+    assert met_tolerances(stop, {"gradient_norm": 1.0, "residual": 0.5}) == ["residual"]
+    assert met_tolerances(STOP, {"gradient_norm": 0.0, "residual": 0.0}) == []
+
+
+def test_curves_with_holes():
+    """What is not given at an iteration is NaN there, also before its first value."""
+    curves = Curves()
+    curves.append(a=1.0)
+    curves.append(a=2.0, b=5.0)
+    curves.append(b=6.0)
+    found = curves.arrays()
+    np.testing.assert_array_equal(found["a"], [1, 2, np.nan])
+    np.testing.assert_array_equal(found["b"], [np.nan, 5, 6])

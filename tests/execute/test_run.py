@@ -1,0 +1,171 @@
+"""One run from specification to record."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from suite.core.fingerprint import code_fingerprint
+from suite.core.run import RunSpec, Status
+from suite.errors import BackendError, DataFileError
+from suite.execute import run as run_module
+from suite.execute.run import execute
+from tests.execute.test_loop import STOP, Scaling
+
+SPEC = RunSpec(
+    problem={
+        "object": {"kind": "texture", "size": 48},
+        "probe": {"kind": "gaussian", "size": 16, "fwhm_px": 6.0},
+        "scan": {"kind": "raster", "overlap": 0.5},
+        "noise": 0.05,
+    },
+    solver={"name": "magpie", "alpha": 0.05, "levels": 3},
+    stop={**STOP, "iterations": 5, "gradient": 1e-9},
+    dtype="complex128",
+)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered():
+    run_module._cached_problem.cache_clear()
+
+
+def changed(**fields):
+    return dataclasses.replace(SPEC, **fields)
+
+
+def test_record_is_complete():
+    """Id, status, metrics, curves, single-precision object and probe, provenance that is plain data."""
+    record, problem = execute(SPEC)
+    assert record.status is Status.COMPLETED
+    assert record.spec is SPEC
+    assert record.run_id == SPEC.run_id(code_fingerprint())
+    assert record.object.shape == problem.start_object.shape
+    assert record.object.dtype == record.probe.dtype == "complex64"
+    np.testing.assert_allclose(record.probe, problem.probe, rtol=1e-6)
+    assert set(record.curves) <= set(record.metrics)
+    wanted = {
+        "residual", "gradient_norm", "poisson_nll", "poisson_deviance", "error", "relative_error",
+        "phase_rmse_rad", "seconds", "seconds_per_iteration", "iterations", "iterations_to_tol",
+        "data_passes",
+    }  # fmt: skip
+    assert wanted <= set(record.metrics)
+    assert all(isinstance(value, float) for value in record.metrics.values())
+    provenance = json.loads(json.dumps(record.provenance, allow_nan=False))
+    assert provenance["start"] <= provenance["end"]
+    assert provenance["code"] == code_fingerprint()
+    assert {"ptychosuite", "python", "packages", "host", "cpu", "cpu_count", "threads"} <= set(provenance)
+
+
+@pytest.mark.parametrize("solver", ["epie", "rpie", "mpie", "magpie", "lbfgs"])
+def test_same_specification_same_numbers(solver):
+    """Twice the same specification gives the same record, bit for bit, but for the time."""
+    solver = {"name": solver, **({"levels": 4} if solver == "magpie" else {})}
+    records = []
+    for _ in range(2):
+        run_module._cached_problem.cache_clear()
+        records.append(execute(changed(solver=solver, dtype="complex64"))[0])
+    one, other = records
+    assert one.run_id == other.run_id
+    np.testing.assert_array_equal(one.object, other.object)
+    for name in set(one.curves) - {"seconds"}:
+        np.testing.assert_array_equal(one.curves[name], other.curves[name])
+
+
+def test_runs_do_not_disturb_each_other():
+    """Runs that share a problem in one process give what each gives alone."""
+    alone, problem = execute(SPEC)
+    data = problem.diffraction_amplitude.copy()
+    execute(changed(solver={"name": "mpie", "interval": 3}))
+    again, same = execute(SPEC)
+    assert same is problem
+    np.testing.assert_array_equal(same.diffraction_amplitude, data)
+    np.testing.assert_array_equal(again.object, alone.object)
+
+
+def test_seed_and_solver():
+    """Another seed is other data; another solver starts from the same residual."""
+    first = execute(SPEC)[0].curves["residual"][0]
+    assert execute(changed(solver={"name": "epie"}))[0].curves["residual"][0] == first
+    assert execute(changed(seed=1))[0].curves["residual"][0] != first
+
+
+def test_single_precision_follows_double():
+    """complex64 and complex128 give the same figures to four digits."""
+    single, double = (execute(changed(dtype=dtype))[0] for dtype in ("complex64", "complex128"))
+    for name in ("residual", "gradient_norm", "error", "phase_rmse_rad"):
+        np.testing.assert_allclose(single.curves[name], double.curves[name], rtol=1e-4)
+    np.testing.assert_allclose(
+        single.curves["poisson_deviance"], double.curves["poisson_deviance"], rtol=1e-2
+    )
+    np.testing.assert_allclose(single.object, double.object, rtol=0, atol=1e-3)
+
+
+def test_backends_give_the_same_figures(each_backend):
+    """The same run on another backend has the same curves to rounding."""
+    expected = execute(SPEC)[0]
+    found = execute(changed(backend=each_backend.name))[0]
+    assert found.status is Status.COMPLETED
+    for name in ("residual", "error", "poisson_nll"):
+        np.testing.assert_allclose(found.curves[name], expected.curves[name], rtol=1e-8)
+
+
+@pytest.mark.parametrize("factor", [1e3, 1e200])
+def test_divergence_is_recorded(monkeypatch, factor):
+    """A diverging run is a record without warnings, also where its object overflows single precision."""
+    monkeypatch.setattr(run_module, "build", lambda group, settings: Scaling(factor))
+    record, _ = execute(SPEC)
+    assert record.status is Status.DIVERGED
+    assert len(record.curves["residual"]) == record.metrics["iterations"] + 1
+
+
+def test_exceptions_are_recorded(monkeypatch):
+    """An error inside the solver is a failed record with its traceback; the problem comes with it."""
+
+    def broken(self, problem, state, rng):
+        raise ZeroDivisionError("somewhere deep")
+
+    monkeypatch.setattr(Scaling, "step", broken)
+    monkeypatch.setattr(run_module, "build", lambda group, settings: Scaling())
+    record, problem = execute(SPEC)
+    assert record.status is Status.FAILED
+    assert "Traceback" in record.message
+    assert "ZeroDivisionError: somewhere deep" in record.message
+    assert "broken" in record.message
+    assert problem is not None
+    assert record.object is None
+    assert record.run_id == SPEC.run_id(code_fingerprint())
+    assert {"start", "end"} <= set(record.provenance)
+
+
+def test_a_problem_that_cannot_be_made_is_recorded(monkeypatch):
+    """An error in the simulation is a failed record, without a problem."""
+    monkeypatch.setattr(run_module, "build_problem", lambda *arguments: 1 / 0)
+    record, problem = execute(SPEC)
+    assert record.status is Status.FAILED
+    assert problem is None
+
+
+def test_users_errors_are_raised(tmp_path):
+    """A missing file or backend is for the user to put right: no run of the kind can succeed."""
+    lost = {**SPEC.problem, "object": {"kind": "file", "path": str(tmp_path / "lost.npy")}}
+    with pytest.raises(DataFileError, match="no such file"):
+        execute(changed(problem=lost))
+    with pytest.raises(BackendError, match="unknown backend"):
+        execute(changed(backend="fortran"))
+
+
+def test_threads_are_fixed():
+    """BLAS and torch run on the number of threads that is asked for, and that number is recorded."""
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        record, _ = execute(changed(backend="torch"), threads=1)
+        assert torch.get_num_threads() == 1
+        threads = record.provenance["threads"]
+        assert threads["torch"] == 1
+        assert all(threads[pool] == 1 for pool in ("blas", "openmp") if pool in threads)
+    finally:
+        torch.set_num_threads(before)

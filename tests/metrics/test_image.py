@@ -1,0 +1,80 @@
+"""Image metrics."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from suite.core.problem import Reference
+from suite.metrics.image import SCANNED_SHARE, image_metrics, phase_rmse_rad, scanned_area
+from tests.conftest import small_problem
+
+REFERENCE = small_problem().reference
+
+
+def of(obj, reference=REFERENCE):
+    return image_metrics(obj, reference, scanned_area(reference))
+
+
+def test_truth_has_no_error():
+    """The truth itself scores 0, in single precision nearly so."""
+    assert of(REFERENCE.object) == pytest.approx(dict.fromkeys(of(REFERENCE.object), 0.0), abs=1e-7)
+    single = of(REFERENCE.object.astype("complex64"))
+    assert max(single.values()) < 1e-5
+
+
+def test_error_is_the_papers():
+    """|| |z| - |z*| ||_2 over all pixels, and relative to || |z*| ||_2."""
+    rng = np.random.default_rng(0)
+    obj = rng.standard_normal(REFERENCE.object.shape) + 1j
+    expected = np.sqrt(np.sum((np.abs(obj) - np.abs(REFERENCE.object)) ** 2))
+    assert of(obj)["error"] == pytest.approx(expected)
+    norm = np.sqrt(np.sum(np.abs(REFERENCE.object) ** 2))
+    assert of(obj)["relative_error"] == pytest.approx(expected / norm)
+    assert of(1.1 * REFERENCE.object)["relative_error"] == pytest.approx(0.1)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(-10, 10), st.integers(0, 2**32 - 1))
+def test_global_phase_does_not_count(angle, seed):
+    """No figure changes when the object is turned as a whole."""
+    rng = np.random.default_rng(seed)
+    obj = REFERENCE.object * np.exp(0.3j * rng.standard_normal(REFERENCE.object.shape))
+    assert of(obj * np.exp(1j * angle)) == pytest.approx(of(obj), rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("amplitude", [0.01, 0.5, 1.5])
+def test_phase_rmse_of_alternating_errors(amplitude):
+    """Half the pixels +a, half -a off, of equal weight: the RMSE is a."""
+    truth = np.full((8, 8), 2 * np.exp(0.4j))
+    sign = np.where(np.arange(64).reshape(8, 8) % 2, 1, -1)
+    assert phase_rmse_rad(truth * np.exp(1j * (amplitude * sign + 0.9)), truth) == pytest.approx(amplitude)
+
+
+def test_phase_rmse_is_weighted():
+    """Weights are |z*|^2; one pixel of weight 3 against one of weight 1, and the object's magnitude counts
+    only in finding the common phase."""
+    truth = np.array([np.sqrt(3.0), 1.0])
+    obj = truth * np.exp(1j * np.array([0.0, 0.6]))
+    common = np.angle(3 + np.exp(0.6j))
+    expected = np.sqrt((3 * common**2 + (0.6 - common) ** 2) / 4)
+    assert phase_rmse_rad(obj, truth) == pytest.approx(expected)
+
+
+def test_phase_rmse_of_an_object_of_zeros():
+    """An object that shows nothing has no phase: it must not pass for a perfect one."""
+    truth = np.exp(1j * np.linspace(0, 1, 9))
+    assert phase_rmse_rad(np.zeros(9, complex), truth) != 0
+
+
+def test_scanned_area():
+    """Pixels whose summed illumination exceeds the share of the maximum; phases elsewhere do not count."""
+    probe = np.full((4, 4), 1.0 + 0j)
+    probe[0] = np.sqrt(0.5 * SCANNED_SHARE)
+    reference = Reference(np.ones((12, 12), complex), probe, np.array([[0, 0], [0, 2]]))
+    area = scanned_area(reference)
+    expected = np.zeros((12, 12), bool)
+    expected[1:4, 0:6] = True
+    np.testing.assert_array_equal(area, expected)
+    unseen = np.where(expected, 1, np.exp(2j))
+    assert image_metrics(unseen, reference, area)["phase_rmse_rad"] == pytest.approx(0, abs=1e-12)

@@ -1,0 +1,321 @@
+"""The report: page, figures and numbers."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from suite.analysis.selection import selection_of_plan, selection_of_store
+from suite.core.figures import ConvergenceFigure, HeatmapFigure, ImagesFigure, SetupFigure
+from suite.errors import StoreError, StudyError
+from suite.report.figures import draw_convergence, draw_heatmap, narrow
+from suite.report.images import draw_images, draw_setup
+from suite.report.page import write_report
+from tests.study.small import carry_out, plan_text
+
+STUDY = """\
+title: A <small> study
+axes:
+  problem.noise: [0.0, 0.1]
+  solver: [rpie, {name: magpie, levels: 2}]
+  seed: {range: 2}
+figures:
+  - {kind: setup}
+  - {kind: convergence, metric: error, panel: noise, title: Error & noise}
+  - {kind: images, where: {noise: 0.1}, show: [phase]}
+  - {kind: heatmap, x: noise, y: solver, value: iterations-to-target}
+"""
+TOLERANCE = "stop={iterations: 4, residual: 1.0, continue_past_tolerance: on}"
+STEMS = ["01-setup", "02-convergence-error-iteration", "03-images", "04-heatmap-iterations-to-target"]
+
+
+class Page(HTMLParser):
+    """The links, tags and text of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.tags: set[str] = set()
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.links += [value or "" for name, value in attrs if name in ("src", "href", "data", "srcset")]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A small study carried out: its plan and the folder of its results."""
+    folder = tmp_path_factory.mktemp("study")
+    plan = plan_text(folder, STUDY, TOLERANCE)
+    carry_out(plan, folder / "results")
+    return plan, folder / "results"
+
+
+@pytest.fixture(scope="module")
+def page(study, tmp_path_factory):
+    """The report of the small study."""
+    plan, results = study
+    return write_report(selection_of_plan(plan, results), tmp_path_factory.mktemp("reports"))
+
+
+def test_page_is_self_contained(page):
+    """Nothing is loaded from elsewhere; every link leads to a file beside the page."""
+    found = Page(page.read_text(encoding="utf-8"))
+    assert "script" not in found.tags
+    assert "link" not in found.tags
+    assert "@import" not in page.read_text()
+    assert "url(" not in page.read_text()
+    for link in found.links:
+        assert not re.match(r"(https?:)?//", link), link
+        assert link.startswith("data:image/") or (page.parent / link).is_file(), link
+    assert sum(link.startswith("data:image/") for link in found.links) == 4
+
+
+def test_page_says_what_was_done(page, study):
+    """Title, captions, counts, the study file and its overrides are on the page, escaped."""
+    found = Page(page.read_text(encoding="utf-8"))
+    for text in ("A <small> study", "Error & noise", "8 completed", "iterations to tolerance", "numpy"):
+        assert text in found.text, text
+    assert str(study[0].overrides[0]) in found.text
+    assert study[0].text.strip() in found.text
+    assert "rPIE" in found.text
+    assert "nan" not in re.findall(r"<td>(.*?)</td>", page.read_text())
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_every_figure_comes_in_all_formats(page, stem):
+    """PDF, PNG and SVG of each figure, and its numbers, are beside the page."""
+    heads = {"pdf": b"%PDF", "png": b"\x89PNG", "svg": b"<?xml"}
+    for suffix, head in heads.items():
+        assert (page.parent / "figures" / f"{stem}.{suffix}").read_bytes().startswith(head)
+    assert len(pd.read_csv(page.parent / "numbers" / f"{stem}.csv")) > 0
+
+
+def test_numbers_are_those_of_the_dataset(page, study):
+    """CSV files agree with what xarray reads from the store."""
+    dataset = xr.open_zarr(study[1] / "tiny" / "study.zarr", chunks=None)
+    curves = pd.read_csv(page.parent / "numbers" / "02-convergence-error-iteration.csv")
+    assert set(curves["panel"]) == {"noise 0", "noise 0.1"}
+    for (panel, line), rows in curves.groupby(["panel", "line"]):
+        solver = {"rPIE": "rpie", "MAGPIE": "magpie"}[line.split(" ")[0]]
+        chosen = (dataset["noise"] == float(panel.split()[1])) & (dataset["solver"] == solver)
+        values = dataset["error_curve"].values[chosen.values]
+        assert set(rows["runs"]) == {2} == {len(values)}
+        np.testing.assert_allclose(rows["median"], np.median(values, axis=0), rtol=1e-12)
+        np.testing.assert_allclose(rows["low"], values.min(axis=0), rtol=1e-12)
+        np.testing.assert_allclose(rows["high"], values.max(axis=0), rtol=1e-12)
+        np.testing.assert_array_equal(rows["x"], np.arange(1, 6))
+    runs = pd.read_csv(page.parent / "numbers" / "runs.csv").set_index("run_id")
+    for index, run_id in enumerate(dataset["run_id"].values):
+        assert runs.loc[str(run_id), "error"] == pytest.approx(float(dataset["error"][index]), rel=1e-12)
+    table = pd.read_csv(page.parent / "numbers" / "summary.csv")
+    assert table["runs"].tolist() == [2] * 4
+
+
+def test_results_folder_alone_gives_the_same_report(page, study, tmp_path):
+    """Without the study file the same figures and numbers come out."""
+    again = write_report(selection_of_store(study[1] / "tiny"), tmp_path)
+    names = sorted(p.relative_to(page.parent).as_posix() for p in page.parent.rglob("*") if p.is_file())
+    assert names == sorted(
+        p.relative_to(again.parent).as_posix() for p in again.parent.rglob("*") if p.is_file()
+    )
+    for name in names:
+        if name.endswith((".csv", ".svg", ".pdf", ".png")):
+            assert (page.parent / name).read_bytes() == (again.parent / name).read_bytes(), name
+    assert again.read_text() == page.read_text()
+
+
+@pytest.fixture(scope="module")
+def parts(study):
+    """Table, dataset and store of the small study, for single figures."""
+    selection = selection_of_plan(*study)
+    table = selection.usable
+    table.attrs = selection.table.attrs
+    return table, selection.dataset, selection.store
+
+
+@pytest.mark.parametrize(
+    ("figure", "message"),
+    [
+        (ConvergenceFigure(metric="eror"), r"'eror'.*did you mean 'error'\?"),
+        (ConvergenceFigure(line="noize"), r"'noize'.*did you mean 'noise'\?"),
+        (ConvergenceFigure(panel="levls"), r"'levls'.*did you mean 'levels'\?"),
+        (ConvergenceFigure(where={"nois": 0.1}), r"'nois'.*did you mean 'noise'\?"),
+        (HeatmapFigure(x="noise", y="solver", value="eror"), r"'eror'.*did you mean 'error'\?"),
+        (HeatmapFigure(x="overlap", y="solver"), r"'overlap'"),
+        (HeatmapFigure(x="noise", y="solver", value="status"), r"status"),
+        (HeatmapFigure(x="noise", y="noise"), r"noise"),
+    ],
+    ids=["metric", "line", "panel", "where", "value", "factor", "text as value", "one factor twice"],
+)
+def test_figures_that_cannot_be_drawn(parts, figure, message):
+    """A figure that asks for what is not there is refused in words, with the nearest name."""
+    table, dataset, _ = parts
+    draw = draw_convergence if isinstance(figure, ConvergenceFigure) else draw_heatmap
+    with pytest.raises(StudyError, match=message) as caught:
+        draw(figure, table, dataset)
+    assert "\n" not in str(caught.value)
+
+
+def test_figure_without_results_is_named_on_the_page(study, tmp_path):
+    """A figure about runs that are not there yet says so in its place; the others are drawn."""
+    _, results = study
+    figures = "figures:\n  - {kind: images, where: {noise: 0.7}}\n  - {kind: heatmap, x: noise, y: solver}\n"
+    partly = plan_text(tmp_path, STUDY.split("figures:")[0] + figures, TOLERANCE)
+    page = write_report(selection_of_plan(partly, results), tmp_path / "reports")
+    found = Page(page.read_text(encoding="utf-8"))
+    assert "Not drawn: no run with {noise: 0.7} has results." in found.text
+    assert sum(link.startswith("data:image/") for link in found.links) == 1
+    assert all(link.startswith("data:") or (page.parent / link).is_file() for link in found.links)
+
+
+def test_failing_figure_keeps_the_previous_report(study, tmp_path):
+    """A report that cannot be drawn leaves the old one as it was, and nothing beside it."""
+    _, results = study
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    (folder / "index.html").write_text("the old one")
+    bad = plan_text(tmp_path, STUDY + "  - {kind: convergence, metric: eror}\n", TOLERANCE)
+    with pytest.raises(StudyError, match="eror"):
+        write_report(selection_of_plan(bad, results), tmp_path)
+    assert (folder / "index.html").read_text() == "the old one"
+    assert sorted(p.name for p in tmp_path.iterdir() if p.is_dir()) == ["tiny"]
+
+
+def test_report_is_made_anew(page, study, tmp_path):
+    """Figures of an earlier report do not stay behind."""
+    _, results = study
+    shutil.copytree(page.parent, tmp_path / "tiny")
+    fewer = plan_text(tmp_path, STUDY.split("figures:")[0] + "figures: [{kind: setup}]\n", TOLERANCE)
+    again = write_report(selection_of_plan(fewer, results), tmp_path)
+    assert sorted(p.name for p in (again.parent / "figures").iterdir()) == [
+        "01-setup.pdf",
+        "01-setup.png",
+        "01-setup.svg",
+    ]
+
+
+def test_report_folder_that_cannot_be_written(study, tmp_path):
+    """A path below a file is refused readably."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=r"cannot write the report to .*file.*Not a directory"):
+        write_report(selection_of_plan(*study), tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"noise": 0.1},
+        {"problem.noise": 0.1},
+        {"noise": [0.1]},
+        {"solver": "magpie"},
+        {"solver.name": "magpie"},
+    ],
+    ids=str,
+)
+def test_figures_narrow_by_factor(parts, where):
+    """Factors are named by short name or dotted path, with one value or several."""
+    rows = narrow(parts[0], where)
+    assert len(rows) == 4
+    assert rows.attrs == parts[0].attrs
+
+
+def test_heatmap_of_runs_that_never_meet_the_tolerance(parts):
+    """A cell is infinite when more than half of its runs never get there; it is drawn as a dash."""
+    table, dataset, _ = parts
+    hits = table["iterations_to_tol"].where(table["noise"] == 0.1)
+    changed = table.assign(iterations_to_tol=hits.fillna(np.nan).mask(table["noise"] == 0.1, 3.0))
+    changed.attrs = table.attrs
+    drawn = draw_heatmap(HeatmapFigure("noise", "solver", "iterations-to-target"), changed, dataset)
+    cells = drawn.numbers.set_index("noise")["iterations_to_tol"]
+    assert set(cells[0.0]) == {np.inf}
+    assert set(cells[0.1]) == {3.0}
+    texts = [text.get_text() for text in drawn.figure.axes[0].texts]
+    assert sorted(texts) == ["3", "3", "–", "–"]
+    assert "dash" in drawn.caption
+
+
+def test_heatmap_where_nothing_ever_meets_the_tolerance(parts):
+    """Even then there is a figure."""
+    table, dataset, _ = parts
+    changed = table.assign(iterations_to_tol=np.nan)
+    changed.attrs = table.attrs
+    drawn = draw_heatmap(HeatmapFigure("noise", "solver", "iterations-to-target"), changed, dataset)
+    assert {text.get_text() for text in drawn.figure.axes[0].texts} == {"–"}
+    drawn.figure.canvas.draw()
+
+
+def test_tolerance_is_marked_where_it_is_met(parts):
+    """The mark lies at the median iteration, on the line."""
+    table, dataset, _ = parts
+    changed = table.assign(iterations_to_tol=2.0)
+    changed.attrs = table.attrs
+    drawn = draw_convergence(ConvergenceFigure(metric="residual"), changed, dataset)
+    marks = [line for line in drawn.figure.axes[0].lines if line.get_marker() == "o"]
+    assert [float(line.get_xdata()[0]) for line in marks] == [3.0, 3.0]
+    numbers = drawn.numbers[drawn.numbers["x"] == 3.0]
+    heights = [float(line.get_ydata()[0]) for line in marks]
+    np.testing.assert_allclose(heights, numbers["median"])
+
+
+@pytest.mark.parametrize("x", ["iteration", "seconds", "data_passes"])
+@pytest.mark.parametrize("panel", [None, "noise", "solver", "seed"])
+def test_convergence_against_everything(parts, x, panel):
+    """Every combination of axis and panel draws."""
+    drawn = draw_convergence(ConvergenceFigure(x=x, panel=panel), *parts[:2])
+    drawn.figure.canvas.draw()
+    assert np.isfinite(drawn.numbers[["x", "median", "low", "high"]].to_numpy()).all()
+
+
+def test_setup_and_images(parts):
+    """The scan's positions are the numbers of the set-up; pictures name their runs."""
+    table, _, store = parts
+    setup = draw_setup(SetupFigure(), table, store)
+    assert setup.numbers[["row_px", "column_px"]].to_numpy().tolist() == [
+        [y, x] for y in (0, 8, 16) for x in (0, 8, 16)
+    ]
+    images = draw_images(ImagesFigure(where={"noise": 0.1}), table, store)
+    assert len(images.numbers) == 2
+    assert images.numbers["row"].is_unique
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [[], ["seed=[0, 1]", "stop={iterations: 5, check_every: 2}"], ["problem.object.size=[32, 40]"]],
+    ids=["one run", "metrics now and then", "objects of two sizes"],
+)
+def test_plain_studies_draw(tmp_path, settings):
+    """A study without extras, with default figures, gives a report."""
+    plan = plan_text(tmp_path, "", *settings)
+    carry_out(plan, tmp_path)
+    path = write_report(selection_of_plan(plan, tmp_path), tmp_path / "reports")
+    assert len(list((path.parent / "figures").glob("*.pdf"))) == 3
+
+
+def test_factor_is_found_by_its_dotted_path(tmp_path):
+    """A factor whose short name needs more than its last part is found by its whole path."""
+    plan = plan_text(tmp_path, "", "problem.object.size=[32, 40]", "problem.probe.size=[8, 16]")
+    carry_out(plan, tmp_path)
+    table = selection_of_plan(plan, tmp_path).table
+    assert len(narrow(table, {"object_size": 40})) == 2
+    assert len(narrow(table, {"problem.object.size": 40, "problem.probe.size": 8})) == 1
+
+
+def test_study_of_failures(tmp_path, monkeypatch):
+    """Where no run ended well there is no report, and the message says so."""
+    monkeypatch.setattr("suite.execute.run.reconstruct", lambda *args: 1 / 0)
+    plan = plan_text(tmp_path, "")
+    carry_out(plan, tmp_path)
+    with pytest.raises(StoreError, match="no run of tiny has ended well"):
+        write_report(selection_of_plan(plan, tmp_path), tmp_path / "reports")

@@ -1,0 +1,265 @@
+"""Runs are written whole or not at all, and the first writer wins."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from suite.core.run import Status
+from suite.errors import StoreError
+from suite.store.layout import SCHEMA_VERSION, Store
+from suite.store.read import inventory, read_reference, read_run, sessions
+from suite.store.write import publish, remove_leftovers, write_reference, write_run, write_session
+from tests.store.records import record, reference, session, store_at
+
+
+def files(store: Store) -> list[str]:
+    """Everything below the runs and references, by name."""
+    return sorted(
+        p.name for folder in (store.runs, store.references) for p in folder.rglob("*") if p.is_file()
+    )
+
+
+def test_round_trip(tmp_path):
+    """A record comes back as it was written, NaN and all."""
+    store = store_at(tmp_path / "r")
+    written = replace(
+        record(3, metrics={"iterations_to_tol": float("nan")}),
+        message="time is up\nand more",
+        provenance={"start": "2030", "packages": {"numpy": "2"}, "threads": [1, 2], "nothing": None},
+    )
+    found = read_run(write_run(store, written, reference()))
+    assert (found.run_id, found.spec, found.status) == (written.run_id, written.spec, written.status)
+    assert (found.message, found.provenance) == (written.message, written.provenance)
+    assert list(found.metrics) == list(written.metrics)
+    np.testing.assert_array_equal(list(found.metrics.values()), list(written.metrics.values()))
+    assert list(found.curves) == list(written.curves)
+    for name, curve in written.curves.items():
+        np.testing.assert_array_equal(found.curves[name], curve)
+    np.testing.assert_array_equal(found.object, written.object)
+    np.testing.assert_array_equal(found.probe, written.probe)
+    truth = read_reference(store, found.reference)
+    np.testing.assert_array_equal(truth.object, reference().object)
+    np.testing.assert_array_equal(truth.scan_positions_px, reference().scan_positions_px)
+
+
+def test_curves_with_nan_and_infinity(tmp_path):
+    """Iterations without metrics and infinite values survive."""
+    curve = np.array([1.0, np.nan, np.inf, -np.inf])
+    written = replace(record(), curves={"residual": curve}, metrics={"residual": float("inf")})
+    found = read_run(write_run(store_at(tmp_path / "r"), written))
+    np.testing.assert_array_equal(found.curves["residual"], curve)
+    assert found.metrics["residual"] == float("inf")
+
+
+def test_record_without_results(tmp_path):
+    """A failure has no arrays and is read back all the same; images can be left out."""
+    store = store_at(tmp_path / "r")
+    failed = read_run(write_run(store, record(1, "failed")))
+    assert (failed.status, failed.message) == (Status.FAILED, "why it failed")
+    assert (failed.metrics, failed.curves, failed.object, failed.reference) == ({}, {}, None, "")
+    assert read_reference(store, failed.reference) is None
+    light = read_run(write_run(store, record(2)), images=False)
+    assert light.object is None
+    assert light.metrics
+
+
+def test_equal_content_gives_equal_bytes(tmp_path):
+    """The same record in two stores is the same file."""
+    paths = [write_run(store_at(tmp_path / name), record(5), reference()) for name in "ab"]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert files(Store(tmp_path / "a")) == files(Store(tmp_path / "b"))
+
+
+def test_references_are_shared(tmp_path):
+    """Runs with the same truth share its file; another truth has another."""
+    store = store_at(tmp_path / "r")
+    names = [write_reference(store, reference(value)) for value in (1.0, 1.0, 2.0)]
+    assert names[0] == names[1] != names[2]
+    assert len(list(store.references.iterdir())) == 2
+
+
+def test_first_writer_wins(tmp_path):
+    """A second writer of a run changes nothing and is told where the run is."""
+    store = store_at(tmp_path / "r")
+    first = write_run(store, record(1))
+    content = first.read_bytes()
+    assert write_run(store, replace(record(1), message="second")) == first
+    assert first.read_bytes() == content
+    assert len(files(store)) == 1
+
+
+def test_failed_tries_are_numbered_and_superseded(tmp_path):
+    """Each failed try is kept; the latest counts, until one succeeds."""
+    store = store_at(tmp_path / "r")
+    failed = record(1, "failed")
+    names = [write_run(store, replace(failed, message=text)).name for text in ("one", "two")]
+    assert names == [f"{failed.run_id}.failed-{n}.zarr.zip" for n in (1, 2)]
+    assert read_run(inventory(store).failed[failed.run_id]).message == "two"
+    write_run(store, record(1))
+    held = inventory(store)
+    assert set(held.done) == {failed.run_id}
+    assert held.failed == {}
+    assert len(files(store)) == 3
+
+
+def test_ten_failed_tries_are_in_numerical_order(tmp_path):
+    """The tenth try comes after the ninth."""
+    store = store_at(tmp_path / "r")
+    for number in range(1, 12):
+        write_run(store, replace(record(1, "failed"), message=str(number)))
+    (file,) = inventory(store).failed.values()
+    assert read_run(file).message == "11"
+
+
+@pytest.mark.parametrize("call", ["link", "fsync", "open"])
+def test_full_disk_leaves_nothing(tmp_path, monkeypatch, call):
+    """Whatever step the disk refuses, no half-run is left and the message says what to do."""
+    store = store_at(tmp_path / "r")
+
+    def refuse(*args, **kwargs):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        if call == "open":
+            patch.setattr("suite.store.write.open", refuse, raising=False)
+        else:
+            patch.setattr(os, call, refuse)
+        with pytest.raises(StoreError, match=r"No space left.*(?i:free some space).*same command") as caught:
+            write_run(store, record(1), reference())
+    assert "\n" not in str(caught.value)
+    assert files(store) == []
+    assert inventory(store).done == {}
+    assert write_run(store, record(1), reference()).is_file()
+
+
+def test_folder_made_on_a_full_disk_can_be_used_later(tmp_path, monkeypatch):
+    """A store whose first file could not be written is completed by the next try, as the message promises."""
+
+    def refuse(*args, **kwargs):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", refuse)
+        with pytest.raises(StoreError, match="No space left"):
+            Store.create(tmp_path / "r")
+    write_run(Store.create(tmp_path / "r"), record(1))
+
+
+def test_creating_a_store_twice_is_opening_it(tmp_path):
+    """Creating what is there changes nothing."""
+    store = store_at(tmp_path / "r")
+    write_run(store, record(1))
+    assert Store.create(tmp_path / "r") == Store.open(tmp_path / "r") == store
+    assert len(inventory(store).done) == 1
+
+
+def test_leftovers_of_dead_writers_are_removed(tmp_path):
+    """Temporary files of processes that are no more go; those of the living and of other hosts stay."""
+    store = store_at(tmp_path / "r")
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    folder = store.runs / "ab"
+    folder.mkdir()
+    host = os.uname().nodename
+    names = [
+        f".{host}-{dead.pid}-x.zarr.zip.tmp",
+        f".{host}-{os.getpid()}-x.zarr.zip.tmp",
+        ".other-1-x.zarr.zip.tmp",
+    ]
+    for name in names:
+        (folder / name).write_text("half a run")
+    (store.sessions / f".{host}-{dead.pid}-s.json.tmp").write_text("{")
+    assert list(inventory(store).done) == []
+    assert remove_leftovers(store) == 2
+    assert sorted(p.name for p in folder.iterdir()) == sorted(names[1:])
+    assert len(list(sessions(store))) == 1
+
+
+def test_publish_does_not_touch_what_is_there(tmp_path):
+    """Publishing says whether it was first; no temporary file stays."""
+    target = tmp_path / "new" / "file"
+    assert publish(b"one", target) is True
+    assert publish(b"two", target) is False
+    assert target.read_bytes() == b"one"
+    assert [p.name for p in target.parent.iterdir()] == ["file"]
+
+
+def test_sessions_are_rewritten_and_come_in_order(tmp_path):
+    """A session's file is replaced whole; sessions are listed oldest first."""
+    store = store_at(tmp_path / "r")
+    session(store, "2031-01-01", {"solver.alpha": True})
+    write_session(store, "2031-01-01", {"factors": {}, "constants": {}, "end": "now"})
+    assert [item.get("end") for item in sessions(store)] == [None, "now"]
+
+
+def test_foreign_folder_is_left_alone(tmp_path):
+    """A folder that holds something else is refused, with what to do."""
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(StoreError, match=r"something other than results; .*--results"):
+        Store.create(tmp_path)
+    with pytest.raises(StoreError, match=r"no results in .*ptychosuite run"):
+        Store.open(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_folder_that_cannot_be_made(tmp_path):
+    """A path below a file is refused readably."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=r"cannot write .*file/tiny: Not a directory"):
+        Store.create(tmp_path / "file" / "tiny")
+
+
+def test_other_schema_version(tmp_path):
+    """A store of another version is neither read nor written."""
+    store = store_at(tmp_path / "r")
+    store.marker.write_text('{"schema_version": 99}')
+    for access in (Store.open, Store.create):
+        with pytest.raises(StoreError, match=rf"version 99; .* {SCHEMA_VERSION}\. .*--results"):
+            access(store.root)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{"])
+def test_damaged_marker(tmp_path, content):
+    """A marker that is no JSON object is named."""
+    store = store_at(tmp_path / "r")
+    store.marker.write_text(content)
+    with pytest.raises(StoreError, match=r"store\.json cannot be read"):
+        Store.open(store.root)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"\0" * len(data)],
+    ids=["cut", "empty", "zeros"],
+)
+def test_damaged_run_file_is_named(tmp_path, damage):
+    """A run file that cannot be read is named, with what to do."""
+    path = write_run(store_at(tmp_path / "r"), record(1))
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(StoreError, match=rf"{path.name} cannot be read: .*delete it") as caught:
+        read_run(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_files_are_named(tmp_path):
+    """A run or a truth that is gone is named."""
+    store = store_at(tmp_path / "r")
+    with pytest.raises(StoreError, match=r"gone\.zarr\.zip cannot be read"):
+        read_run(store.runs / "ab" / "gone.zarr.zip")
+    with pytest.raises(StoreError, match=r"gone\.zarr\.zip cannot be read"):
+        read_reference(store, "gone")
+
+
+def test_damaged_session_is_named(tmp_path):
+    """A session that is no JSON is named."""
+    store = store_at(tmp_path / "r")
+    (store.sessions / "2032.json").write_text("{")
+    with pytest.raises(StoreError, match=r"2032\.json cannot be read"):
+        list(sessions(store))

@@ -1,0 +1,85 @@
+"""Small studies for tests: written to a folder, planned, and carried out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from suite.cluster.connect import connect
+from suite.cluster.sweep import Tally, sweep, to_do
+from suite.core import registry
+from suite.core.plan import Plan
+from suite.store.layout import Store
+from suite.study.load import load_study, parse_override
+from suite.study.plan import make_plan
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+# five lines, so that what a test adds begins on line 6
+HEAD = """\
+study: tiny
+problem:
+  object: {kind: texture, size: 32}
+  probe: {kind: gaussian, size: 16, fwhm_px: 6}
+stop: {iterations: 3}
+"""
+
+TEST_SOLVERS = ("raises", "kills", "slow", "no-device", "diverges")
+
+
+def study_file(folder: Path, extra: str = "", head: str = HEAD, name: str = "tiny.yaml") -> Path:
+    """Write a study and return its path."""
+    path = folder / name
+    path.write_text(head + extra)
+    return path
+
+
+def plan_of(path: Path, *settings: str) -> Plan:
+    """Plan a study file with ``--set`` overrides."""
+    return make_plan(load_study(path, [parse_override(text) for text in settings]))
+
+
+def plan_text(folder: Path, extra: str, *settings: str) -> Plan:
+    """Plan the small study with ``extra`` added."""
+    return plan_of(study_file(folder, extra), *settings)
+
+
+def carry_out(
+    plan: Plan, results: Path, *, cluster: str = "none", workers: int = 1, retry_failed: bool = False
+) -> tuple[Store, Tally]:
+    """Run what is left of ``plan``, as the command ``run`` does."""
+    store = Store.create(results / plan.name)
+    with connect(cluster, workers) as connection:
+        specs = to_do(plan, store, retry_failed)
+        return store, sweep(plan, store, specs, connection, ["test"], lambda tally, summary: None)
+
+
+def run_files(store_root: Path) -> dict[str, float]:
+    """Name and time of change of every run file."""
+    return {file.name: file.stat().st_mtime_ns for file in sorted(store_root.glob("runs/??/*.zarr.zip"))}
+
+
+def install_test_solvers(folder: Path) -> str:
+    """Offer tests/cluster/broken_solvers.py as a plug-in package; return the PYTHONPATH that finds it."""
+    package = folder / "test_solvers-1.0.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: test-solvers\nVersion: 1.0\n")
+    classes = "".join(
+        f"{name} = tests.cluster.broken_solvers:{name.title().replace('-', '')}\n" for name in TEST_SOLVERS
+    )
+    (package / "entry_points.txt").write_text(f"[ptychosuite.solvers]\n{classes}")
+    return f"{folder}:{REPOSITORY}"
+
+
+def use_test_solvers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the solvers of :func:`install_test_solvers` known here and in worker processes."""
+    monkeypatch.setenv("PYTHONPATH", install_test_solvers(folder))
+    monkeypatch.syspath_prepend(str(folder))
+    forget_names()
+
+
+def forget_names() -> None:
+    """Look plug-ins up again."""
+    registry.names.cache_clear()
+    registry.settings_class.cache_clear()

@@ -1,0 +1,385 @@
+"""The command line: exit codes, messages, JSON, and what survives an interruption."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+from suite.cli import main
+from tests.study.small import HEAD, REPOSITORY, install_test_solvers, run_files, study_file
+
+RUNS = 6  # of the study that is interrupted
+PROGRAM = [sys.executable, "-m", "suite.cli"]
+AXES = "axes:\n  solver: [rpie, {name: magpie, levels: 2}]\n  seed: {range: 2}\n"
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """Call the program in this process, in an empty folder: (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    terminate = signal.getsignal(signal.SIGTERM)
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["ptychosuite", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return int(ended.value.code or 0), out, err
+
+    yield call
+    signal.signal(signal.SIGTERM, terminate)
+
+
+def python(code: str, *arguments: str, cwd: Path) -> str:
+    """Run ``code`` in a fresh interpreter and return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=cwd, timeout=60,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def wait_for(condition, process: subprocess.Popen, seconds: float = 60) -> None:
+    """Wait until ``condition()`` holds while ``process`` is at work."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.02)
+
+
+# Start-up
+
+
+IMPORTED = """
+import sys
+from suite.cli import main
+sys.argv = ["ptychosuite", *sys.argv[1:]]
+try:
+    main()
+except SystemExit as ended:
+    assert not ended.code, ended.code
+print("IMPORTED", *sorted(name for name in sys.modules if "." not in name))
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unwanted"),
+    [
+        (["--help"], "torch dask distributed matplotlib cupy xarray numpy pandas zarr"),
+        (["run", "--help"], "torch dask distributed matplotlib cupy xarray numpy pandas zarr"),
+        (["--version"], "torch dask distributed matplotlib cupy xarray numpy pandas zarr"),
+        (["plan", "tiny.yaml"], "torch dask distributed cupy matplotlib"),
+        (["schema"], "torch dask distributed cupy matplotlib"),
+        (["run", "tiny.yaml", "--cluster", "none"], "torch dask distributed cupy matplotlib"),
+    ],
+    ids=" ".join,
+)
+def test_commands_import_only_what_they_need(tmp_path, arguments, unwanted):
+    """Reading help or a study waits for none of the heavy packages."""
+    study_file(tmp_path)
+    line = python(IMPORTED, *arguments, cwd=tmp_path).splitlines()[-1]
+    assert line.startswith("IMPORTED")
+    assert not set(line.split()) & set(unwanted.split())
+
+
+def test_help_answers_at_once(tmp_path):
+    """Help appears within a moment, on a busy machine too."""
+    seconds = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        done = subprocess.run([*PROGRAM, "--help"], capture_output=True, text=True, cwd=REPOSITORY)
+        seconds.append(time.perf_counter() - begin)
+        assert done.returncode == 0
+    assert min(seconds) < 0.6
+    for name in ("plan", "run", "report", "show", "schema", "solvers", "doctor"):
+        assert f"\n  {name} " in done.stdout
+
+
+# Commands
+
+
+def test_plan_shows_runs_and_cost(command, tmp_path):
+    """The plan lists the runs with what varies, and says what is left and what it costs."""
+    study = study_file(tmp_path, AXES)
+    code, out, _ = command("plan", study)
+    assert code == 0
+    assert "4 runs, 0 done, 4 to do" in out
+    assert out.count("to do\n") == 5
+    assert not (tmp_path / "results").exists()
+    code, out, _ = command("plan", study, "--set", "seed={range: 60}")
+    assert "120 runs" in out
+    assert "... and 80 more (--all lists them)" in out
+    assert len(command("plan", study, "--set", "seed={range: 60}", "--all")[1].splitlines()) > 120
+
+
+def test_first_and_second_run(command, tmp_path):
+    """The first run computes everything, the second nothing; both end well."""
+    study = study_file(tmp_path, AXES)
+    code, out, err = command("run", study, "--cluster", "none")
+    assert code == 0
+    assert "4 runs, 0 done, 4 to do" in out
+    assert "4 completed; results: results/tiny/study.zarr" in out
+    assert "4/4 runs, 0 failed" in err
+    before = run_files(tmp_path / "results/tiny")
+    code, out, _ = command("run", study, "--cluster", "none")
+    assert code == 0
+    assert "4 done, 0 to do" in out
+    assert "nothing to do" in out
+    assert run_files(tmp_path / "results/tiny") == before
+    assert len(list((tmp_path / "results/tiny/sessions").iterdir())) == 1
+    assert "4 runs, 4 done, 0 to do" in command("plan", study)[1]
+
+
+def test_json_can_be_parsed(command, tmp_path):
+    """Whatever --json prints on stdout is JSON, and nothing else is there."""
+    study = study_file(tmp_path, AXES)
+    planned = json.loads(command("plan", study, "--json")[1])
+    assert planned["study"] == "tiny"
+    assert planned["remaining"] == 4
+    assert {run["state"] for run in planned["runs"]} == {"to do"}
+    run = json.loads(command("run", study, "--cluster", "none", "--json")[1])
+    assert run["counts"] == {"done_before": 0, "failed": 0, "completed": 4}
+    again = json.loads(command("run", study, "--cluster", "none", "--json")[1])
+    assert again["counts"] == {"done_before": 4, "failed": 0}
+    rows = json.loads(command("show", study, "--json")[1])
+    assert {row["run_id"] for row in rows} == {run["run_id"] for run in planned["runs"]}
+    one = json.loads(command("show", study, rows[0]["run_id"], "--json")[1])
+    assert one["status"] == "completed"
+    assert one["spec"]["solver"]["name"] == rows[0]["solver"]
+    assert one["metrics"]["residual"] == pytest.approx(rows[0]["residual"])
+    assert json.loads(command("solvers", "--json")[1])["rpie"]["settings"]["alpha"] == 0.01
+    doctor = json.loads(command("doctor", "--json")[1])
+    assert doctor["backends"]["numpy"] == "available"
+    assert json.loads(command("schema")[1])["title"] == "ptychosuite study"
+
+
+@pytest.mark.parametrize("ran", [False, True])
+def test_dry_run(command, tmp_path, ran):
+    """A dry run says what would be done, computes nothing, and can be read by a machine too."""
+    study = study_file(tmp_path, AXES)
+    if ran:
+        command("run", study, "--cluster", "none", "--set", "seed=0")
+    before = run_files(tmp_path / "results/tiny")
+    code, out, _ = command("run", study, "--dry-run")
+    assert code == 0
+    assert ("2 done, 2 to do" if ran else "4 runs, none done") in out
+    assert run_files(tmp_path / "results/tiny") == before
+    assert (tmp_path / "results").exists() is ran
+    out = command("run", study, "--dry-run", "--json")[1]
+    assert json.loads(out)["study"] == "tiny"
+
+
+def test_show(command, tmp_path):
+    """All runs in a table, one run in full by the first digits of its id, from study or results folder."""
+    study = study_file(tmp_path, AXES)
+    command("run", study, "--cluster", "none")
+    for source in (study, tmp_path / "results/tiny"):
+        code, out, _ = command("show", source)
+        assert code == 0
+        assert "4 runs in" in out
+        assert "4 completed" in out
+    (name, *_) = run_files(tmp_path / "results/tiny")
+    code, out, _ = command("show", study, name[:8])
+    assert code == 0
+    assert f"run_id: {name.split('.')[0]}" in out
+    assert "residual:" in out
+    code, _, err = command("show", study, "zzz")
+    assert code == 2
+    assert "0 runs" in err
+    assert "ptychosuite show" in err
+
+
+def test_solvers_lists_each_with_its_settings(command):
+    """Every solver has a line and its defaults."""
+    code, out, _ = command("solvers")
+    assert code == 0
+    for name in ("epie", "rpie", "mpie", "magpie", "lbfgs"):
+        assert f"{{name: {name}" in out
+
+
+def test_doctor(command):
+    """Backends that are not available say why and what to do; that is no error."""
+    code, out, _ = command("doctor")
+    assert code == 0
+    assert "numpy: available" in out
+
+
+def test_report_by_study_and_by_folder(command, tmp_path):
+    """The report lands in reports/STUDY, or where --out says."""
+    study = study_file(tmp_path, "figures: [{kind: setup}]\n")
+    command("run", study, "--cluster", "none")
+    code, out, _ = command("report", study)
+    assert code == 0
+    assert "reports/tiny/index.html" in out
+    assert (tmp_path / "reports/tiny/index.html").is_file()
+    assert command("report", tmp_path / "results/tiny", "--out", tmp_path / "other")[0] == 0
+    assert (tmp_path / "other/tiny/index.html").is_file()
+
+
+def test_failed_runs_leave_with_1(command, tmp_path, monkeypatch):
+    """A sweep with failures ends, says how to see why and how to try again, and leaves with 1."""
+    import suite.execute.run as execution
+
+    real = execution.reconstruct
+    monkeypatch.setattr(execution, "reconstruct", lambda *args: 1 / 0)
+    study = study_file(tmp_path, AXES)
+    code, out, err = command("run", study, "--cluster", "none")
+    assert code == 1
+    assert "4 failed" in out
+    assert "ZeroDivisionError" in err
+    assert "--retry-failed" in err
+    failed = json.loads(command("plan", study, "--json")[1])["runs"]
+    assert {run["state"] for run in failed} == {"failed"}
+    assert "ZeroDivisionError" in command("show", study, failed[0]["run_id"])[1]
+    assert command("run", study, "--cluster", "none")[0] == 1
+    monkeypatch.setattr(execution, "reconstruct", real)
+    assert command("run", study, "--cluster", "none", "--retry-failed")[0] == 0
+    assert command("run", study, "--cluster", "none")[0] == 0
+
+
+WRONG = {
+    "no study": (["plan", "nope.yaml"], r"nope.yaml"),
+    "close name": (["plan", "tny.yaml"], "did you mean tiny.yaml"),
+    "a folder": (["plan", "."], "folder"),
+    "wrong value": (["plan", "tiny.yaml", "--set", "problem.noise=-1"], "--set problem.noise=-1"),
+    "wrong value, run": (["run", "tiny.yaml", "--set", "seed=x"], "--set seed=x"),
+    "no override file": (["plan", "tiny.yaml", "--override", "nope.yaml"], "nope.yaml"),
+    "unknown cluster": (["run", "tiny.yaml", "--cluster", "locl"], "did you mean 'local'"),
+    "no backend": (["run", "tiny.yaml", "--set", "backend=cupy"], "cupy"),
+    "no workers": (["run", "tiny.yaml", "--workers", "0"], "workers"),
+    "unknown command": (["rum"], "rum"),
+    "unknown option": (["run", "tiny.yaml", "--clutser", "none"], "--cluster"),
+    "report before run": (["report", "tiny.yaml"], "run the study first"),
+    "report of a folder": (["report", "."], "no results in"),
+    "show before run": (["show", "tiny.yaml"], "run the study first"),
+    "set with a folder": (["report", ".", "--set", "seed=1"], "--set"),
+    "results below a file": (
+        ["run", "tiny.yaml", "--results", "tiny.yaml", "--cluster", "none"],
+        "--results",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG.values(), ids=WRONG)
+def test_wrong_usage_leaves_with_2(command, tmp_path, arguments, message):
+    """Each mistake has one readable message on stderr and exit code 2, and leaves nothing behind."""
+    study_file(tmp_path)
+    code, _, err = command(*arguments)
+    assert code == 2
+    assert message in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny.yaml"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_results_folder_without_permission(command, tmp_path):
+    """A folder that may not be written is named, with another way."""
+    study = study_file(tmp_path)
+    (tmp_path / "locked").mkdir(mode=0o500)
+    code, _, err = command("run", study, "--cluster", "none", "--results", "locked")
+    assert code == 2
+    assert "Permission denied" in err
+    assert "--results" in err
+
+
+def test_damaged_run_file(command, tmp_path):
+    """A run file that was damaged is named with what to do, by every command that reads it."""
+    study = study_file(tmp_path, AXES)
+    command("run", study, "--cluster", "none")
+    path = next((tmp_path / "results/tiny").glob("runs/??/*.zip"))
+    path.write_bytes(path.read_bytes()[:100])
+    code, _, err = command("show", study, path.name[:16])
+    assert code == 2
+    assert path.name in err
+    assert "delete it" in err
+
+
+# Interruptions
+
+
+@pytest.fixture
+def slow_study(tmp_path):
+    """A study of some runs of a third of a second each, an environment with its solver, its results."""
+    environment = {**os.environ, "PYTHONPATH": install_test_solvers(tmp_path / "plug-ins")}
+    study = study_file(
+        tmp_path, f"axes:\n  solver: [{{name: slow, seconds: 0.1}}]\n  seed: {{range: {RUNS}}}\n"
+    )
+    return study, environment, tmp_path / "results" / "tiny"
+
+
+def start(slow_study, *options: str) -> subprocess.Popen:
+    study, environment, _ = slow_study
+    return subprocess.Popen(
+        [*PROGRAM, "run", str(study), *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=study.parent, env=environment, start_new_session=True,
+    )  # fmt: skip
+
+
+def assert_complete(root: Path, number: int) -> None:
+    """All runs are there once and readable, in files and dataset, and nothing temporary is."""
+    files = sorted(root.glob("runs/??/*.zarr.zip"))
+    assert len(files) == number
+    for file in files:
+        assert zipfile.ZipFile(file).testzip() is None
+    assert [p for p in root.rglob("*") if p.name.endswith(".tmp")] == []
+    dataset = xr.open_zarr(root / "study.zarr", chunks=None)
+    assert sorted(dataset["run_id"].values.tolist()) == [file.name.split(".")[0] for file in files]
+    assert set(dataset["status"].values.tolist()) == {"completed"}
+    assert sorted(dataset["seed"].values.tolist()) == list(range(number))
+
+
+@pytest.mark.parametrize(
+    ("number", "cluster"), [("SIGINT", "none"), ("SIGTERM", "none"), ("SIGINT", "local")]
+)
+def test_interrupted_run_goes_on_where_it_stopped(slow_study, number, cluster):
+    """Ctrl-C and a batch system's request end with 130, keep what is finished, and say how to go on."""
+    root = slow_study[2]
+    process = start(slow_study, "--cluster", cluster, "--workers", "1")
+    wait_for(lambda: len(run_files(root)) >= 2, process)
+    os.killpg(process.pid, signal.Signals[number])  # a terminal sends Ctrl-C to the workers too
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert "stopped; finished runs are kept" in err
+    before = run_files(root)
+    assert 2 <= len(before) < RUNS
+    process = start(slow_study, "--cluster", "none")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert f"{len(before)} done, {RUNS - len(before)} to do" in out
+    assert before.items() <= run_files(root).items()
+    assert_complete(root, RUNS)
+
+
+def test_killed_run_goes_on_where_it_stopped(slow_study):
+    """After kill -9 of program and workers, the same command repeats nothing and completes the study."""
+    root = slow_study[2]
+    process = start(slow_study, "--cluster", "local", "--workers", "1")
+    wait_for(lambda: len(run_files(root)) >= 2, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    before = run_files(root)
+    process = start(slow_study, "--cluster", "local", "--workers", "1")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert f"{len(before)} done, {RUNS - len(before)} to do" in out
+    assert before.items() <= run_files(root).items()
+    assert_complete(root, RUNS)
+
+
+def test_head_is_a_study(tmp_path):
+    """The small study of these tests is itself a valid one, five lines long."""
+    assert len(HEAD.splitlines()) == 5

@@ -1,0 +1,102 @@
+"""The rules of who may import whom."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import suite
+
+PACKAGE = Path(suite.__file__).parent
+
+# package or module below suite -> what it may import from suite; suite.errors may be imported by all
+ALLOWED = {
+    "core": set(),
+    "physics": {"core"},
+    "metrics": {"physics", "core"},
+    "problems": {"physics", "core"},
+    "solvers": {"physics", "core"},
+    "fastforward": {"solvers", "problems", "core"},
+    "study": {"core", "problems"},
+    "execute": {"core", "physics", "problems", "solvers", "metrics", "fastforward"},
+    "store": {"core"},
+    "cluster": {"execute", "store", "core"},
+    "analysis": {"store", "metrics", "core"},
+    "report": {"analysis", "store", "core"},
+    "errors": set(),
+    "__init__": set(),
+    "cli": {"core", "physics", "metrics", "problems", "solvers", "fastforward", "study", "execute", "store",
+            "cluster", "analysis", "report"},
+}  # fmt: skip
+
+# library -> the only modules that may import it
+RESERVED = {
+    "cupy": {"core/arrays.py"},
+    "torch": {"core/arrays.py", "execute/run.py"},
+    "array_api_compat.torch": {"core/arrays.py"},
+    "array_api_compat.cupy": {"core/arrays.py"},
+}
+
+MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
+
+
+def imports(module: str) -> Iterator[tuple[int, str]]:
+    """Line and full dotted name of every import, also of those inside functions."""
+    for node in ast.walk(ast.parse((PACKAGE / module).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"suite/{module}:{node.lineno}: relative import; write it out"
+            for alias in node.names:
+                yield node.lineno, f"{node.module}.{alias.name}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_one_way(module):
+    """A module imports only from its own package and from those below it."""
+    package = module.split("/")[0].removesuffix(".py")
+    assert package in ALLOWED, f"suite/{module}: '{package}' has no entry in the table of this test"
+    wrong = []
+    for line, name in imports(module):
+        if name.startswith("suite."):
+            target = name.split(".")[1]
+            if target not in {package, "errors", "__version__", *ALLOWED[package]}:
+                wrong.append(f"suite/{module}:{line} imports {name}")
+    allowed = ", ".join(sorted(ALLOWED[package])) or "nothing of ours"
+    assert not wrong, "\n".join([*wrong, f"suite.{package} may import suite.errors and {allowed}"])
+
+
+def test_study_takes_only_files_from_problems():
+    """Reading a study hashes files and knows the bundled images; it does not simulate."""
+    wrong = [
+        f"suite/{module}:{line} imports {name}"
+        for module in MODULES
+        if module.startswith("study/")
+        for line, name in imports(module)
+        if name.startswith("suite.problems") and name.split(".")[2] not in ("files", "images")
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("library", RESERVED)
+def test_only_some_modules_know_array_libraries(library):
+    """Numerical code takes its namespace from its arrays and names no library."""
+    wrong = [
+        f"suite/{module}:{line} imports {name}"
+        for module in MODULES
+        if module not in RESERVED[library]
+        for line, name in imports(module)
+        if f"{name}.".startswith(f"{library}.")
+    ]
+    assert not wrong, "\n".join([*wrong, f"{library} is imported in {sorted(RESERVED[library])} only"])
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_says_what_it_is(module):
+    """Every module begins with a docstring."""
+    tree = ast.parse((PACKAGE / module).read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree), f"suite/{module} has no docstring"
