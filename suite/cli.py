@@ -105,7 +105,7 @@ def plan(
         return
     _print_runs(planned, held, None if show_all else SHOWN_RUNS)
     done = len(planned.runs) - len(remaining)
-    click.echo(f"\n{planned.title}: {len(planned.runs)} runs, {done} done, {len(remaining)} to do")
+    click.echo(f"\n{planned.title}: {_runs(planned.runs)}, {done} done, {len(remaining)} to do")
     if remaining:
         click.echo(
             f"at most {_duration(cost.cpu_seconds)} on one core of this machine, "
@@ -138,21 +138,22 @@ def run(
     as_json: bool,
 ) -> None:
     """Carry out the runs of STUDY that are not done yet."""
+    from suite.cluster.connect import check_kind
     from suite.cluster.sweep import Tally, to_do
     from suite.store.layout import Store
 
+    check_kind(cluster)
     planned = _plan(study, settings, override_file)
     _check_backends(planned)
     root = results / planned.name
-    if dry_run and not (root / "store.json").exists():
-        click.echo(f"{planned.title}: {len(planned.runs)} runs, none done; results would go to {root}")
+    if dry_run:
+        specs = to_do(planned, Store.open(root), retry_failed) if root.exists() else planned.runs
+        _print_dry_run(planned, specs, root, as_json)
         return
     store = Store.create(root)
     specs = to_do(planned, store, retry_failed)
     done = len(planned.runs) - len(specs)
-    click.echo(f"{planned.title}: {len(planned.runs)} runs, {done} done, {len(specs)} to do", err=as_json)
-    if dry_run:
-        return
+    click.echo(f"{planned.title}: {_runs(planned.runs)}, {done} done, {len(specs)} to do", err=as_json)
     tally = Tally(total=0, done_before=done)
     if specs:
         tally = _sweep(planned, store, specs, cluster, workers, quiet=as_json)
@@ -421,12 +422,25 @@ def _failed_runs(planned: Plan, store: Any) -> list[str]:
     return [run_id for run_id in planned.run_ids if run_id in failed]
 
 
+def _print_dry_run(planned: Plan, specs: Sequence[Any], root: Path, as_json: bool) -> None:
+    done = len(planned.runs) - len(specs)
+    if as_json:
+        content = {"study": planned.name, "results": str(root), "done": done}
+        click.echo(json.dumps(content | {"to_do": [spec.spec_id for spec in specs]}))
+    else:
+        click.echo(f"{planned.title}: {_runs(planned.runs)}, {done} done, {len(specs)} to do in {root}")
+
+
+def _runs(items: Sequence[Any]) -> str:
+    return f"{len(items)} run" if len(items) == 1 else f"{len(items)} runs"
+
+
 def _print_outcome(planned: Plan, tally: Tally, root: Path, failures: Sequence[str], study: Path) -> None:
     counts = ", ".join(f"{count} {status}" for status, count in sorted(tally.counts.items()))
     click.echo(f"{counts or 'nothing to do'}; results: {root / 'study.zarr'}")
     if failures:
         click.echo(
-            f"{len(failures)} of {len(planned.runs)} runs failed; see why with: ptychosuite show {study} "
+            f"{len(failures)} of {_runs(planned.runs)} failed; see why with: ptychosuite show {study} "
             f"{failures[0]}\ntry them again with: ptychosuite run {study} --retry-failed",
             err=True,
         )
@@ -471,7 +485,7 @@ def _show_store(store: Any, as_json: bool) -> None:
     ]
     _print_table(["run", *map(str, shown.columns[1:])], rows)
     counts = ", ".join(f"{count} {status}" for status, count in table["status"].value_counts().items())
-    click.echo(f"\n{len(table)} runs in {store.root}: {counts}")
+    click.echo(f"\n{_runs(table)} in {store.root}: {counts}")
 
 
 def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MOST_NAMES = 24  # in one message
+
 
 class UserError(Exception):
     """Something the user can put right."""
@@ -42,4 +44,6 @@ def nearest(found: str, valid: Iterable[str]) -> str:
     close = difflib.get_close_matches(found, names, n=1, cutoff=0.6)
     if close:
         return f"did you mean '{close[0]}'?"
+    if len(names) > MOST_NAMES:
+        names = [*names[:MOST_NAMES], "..."]
     return "valid: " + ", ".join(names) if names else "none is valid here"

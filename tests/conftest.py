@@ -48,8 +48,8 @@ def small_problem(
 ) -> Problem:
     """A problem of a few patterns: smooth random object, complex random probe with dim and zero places.
 
-    From a flat start, a full step of the probe meets one pattern exactly, its dark pixels too, and the phase of
-    the next exit wave there is then rounding; ``flat_start=False`` keeps comparisons clear of that.
+    From a flat start, a full step of the probe meets one pattern exactly, its dark pixels too, and the phase
+    of the next exit wave there is then rounding; ``flat_start=False`` keeps comparisons clear of that.
     """
     chosen = chosen or backend("numpy")
     rng = np.random.default_rng(seed)

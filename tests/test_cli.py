@@ -175,7 +175,7 @@ def test_dry_run(command, tmp_path, ran):
     before = run_files(tmp_path / "results/tiny")
     code, out, _ = command("run", study, "--dry-run")
     assert code == 0
-    assert ("2 done, 2 to do" if ran else "4 runs, none done") in out
+    assert ("2 done, 2 to do" if ran else "4 runs, 0 done, 4 to do") in out
     assert run_files(tmp_path / "results/tiny") == before
     assert (tmp_path / "results").exists() is ran
     out = command("run", study, "--dry-run", "--json")[1]

@@ -41,7 +41,8 @@ def table_of(dataset: xr.Dataset, spec_ids: Sequence[str] | None = None) -> pd.D
     flat = [name for name, variable in dataset.variables.items() if variable.dims == ("run",)]
     table = pd.DataFrame({str(name): _values(dataset[name].values) for name in flat})
     table["row"] = np.arange(len(table))
-    factors = [name for name, _ in dataset.attrs["columns"].values()]
+    names = {path: name for path, (name, _) in dataset.attrs["columns"].items()}
+    factors = list(names.values())
     if spec_ids is not None:
         latest = (
             table.sort_values("start")
@@ -51,6 +52,7 @@ def table_of(dataset: xr.Dataset, spec_ids: Sequence[str] | None = None) -> pd.D
         table = latest.loc[[spec_id for spec_id in spec_ids if spec_id in latest.index]].reset_index(
             drop=True
         )
+    table.attrs["paths"] = names
     table.attrs["factors"] = factors
     table.attrs["solver_settings"] = [
         name

@@ -46,15 +46,20 @@ def connect(kind: str, workers: int | None = None) -> Iterator[Connection]:
     ClusterError
         Unknown kind, or nothing answers.
     """
+    check_kind(kind)
     if kind == "none":
         yield Connection(None, "this process")
     elif kind == "local":
         with _local(workers or usable_cores()) as connection:
             yield connection
-    elif kind.startswith(("tcp://", "tls://")):
+    else:
         with _address(kind) as connection:
             yield connection
-    else:
+
+
+def check_kind(kind: str) -> None:
+    """Raise ClusterError where ``kind`` is no kind of cluster."""
+    if kind not in KINDS and not kind.startswith(("tcp://", "tls://")):
         raise ClusterError(
             f"unknown cluster '{kind}'; {nearest(kind, KINDS)}, or the address tcp://HOST:PORT"
         )
@@ -72,7 +77,8 @@ def _local(workers: int) -> Iterator[Connection]:
 
     settings = {
         "distributed.nanny.pre-spawn-environ": ONE_THREAD,  # before NumPy is imported, or it is too late
-        "distributed.scheduler.allowed-failures": 2,
+        "distributed.scheduler.allowed-failures": 1,
+        "distributed.worker.preload": ["suite.cluster.preload"],
         "distributed.worker.memory.target": False,  # nothing worth spilling stays on a worker
         "distributed.worker.memory.spill": False,
     }

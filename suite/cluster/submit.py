@@ -51,6 +51,29 @@ def run_all(client: Client | None, specs: Sequence[RunSpec], store: Store) -> It
 
 
 def _on_cluster(client: Client, specs: Sequence[RunSpec], store: Store) -> Iterator[dict[str, Any]]:
+    """All runs side by side; then, one at a time, those whose worker died.
+
+    The scheduler blames every run that was on a worker when it died. Alone, a run that kills its worker is
+    told from those that were its neighbours.
+    """
+    suspects: list[RunSpec] = []
+    ahead = RUNS_AHEAD * max(1, len(client.nthreads()))
+    for spec, outcome in _submitted(client, specs, store, ahead):
+        if isinstance(outcome, BaseException):
+            suspects.append(spec)
+        else:
+            yield outcome
+    for spec, outcome in _submitted(client, suspects, store, ahead=1):
+        yield _lost(store, spec, outcome) if isinstance(outcome, BaseException) else outcome
+
+
+def _submitted(
+    client: Client, specs: Sequence[RunSpec], store: Store, ahead: int
+) -> Iterator[tuple[RunSpec, dict[str, Any] | BaseException]]:
+    """Each run with its summary, or with the error of a worker that died, in the order in which they end.
+
+    At most ``ahead`` runs are with the cluster at once.
+    """
     from distributed import as_completed
 
     root = str(store.root.resolve())
@@ -61,18 +84,18 @@ def _on_cluster(client: Client, specs: Sequence[RunSpec], store: Store) -> Itera
     def submit_next() -> None:
         spec = next(queue, None)
         if spec is not None:
-            future = client.submit(run_and_store, spec.to_dict(), root, key=f"run-{spec.spec_id}", pure=False)
+            future = client.submit(run_and_store, spec.to_dict(), root, pure=False)
             pending[future] = spec
             futures.add(future)
 
     try:
-        for _ in range(RUNS_AHEAD * max(1, len(client.nthreads()))):
+        for _ in range(ahead):
             submit_next()
         for future in futures:
             spec = pending.pop(future)
             submit_next()
             error = future.exception()
-            yield _checked(future.result()) if error is None else _lost(store, spec, error)
+            yield spec, _checked(future.result()) if error is None else error
     finally:
         client.cancel(list(pending), force=True)
 

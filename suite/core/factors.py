@@ -10,15 +10,29 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+RESERVED = frozenset(
+    """
+    run iteration run_id spec_id status path start n_iterations iterations iterations_to_tol
+    data_passes seconds seconds_per_iteration residual gradient_norm poisson_nll poisson_deviance
+    error relative_error nmse phase_rmse_rad
+    frc_crossing frc_resolution_px half_frc_crossing half_frc_resolution_px
+    """.split()
+)
+"""Names that the dataset uses itself."""
+
 
 def factor_names(paths: Iterable[str]) -> dict[str, str]:
-    """Dotted path -> short name, unique among ``paths``."""
+    """Dotted path -> short name, unique among ``paths`` and none of the dataset's own names."""
     parts = {path: _significant(path) for path in paths}
     names = {path: tail[-1] for path, tail in parts.items()}
     depth = 1
     while True:
         counts = Counter(names.values())
-        clashing = [path for path, name in names.items() if counts[name] > 1 and len(parts[path]) > depth]
+        clashing = [
+            path
+            for path, name in names.items()
+            if (counts[name] > 1 or name in RESERVED) and len(parts[path]) > depth
+        ]
         if not clashing:
             return names
         depth += 1

@@ -2,7 +2,8 @@
 
 A class is named as "module:attribute" and imported on first use, so that reading a study loads only
 what the study uses. Other packages add their own through entry-point groups called
-``ptychosuite.solvers``, ``ptychosuite.objects``, ``ptychosuite.probes`` and ``ptychosuite.scans``.
+``ptychosuite.solvers``, ``ptychosuite.problems``, ``ptychosuite.objects``, ``ptychosuite.probes`` and
+``ptychosuite.scans``.
 
 Every entry is a frozen dataclass: its fields are the settings a study file may give.
 """
@@ -18,6 +19,9 @@ from typing import Any
 from suite.errors import StudyError, nearest
 
 BUILT_IN: Mapping[str, Mapping[str, str]] = {
+    "problems": {
+        "file": "suite.problems.measured:MeasuredFile",
+    },
     "solvers": {
         "epie": "suite.solvers.pie:EPIE",
         "rpie": "suite.solvers.pie:RPIE",

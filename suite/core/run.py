@@ -43,6 +43,7 @@ class RunSpec:
     seed: int = 0
     backend: str = "numpy"
     dtype: str = "complex64"
+    half_scans: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -89,6 +90,7 @@ class RunRecord:
     curves: Mapping[str, np.ndarray] = field(default_factory=dict)  # name -> (iterations,) float64
     object: np.ndarray | None = None  # (H, W) complex64
     probe: np.ndarray | None = None  # (m, m) complex64
+    rings: Mapping[str, np.ndarray] = field(default_factory=dict)  # ring correlation: name -> (rings,)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     message: str = ""  # why it stopped, or the traceback of a failure
     reference: str = ""  # name of the reference file with the truth; empty where none is known

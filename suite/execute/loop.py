@@ -16,7 +16,7 @@ from suite.core.arrays import Backend, to_numpy
 from suite.core.problem import Problem
 from suite.core.run import Status
 from suite.execute.stopping import met_tolerances, verdict
-from suite.metrics.image import image_metrics, scanned_area
+from suite.metrics.image import ImageMetrics
 from suite.metrics.misfit import DataConstants, misfit_metrics
 from suite.solvers.protocol import Solver, State
 
@@ -57,12 +57,13 @@ class Metrics:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.constants = DataConstants.of(problem)
-        self.scanned = None if problem.reference is None else scanned_area(problem.reference)
+        known = problem.probe_known
+        self.image = None if problem.reference is None else ImageMetrics(problem.reference, known)
 
     def __call__(self, state: State) -> dict[str, float]:
         figures = misfit_metrics(self.problem, state.object, state.probe, self.constants)
-        if self.problem.reference is not None and self.scanned is not None:
-            figures |= image_metrics(to_numpy(state.object), self.problem.reference, self.scanned)
+        if self.image is not None:
+            figures |= self.image(to_numpy(state.object))
         return figures
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import traceback
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -15,9 +16,11 @@ from suite.core.problem import Problem
 from suite.core.registry import build
 from suite.core.run import RunRecord, RunSpec, Status, canonical_json
 from suite.errors import BackendError, DataFileError
-from suite.execute.loop import reconstruct
+from suite.execute.loop import Outcome, reconstruct
 from suite.execute.provenance import now, run_provenance
-from suite.problems.synthetic import build_problem
+from suite.execute.resolution import Resolution, against_truth, between_half_scans
+from suite.problems.build import build_problem
+from suite.solvers.protocol import Solver
 
 
 def execute(spec: RunSpec, threads: int = 1) -> tuple[RunRecord, Problem | None]:
@@ -50,9 +53,9 @@ def execute(spec: RunSpec, threads: int = 1) -> tuple[RunRecord, Problem | None]
             with np.errstate(
                 all="ignore"
             ):  # overflow on the way to divergence: the loop looks at the residual
-                outcome = reconstruct(
-                    problem, build("solvers", spec.solver), spec.stop, spec.rng("order"), chosen
-                )
+                solver = build("solvers", spec.solver)
+                outcome = reconstruct(problem, solver, spec.stop, spec.rng("order"), chosen)
+                resolution = _resolution(spec, problem, solver, outcome)
         except (BackendError, DataFileError):
             raise
         except Exception:
@@ -71,19 +74,33 @@ def execute(spec: RunSpec, threads: int = 1) -> tuple[RunRecord, Problem | None]
         run_id=run_id,
         spec=spec,
         status=outcome.status,
-        metrics=outcome.metrics,
+        metrics={**outcome.metrics, **resolution.metrics},
         curves=outcome.curves,
         object=obj,
         probe=probe,
+        rings=resolution.rings,
         provenance={**provenance, "end": now()},
         message=outcome.message,
     )
     return record, problem
 
 
+def _resolution(spec: RunSpec, problem: Problem, solver: Solver, outcome: Outcome) -> Resolution:
+    """Ring correlations at the end of a run that went well; between half scans where that is asked for."""
+    if outcome.status is not Status.COMPLETED:
+        return Resolution({}, {})
+    if spec.half_scans:
+        iterations = int(outcome.metrics["iterations"])
+        return between_half_scans(spec, problem, solver, iterations, outcome.state.probe)
+    if problem.reference is not None:
+        return against_truth(to_numpy(outcome.state.object), problem.reference)
+    return Resolution({}, {})
+
+
 def _problem_key(spec: RunSpec) -> str:
     """Specification reduced to what decides the data: runs that differ in the solver alone share it."""
-    return canonical_json({**spec.to_dict(), "solver": {}, "stop": {}, "fast_forward": None})
+    reduced: dict[str, Any] = {"solver": {}, "stop": {}, "fast_forward": None, "half_scans": False}
+    return canonical_json({**spec.to_dict(), **reduced})
 
 
 @lru_cache(maxsize=2)

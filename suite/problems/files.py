@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Gt, Le
 
 from suite.errors import DataFileError, nearest
+
+MAX_SIZE = 2**14  # pixels on a side; more is a slip of the pen
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class ObjectFile:
     path: str
     key: str = ""
     stride: Annotated[int, Ge(1)] = 1
-    size: Annotated[int, Ge(8)] | None = None
+    size: Annotated[int, Ge(8), Le(MAX_SIZE)] | None = None
     pad: Literal["edge", "one"] = "edge"
     path_sha256: str = ""
 
@@ -78,8 +81,8 @@ class ProbeFile:
     path: str
     key: str = ""
     stride: Annotated[int, Ge(1)] = 1
-    crop: Annotated[int, Ge(8)] | None = None
-    power: float | None = None
+    crop: Annotated[int, Ge(8), Le(MAX_SIZE)] | None = None
+    power: Annotated[float, Gt(0)] | None = None
     path_sha256: str = ""
 
     @property
@@ -160,6 +163,8 @@ def stamp(path: str) -> tuple[int, int, int]:
         status = os.stat(path)
     except OSError as error:
         raise DataFileError(f"cannot read {path}: {error.strerror}; check the path") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise DataFileError(f"cannot read {path}: it is a folder (directory); name a file")
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 

@@ -74,7 +74,8 @@ def _read(source: str) -> np.ndarray:
     try:
         return np.asarray(imread(source))
     except Exception as error:  # imageio's plug-ins raise whatever their format raises
-        raise DataFileError(f"image {source} cannot be read: {error}") from error
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DataFileError(f"image {source} cannot be read: {reason}") from error
 
 
 def _as_grey(image: np.ndarray, source: str) -> np.ndarray:

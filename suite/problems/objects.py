@@ -8,6 +8,7 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge, Gt, Le
 
+from suite.problems.files import MAX_SIZE
 from suite.problems.images import load_image
 
 HALF_PI = float(np.pi / 2)
@@ -29,7 +30,7 @@ class Images:
 
     magnitude: str = "astronaut"
     phase: str = "camera"
-    size: Annotated[int, Ge(8)] = 512
+    size: Annotated[int, Ge(8), Le(MAX_SIZE)] = 512
     phase_range: Annotated[float, Gt(0), Le(2 * np.pi)] = HALF_PI
     magnitude_sha256: str = ""
     phase_sha256: str = ""
@@ -63,7 +64,7 @@ class Circuit:
         Number of the random layout.
     """
 
-    size: Annotated[int, Ge(32)] = 512
+    size: Annotated[int, Ge(32), Le(MAX_SIZE)] = 512
     border: Annotated[float, Ge(0), Le(0.4)] = 0.15
     absorption: Annotated[float, Ge(0)] = 0.7
     phase_range: Annotated[float, Gt(0)] = HALF_PI
@@ -129,7 +130,7 @@ class SiemensStar:
         Transmission of a spoke; phase in radians. Between the spokes it is 1.
     """
 
-    size: Annotated[int, Ge(32)] = 512
+    size: Annotated[int, Ge(32), Le(MAX_SIZE)] = 512
     spokes: Annotated[int, Ge(2)] = 36
     radius: Annotated[float, Gt(0), Le(1)] = 0.8
     magnitude: Annotated[float, Gt(0), Le(1)] = 0.7
@@ -168,7 +169,7 @@ class Texture:
         Number of the random field.
     """
 
-    size: Annotated[int, Ge(8)] = 512
+    size: Annotated[int, Ge(8), Le(MAX_SIZE)] = 512
     exponent: Annotated[float, Ge(0)] = 3.0
     magnitude_min: Annotated[float, Gt(0), Le(1)] = 0.3
     phase_range: Annotated[float, Gt(0)] = HALF_PI

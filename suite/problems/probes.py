@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 
 from suite.errors import DataFileError
+from suite.problems.files import MAX_SIZE
 
 POWER = 300.0  # sum |Q|^2 of the papers' probe, in the units of the diffraction intensity
 
@@ -35,7 +36,7 @@ class FresnelZonePlate:
         Total power, sum |Q|^2.
     """
 
-    size: Annotated[int, Ge(8)] = 128
+    size: Annotated[int, Ge(8), Le(MAX_SIZE)] = 128
     pixel_m: Annotated[float, Gt(0)] = 40e-9
     wavelength_m: Annotated[float, Gt(0)] = 1e-10
     outer_radius_m: Annotated[float, Gt(0)] = 90e-6
@@ -75,7 +76,7 @@ class Gaussian:
         Total power, sum |Q|^2.
     """
 
-    size: Annotated[int, Ge(8)] = 128
+    size: Annotated[int, Ge(8), Le(MAX_SIZE)] = 128
     fwhm_px: Annotated[float, Gt(0)] = 32.0
     curvature: float = 0.0
     power: Annotated[float, Gt(0)] = POWER
@@ -99,7 +100,7 @@ class Disk:
         Total power, sum |Q|^2.
     """
 
-    size: Annotated[int, Ge(8)] = 128
+    size: Annotated[int, Ge(8), Le(MAX_SIZE)] = 128
     diameter_px: Annotated[float, Gt(0)] = 64.0
     power: Annotated[float, Gt(0)] = POWER
 

@@ -1,4 +1,4 @@
-"""Simulated scans. Each class lays out positions (N, 2): whole pixels, (row, column) of first corners.
+"""Simulated scans. Each class lays out positions (N, 2) in pixels, (row, column) of patches' first corners.
 
 The overlap ratio is linear and that of the probe's array: 1 - step / probe size.
 """
@@ -48,17 +48,24 @@ class JitteredRaster:
         As for a raster.
     jitter_px
         Largest move in pixels along either axis; positions stay inside the object.
+    subpixel
+        Move by fractions of a pixel, not only by whole ones.
     """
 
     overlap: Overlap = 0.5
     step_px: Annotated[int, Ge(1)] | None = None
     jitter_px: Annotated[int, Ge(0)] = 4
+    subpixel: bool = False
 
     def positions(
         self, object_shape: tuple[int, int], probe_size: int, rng: np.random.Generator
     ) -> np.ndarray:
         regular = Raster(self.overlap, self.step_px).positions(object_shape, probe_size, rng)
-        jitter = rng.integers(-self.jitter_px, self.jitter_px, size=regular.shape, endpoint=True)
+        jitter: np.ndarray
+        if self.subpixel:
+            jitter = rng.uniform(-self.jitter_px, self.jitter_px, size=regular.shape)
+        else:
+            jitter = rng.integers(-self.jitter_px, self.jitter_px, size=regular.shape, endpoint=True)
         return np.clip(regular + jitter, 0, np.asarray(object_shape) - probe_size)
 
 

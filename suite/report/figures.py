@@ -60,10 +60,10 @@ def narrow(table: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
 
 def factor_column(table: pd.DataFrame, name: str) -> str:
     """The column of a factor or metric named in a study file."""
-    tails = (name, name.rsplit(".", 1)[-1], column_name(name), name.split(".")[0])
-    for candidate in tails:
+    by_path = table.attrs["paths"].get(name) or table.attrs["paths"].get(f"{name}.name")
+    for candidate in (by_path, name, column_name(name), name.rsplit(".", 1)[-1]):
         if candidate in table.columns:
-            return candidate
+            return str(candidate)
     raise StudyError(
         f"a figure asks for '{name}', which the results do not have; {nearest(name, table.columns)}"
     )
@@ -106,6 +106,10 @@ def draw_heatmap(settings: HeatmapFigure, table: pd.DataFrame, dataset: xr.Datas
     table = narrow(table, settings.where)
     value = factor_column(table, settings.value)
     x, y = factor_column(table, settings.x), factor_column(table, settings.y)
+    if x == y:
+        raise StudyError(f"a heatmap has '{settings.x}' on both axes; name two factors")
+    if table[value].dtype.kind not in "fi":
+        raise StudyError(f"a heatmap asks for '{settings.value}', which is no number; name a metric")
     keyed = table.assign(
         **{f"_{name}": line_labels(table, name) if name == "solver" else table[name] for name in (x, y)}
     )

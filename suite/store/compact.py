@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,22 +92,18 @@ def _extend(
     store: Store,
     columns: Mapping[str, Column],
     files: Mapping[str, Path],
-    rows: Mapping[str, tuple[int, str]],
+    rows: Collection[str],
 ) -> int:
-    """Append new runs, and overwrite the rows of those that have another file now."""
-    relative = {run_id: str(file.relative_to(store.root)) for run_id, file in files.items()}
-    changed = {run_id: row for run_id, (row, path) in rows.items() if relative[run_id] != path}
+    """Append new runs behind the committed rows."""
     missing = [run_id for run_id in files if run_id not in rows]
-    if not changed and not missing:
+    if not missing:
         return 0
     group = zarr.open_group(str(store.dataset), mode="r+", use_consolidated=False)
-    for run_id, row in changed.items():
-        _write_rows(group, store, {run_id: files[run_id]}, columns, row)
     for first in range(0, len(missing), BATCH):
         batch = {run_id: files[run_id] for run_id in missing[first : first + BATCH]}
         _write_rows(group, store, batch, columns, len(rows) + first)
     _commit(store.dataset)
-    return len(changed) + len(missing)
+    return len(missing)
 
 
 def _commit(dataset: Path) -> None:
@@ -144,10 +140,12 @@ def _columns(store: Store) -> dict[str, Column]:
     return {path: Column(name, numeric[path]) for path, name in names.items()}
 
 
-def _rows(
-    store: Store, columns: Mapping[str, Column], files: Mapping[str, Path]
-) -> dict[str, tuple[int, str]] | None:
-    """run_id -> (row, path) of the committed rows; None where the dataset has to be made anew."""
+def _rows(store: Store, columns: Mapping[str, Column], files: Mapping[str, Path]) -> list[str] | None:
+    """run_id of the committed rows; None where the dataset has to be made anew.
+
+    That is so where it has other columns, and where a row no longer stands for its run: a failed try that has
+    been followed by a success is not overwritten in place, where a reader could see it half done.
+    """
     try:
         group = zarr.open_group(str(store.dataset), mode="r", use_consolidated=True)
         if group.attrs["schema_version"] != SCHEMA_VERSION:
@@ -159,8 +157,10 @@ def _rows(
         run_ids, paths = group["run_id"][:].tolist(), group["path"][:].tolist()
     except (KeyError, ValueError, FileNotFoundError):  # there is none, or it was never committed
         return None
-    rows = {run_id: (row, path) for row, (run_id, path) in enumerate(zip(run_ids, paths, strict=True))}
-    return rows if rows.keys() <= files.keys() else None
+    for run_id, path in zip(run_ids, paths, strict=True):
+        if run_id not in files or str(files[run_id].relative_to(store.root)) != path:
+            return None
+    return list(run_ids)
 
 
 def _write_rows(
@@ -178,15 +178,18 @@ def _write_rows(
     for name, texts in identity.items():
         _write_column(group, name, texts, first, numeric=False)
     leaves = [record.spec.leaves() for record in records]
+    names = [column.name for column in columns.values()]
+    metrics = dict.fromkeys(name for record in records for name in record.metrics)
+    curves = dict.fromkeys(name for record in records for name in record.curves)
     for path, column in columns.items():
         _write_column(group, column.name, [factor_value(run, path) for run in leaves], first, column.numeric)
-    for name in dict.fromkeys(name for record in records for name in record.metrics):
+    for name in metrics:
         _write_column(group, name, [record.metrics.get(name) for record in records], first, numeric=True)
-    for name in dict.fromkeys(name for record in records for name in record.curves):
+    for name in curves:
         _write_curve(group, f"{name}_curve", [record.curves.get(name) for record in records], first)
     lengths = [len(next(iter(record.curves.values()), ())) for record in records]
     _write_column(group, "n_iterations", lengths, first, numeric=True)
-    _pad(group)
+    _pad(group, first, written={*identity, *names, *metrics, *(f"{name}_curve" for name in curves)})
 
 
 def _write_column(group: zarr.Group, name: str, values: Sequence[Any], first: int, numeric: bool) -> None:
@@ -230,8 +233,12 @@ def _create(group: zarr.Group, name: str, shape: tuple[int, ...], numeric: bool)
         )
 
 
-def _pad(group: zarr.Group) -> None:
-    """Give every array the same number of rows, and every curve the same number of iterations."""
+def _pad(group: zarr.Group, first: int, written: Collection[str]) -> None:
+    """Give every array the same number of rows, and every curve the same number of iterations.
+
+    From row ``first`` on, what has not been ``written`` is emptied: a compactor that was killed may have left
+    something there.
+    """
     arrays = [array for _, array in group.arrays()]
     rows = max(array.shape[0] for array in arrays)
     width = max((array.shape[1] for array in arrays if array.ndim == 2), default=0)
@@ -239,3 +246,5 @@ def _pad(group: zarr.Group) -> None:
         wanted = (rows, width)[: array.ndim]
         if array.shape != wanted:
             array.resize(wanted)
+        if array.basename not in written and array.basename != "n_iterations":
+            array[first:] = array.fill_value

@@ -59,13 +59,12 @@ class Store:
             store._check_version()
             return store
         try:
-            if store.root.is_dir() and any(store.root.iterdir()):
+            store.root.mkdir(parents=True, exist_ok=True)
+            if any(not entry.name.startswith(".") for entry in store.root.iterdir()):
                 raise StoreError(
                     f"{store.root} holds something other than results; name another folder with --results"
                 )
-            for folder in (store.runs, store.references, store.sessions):
-                folder.mkdir(parents=True, exist_ok=True)
-            temporary = store.marker.with_suffix(f".{os.getpid()}")
+            temporary = store.root / f".store.{os.getpid()}"
             temporary.write_text(json.dumps({"schema_version": SCHEMA_VERSION}))
             temporary.replace(store.marker)
         except OSError as error:

@@ -6,6 +6,7 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,18 +57,13 @@ def read_run(file: Path, images: bool = True) -> RunRecord:
     StoreError
         The file is damaged or missing.
     """
-    try:
-        with ZipStore(file, mode="r") as zip_store:
-            group = zarr.open_group(zip_store, mode="r")
-            attributes: dict[str, Any] = dict(group.attrs)
-            names = set(group.array_keys())
-            arrays = {
-                name: np.asarray(group[name][...])
-                for name in names
-                if images or name not in ("object", "probe")
-            }
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise StoreError(f"{file} cannot be read: {error}; delete it and run the study again") from error
+    with _group(file) as group:
+        attributes: dict[str, Any] = dict(group.attrs)
+        arrays = {
+            name: np.asarray(group[name][...])
+            for name in group.array_keys()
+            if images or name not in ("object", "probe")
+        }
     return RunRecord(
         run_id=attributes["run_id"],
         spec=RunSpec.from_dict(attributes["spec"]),
@@ -76,6 +72,7 @@ def read_run(file: Path, images: bool = True) -> RunRecord:
         curves=dict(zip(attributes["curve"], arrays.get("curves", np.empty((0, 0))), strict=True)),
         object=arrays.get("object"),
         probe=arrays.get("probe"),
+        rings=dict(zip(attributes["ring_quantity"], arrays.get("rings", np.empty((0, 0))), strict=True)),
         provenance=attributes["provenance"],
         message=attributes["message"],
         reference=attributes["reference"],
@@ -86,14 +83,20 @@ def read_reference(store: Store, name: str) -> Reference | None:
     """The truth that a run was compared with; None where it had none."""
     if not name:
         return None
+    with _group(store.reference_file(name)) as group:
+        return Reference(*(np.asarray(group[key][...]) for key in ("object", "probe", "scan_positions_px")))
+
+
+@contextmanager
+def _group(file: Path) -> Iterator[zarr.Group]:
+    """The Zarr group in a zip file; whatever is wrong with it is said in one way."""
     try:
-        with ZipStore(store.reference_file(name), mode="r") as zip_store:
-            group = zarr.open_group(zip_store, mode="r")
-            return Reference(
-                *(np.asarray(group[key][...]) for key in ("object", "probe", "scan_positions_px"))
-            )
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
-        raise StoreError(f"{store.reference_file(name)} cannot be read: {error}") from error
+        if not zipfile.is_zipfile(file):  # ZipStore trips over itself when it closes what it could not open
+            raise OSError("it is missing" if not file.exists() else "it is damaged")
+        with ZipStore(file, mode="r") as zip_store:
+            yield zarr.open_group(zip_store, mode="r")
+    except (OSError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
+        raise StoreError(f"{file} cannot be read: {error}; delete it and run the study again") from error
 
 
 def sessions(store: Store) -> Iterator[dict[str, Any]]:

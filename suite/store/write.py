@@ -57,7 +57,7 @@ def write_reference(store: Store, reference: Reference) -> str:
     arrays: dict[str, np.ndarray] = {
         "object": reference.object.astype(np.complex64),
         "probe": reference.probe.astype(np.complex64),
-        "scan_positions_px": reference.scan_positions_px.astype(np.int64),
+        "scan_positions_px": reference.scan_positions_px.astype(np.float64),
     }
     content = hashlib.sha256()
     for array in arrays.values():
@@ -79,6 +79,7 @@ def write_session(store: Store, name: str, content: Mapping[str, Any]) -> Path:
     target = store.sessions / f"{name}.json"
     temporary = _temporary(target)
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(json.dumps(content, indent=1))
         temporary.replace(target)
     except OSError as error:
@@ -138,6 +139,9 @@ def _run_bytes(record: RunRecord) -> bytes:
     if record.curves:
         arrays["curves"] = np.stack([np.asarray(v, dtype=np.float64) for v in record.curves.values()])
         dimensions["curves"] = ("curve", "iteration")
+    if record.rings:
+        arrays["rings"] = np.stack([np.asarray(v, dtype=np.float64) for v in record.rings.values()])
+        dimensions["rings"] = ("ring_quantity", "ring")
     attributes = {
         "schema_version": SCHEMA_VERSION,
         "run_id": record.run_id,
@@ -147,6 +151,7 @@ def _run_bytes(record: RunRecord) -> bytes:
         "reference": record.reference,
         "metric": list(record.metrics),
         "curve": list(record.curves),
+        "ring_quantity": list(record.rings),
         "spec": record.spec.to_dict(),
         "provenance": dict(record.provenance),
     }

@@ -10,29 +10,25 @@ from typing import Any
 
 from suite.core import registry
 from suite.core.figures import FIGURES
-from suite.study.schema import KINDS, RUN_FIELDS, RunFields, Stop, settings_model
+from suite.study.schema import KINDS, RUN_FIELDS, Noise, RunFields, Stop
+from suite.study.settings import settings_model
 
 DOTTED = "^(" + "|".join(RUN_FIELDS) + r")(\.[a-z_0-9]+)*$"
+
+SWITCH = [True, False, "on", "off", "yes", "no"]
 
 
 def study_schema() -> dict[str, Any]:
     """The schema as plain data (JSON Schema, draft 2020-12)."""
     single = _object(RunFields)["properties"]
     fields: dict[str, Any] = {
-        "problem": {
-            "type": "object",
-            "additionalProperties": False,
-            "properties": {
-                **{part: _choice(group, "kind") for part, group in KINDS.items()},
-                "noise": single["noise"],
-            },
-        },
+        "problem": {"oneOf": [_simulated(), *_measured()]},
         "solver": {
             "oneOf": [{"enum": sorted(registry.names("solvers"))}, *_choice("solvers", "name")["oneOf"]]
         },
-        "fast_forward": {"enum": ["off", False, None]},
+        "fast_forward": {"enum": ["off", "no", False, None]},
         "stop": _object(Stop),
-        **{name: single[name] for name in ("seed", "backend", "dtype")},
+        **single,
     }
     axis = {
         "oneOf": [
@@ -66,6 +62,28 @@ def study_schema() -> dict[str, Any]:
     }
 
 
+def _simulated() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "kind": {"const": "simulated"},
+            **{part: _choice(group, "kind") for part, group in KINDS.items()},
+            **_object(Noise)["properties"],
+            "start_probe": _choice("probes", "kind"),
+        },
+    }
+
+
+def _measured() -> list[dict[str, Any]]:
+    kinds = []
+    for kind in registry.names("problems"):
+        schema = _with_key(_object(registry.settings_class("problems", kind)), "kind", kind)
+        schema["properties"]["start_probe"] = _choice("probes", "kind")
+        kinds.append(schema)
+    return kinds
+
+
 def _choice(group: str, key: str) -> dict[str, Any]:
     """One of the registered classes of ``group``, told apart by ``key``."""
     return {
@@ -78,7 +96,11 @@ def _choice(group: str, key: str) -> dict[str, Any]:
 
 def _object(cls: Any) -> dict[str, Any]:
     schema = settings_model(cls).model_json_schema()
-    properties = {name: value for name, value in schema["properties"].items() if not name.endswith("_sha256")}
+    properties = {
+        name: {"enum": SWITCH} if value.get("type") == "boolean" else value
+        for name, value in schema["properties"].items()
+        if not name.endswith("_sha256")
+    }
     return schema | {"properties": properties}
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.scalarstring import ScalarString
 
 from suite.errors import StudyError, nearest
@@ -78,7 +79,8 @@ def load_study(path: str | Path, overrides: Sequence[Override] = ()) -> StudyFil
     text = _read(path)
     tree = _parse(text, path)
     if not isinstance(tree, CommentedMap):
-        raise StudyError(f"{path}:1:1: a study is a mapping that begins with 'study: NAME'; found {tree!r}")
+        found = "the file is empty" if tree is None else f"found {tree!r}"
+        raise StudyError(f"{path}:1:1: {found}; a study is a mapping that begins with 'study: NAME'")
     study = StudyFile(path, text, _plain(tree), tuple(overrides), tree)
     for key in study.data:
         if key not in STUDY_FIELDS:
@@ -87,6 +89,9 @@ def load_study(path: str | Path, overrides: Sequence[Override] = ()) -> StudyFil
         raise study.error(
             (), "'study: NAME' is missing; the name is that of the results folder and the report"
         )
+    title = study.data.get("title")
+    if title is not None and not isinstance(title, str):
+        raise study.error(("title",), f"found {title!r}; expected text")
     if not isinstance(study.data["study"], str) or not STUDY_NAME.fullmatch(study.name):
         message = f"found '{study.name}'; expected letters, digits, '.', '_' and '-', as in a file name"
         raise study.error(("study",), message)
@@ -164,6 +169,10 @@ def _parse(text: str, path: Path) -> Any:
         place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
         problem = (error.problem or error.context or "not YAML").splitlines()[0]
         raise StudyError(f"{place}: not valid YAML: {problem}") from error
+    except ReaderError as error:
+        before = text[: error.position]
+        line, column = before.count("\n") + 1, error.position - before.rfind("\n")
+        raise StudyError(f"{path}:{line}:{column}: not valid YAML: {error.reason}") from error
     except (YAMLError, ValueError) as error:
         raise StudyError(f"{path}: not valid YAML: {error}") from error
 

@@ -6,12 +6,14 @@ Pure: nothing here touches results or clusters.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import itertools
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+from suite.core import registry
 from suite.core.factors import are_numbers
 from suite.core.figures import ConvergenceFigure, Figure, ImagesFigure
 from suite.core.fingerprint import code_fingerprint
@@ -19,7 +21,8 @@ from suite.core.plan import Plan
 from suite.core.run import RunSpec
 from suite.errors import StudyError, nearest
 from suite.study.load import Override, StudyFile
-from suite.study.schema import DEFAULTS, RUN_FIELDS, SettingError, complete_run, figure
+from suite.study.schema import DEFAULTS, KINDS, RUN_FIELDS, SIMULATED, Stop, complete_run, figure
+from suite.study.settings import SettingError, shown
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,9 @@ class Assignment:
     value: Any
     place: tuple[str | int, ...] = ()  # keys in the study file
     source: str = ""  # instead of a place: an override
+
+
+SHORTENED = ("solver", *KINDS, "start_probe")
 
 
 def make_plan(study: StudyFile) -> Plan:
@@ -45,10 +51,14 @@ def make_plan(study: StudyFile) -> Plan:
         _check_path(override.path, lambda message, o=override: StudyError(f"{o.source}: {message}"))
     runs: dict[str, RunSpec] = {}
     written: dict[str, None] = {}
+    excludes = _entries(study, "exclude")
     for assignments in _assignments(study, overrides):
         run = _complete(study, assignments)
+        if any(_matches(run.to_dict(), pattern) for pattern in excludes):
+            continue  # by a default that the study does not write
         runs.setdefault(run.spec_id, run)
         written |= dict.fromkeys(path for assignment in assignments for path in _written_paths(assignment))
+    _check_excludes(study, runs.values())
     if not runs:
         raise study.error(("exclude",), "nothing is left to run; every combination is excluded")
     specs = tuple(runs.values())
@@ -56,7 +66,7 @@ def make_plan(study: StudyFile) -> Plan:
     fingerprint = code_fingerprint()
     return Plan(
         name=study.name,
-        title=str(study.data.get("title") or study.name),
+        title=study.data.get("title") or study.name,
         runs=specs,
         run_ids=tuple(run.run_id(fingerprint) for run in specs),
         factors=factors,
@@ -69,7 +79,12 @@ def make_plan(study: StudyFile) -> Plan:
 
 def _assignments(study: StudyFile, overrides: Mapping[str, Override]) -> Iterator[list[Assignment]]:
     """What each run sets: product of axes and zips without the excluded, then the included."""
-    groups = _axes(study, overrides) + _zips(study, overrides)
+    axes, zips = _axes(study, overrides), _zips(study, overrides)
+    in_axes = {assignment.path for group in axes for assignment in group[0]}
+    for assignment in (assignment for group in zips for assignment in group[0]):
+        if assignment.path in in_axes:
+            raise study.error(assignment.place[:3], "it stands under axes as well; say it once")
+    groups = axes + zips
     in_axes = {assignment.path for group in groups for choice in group for assignment in choice}
     for override in overrides.values():
         if override.path not in in_axes:
@@ -80,7 +95,10 @@ def _assignments(study: StudyFile, overrides: Mapping[str, Override]) -> Iterato
     excludes = _entries(study, "exclude")
     for choice in itertools.product(*groups):
         assignments = list(itertools.chain.from_iterable(choice))
-        fields = _apply(defaults, assignments)
+        try:
+            fields = _apply(defaults, assignments)
+        except SettingError as error:
+            raise _located(study, assignments, error) from error
         if not any(_matches(fields, pattern) for pattern in excludes):
             yield assignments
     fixed = [
@@ -155,10 +173,12 @@ def axis_values(values: Any, error: Any) -> list[Any]:
 def _spaced(kind: str, first: float, last: float, number: int) -> list[float]:
     if number < 2 or (kind == "geomspace" and min(first, last) <= 0):
         raise ValueError(kind)
-    shares = [i / (number - 1) for i in range(number)]
+    shares = [i / (number - 1) for i in range(1, number - 1)]
     if kind == "linspace":
-        return [first + share * (last - first) for share in shares]
-    return [math.exp(math.log(first) + share * math.log(last / first)) for share in shares]
+        inner = [first + share * (last - first) for share in shares]
+    else:
+        inner = [first * (last / first) ** share for share in shares]
+    return [float(first), *inner, float(last)]
 
 
 def _spread(override: Override) -> list[Any]:
@@ -183,22 +203,44 @@ def _entries(study: StudyFile, key: str) -> list[dict[str, Any]]:
 
 def _check_path(path: Any, error: Any) -> None:
     head = str(path).split(".")[0]
-    if head not in RUN_FIELDS:
-        raise error(f"'{path}' is not part of a run; {nearest(head, RUN_FIELDS)}")
+    if head in RUN_FIELDS:
+        return
+    whole = [known for known in _known_paths() if known.endswith(f".{path}")]
+    hint = f"did you mean '{whole[0]}'?" if whole else nearest(head, RUN_FIELDS)
+    raise error(f"'{path}' is not part of a run; {hint}")
+
+
+@cache
+def _known_paths() -> tuple[str, ...]:
+    """Dotted paths of all settings of what is registered, for hints."""
+    classes = [
+        ("stop", Stop),
+        *(("solver", registry.settings_class("solvers", n)) for n in registry.names("solvers")),
+    ]
+    for part, group in KINDS.items():
+        classes += [(f"problem.{part}", registry.settings_class(group, n)) for n in registry.names(group)]
+    paths = [f"{head}.{f.name}" for head, cls in classes for f in dataclasses.fields(cls)]
+    singles = (*RUN_FIELDS, "solver.name", *(f"problem.{part}.kind" for part in KINDS), "problem.kind")
+    return ("problem.noise", *dict.fromkeys(paths), *singles)
 
 
 def _defaults(study: StudyFile) -> dict[str, Any]:
     """The run fields at the top level of the study, over the built-in defaults."""
-    defaults = copy.deepcopy(dict(DEFAULTS))
-    for name in RUN_FIELDS:
-        if name not in study.data:
-            continue
-        value = study.data[name]
-        if name == "problem" and isinstance(value, dict):
-            defaults["problem"] |= value
-        else:
-            defaults[name] = value
+    written = {name: study.data[name] for name in RUN_FIELDS if name in study.data}
+    defaults = copy.deepcopy({**DEFAULTS, **written})
+    problem = defaults["problem"]
+    if isinstance(problem, dict) and problem.get("kind", "simulated") == "simulated":
+        defaults["problem"] = copy.deepcopy({**SIMULATED, **problem})
     return defaults
+
+
+def _check_excludes(study: StudyFile, runs: Iterable[RunSpec]) -> None:
+    """Refuse an exclude whose path no run has: it would exclude nothing."""
+    known = {*_known_paths(), *(path for run in runs for path in run.leaves())}
+    for index, pattern in enumerate(_entries(study, "exclude")):
+        for path in pattern:
+            if not any(leaf == path or leaf.startswith(f"{path}.") for leaf in known):
+                raise study.error(("exclude", index, path), f"no run has '{path}'; {nearest(path, known)}")
 
 
 def _apply(defaults: Mapping[str, Any], assignments: Iterable[Assignment]) -> dict[str, Any]:
@@ -207,12 +249,17 @@ def _apply(defaults: Mapping[str, Any], assignments: Iterable[Assignment]) -> di
     for assignment in sorted(assignments, key=_depth):
         *parents, last = assignment.path.split(".")
         target = fields
+        done: tuple[str, ...] = ()
         for key in parents:
             inner = target.get(key)
-            if isinstance(inner, str):  # "solver: rpie" is short for "solver: {name: rpie}"
+            if (
+                isinstance(inner, str) and key in SHORTENED
+            ):  # "solver: rpie" is short for "solver: {name: rpie}"
                 inner = {"name" if key == "solver" else "kind": inner}
-            target[key] = dict(inner) if isinstance(inner, Mapping) else {}
-            target = target[key]
+            if inner is not None and not isinstance(inner, Mapping):
+                raise SettingError((*done, key), f"found {shown(inner)}; expected keys and values")
+            target[key] = dict(inner or {})
+            target, done = target[key], (*done, key)
         target[last] = copy.deepcopy(assignment.value)
     return fields
 
@@ -252,15 +299,18 @@ def _complete(study: StudyFile, assignments: Sequence[Assignment]) -> RunSpec:
 
 def _located(study: StudyFile, assignments: Sequence[Assignment], error: SettingError) -> StudyError:
     """The error with the place in the file, or the override, that set the offending value."""
-    dotted = ".".join(str(part) for part in error.path)
-    for assignment in sorted(assignments, key=_depth, reverse=True):
-        if not f"{dotted}.".startswith(f"{assignment.path}."):
-            continue
-        if assignment.source:
-            return StudyError(f"{assignment.source}: {dotted}: {error.message}")
-        rest = error.path[len(assignment.path.split(".")) :]
-        return StudyError(f"{study.where((*assignment.place, *rest))}: {dotted}: {error.message}")
-    return StudyError(f"{study.where(error.path)}: {dotted}: {error.message}")
+    deepest_first = sorted(assignments, key=_depth, reverse=True)
+    for path in filter(None, (error.path, error.partner)):
+        dotted = ".".join(str(part) for part in path)
+        setting_it = [a for a in deepest_first if f"{dotted}.".startswith(f"{a.path}.")]
+        below_it = [a for a in deepest_first if a.path.startswith(f"{dotted}.")]
+        given_beside = [a for a in below_it if a.source]
+        for assignment in given_beside or setting_it or ([] if path[0] in study.data else below_it):
+            if assignment.source:
+                return StudyError(f"{assignment.source}: {dotted}: {error.message}")
+            rest = path[len(assignment.path.split(".")) :]
+            return StudyError(f"{study.where((*assignment.place, *rest))}: {dotted}: {error.message}")
+    return study.error(error.path, error.message)
 
 
 def _what_varies(runs: Sequence[RunSpec], written: Iterable[str]) -> tuple[dict[str, bool], dict[str, Any]]:

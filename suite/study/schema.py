@@ -1,46 +1,47 @@
 """What a run may be: settings are checked here and completed with their defaults.
 
 The classes that do the work (objects, probes, scans, solvers) declare their own settings as dataclass
-fields with constraints; this module finds them by name and lets pydantic check the values.
+fields with constraints; this module finds them by name.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from annotated_types import Ge, Gt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from suite.core import registry
 from suite.core.figures import FIGURES, Figure
-from suite.core.run import RunSpec, canonical_json
+from suite.core.run import RunSpec
 from suite.errors import UserError, nearest
+from suite.problems.files import file_sha256
+from suite.problems.images import BUNDLED, is_bundled
+from suite.study.settings import Keys, SettingError, as_mapping, refuse_unknown, shown, validate
 
-Path_ = tuple[str | int, ...]
-
-RUN_FIELDS = ("problem", "solver", "fast_forward", "stop", "seed", "backend", "dtype")
+RUN_FIELDS = ("problem", "solver", "fast_forward", "stop", "seed", "backend", "dtype", "half_scans")
 STUDY_FIELDS = ("study", "title", "axes", "zip", "exclude", "include", "figures", *RUN_FIELDS)
 KINDS = {"object": "objects", "probe": "probes", "scan": "scans"}
+SIMULATED = {
+    "object": {"kind": "images"},
+    "probe": {"kind": "fresnel-zone-plate"},
+    "scan": {"kind": "raster"},
+}
 DEFAULTS: Mapping[str, Any] = {
-    "problem": {
-        "object": {"kind": "images"},
-        "probe": {"kind": "fresnel-zone-plate"},
-        "scan": {"kind": "raster"},
-        "noise": 0.05,
-    },
+    "problem": {"kind": "simulated"},
     "solver": {"name": "rpie"},
     "stop": {},
     "fast_forward": None,
     "seed": 0,
     "backend": "numpy",
     "dtype": "complex64",
+    "half_scans": False,
 }
 
 
@@ -74,21 +75,22 @@ class Stop:
 
 @dataclass(frozen=True)
 class RunFields:
-    """The fields of a run that are single values."""
+    """The fields of a run that are single values.
+
+    ``half_scans``: reconstruct two halves of the scan as well, for a Fourier ring correlation without truth.
+    """
 
     seed: Annotated[int, Ge(0)] = 0
     backend: Literal["numpy", "torch", "torch-cuda", "cupy"] = "numpy"
     dtype: Literal["complex64", "complex128"] = "complex64"
+    half_scans: bool = False
+
+
+@dataclass(frozen=True)
+class Noise:
+    """eta of d = eta * Poisson(|F psi|^2 / eta); 0 is noiseless."""
+
     noise: Annotated[float, Ge(0)] = 0.05
-
-
-class SettingError(Exception):
-    """A setting that cannot be; ``path`` says which, the study file's line is found from it."""
-
-    def __init__(self, path: Sequence[str | int], message: str) -> None:
-        super().__init__(message)
-        self.path = tuple(path)
-        self.message = message
 
 
 @dataclass(frozen=True)
@@ -115,19 +117,18 @@ def complete_run(fields: Mapping[str, Any], base: Path) -> RunSpec:
     SettingError
         Unknown key, wrong type or impossible value.
     """
-    _refuse_unknown(fields, RUN_FIELDS, ())
-    problem = json.loads(_complete_problem(_dump(fields["problem"], ("problem",)), str(base)))
-    solver = json.loads(_complete_solver(_dump(fields["solver"], ("solver",))))
-    single = {name: fields[name] for name in ("seed", "backend", "dtype")}
-    checked = validate(RunFields, single, ())
+    refuse_unknown(fields, RUN_FIELDS, ())
+    problem = json.loads(_complete_problem(json.dumps(_with_files(fields["problem"], base))))
+    solver = json.loads(_complete_solver(json.dumps(fields["solver"])))
+    single = dataclasses.asdict(
+        validate(RunFields, {f.name: fields[f.name] for f in dataclasses.fields(RunFields)}, ())
+    )
     spec = RunSpec(
         problem=problem,
         solver=solver,
         stop=dataclasses.asdict(validate(Stop, fields["stop"], ("stop",))),
         fast_forward=_fast_forward(fields["fast_forward"]),
-        seed=checked.seed,
-        backend=checked.backend,
-        dtype=checked.dtype,
+        **single,
     )
     try:
         registry.build("solvers", solver).check(problem_size(spec).probe_size)
@@ -139,96 +140,115 @@ def complete_run(fields: Mapping[str, Any], base: Path) -> RunSpec:
 
 def problem_size(spec: RunSpec) -> Size:
     """Sizes of the problem of ``spec``."""
-    return _problem_size(canonical_json(dict(spec.problem)))
+    return _problem_size(json.dumps(spec.problem, sort_keys=True))
 
 
-def figure(settings: Any, path: Path_) -> Figure:
+def figure(settings: Any, path: Keys) -> Figure:
     """Check one entry of ``figures``."""
-    settings = _mapping(settings, path)
+    settings = as_mapping(settings, path)
     kind = settings.pop("kind", None)
-    if kind not in FIGURES:
-        raise SettingError((*path, "kind"), f"unknown figure '{kind}'; {nearest(str(kind), FIGURES)}")
-    if isinstance(settings.get("show"), list):
-        settings["show"] = tuple(settings["show"])
+    if not isinstance(kind, str) or kind not in FIGURES:
+        raise SettingError((*path, "kind"), f"unknown figure {shown(kind)}; {nearest(str(kind), FIGURES)}")
+    show = settings.get("show")
+    if isinstance(show, list | str):
+        settings["show"] = (show,) if isinstance(show, str) else tuple(show)
     return validate(FIGURES[kind], settings, path)
 
 
-def validate(cls: Any, data: Any, path: Path_) -> Any:
-    """Make a ``cls`` (a dataclass) of ``data``, refusing unknown keys and wrong values."""
-    data = _mapping(data, path)
-    _refuse_unknown(data, [f.name for f in dataclasses.fields(cls)], path)
-    try:
-        checked = settings_model(cls).model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        location = [part for part in first["loc"] if isinstance(part, int) or part in data]
-        if first["type"] == "missing":
-            raise SettingError(path, f"'{first['loc'][0]}' is missing") from error
-        message = first["msg"].replace("Input should be", "expected", 1)
-        raise SettingError((*path, *location), f"found {_shown(first['input'])}; {message}") from error
-    return cls(**{name: getattr(checked, name) for name in type(checked).model_fields})
+def _with_files(problem: Any, base: Path) -> dict[str, Any]:
+    """The problem with every file's path made absolute and its hash beside it.
 
-
-@cache
-def settings_model(cls: Any) -> type[BaseModel]:
-    """The pydantic model with the fields, constraints and defaults of a settings dataclass."""
-    hints = get_type_hints(cls, include_extras=True)
-    fields: dict[str, Any] = {}
-    for f in dataclasses.fields(cls):
-        if f.default_factory is not dataclasses.MISSING:
-            default = Field(default_factory=f.default_factory)
-        else:
-            default = Field(... if f.default is dataclasses.MISSING else f.default)
-        fields[f.name] = (hints[f.name], default)
-    return create_model(cls.__name__, __config__=ConfigDict(strict=True, extra="forbid"), **fields)
+    Not remembered: a file may change while this process lives.
+    """
+    problem = as_mapping(problem, ("problem",))
+    kind = problem.setdefault("kind", "simulated")
+    if kind != "simulated":
+        if kind not in registry.names("problems"):
+            kinds = ["simulated", *registry.names("problems")]
+            raise SettingError(("problem", "kind"), f"found {shown(kind)}; {nearest(str(kind), kinds)}")
+        cls = registry.settings_class("problems", kind)
+        problem |= _resolved_files(cls, problem, base, ("problem",))
+    for part in ("object", "probe", "scan", "start_probe"):
+        if isinstance(problem.get(part), str):  # "object: texture" is short for "object: {kind: texture}"
+            problem[part] = {"kind": problem[part]}
+        if isinstance(problem.get(part), Mapping):
+            path: Keys = ("problem", part)
+            settings = dict(problem[part])
+            cls = _class_of(settings, KINDS.get(part, "probes"), "kind", path)
+            problem[part] = settings | _resolved_files(cls, settings, base, path)
+    return problem
 
 
 @lru_cache(maxsize=4096)
-def _complete_problem(text: str, base: str) -> str:
+def _complete_problem(text: str) -> str:
     """JSON in, JSON out, so that the runs that share a problem are checked once."""
-    problem = _mapping(json.loads(text), ("problem",))
-    _refuse_unknown(problem, (*KINDS, "noise"), ("problem",))
-    result: dict[str, Any] = {}
-    for part, group in KINDS.items():
-        default = DEFAULTS["problem"][part]
-        settings = _mapping(problem.get(part, default), ("problem", part))
-        result[part] = _complete_kind(settings, group, "kind", ("problem", part), Path(base))
-    noise = problem.get("noise", DEFAULTS["problem"]["noise"])
-    result["noise"] = validate(RunFields, {"noise": noise}, ("problem",)).noise
-    completed = canonical_json(result)
-    _check_problem(completed)
+    problem: dict[str, Any] = json.loads(text)
+    start_probe = problem.pop("start_probe", None)
+    kind = problem["kind"]
+    if kind == "simulated":
+        result = _complete_simulated(problem)
+    else:
+        result = _complete_kind(problem, "problems", "kind", ("problem",))
+    if start_probe is not None:
+        start_probe = _complete_kind(start_probe, "probes", "kind", ("problem", "start_probe"))
+    result["start_probe"] = start_probe
+    completed = json.dumps(result, sort_keys=True)
+    _check_problem(result, _problem_size(completed))
     return completed
 
 
-def _check_problem(problem: str) -> None:
-    size = _problem_size(problem)
+def _complete_simulated(problem: dict[str, Any]) -> dict[str, Any]:
+    refuse_unknown(problem, ("kind", *KINDS, "noise"), ("problem",))
+    result: dict[str, Any] = {"kind": "simulated"}
+    for part, group in KINDS.items():
+        settings = problem.get(part, SIMULATED[part])
+        result[part] = _complete_kind(settings, group, "kind", ("problem", part))
+    noise = {"noise": problem["noise"]} if "noise" in problem else {}
+    result["noise"] = validate(Noise, noise, ("problem",)).noise
+    return result
+
+
+def _check_problem(problem: Mapping[str, Any], size: Size) -> None:
     if size.probe_size > min(size.object_shape):
         raise SettingError(
-            ("problem", "probe"),
+            ("problem", "probe", "size"),
             f"the probe has {size.probe_size} x {size.probe_size} pixels, the object only "
             f"{size.object_shape[0]} x {size.object_shape[1]}; make the object larger or the probe smaller",
+            partner=("problem", "object", "size"),
         )
+    if problem["start_probe"] is not None:
+        started = _built("start_probe", problem).size
+        if started != size.probe_size:
+            raise SettingError(
+                ("problem", "start_probe"),
+                f"found {started} pixels on a side; the patterns have {size.probe_size}",
+            )
 
 
 @lru_cache(maxsize=4096)
-def _problem_size(problem: str) -> Size:
-    settings = json.loads(problem)
-    shape = _built("object", settings).shape
-    probe = _built("probe", settings).size
+def _problem_size(text: str) -> Size:
+    problem = json.loads(text)
+    try:
+        if problem["kind"] != "simulated":
+            measured = {key: value for key, value in problem.items() if key != "start_probe"}
+            return Size(*registry.build("problems", measured).sizes())
+    except UserError as error:
+        raise SettingError(("problem", "path"), str(error)) from error
+    shape, probe = _built("object", problem).shape, _built("probe", problem).size
     if probe > min(shape):
         return Size(shape, probe, 0)
     try:
-        positions = _built("scan", settings).positions(shape, probe, np.random.default_rng(0))
+        positions = _built("scan", problem).positions(shape, probe, np.random.default_rng(0))
     except UserError as error:
         raise SettingError(("problem", "scan"), str(error)) from error
     return Size(shape, probe, len(positions))
 
 
 def _built(part: str, problem: Mapping[str, Any]) -> Any:
-    """The object, probe or scan, made once to be sure that its files can be read."""
-    built = registry.build(KINDS[part], problem[part])
+    """The object, probe or scan; made once where it comes from a file, to be sure that it can be read."""
+    built = registry.build(KINDS.get(part, "probes"), problem[part])
+    from_file = any(name.endswith("_sha256") and value for name, value in problem[part].items())
     try:
-        from_file = any(name.endswith("_sha256") and value for name, value in problem[part].items())
         if from_file and part != "scan":
             built.make()
     except UserError as error:
@@ -239,39 +259,47 @@ def _built(part: str, problem: Mapping[str, Any]) -> Any:
 @lru_cache(maxsize=4096)
 def _complete_solver(text: str) -> str:
     solver = json.loads(text)
-    settings = {"name": solver} if isinstance(solver, str) else _mapping(solver, ("solver",))
-    return canonical_json(_complete_kind(settings, "solvers", "name", ("solver",), Path()))
+    settings = {"name": solver} if isinstance(solver, str) else as_mapping(solver, ("solver",))
+    return json.dumps(_complete_kind(settings, "solvers", "name", ("solver",)))
 
 
-def _complete_kind(settings: dict[str, Any], group: str, key: str, path: Path_, base: Path) -> dict[str, Any]:
-    """Settings of a registered class, complete; files made absolute and hashed."""
-    if key not in settings:
-        raise SettingError(path, f"'{key}' is missing; {nearest('', registry.names(group))}")
+def _complete_kind(settings: Any, group: str, key: str, path: Keys) -> dict[str, Any]:
+    """Settings of a registered class, complete."""
+    settings = as_mapping(settings, path)
+    cls = _class_of(settings, group, key, path)
     name = settings.pop(key)
-    try:
-        cls = registry.settings_class(group, str(name))
-    except UserError as error:
-        raise SettingError((*path, key), str(error)) from error
-    fields = [f.name for f in dataclasses.fields(cls)]
-    for field in fields:
-        if f"{field}_sha256" in fields and field in settings:
-            settings |= _resolved_file(field, settings[field], base, path)
     return {key: name, **dataclasses.asdict(validate(cls, settings, path))}
 
 
-def _resolved_file(field: str, value: Any, base: Path, path: Path_) -> dict[str, str]:
-    """Absolute path and hash of a file; a bundled image's name stays as it is."""
-    from suite.problems.files import file_sha256
-    from suite.problems.images import is_bundled
+def _class_of(settings: Mapping[str, Any], group: str, key: str, path: Keys) -> type[Any]:
+    if key not in settings:
+        raise SettingError(path, f"'{key}' is missing; {nearest('', registry.names(group))}")
+    try:
+        return registry.settings_class(group, str(settings[key]))
+    except UserError as error:
+        raise SettingError((*path, key), str(error)) from error
 
+
+def _resolved_files(cls: type[Any], settings: Mapping[str, Any], base: Path, path: Keys) -> dict[str, Any]:
+    """Absolute paths and hashes of the files that ``settings`` of ``cls`` name."""
+    resolved: dict[str, Any] = {}
+    fields = [f.name for f in dataclasses.fields(cls)]
+    for key in settings:
+        if key.endswith("_sha256"):
+            raise SettingError((*path, key), f"unknown key '{key}'; hashes of files are taken, not given")
+        if f"{key}_sha256" in fields:
+            resolved |= _resolved_file(key, settings[key], base, path)
+    return resolved
+
+
+def _resolved_file(field: str, value: Any, base: Path, path: Keys) -> dict[str, str]:
+    """Absolute path and hash of a file; a bundled image's name stays as it is."""
     if not isinstance(value, str):
-        raise SettingError((*path, field), f"found {_shown(value)}; expected a path")
+        raise SettingError((*path, field), f"found {shown(value)}; expected a path")
     if field != "path" and is_bundled(value):
-        return {field: value}
+        return {}
     file = (base / value).expanduser().resolve()
     if field != "path" and not file.exists():
-        from suite.problems.images import BUNDLED
-
         message = f"image '{value}' is neither a file ({file}) nor a bundled image; {nearest(value, BUNDLED)}"
         raise SettingError((*path, field), message)
     try:
@@ -284,30 +312,5 @@ def _fast_forward(value: Any) -> dict[str, Any] | None:
     if value is None or value is False:
         return None
     raise SettingError(
-        ("fast_forward",), f"found {_shown(value)}; this version has no fast-forward operator yet, say 'off'"
+        ("fast_forward",), f"found {shown(value)}; this version has no fast-forward operator yet, say 'off'"
     )
-
-
-def _mapping(value: Any, path: Path_) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise SettingError(path, f"found {_shown(value)}; expected keys and values")
-    return dict(value)
-
-
-def _refuse_unknown(data: Mapping[str, Any], valid: Sequence[str], path: Path_) -> None:
-    valid = [name for name in valid if not name.endswith("_sha256") or name in data]
-    for key in data:
-        if key not in valid:
-            raise SettingError((*path, key), f"unknown key '{key}'; {nearest(str(key), valid)}")
-
-
-def _dump(value: Any, path: Path_) -> str:
-    try:
-        return canonical_json(value)
-    except (TypeError, ValueError) as error:
-        raise SettingError(path, f"holds something other than plain data: {error}") from error
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 60 else text[:57] + "..."

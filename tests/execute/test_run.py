@@ -150,7 +150,7 @@ def test_a_problem_that_cannot_be_made_is_recorded(monkeypatch):
 def test_users_errors_are_raised(tmp_path):
     """A missing file or backend is for the user to put right: no run of the kind can succeed."""
     lost = {**SPEC.problem, "object": {"kind": "file", "path": str(tmp_path / "lost.npy")}}
-    with pytest.raises(DataFileError, match="no such file"):
+    with pytest.raises(DataFileError, match="No such file"):
         execute(changed(problem=lost))
     with pytest.raises(BackendError, match="unknown backend"):
         execute(changed(backend="fortran"))

@@ -6,14 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suite.core.problem import Reference
-from suite.metrics.image import SCANNED_SHARE, image_metrics, phase_rmse_rad, scanned_area
+from suite.metrics.image import SCANNED_SHARE, ImageMetrics, phase_rmse_rad, scanned_area
 from tests.conftest import small_problem
 
 REFERENCE = small_problem().reference
 
 
 def of(obj, reference=REFERENCE):
-    return image_metrics(obj, reference, scanned_area(reference))
+    return ImageMetrics(reference, probe_known=True)(obj)
 
 
 def test_truth_has_no_error():
@@ -77,4 +77,4 @@ def test_scanned_area():
     expected[1:4, 0:6] = True
     np.testing.assert_array_equal(area, expected)
     unseen = np.where(expected, 1, np.exp(2j))
-    assert image_metrics(unseen, reference, area)["phase_rmse_rad"] == pytest.approx(0, abs=1e-12)
+    assert ImageMetrics(reference, probe_known=True)(unseen)["phase_rmse_rad"] == pytest.approx(0, abs=1e-12)

@@ -8,7 +8,7 @@ import pytest
 from suite.core.arrays import backend, to_numpy
 from suite.core.run import RunSpec
 from suite.physics.forward import diffraction_intensity
-from suite.problems.synthetic import build_problem
+from suite.problems.build import build_problem
 
 SPEC = RunSpec(
     problem={

@@ -166,7 +166,7 @@ def test_leftovers_of_dead_writers_are_removed(tmp_path):
     dead = subprocess.Popen(["true"])
     dead.wait()
     folder = store.runs / "ab"
-    folder.mkdir()
+    folder.mkdir(parents=True)
     host = os.uname().nodename
     names = [
         f".{host}-{dead.pid}-x.zarr.zip.tmp",

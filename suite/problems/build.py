@@ -1,0 +1,76 @@
+"""From the settings of a problem to its data on a backend."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from suite.core.arrays import Backend, real_dtype
+from suite.core.problem import Problem, split_positions
+from suite.core.registry import build
+from suite.core.run import RunSpec
+from suite.errors import DataFileError
+from suite.problems.synthetic import measure, simulated_reference
+
+
+def build_problem(spec: RunSpec, backend: Backend) -> Problem:
+    """The problem of ``spec`` on ``backend``, in the precision of ``spec``.
+
+    A simulation is always done in double precision on the host, so that every backend and every precision
+    starts from the same counts. The starting object is 1 everywhere.
+
+    Raises
+    ------
+    DataFileError
+        A file is unreadable or unsuitable, or there is no probe to start from.
+    """
+    if spec.problem.get("kind", "simulated") == "simulated":
+        return _simulated(spec, backend)
+    return _measured(spec, backend)
+
+
+def _simulated(spec: RunSpec, backend: Backend) -> Problem:
+    reference = simulated_reference(spec.problem, spec.rng("scan"))
+    noise = float(spec.problem["noise"])
+    intensity = measure(reference, noise, spec.rng("data"))
+    whole, shifts = split_positions(reference.scan_positions_px)
+    start_probe = spec.problem.get("start_probe")
+    probe = reference.probe if start_probe is None else build("probes", start_probe).make()
+    return Problem(
+        diffraction_amplitude=backend.asarray(np.sqrt(intensity), real_dtype(spec.dtype)),
+        scan_positions_px=whole,
+        probe=backend.asarray(probe, spec.dtype),
+        start_object=backend.asarray(np.ones(reference.object.shape), spec.dtype),
+        noise=noise,
+        probe_known=start_probe is None,
+        subpixel_shifts_px=shifts,
+        reference=reference,
+    )
+
+
+def _measured(spec: RunSpec, backend: Backend) -> Problem:
+    settings = {key: value for key, value in spec.problem.items() if key != "start_probe"}
+    measurement = build("problems", settings).read()
+    start_probe = spec.problem.get("start_probe")
+    probe = measurement.probe if start_probe is None else build("probes", start_probe).make()
+    if probe is None:
+        raise DataFileError(
+            f"{settings['path']} holds no probe to start from; give one as problem.start_probe, "
+            "for example {kind: gaussian, size: "
+            f"{measurement.probe_size}, fwhm_px: {measurement.probe_size // 4}}}"
+        )
+    intensity, mask = measurement.diffraction_intensity, measurement.detector_mask
+    good = intensity if mask is None else intensity * mask
+    counts_per_pattern = float(good.sum(dtype=np.float64)) / len(good)
+    # with the unnormalised DFT a pattern of an empty object holds m^2 sum |Q|^2
+    scale = np.sqrt(counts_per_pattern / (np.sum(np.abs(probe) ** 2) * measurement.probe_size**2))
+    whole, shifts = split_positions(measurement.scan_positions_px)
+    return Problem(
+        diffraction_amplitude=backend.asarray(np.sqrt(good, dtype=real_dtype(spec.dtype))),
+        scan_positions_px=whole,
+        probe=backend.asarray(scale * probe, spec.dtype),
+        start_object=backend.asarray(np.ones(measurement.object_shape), spec.dtype),
+        noise=0.0,
+        probe_known=False,
+        subpixel_shifts_px=shifts,
+        detector_mask=None if mask is None else backend.asarray(mask, real_dtype(spec.dtype)),
+    )
