@@ -206,12 +206,20 @@ def report(
 @study_argument
 @click.argument("run_id", required=False)
 @results_option
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="PNG",
+    help="Of a data file: draw scan and mean pattern into this picture.",
+)  # fmt: skip
 @json_option
-def show(study: Path, run_id: str | None, results: Path, as_json: bool) -> None:
+def show(study: Path, run_id: str | None, results: Path, out: Path | None, as_json: bool) -> None:
     """Show how the runs of STUDY (a study file or a results folder) ended, or all about one run.
 
-    RUN_ID may be shortened to its first digits.
+    RUN_ID may be shortened to its first digits. Where STUDY is a data file (CXI, NeXus, ptyd, HDF5, NPZ,
+    MAT), say what it holds.
     """
+    if study.is_file() and study.suffix not in (".yaml", ".yml"):
+        _show_data_file(study, out, as_json)
+        return
     from suite.store.layout import Store
     from suite.store.read import inventory, read_run
     from suite.study.load import load_study
@@ -467,6 +475,22 @@ def _print_runs(planned: Plan, held: Any, limit: int | None) -> None:
 
 def _state(run_id: str, held: Any) -> str:
     return "done" if run_id in held.done else "failed" if run_id in held.failed else "to do"
+
+
+def _show_data_file(file: Path, out: Path | None, as_json: bool) -> None:
+    from suite.problems.measured import MeasuredFile, describe
+
+    measurement = MeasuredFile(path=str(file.resolve())).read()
+    content = describe(measurement)
+    if as_json:
+        click.echo(json.dumps(content, indent=1))
+    else:
+        _print_tree(dict(content))
+    if out:
+        from suite.report.measurement import draw_measurement
+
+        draw_measurement(measurement, file.name, out)
+        click.echo(f"picture: {out}", err=as_json)
 
 
 def _show_store(store: Any, as_json: bool) -> None:

@@ -67,7 +67,15 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     factors = [
         name for name in table.attrs["factors"] if name != "seed" and table[name].nunique(dropna=False) > 1
     ] or ["solver"]
-    metrics = ["residual", "error", "phase_rmse_rad", "poisson_deviance", "seconds_per_iteration", "seconds"]
+    metrics = [
+        "residual",
+        "error",
+        "phase_rmse_rad",
+        "poisson_deviance",
+        "half_frc_crossing",
+        "seconds_per_iteration",
+        "seconds",
+    ]
     groups = table.groupby(factors, dropna=False, sort=False)
     result = groups.size().rename("runs").to_frame()
     for name in metrics:

@@ -17,10 +17,23 @@ METRIC_NAMES = {
     "seconds": "solver time / s",
     "seconds_per_iteration": "time per iteration / s",
     "iterations_to_tol": "iterations to tolerance",
+    "nmse": "squared complex error, relative",
+    "frc_resolution_px": "resolution / px",
+    "half_frc_resolution_px": "half-scan resolution / px",
+    "half_frc_crossing": "half-scan FRC crossing / Nyquist",
+    "frc_crossing": "FRC crossing / Nyquist",
     "iteration": "iteration",
     "data_passes": "passes over the data",
 }
-SOLVER_NAMES = {"rpie": "rPIE", "epie": "ePIE", "mpie": "mPIE", "magpie": "MAGPIE", "lbfgs": "L-BFGS"}
+SOLVER_NAMES = {
+    "rpie": "rPIE",
+    "epie": "ePIE",
+    "mpie": "mPIE",
+    "magpie": "MAGPIE",
+    "emagpie": "eMAGPIE",
+    "lsqml": "LSQML",
+    "lbfgs": "L-BFGS",
+}
 ALIASES = {"iterations_to_target": "iterations_to_tol", "deviance": "poisson_deviance", "nll": "poisson_nll"}
 
 

@@ -53,11 +53,30 @@ class SetupFigure:
     title: str = ""
 
 
-Figure = ConvergenceFigure | ImagesFigure | HeatmapFigure | SetupFigure
+@dataclass(frozen=True)
+class ProbeFigure:
+    """Reconstructed probes of the first seed, magnitude and phase, one column a run."""
+
+    where: Mapping[str, Any] = field(default_factory=dict)
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class RingsFigure:
+    """Fourier ring correlation against spatial frequency, one line a ``line`` value, with its threshold."""
+
+    line: str = "solver"
+    where: Mapping[str, Any] = field(default_factory=dict)
+    title: str = ""
+
+
+Figure = ConvergenceFigure | ImagesFigure | HeatmapFigure | SetupFigure | ProbeFigure | RingsFigure
 
 FIGURES: Mapping[str, type[Figure]] = {
     "convergence": ConvergenceFigure,
     "images": ImagesFigure,
     "heatmap": HeatmapFigure,
     "setup": SetupFigure,
+    "probe": ProbeFigure,
+    "rings": RingsFigure,
 }

@@ -37,6 +37,13 @@ class Problem:
         return len(self.scan_positions_px)
 
     @property
+    def positions_px(self) -> np.ndarray:
+        """Positions (N, 2) with their fractions."""
+        if self.subpixel_shifts_px is None:
+            return self.scan_positions_px.astype(np.float64)
+        return self.scan_positions_px + self.subpixel_shifts_px
+
+    @property
     def probe_size(self) -> int:
         return int(self.probe.shape[-1])
 

@@ -91,6 +91,7 @@ class RunRecord:
     object: np.ndarray | None = None  # (H, W) complex64
     probe: np.ndarray | None = None  # (m, m) complex64
     rings: Mapping[str, np.ndarray] = field(default_factory=dict)  # ring correlation: name -> (rings,)
+    scan_positions_px: np.ndarray | None = None  # (N, 2) float64; with simulated data the reference has them
     provenance: Mapping[str, Any] = field(default_factory=dict)
     message: str = ""  # why it stopped, or the traceback of a failure
     reference: str = ""  # name of the reference file with the truth; empty where none is known

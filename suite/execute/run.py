@@ -79,6 +79,7 @@ def execute(spec: RunSpec, threads: int = 1) -> tuple[RunRecord, Problem | None]
         object=obj,
         probe=probe,
         rings=resolution.rings,
+        scan_positions_px=problem.positions_px if problem.reference is None else None,
         provenance={**provenance, "end": now()},
         message=outcome.message,
     )

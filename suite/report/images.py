@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from suite.analysis.labels import line_labels, value_text
-from suite.core.figures import ImagesFigure, SetupFigure
+from suite.core.figures import ImagesFigure, ProbeFigure, SetupFigure
 from suite.core.problem import Reference
 from suite.core.run import RunRecord
 from suite.report.figures import Drawn, NothingToDraw, narrow
@@ -63,7 +63,10 @@ def draw_images(settings: ImagesFigure, table: pd.DataFrame, store: Store) -> Dr
     caption = (
         f"Reconstructions of seed {value_text(rows['seed'].iloc[0])}; each column has one colour scale. "
     )
-    caption += "The global phase is removed before phases are compared."
+    if all(t is None for t in truths):
+        caption += "Each object is divided by its median magnitude and mean phase."
+    else:
+        caption += "The global phase is removed before phases are compared."
     if left_out:
         caption += f" {left_out} more runs are not shown."
     numbers = rows[["run_id", *[n for n in ("error", "phase_rmse_rad", "residual") if n in rows]]].assign(
@@ -72,15 +75,37 @@ def draw_images(settings: ImagesFigure, table: pd.DataFrame, store: Store) -> Dr
     return Drawn(figure, caption, numbers, is_photograph=True)
 
 
-def draw_setup(settings: SetupFigure, table: pd.DataFrame, store: Store) -> Drawn:
-    """Object, probe and scan, a row for each simulated truth."""
+def draw_probes(settings: ProbeFigure, table: pd.DataFrame, store: Store) -> Drawn:
+    """Magnitude and phase of the probes that the runs of the first seed ended with."""
     table = narrow(table, settings.where)
-    names = dict.fromkeys(
-        read_run(store.root / path, images=False).reference for path in _first_of_each(table)
-    )
+    rows = table[table["seed"] == table["seed"].min()].head(MAX_ROWS)
+    rows.attrs = table.attrs
+    labels = _row_labels(rows)
+    probes = [np.asarray(read_run(store.root / path).probe) for path in rows["path"]]
+    figure = Figure(figsize=(max(4.2, 2.1 * len(probes) + 0.6), 4.6))
+    axes = figure.subplots(2, len(probes), squeeze=False)
+    for column, (label, probe) in enumerate(zip(labels, probes, strict=True)):
+        magnitude = axes[0, column].imshow(np.abs(probe), cmap="magma")
+        phase = axes[1, column].imshow(np.angle(probe), cmap="twilight", norm=Normalize(-np.pi, np.pi))
+        axes[0, column].set_title(label)
+    for axis in axes.ravel():
+        axis.set(xticks=[], yticks=[])
+        axis.grid(False)
+        axis.spines[:].set_visible(False)
+    figure.colorbar(magnitude, ax=axes[0].tolist(), label="magnitude")
+    figure.colorbar(phase, ax=axes[1].tolist(), label="phase / rad")
+    numbers = rows[["run_id"]].assign(column=labels)
+    return Drawn(figure, "Reconstructed probes.", numbers, is_photograph=True)
+
+
+def draw_setup(settings: SetupFigure, table: pd.DataFrame, store: Store) -> Drawn:
+    """Object, probe and scan, a row for each simulated truth; of measured data, the scan."""
+    table = narrow(table, settings.where)
+    records = [read_run(store.root / path, images=False) for path in _first_of_each(table)]
+    names = dict.fromkeys(record.reference for record in records)
     references = [reference for name in names if (reference := read_reference(store, name)) is not None]
     if not references:
-        raise NothingToDraw("the truth is not known")
+        return _draw_measured_scan(read_run(store.root / table["path"].iloc[0]))
     references = references[:MAX_ROWS]
     figure = Figure(figsize=(12.4, 2.9 * len(references)))
     axes = figure.subplots(len(references), 5, squeeze=False)
@@ -90,6 +115,20 @@ def draw_setup(settings: SetupFigure, table: pd.DataFrame, store: Store) -> Draw
     positions = [pd.DataFrame(r.scan_positions_px, columns=["row_px", "column_px"]) for r in references]
     numbers = pd.concat(positions, keys=range(len(positions)), names=["setup", None]).reset_index("setup")
     return Drawn(figure, caption, numbers, is_photograph=True)
+
+
+def _draw_measured_scan(record: RunRecord) -> Drawn:
+    positions, obj, probe = record.scan_positions_px, record.object, record.probe
+    if positions is None or obj is None or probe is None:
+        raise NothingToDraw("neither truth nor scan are known")
+    figure = Figure(figsize=(4.2, 4.2))
+    _draw_scan(figure.subplots(), positions, probe.shape[0], obj.shape)
+    step = _typical_step(positions)
+    caption = (
+        f"Scan: {len(positions)} positions, patterns of {probe.shape[0]} x {probe.shape[0]} pixels, "
+        f"a typical step of {step:.3g} pixels: the arrays overlap by {1 - step / probe.shape[0]:.0%}."
+    )
+    return Drawn(figure, caption, pd.DataFrame(positions, columns=["row_px", "column_px"]))
 
 
 def _first_of_each(table: pd.DataFrame) -> pd.Series:
@@ -165,7 +204,8 @@ def _row_labels(rows: pd.DataFrame) -> list[str]:
 
 def _pictures(record: RunRecord, truth: Reference | None) -> dict[str, np.ndarray]:
     obj = np.asarray(record.object)
-    if truth is None:
+    if truth is None:  # scale and phase of an object are only known together with its probe's
+        obj = obj / (np.median(np.abs(obj)) * np.exp(1j * np.angle(obj.mean())))
         return {"magnitude": np.abs(obj), "phase": np.angle(obj)}
     overlap = np.vdot(obj, truth.object)  # removes the global phase
     obj = obj * (overlap / abs(overlap) if overlap else 1)

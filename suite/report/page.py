@@ -19,11 +19,20 @@ from suite import __version__
 from suite.analysis.convergence import summary
 from suite.analysis.labels import METRIC_NAMES, SOLVER_NAMES, value_text
 from suite.analysis.selection import Selection
-from suite.core.figures import ConvergenceFigure, Figure, HeatmapFigure, ImagesFigure, SetupFigure
+from suite.core.figures import (
+    ConvergenceFigure,
+    Figure,
+    HeatmapFigure,
+    ImagesFigure,
+    ProbeFigure,
+    RingsFigure,
+    SetupFigure,
+)
 from suite.core.run import Status
 from suite.errors import StoreError
 from suite.report.figures import Drawn, NothingToDraw, draw_convergence, draw_heatmap
-from suite.report.images import draw_images, draw_setup
+from suite.report.images import draw_images, draw_probes, draw_setup
+from suite.report.rings import draw_rings
 from suite.report.style import house_style, picture, save
 from suite.store.read import read_run
 
@@ -126,6 +135,10 @@ def _draw(settings: Figure, selection: Selection) -> Drawn:
             return draw_images(settings, table, selection.store)
         case SetupFigure():
             return draw_setup(settings, table, selection.store)
+        case ProbeFigure():
+            return draw_probes(settings, table, selection.store)
+        case RingsFigure():
+            return draw_rings(settings, table, selection.store)
 
 
 def _slug(settings: Figure) -> str:
@@ -138,6 +151,10 @@ def _slug(settings: Figure) -> str:
             return "images"
         case SetupFigure():
             return "setup"
+        case ProbeFigure():
+            return "probe"
+        case RingsFigure():
+            return "rings"
 
 
 def _with_attrs(table: pd.DataFrame, source: pd.DataFrame) -> pd.DataFrame:

@@ -73,6 +73,7 @@ def read_run(file: Path, images: bool = True) -> RunRecord:
         object=arrays.get("object"),
         probe=arrays.get("probe"),
         rings=dict(zip(attributes["ring_quantity"], arrays.get("rings", np.empty((0, 0))), strict=True)),
+        scan_positions_px=arrays.get("scan_positions_px"),
         provenance=attributes["provenance"],
         message=attributes["message"],
         reference=attributes["reference"],

@@ -139,6 +139,9 @@ def _run_bytes(record: RunRecord) -> bytes:
     if record.curves:
         arrays["curves"] = np.stack([np.asarray(v, dtype=np.float64) for v in record.curves.values()])
         dimensions["curves"] = ("curve", "iteration")
+    if record.scan_positions_px is not None:
+        arrays["scan_positions_px"] = record.scan_positions_px.astype(np.float64)
+        dimensions["scan_positions_px"] = ("position", "axis")
     if record.rings:
         arrays["rings"] = np.stack([np.asarray(v, dtype=np.float64) for v in record.rings.values()])
         dimensions["rings"] = ("ring_quantity", "ring")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,6 @@ from suite.study.schema import STUDY_FIELDS
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 SWITCHES = {"on": True, "yes": True, "off": False, "no": False}
-VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ def parse_override(text: str) -> Override:
 def load_overrides(path: str | Path) -> tuple[Override, ...]:
     """Read a file of overrides: a mapping of dotted paths to values.
 
-    Relative file paths in it count from its own folder, and ``${NAME}`` stands for an environment variable.
+    Relative file paths in it count from its own folder.
     """
     path = Path(path)
     tree = _parse(_read(path), path)
@@ -125,26 +123,20 @@ def load_overrides(path: str | Path) -> tuple[Override, ...]:
     for key in tree:
         line, column = _position(tree, (key,))
         source = f"{path}:{line}:{column}"
-        value = _absolute_files(_plain(tree[key]), path.parent.resolve(), source)
+        value = _absolute_files(_plain(tree[key]), path.parent.resolve())
         result.append(Override(str(key), value, source))
     return tuple(result)
 
 
-def _absolute_files(value: Any, base: Path, source: str) -> Any:
-    """Resolve variables and relative file names of an override file against its folder."""
+def _absolute_files(value: Any, base: Path) -> Any:
+    """Resolve relative file names of an override file against its folder."""
     if isinstance(value, dict):
-        return {key: _absolute_files(item, base, source) for key, item in value.items()}
+        return {key: _absolute_files(item, base) for key, item in value.items()}
     if isinstance(value, list):
-        return [_absolute_files(item, base, source) for item in value]
-    if not isinstance(value, str):
-        return value
-    for name in VARIABLE.findall(value):
-        if name not in os.environ:
-            raise StudyError(
-                f"{source}: the environment variable {name} is not set; export {name}=FOLDER first"
-            )
-    value = VARIABLE.sub(lambda match: os.environ[match[1]], value)
-    return str(base / value) if "/" in value else value
+        return [_absolute_files(item, base) for item in value]
+    if isinstance(value, str) and "/" in value and not value.startswith("${"):
+        return str(base / value)
+    return value
 
 
 def _read(path: Path) -> str:

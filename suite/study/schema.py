@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,6 +27,7 @@ from suite.problems.files import file_sha256
 from suite.problems.images import BUNDLED, is_bundled
 from suite.study.settings import Keys, SettingError, as_mapping, refuse_unknown, shown, validate
 
+VARIABLE = re.compile(r"\$\{(\w+)\}")  # an environment variable in a path
 RUN_FIELDS = ("problem", "solver", "fast_forward", "stop", "seed", "backend", "dtype", "half_scans")
 STUDY_FIELDS = ("study", "title", "axes", "zip", "exclude", "include", "figures", *RUN_FIELDS)
 KINDS = {"object": "objects", "probe": "probes", "scan": "scans"}
@@ -298,6 +301,11 @@ def _resolved_file(field: str, value: Any, base: Path, path: Keys) -> dict[str, 
         raise SettingError((*path, field), f"found {shown(value)}; expected a path")
     if field != "path" and is_bundled(value):
         return {}
+    for name in VARIABLE.findall(value):
+        if name not in os.environ:
+            message = f"the environment variable {name} is not set; export {name}=FOLDER first"
+            raise SettingError((*path, field), message)
+    value = VARIABLE.sub(lambda match: os.environ[match[1]], value)
     file = (base / value).expanduser().resolve()
     if field != "path" and not file.exists():
         message = f"image '{value}' is neither a file ({file}) nor a bundled image; {nearest(value, BUNDLED)}"
