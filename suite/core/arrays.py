@@ -146,6 +146,11 @@ def ifft2(x: Array) -> Array:
     return namespace(x).fft.ifftn(x, axes=(-2, -1))
 
 
+def modulus(x: Array) -> Array:
+    """|x| of a complex array; several times faster than ``abs``, which guards against overflow."""
+    return namespace(x).sqrt(x.real**2 + x.imag**2)
+
+
 def to_numpy(x: Array) -> np.ndarray:
     """Copy an array of any backend to the host."""
     if isinstance(x, np.ndarray):

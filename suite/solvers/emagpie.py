@@ -17,7 +17,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
 
-from suite.core.arrays import Array, namespace
+from suite.core.arrays import Array, modulus, namespace
 from suite.core.problem import Problem
 from suite.solvers.magpie import multigrid_step
 from suite.solvers.multigrid import check_levels
@@ -57,9 +57,14 @@ class EMAGPIE(JointSweeping):
 
 
 def geometric_mean(a: Array, b: Array) -> Array:
-    """a o b: half way from ``a`` to ``b`` in modulus (geometric) and in phase (shorter arc)."""
+    """a o b: half way from ``a`` to ``b`` in modulus (geometric) and in phase (shorter arc).
+
+    Where the two have opposite phases there is no shorter arc, and the result is 0.
+    """
     xp = namespace(a, b)
-    modulus = xp.abs(a)
-    zero = modulus == 0
-    direction = a / xp.where(zero, xp.ones_like(modulus), modulus)  # 0 where a is 0
-    return direction * xp.sqrt(b * xp.conj(a))
+    a_modulus, b_modulus = modulus(a), modulus(b)
+    between = a * b_modulus + b * a_modulus  # the bisector of both directions; 0 where they are opposite
+    length = modulus(between)
+    degenerate = length == 0
+    scale = xp.sqrt(a_modulus * b_modulus) / xp.where(degenerate, xp.ones_like(length), length)
+    return between * scale
