@@ -503,13 +503,16 @@ def _show_store(store: Any, as_json: bool) -> None:
     columns = [name for name in ("residual", "error", "iterations", "seconds") if name in table]
     factors = [str(name) for name in table.attrs["factors"] if table[name].nunique(dropna=False) > 1]
     shown = table[["run_id", "status", *factors, *columns]]
-    rows = [
-        [f"{value:.5g}" if isinstance(value, float) else str(value)[:8] for value in row]
-        for row in shown.itertuples(index=False)
-    ]
+    rows = [[str(run_id)[:8], *map(_cell, rest)] for run_id, *rest in shown.itertuples(index=False)]
     _print_table(["run", *map(str, shown.columns[1:])], rows)
     counts = ", ".join(f"{count} {status}" for status, count in table["status"].value_counts().items())
     click.echo(f"\n{_runs(table)} in {store.root}: {counts}")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.5g}"
+    return str(value)
 
 
 def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

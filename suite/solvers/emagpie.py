@@ -13,7 +13,7 @@ their product makes a whole one. ``levels`` = 0 is GM-rPIE.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Gt, Le
 
@@ -39,6 +39,8 @@ class EMAGPIE(JointSweeping):
     levels
         Number of coarse levels, 0 (GM-rPIE) ... log2(probe size).
     """
+
+    typical_cost: ClassVar[float] = 15.0
 
     alpha: Annotated[float, Gt(0), Le(1)] = 0.1
     beta: Annotated[float, Gt(0), Le(1)] = 0.5

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Gt, Lt
@@ -57,6 +57,8 @@ class LBFGS(SolverSettings):
     max_backtracks
         Steps tried before the search direction is given up and the history dropped.
     """
+
+    typical_cost: ClassVar[float] = 5.0
 
     history: Annotated[int, Ge(1)] = 5
     backtracking: Annotated[float, Gt(0), Lt(1)] = 0.8

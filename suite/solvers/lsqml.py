@@ -17,7 +17,7 @@ along that direction.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge, Gt, Le
@@ -45,6 +45,8 @@ class LSQML(JointSweeping):
     regularisation
         Added to the divisors of the directions, as a share of their maximum.
     """
+
+    typical_cost: ClassVar[float] = 8.0
 
     likelihood: Literal["gaussian", "poisson"] = "gaussian"
     step_length: Annotated[float, Gt(0), Le(1)] = 0.9

@@ -9,7 +9,7 @@ arXiv 2504.10118, section 4. At every scan position the quadratic surrogate is m
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Gt, Le
 
@@ -32,6 +32,8 @@ class MAGPIE(Sweeping):
     levels
         L, number of coarse levels, 0 ... log2(probe size).
     """
+
+    typical_cost: ClassVar[float] = 5.0
 
     alpha: Annotated[float, Gt(0), Le(1)] = 0.01
     levels: Annotated[int, Ge(0)] = 5

@@ -9,7 +9,7 @@ Neither writes into its arguments. Clock, metrics, stopping and fast-forward liv
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -48,7 +48,13 @@ class Solver(Protocol):
 
 
 class SolverSettings:
-    """Base of the solvers' dataclasses: settings can be checked against the probe's size."""
+    """Base of the solvers' dataclasses: settings can be checked against the probe's size.
+
+    ``typical_cost`` is the time of an iteration on a CPU in units of one forward and one inverse transform of
+    every pattern, for estimates (``benchmarks/iteration.py`` measures it).
+    """
+
+    typical_cost: ClassVar[float] = 3.0
 
     def check(self, probe_size: int) -> None:
         """Raise ValueError, its text beginning with the field's name, where a setting cannot work."""

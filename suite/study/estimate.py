@@ -9,11 +9,12 @@ from functools import cache
 
 import numpy as np
 
+from suite.core import registry
 from suite.core.arrays import fft2, ifft2
 from suite.core.run import RunSpec
 from suite.study.schema import problem_size
 
-STEP_OVER_FFT = 2.5  # an iteration over its FFT pairs alone, typical of the solvers here on a CPU
+DEFAULT_COST = 3.0  # of a solver from another package that does not say
 METRICS_OVER_FFT = 2.0  # one evaluation of the metrics over the same
 COMPRESSION = 0.9  # stored size of an image over its size in memory
 BYTES_BESIDE_IMAGES = 12_000  # curves, metrics and provenance of a run
@@ -35,7 +36,9 @@ def estimate(specs: Iterable[RunSpec]) -> Estimate:
         fft_pass = size.n_positions * _fft_pair_seconds(size.probe_size, spec.dtype)
         iterations = spec.stop["iterations"]
         evaluations = 1 + iterations / spec.stop["check_every"]
-        seconds += fft_pass * (iterations * STEP_OVER_FFT + evaluations * METRICS_OVER_FFT)
+        solver = registry.settings_class("solvers", spec.solver["name"])
+        steps = iterations * getattr(solver, "typical_cost", DEFAULT_COST) * (2 if spec.half_scans else 1)
+        seconds += fft_pass * (steps + evaluations * METRICS_OVER_FFT)
         pixels = size.object_shape[0] * size.object_shape[1] + size.probe_size**2
         disk += COMPRESSION * 8 * pixels + BYTES_BESIDE_IMAGES
     return Estimate(seconds, disk)
