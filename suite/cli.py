@@ -1,13 +1,11 @@
-"""The command line: the only module that parses arguments and prints."""
+"""The command line: the only module that parses arguments; it prints through ``suite.terminal``."""
 
 from __future__ import annotations
 
 import json
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -15,6 +13,16 @@ import click
 
 from suite import __version__
 from suite.errors import StudyError, UserError
+from suite.terminal import (
+    cell,
+    count_runs,
+    duration,
+    print_table,
+    print_tree,
+    progress,
+    size_text,
+    status,
+)
 
 if TYPE_CHECKING:
     from suite.cluster.sweep import Tally
@@ -23,7 +31,6 @@ if TYPE_CHECKING:
 # Imports that cost time stand inside the commands that need them: --help answers at once.
 
 INTERRUPTED = 130
-PLAIN_LINE_EVERY_S = 10.0
 SHOWN_RUNS = 40
 
 study_argument = click.argument("study", type=click.Path(path_type=Path))
@@ -105,11 +112,11 @@ def plan(
         return
     _print_runs(planned, held, None if show_all else SHOWN_RUNS)
     done = len(planned.runs) - len(remaining)
-    click.echo(f"\n{planned.title}: {_runs(planned.runs)}, {done} done, {len(remaining)} to do")
+    click.echo(f"\n{planned.title}: {count_runs(planned.runs)}, {done} done, {len(remaining)} to do")
     if remaining:
         click.echo(
-            f"at most {_duration(cost.cpu_seconds)} on one core of this machine, "
-            f"about {_size(cost.disk_bytes)} on disk in {root}"
+            f"at most {duration(cost.cpu_seconds)} on one core of this machine, "
+            f"about {size_text(cost.disk_bytes)} on disk in {root}"
         )
 
 
@@ -153,7 +160,7 @@ def run(
     store = Store.create(root)
     specs = to_do(planned, store, retry_failed)
     done = len(planned.runs) - len(specs)
-    click.echo(f"{planned.title}: {_runs(planned.runs)}, {done} done, {len(specs)} to do", err=as_json)
+    click.echo(f"{planned.title}: {count_runs(planned.runs)}, {done} done, {len(specs)} to do", err=as_json)
     tally = Tally(total=0, done_before=done)
     if specs:
         tally = _sweep(planned, store, specs, cluster, workers, quiet=as_json)
@@ -197,7 +204,7 @@ def report(
         selection = selection_of_store(study)
     else:
         selection = selection_of_plan(_plan(study, settings, override_file), results)
-    with _status("drawing"):
+    with status("drawing"):
         page = write_report(selection, out)
     click.echo(f"report: {page}")
 
@@ -250,7 +257,7 @@ def show(study: Path, run_id: str | None, results: Path, out: Path | None, as_js
     if as_json:
         click.echo(json.dumps(content, indent=1))
     else:
-        _print_tree(content)
+        print_tree(content)
 
 
 @ptychosuite.command()
@@ -303,7 +310,7 @@ def doctor(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(content, indent=1))
     else:
-        _print_tree(content)
+        print_tree(content)
 
 
 def _plan(study: Path, settings: Sequence[str], override_file: Path | None) -> Plan:
@@ -331,14 +338,14 @@ def _sweep(
 
     signal.signal(signal.SIGTERM, _interrupt)  # a batch system's polite request ends like Ctrl-C
     try:
-        with _status("starting the cluster"):
+        with status("starting the cluster"):
             context = connect(cluster, workers)
             connection = context.__enter__()
         try:
             if connection.dashboard:
                 click.echo(f"{connection.description}; dashboard: {connection.dashboard}", err=quiet)
-            with _progress(len(specs)) as progress:
-                return sweep(planned, store, specs, connection, sys.argv, progress)
+            with progress(len(specs)) as update:
+                return sweep(planned, store, specs, connection, sys.argv, update)
         finally:
             context.__exit__(None, None, None)
     except KeyboardInterrupt:
@@ -350,77 +357,6 @@ def _sweep(
 
 def _interrupt(signal_number: int, frame: Any) -> NoReturn:
     raise KeyboardInterrupt
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[Tally, dict[str, Any]], None]]:
-    """A progress bar on a terminal, a plain line now and then elsewhere; failures are named as they come."""
-    if sys.stderr.isatty():
-        with _progress_bar(total) as update:
-            yield update
-        return
-    last = time.monotonic()
-
-    def update_plain(tally: Tally, summary: dict[str, Any]) -> None:
-        nonlocal last
-        if _is_failure(summary):
-            click.echo(_failure_line(summary), err=True)
-        if time.monotonic() - last > PLAIN_LINE_EVERY_S or tally.ended == tally.total:
-            last = time.monotonic()
-            left = (tally.total - tally.ended) / tally.runs_per_second
-            click.echo(
-                f"{tally.ended}/{tally.total} runs, {tally.failed} failed, "
-                f"{tally.runs_per_second:.2g} runs/s, {_duration(left)} left",
-                err=True,
-            )
-
-    yield update_plain
-
-
-@contextmanager
-def _progress_bar(total: int) -> Iterator[Callable[[Tally, dict[str, Any]], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("runs"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[failed]} failed"),
-        TextColumn("{task.fields[rate]:.2g} runs/s"),
-        TimeRemainingColumn(),
-        TextColumn("left"),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=total, failed=0, rate=0.0)
-
-        def update(tally: Tally, summary: dict[str, Any]) -> None:
-            if _is_failure(summary):
-                bar.console.print(_failure_line(summary), markup=False, highlight=False)
-            bar.update(task, completed=tally.ended, failed=tally.failed, rate=tally.runs_per_second)
-
-        yield update
-
-
-@contextmanager
-def _status(text: str) -> Iterator[None]:
-    """A spinner on a terminal, silence elsewhere."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status(text):
-        yield
-
-
-def _is_failure(summary: dict[str, Any]) -> bool:
-    return summary["status"] in ("failed", "timed-out")
-
-
-def _failure_line(summary: dict[str, Any]) -> str:
-    reason = (summary["message"].strip().splitlines() or [""])[-1]
-    return f"run {summary['run_id']} {summary['status']}: {reason}"
 
 
 def _failed_runs(planned: Plan, store: Any) -> list[str]:
@@ -436,11 +372,7 @@ def _print_dry_run(planned: Plan, specs: Sequence[Any], root: Path, as_json: boo
         content = {"study": planned.name, "results": str(root), "done": done}
         click.echo(json.dumps(content | {"to_do": [spec.spec_id for spec in specs]}))
     else:
-        click.echo(f"{planned.title}: {_runs(planned.runs)}, {done} done, {len(specs)} to do in {root}")
-
-
-def _runs(items: Sequence[Any]) -> str:
-    return f"{len(items)} run" if len(items) == 1 else f"{len(items)} runs"
+        click.echo(f"{planned.title}: {count_runs(planned.runs)}, {done} done, {len(specs)} to do in {root}")
 
 
 def _print_outcome(planned: Plan, tally: Tally, root: Path, failures: Sequence[str], study: Path) -> None:
@@ -448,7 +380,7 @@ def _print_outcome(planned: Plan, tally: Tally, root: Path, failures: Sequence[s
     click.echo(f"{counts or 'nothing to do'}; results: {root / 'study.zarr'}")
     if failures:
         click.echo(
-            f"{len(failures)} of {_runs(planned.runs)} failed; see why with: ptychosuite show {study} "
+            f"{len(failures)} of {count_runs(planned.runs)} failed; see why with: ptychosuite show {study} "
             f"{failures[0]}\ntry them again with: ptychosuite run {study} --retry-failed",
             err=True,
         )
@@ -468,7 +400,7 @@ def _print_runs(planned: Plan, held: Any, limit: int | None) -> None:
             for value in values
         ]
         rows.append([run_id[:8], *shown, str(spec.stop["iterations"]), _state(run_id, held)])
-    _print_table(["run", *names.values(), "iterations", "state"], rows)
+    print_table(["run", *names.values(), "iterations", "state"], rows)
     if limit is not None and len(pairs) > limit:
         click.echo(f"... and {len(pairs) - limit} more (--all lists them)")
 
@@ -485,11 +417,12 @@ def _show_data_file(file: Path, out: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(content, indent=1))
     else:
-        _print_tree(dict(content))
+        print_tree(dict(content))
     if out:
         from suite.report.measurement import draw_measurement
 
-        draw_measurement(measurement, file.name, out)
+        mean = measurement.diffraction_intensity.mean(axis=0, dtype="float64")
+        draw_measurement(file.name, measurement.scan_positions_px, mean, measurement.probe, out)
         click.echo(f"picture: {out}", err=as_json)
 
 
@@ -503,56 +436,14 @@ def _show_store(store: Any, as_json: bool) -> None:
     columns = [name for name in ("residual", "error", "iterations", "seconds") if name in table]
     factors = [str(name) for name in table.attrs["factors"] if table[name].nunique(dropna=False) > 1]
     shown = table[["run_id", "status", *factors, *columns]]
-    rows = [[str(run_id)[:8], *map(_cell, rest)] for run_id, *rest in shown.itertuples(index=False)]
-    _print_table(["run", *map(str, shown.columns[1:])], rows)
+    rows = [[str(run_id)[:8], *map(cell, rest)] for run_id, *rest in shown.itertuples(index=False)]
+    print_table(["run", *map(str, shown.columns[1:])], rows)
     counts = ", ".join(f"{count} {status}" for status, count in table["status"].value_counts().items())
-    click.echo(f"\n{_runs(table)} in {store.root}: {counts}")
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return "" if value != value else f"{value:.5g}"
-    return str(value)
-
-
-def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(str(cell)) for cell in column) for column in zip(header, *rows, strict=True)]
-    for row in (header, *rows):
-        click.echo(
-            "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        )
-
-
-def _print_tree(content: dict[str, Any], indent: str = "") -> None:
-    for key, value in content.items():
-        if isinstance(value, dict):
-            click.echo(f"{indent}{key}:")
-            _print_tree(value, indent + "  ")
-        elif isinstance(value, str) and "\n" in value:
-            click.echo(f"{indent}{key}:")
-            click.echo("\n".join(f"{indent}  {line}" for line in value.rstrip().splitlines()))
-        else:
-            click.echo(f"{indent}{key}: {'' if value is None else value}")
+    click.echo(f"\n{count_runs(table)} in {store.root}: {counts}")
 
 
 def _finite(value: float) -> float | None:
     return value if abs(value) < float("inf") else None
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
-
-
-def _size(n_bytes: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if n_bytes < 1000:
-            return f"{n_bytes:.3g} {unit}"
-        n_bytes /= 1000
-    return f"{n_bytes:.3g} TB"
 
 
 def main() -> None:

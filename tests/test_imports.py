@@ -27,9 +27,10 @@ ALLOWED = {
     "analysis": {"store", "metrics", "core"},
     "report": {"analysis", "store", "core"},
     "errors": set(),
+    "terminal": set(),
     "__init__": set(),
     "cli": {"core", "physics", "metrics", "problems", "solvers", "fastforward", "study", "execute", "store",
-            "cluster", "analysis", "report"},
+            "cluster", "analysis", "report", "terminal"},
 }  # fmt: skip
 
 # library -> the only modules that may import it

@@ -14,8 +14,18 @@ from suite.problems.images import load_image
 HALF_PI = float(np.pi / 2)
 
 
+class Square:
+    """An object of ``size`` x ``size`` pixels."""
+
+    size: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.size, self.size
+
+
 @dataclass(frozen=True)
-class Images:
+class Images(Square):
     """Two test images: one scaled to (0, 1] as magnitude, one to [0, phase_range] as phase.
 
     Parameters
@@ -35,10 +45,6 @@ class Images:
     magnitude_sha256: str = ""
     phase_sha256: str = ""
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.size, self.size
-
     def make(self) -> np.ndarray:
         darkest = 1 / 256  # "(0, 1]": one grey level above nothing
         magnitude = darkest + (1 - darkest) * load_image(self.magnitude, self.size, self.magnitude_sha256)
@@ -47,7 +53,7 @@ class Images:
 
 
 @dataclass(frozen=True)
-class Circuit:
+class Circuit(Square):
     """A procedural integrated circuit: three wiring layers and vias, with an empty border.
 
     Parameters
@@ -69,10 +75,6 @@ class Circuit:
     absorption: Annotated[float, Ge(0)] = 0.7
     phase_range: Annotated[float, Gt(0)] = HALF_PI
     pattern: Annotated[int, Ge(0)] = 0
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.size, self.size
 
     def make(self) -> np.ndarray:
         rng = np.random.default_rng(self.pattern)
@@ -115,7 +117,7 @@ def _vias(side: int, pitch: int, rng: np.random.Generator) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class SiemensStar:
+class SiemensStar(Square):
     """A Siemens star: opaque spokes that grow ever finer towards the centre.
 
     Parameters
@@ -136,10 +138,6 @@ class SiemensStar:
     magnitude: Annotated[float, Gt(0), Le(1)] = 0.7
     phase: float = 0.8
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.size, self.size
-
     def make(self) -> np.ndarray:
         fine = 4  # supersampling, for edges without stairs
         n = fine * self.size
@@ -152,7 +150,7 @@ class SiemensStar:
 
 
 @dataclass(frozen=True)
-class Texture:
+class Texture(Square):
     """A random texture with structure on all scales: Gaussian fields of power-law spectrum.
 
     Parameters
@@ -174,10 +172,6 @@ class Texture:
     magnitude_min: Annotated[float, Gt(0), Le(1)] = 0.3
     phase_range: Annotated[float, Gt(0)] = HALF_PI
     pattern: Annotated[int, Ge(0)] = 0
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.size, self.size
 
     def make(self) -> np.ndarray:
         rng = np.random.default_rng(self.pattern)

@@ -9,33 +9,41 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from suite.errors import StoreError
-from suite.problems.measured import Measurement
 from suite.report.style import house_style
 
 
-def draw_measurement(measurement: Measurement, title: str, out: Path) -> None:
-    """Draw ``measurement`` into the picture ``out``; its ending says which format.
+def draw_measurement(
+    title: str, scan_positions_px: np.ndarray, mean_pattern: np.ndarray, probe: np.ndarray | None, out: Path
+) -> None:
+    """Draw a measurement into the picture ``out``; its ending says which format.
+
+    Parameters
+    ----------
+    scan_positions_px : (N, 2)
+    mean_pattern : (m, m)
+        Mean counts, zero frequency at [0, 0].
+    probe : (m, m) complex, optional
 
     Raises
     ------
     StoreError
         The picture cannot be written.
     """
-    mean = np.fft.fftshift(measurement.diffraction_intensity.mean(axis=0, dtype=np.float64))
-    panels = 2 if measurement.probe is None else 3
+    mean = np.fft.fftshift(mean_pattern)
+    panels = 2 if probe is None else 3
     with house_style():
         figure = Figure(figsize=(4 * panels, 3.9))
         axes = figure.subplots(1, panels)
-        rows, columns = measurement.scan_positions_px.T
+        rows, columns = scan_positions_px.T
         axes[0].plot(columns, rows, ".", ms=3)
-        axes[0].set(title=f"{measurement.n_positions} scan positions / px", aspect="equal")
+        axes[0].set(title=f"{len(scan_positions_px)} scan positions / px", aspect="equal")
         axes[0].invert_yaxis()
         floor = max(float(mean.max()) * 1e-6, float(mean[mean > 0].min(initial=np.inf)))
         image = axes[1].imshow(np.maximum(mean, floor), norm=LogNorm(), cmap="magma")
         axes[1].set_title("mean counts, zero frequency in the middle")
         figure.colorbar(image, ax=axes[1], shrink=0.8)
-        if measurement.probe is not None:
-            image = axes[2].imshow(np.abs(measurement.probe), cmap="magma")
+        if probe is not None:
+            image = axes[2].imshow(np.abs(probe), cmap="magma")
             axes[2].set_title("probe magnitude")
             figure.colorbar(image, ax=axes[2], shrink=0.8)
         for axis in axes[1:]:
