@@ -44,6 +44,8 @@ def draw_images(settings: ImagesFigure, table: pd.DataFrame, store: Store) -> Dr
         for panel in settings.show
         if not panel.endswith("difference") or all(t is not None for t in truths)
     ]
+    if not shown:
+        raise NothingToDraw("the truth is not known")
     truth = truths[0] if truths and len({record.reference for record in records}) == 1 else None
     pictures = [_pictures(record, t) for record, t in zip(records, truths, strict=True)]
     scales = {panel: _scale(panel, [p[panel] for p in pictures], truth) for panel in shown}
@@ -84,8 +86,9 @@ def draw_probes(settings: ProbeFigure, table: pd.DataFrame, store: Store) -> Dra
     probes = [np.asarray(read_run(store.root / path).probe) for path in rows["path"]]
     figure = Figure(figsize=(max(4.2, 2.1 * len(probes) + 0.6), 4.6))
     axes = figure.subplots(2, len(probes), squeeze=False)
+    scale = Normalize(0, max(float(np.abs(probe).max()) for probe in probes))
     for column, (label, probe) in enumerate(zip(labels, probes, strict=True)):
-        magnitude = axes[0, column].imshow(np.abs(probe), cmap="magma")
+        magnitude = axes[0, column].imshow(np.abs(probe), cmap="magma", norm=scale)
         phase = axes[1, column].imshow(np.angle(probe), cmap="twilight", norm=Normalize(-np.pi, np.pi))
         axes[0, column].set_title(label)
     for axis in axes.ravel():

@@ -21,19 +21,24 @@ def draw_rings(settings: RingsFigure, table: pd.DataFrame, store: Store) -> Draw
     figure = Figure(figsize=(5.2, 3.6))
     axis = figure.subplots()
     numbers = []
-    threshold = None
+    thresholds: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # number of rings -> curve
     for number, (label, rows) in enumerate(table.groupby(labels, sort=False)):
         rings = [read_run(store.root / path, images=False).rings for path in rows["path"]]
         rings = [ring for ring in rings if ring]
         if not rings:
             continue
-        frequency, threshold = rings[0]["frequency"], rings[0]["threshold"]
-        correlation = np.median([ring["correlation"] for ring in rings], axis=0)
+        longest = max(rings, key=lambda ring: len(ring["frequency"]))
+        frequency, threshold = longest["frequency"], longest["threshold"]
+        curves = [np.interp(frequency, ring["frequency"], ring["correlation"]) for ring in rings]
+        correlation = np.median(curves, axis=0)
         axis.plot(frequency, correlation, color=COLOURS[number % len(COLOURS)], label=str(label))
-        numbers.append(pd.DataFrame({"line": label, "frequency": frequency, "correlation": correlation}))
-    if threshold is None:
+        columns = {"line": label, "frequency": frequency, "correlation": correlation, "threshold": threshold}
+        numbers.append(pd.DataFrame(columns))
+        thresholds[len(frequency)] = (frequency, threshold)
+    if not thresholds:
         raise NothingToDraw("no run has a ring correlation")
-    axis.plot(frequency, threshold, color="0.4", linestyle=":", label="threshold")
+    for frequency, threshold in thresholds.values():
+        axis.plot(frequency, threshold, color="0.4", linestyle=":", label="threshold")
     axis.set(xlim=(0, 1), ylim=(-0.05, 1.02), xlabel="spatial frequency / Nyquist", ylabel="ring correlation")
     figure.legend(loc="outside lower center", ncols=3)
     halves = "half_frc_crossing" in table and table["half_frc_crossing"].notna().any()

@@ -65,8 +65,12 @@ def geometric_mean(a: Array, b: Array) -> Array:
     """
     xp = namespace(a, b)
     a_modulus, b_modulus = modulus(a), modulus(b)
-    between = a * b_modulus + b * a_modulus  # the bisector of both directions; 0 where they are opposite
-    length = modulus(between)
-    degenerate = length == 0
-    scale = xp.sqrt(a_modulus * b_modulus) / xp.where(degenerate, xp.ones_like(length), length)
-    return between * scale
+    between = _over(a, a_modulus) + _over(b, b_modulus)  # along the bisector of the two phases
+    return _over(between, modulus(between)) * (xp.sqrt(a_modulus) * xp.sqrt(b_modulus))
+
+
+def _over(x: Array, divisor: Array) -> Array:
+    """x / divisor, 0 where the divisor is 0."""
+    xp = namespace(x)
+    zero = divisor == 0
+    return xp.where(zero, xp.zeros_like(x), x / xp.where(zero, xp.ones_like(divisor), divisor))

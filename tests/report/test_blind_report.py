@@ -1,0 +1,173 @@
+"""Reports of blind studies, simulated and measured: probes, ring correlations, scans without a truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from suite.analysis.selection import selection_of_plan
+from suite.core.figures import ImagesFigure, ProbeFigure, RingsFigure, SetupFigure
+from suite.report.figures import NothingToDraw
+from suite.report.images import draw_images, draw_probes, draw_setup
+from suite.report.page import write_report
+from suite.report.rings import draw_rings
+from suite.store.read import inventory, read_run
+from tests.report.test_report import Page
+from tests.study.small import HEAD, carry_out, plan_of, study_file
+from tests.study.test_measured_study import write_star
+
+FIGURES = """\
+figures:
+  - {kind: setup}
+  - {kind: convergence, metric: residual}
+  - {kind: images, show: [magnitude, phase]}
+  - {kind: probe, title: Probes & more}
+  - {kind: rings}
+"""
+SOLVERS = "axes:\n  solver: [{name: rpie, alpha: 0.1}, {name: emagpie, levels: 2}]\n  seed: {range: 2}\n"
+MEASURED = "study: tiny\nproblem: {kind: file, path: star.npz}\nstop: {iterations: 3}\nhalf_scans: on\n"
+STUDIES = ["simulated", "halves", "measured"]
+
+
+@pytest.fixture(scope="module", params=STUDIES)
+def study(request, tmp_path_factory):
+    """Kind, plan and results folder of a small blind study."""
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "measured":
+        write_star(folder / "star.npz")
+        path = study_file(folder, SOLVERS + FIGURES, head=MEASURED)
+    else:
+        head = HEAD.replace("stop:", "  start_probe: {kind: gaussian, size: 16, fwhm_px: 7}\nstop:")
+        extra = "half_scans: on\n" if request.param == "halves" else ""
+        path = study_file(folder, extra + SOLVERS + FIGURES, head=head)
+    plan = plan_of(path)
+    carry_out(plan, folder / "results")
+    return request.param, plan, folder / "results"
+
+
+@pytest.fixture(scope="module")
+def parts(study):
+    """Kind, table and store, for single figures."""
+    kind, plan, results = study
+    selection = selection_of_plan(plan, results)
+    table = selection.usable
+    table.attrs = selection.table.attrs
+    return kind, table, selection.store
+
+
+def test_page_has_all_figures(study, tmp_path):
+    """Every figure is on the page and beside it, with its numbers."""
+    _, plan, results = study
+    page = write_report(selection_of_plan(plan, results), tmp_path)
+    found = Page(page.read_text(encoding="utf-8"))
+    assert sum(link.startswith("data:image/") for link in found.links) == 5
+    assert "Not drawn" not in found.text
+    for text in ("Probes & more", "Reconstructed probes.", "Fourier ring correlation", "eMAGPIE"):
+        assert text in found.text, text
+    stems = sorted(path.stem for path in (page.parent / "figures").glob("*.png"))
+    assert len(stems) == 5
+    for stem in stems:
+        assert len(pd.read_csv(page.parent / "numbers" / f"{stem}.csv")) > 0
+
+
+def test_probes_are_drawn(parts):
+    """A column a run of the first seed, magnitude over phase, each the probe that the run ended with."""
+    _, table, store = parts
+    drawn = draw_probes(ProbeFigure(), table, store)
+    drawn.figure.canvas.draw()
+    assert drawn.is_photograph
+    assert len(drawn.numbers) == 2
+    assert drawn.numbers["column"].is_unique
+    images = [axis.images[0].get_array() for axis in drawn.figure.axes if axis.images]
+    for column, run_id in enumerate(drawn.numbers["run_id"]):
+        probe = read_run(inventory(store).done[run_id]).probe
+        np.testing.assert_allclose(images[column], np.abs(probe), rtol=1e-6)
+        np.testing.assert_allclose(images[2 + column], np.angle(probe), rtol=1e-5, atol=1e-6)
+
+
+def test_magnitudes_of_probes_can_be_compared(parts):
+    """Probes that share one colour bar share its scale."""
+    _, table, store = parts
+    drawn = draw_probes(ProbeFigure(), table, store)
+    first, second = (axis.images[0].get_clim() for axis in drawn.figure.axes[:2])
+    assert first == second
+
+
+def test_rings_are_drawn(parts):
+    """A line a solver with the median over its seeds, and the threshold that fits the comparison."""
+    kind, table, store = parts
+    drawn = draw_rings(RingsFigure(), table, store)
+    drawn.figure.canvas.draw()
+    lines = drawn.figure.axes[0].lines
+    assert len(lines) == 3
+    expected = "with the truth, one-bit" if kind == "simulated" else "between two half scans, half-bit"
+    assert expected in drawn.caption
+    for (label, numbers), solver in zip(
+        drawn.numbers.groupby("line", sort=False), ("rpie", "emagpie"), strict=True
+    ):
+        assert solver in label.lower()
+        runs = table[table["solver"] == solver]["path"]
+        rings = [read_run(store.root / path, images=False).rings["correlation"] for path in runs]
+        np.testing.assert_allclose(numbers["correlation"], np.median(rings, axis=0))
+        assert 0.9 < numbers["frequency"].iloc[-1] <= 1
+
+
+def test_pictures_with_and_without_truth(parts):
+    """Without a truth magnitude and phase are drawn and differences left out; with one all of them."""
+    kind, table, store = parts
+    drawn = draw_images(ImagesFigure(), table, store)
+    drawn.figure.canvas.draw()
+    titles = [axis.get_title() for axis in drawn.figure.axes if axis.get_title()]
+    assert len(titles) == (2 if kind == "measured" else 4)
+    shown = sum(bool(axis.images) for axis in drawn.figure.axes)
+    assert shown == (4 if kind == "measured" else 10)
+    assert ("median magnitude" in drawn.caption) is (kind == "measured")
+
+
+def test_differences_without_truth_are_left_out(parts):
+    """A figure of nothing but differences has nothing to draw where there is no truth, and says so."""
+    kind, table, store = parts
+    settings = ImagesFigure(show=("difference", "phase-difference"))
+    if kind == "measured":
+        with pytest.raises(NothingToDraw):
+            draw_images(settings, table, store)
+    else:
+        draw_images(settings, table, store).figure.canvas.draw()
+
+
+def test_setup_shows_the_scan(parts):
+    """The numbers of the set-up are the scan's positions; measured data have no truth beside them."""
+    kind, table, store = parts
+    drawn = draw_setup(SetupFigure(), table, store)
+    drawn.figure.canvas.draw()
+    assert "positions" in drawn.caption
+    positions = drawn.numbers[["row_px", "column_px"]].to_numpy()
+    if kind == "measured":
+        assert len(drawn.figure.axes) == 1
+        record = read_run(store.root / table["path"].iloc[0])
+        np.testing.assert_allclose(positions, record.scan_positions_px)
+        assert f"{len(positions)} positions, patterns of 16 x 16 pixels" in drawn.caption
+    else:
+        assert positions.tolist() == [[y, x] for y in (0, 8, 16) for x in (0, 8, 16)]
+
+
+def test_rings_where_there_are_none(tmp_path):
+    """Measured data without half scans have no ring correlation: the page says so in its place."""
+    write_star(tmp_path / "star.npz")
+    head = MEASURED.replace("half_scans: on\n", "")
+    plan = plan_of(study_file(tmp_path, "figures: [{kind: rings}, {kind: probe}]\n", head=head))
+    carry_out(plan, tmp_path / "results")
+    page = write_report(selection_of_plan(plan, tmp_path / "results"), tmp_path / "reports")
+    found = Page(page.read_text(encoding="utf-8"))
+    assert "Not drawn: no run has a ring correlation." in found.text
+    assert sum(link.startswith("data:image/") for link in found.links) == 1
+
+
+def test_rings_of_objects_of_two_sizes(tmp_path):
+    """Runs whose ring correlations have different lengths are drawn, or refused in words."""
+    axes = "axes: {problem.object.size: [32, 40]}\nfigures: [{kind: rings}]\n"
+    plan = plan_of(study_file(tmp_path, axes))
+    carry_out(plan, tmp_path / "results")
+    page = write_report(selection_of_plan(plan, tmp_path / "results"), tmp_path / "reports")
+    assert page.is_file()
