@@ -100,7 +100,7 @@ def test_rings_are_drawn(parts):
     drawn = draw_rings(RingsFigure(), table, store)
     drawn.figure.canvas.draw()
     lines = drawn.figure.axes[0].lines
-    assert len(lines) == 3
+    assert len(lines) >= 3
     expected = "with the truth, one-bit" if kind == "simulated" else "between two half scans, half-bit"
     assert expected in drawn.caption
     for (label, numbers), solver in zip(
@@ -108,8 +108,11 @@ def test_rings_are_drawn(parts):
     ):
         assert solver in label.lower()
         runs = table[table["solver"] == solver]["path"]
-        rings = [read_run(store.root / path, images=False).rings["correlation"] for path in runs]
-        np.testing.assert_allclose(numbers["correlation"], np.median(rings, axis=0))
+        rings = [read_run(store.root / path, images=False).rings for path in runs]
+        frequency = numbers["frequency"].to_numpy()
+        assert len(frequency) == max(len(ring["frequency"]) for ring in rings)
+        curves = [np.interp(frequency, ring["frequency"], ring["correlation"]) for ring in rings]
+        np.testing.assert_allclose(numbers["correlation"], np.median(curves, axis=0))
         assert 0.9 < numbers["frequency"].iloc[-1] <= 1
 
 
