@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -56,34 +57,29 @@ def execute(spec: RunSpec, threads: int = 1) -> tuple[RunRecord, Problem | None]
                 solver = build("solvers", spec.solver)
                 outcome = reconstruct(problem, solver, spec.stop, spec.rng("order"), chosen)
                 resolution = _resolution(spec, problem, solver, outcome)
+                record = _record(spec, run_id, problem, outcome, resolution)
         except (BackendError, DataFileError):
             raise
         except Exception:
-            record = RunRecord(
-                run_id,
-                spec,
-                Status.FAILED,
-                provenance={**provenance, "end": now()},
-                message=traceback.format_exc(),
-            )
-            return record, problem
-    with np.errstate(over="ignore"):
-        obj = to_numpy(outcome.state.object).astype(np.complex64)
-        probe = to_numpy(outcome.state.probe).astype(np.complex64)
-    record = RunRecord(
+            record = RunRecord(run_id, spec, Status.FAILED, message=traceback.format_exc())
+    return replace(record, provenance={**provenance, "end": now()}), problem
+
+
+def _record(
+    spec: RunSpec, run_id: str, problem: Problem, outcome: Outcome, resolution: Resolution
+) -> RunRecord:
+    return RunRecord(
         run_id=run_id,
         spec=spec,
         status=outcome.status,
         metrics={**outcome.metrics, **resolution.metrics},
         curves=outcome.curves,
-        object=obj,
-        probe=probe,
+        object=to_numpy(outcome.state.object).astype(np.complex64),
+        probe=to_numpy(outcome.state.probe).astype(np.complex64),
         rings=resolution.rings,
         scan_positions_px=problem.positions_px if problem.reference is None else None,
-        provenance={**provenance, "end": now()},
         message=outcome.message,
     )
-    return record, problem
 
 
 def _resolution(spec: RunSpec, problem: Problem, solver: Solver, outcome: Outcome) -> Resolution:
