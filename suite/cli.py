@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -93,7 +94,7 @@ def plan(
 
     planned = _plan(study, settings, override_file)
     root = results / planned.name
-    held = inventory(Store.open(root)) if (root / "store.json").exists() else Inventory({}, {})
+    held = inventory(Store.open(root)) if Store(root).marker.exists() else Inventory({}, {})
     remaining = planned.remaining(held.done)
     cost = estimate(remaining)
     if as_json:
@@ -154,7 +155,8 @@ def run(
     _check_backends(planned)
     root = results / planned.name
     if dry_run:
-        specs = to_do(planned, Store.open(root), retry_failed) if root.exists() else planned.runs
+        begun = Store(root).marker.exists()
+        specs = to_do(planned, Store.open(root), retry_failed) if begun else planned.runs
         _print_dry_run(planned, specs, root, as_json)
         return
     store = Store.create(root)
@@ -338,16 +340,13 @@ def _sweep(
 
     signal.signal(signal.SIGTERM, _interrupt)  # a batch system's polite request ends like Ctrl-C
     try:
-        with status("starting the cluster"):
-            context = connect(cluster, workers)
-            connection = context.__enter__()
-        try:
+        with ExitStack() as stack:
+            with status("starting the cluster"):
+                connection = stack.enter_context(connect(cluster, workers))
             if connection.dashboard:
                 click.echo(f"{connection.description}; dashboard: {connection.dashboard}", err=quiet)
-            with progress(len(specs)) as update:
-                return sweep(planned, store, specs, connection, sys.argv, update)
-        finally:
-            context.__exit__(None, None, None)
+            update = stack.enter_context(progress(len(specs)))
+            return sweep(planned, store, specs, connection, sys.argv, update)
     except KeyboardInterrupt:
         click.echo(
             "\nstopped; finished runs are kept. The same command goes on where this one stopped.", err=True

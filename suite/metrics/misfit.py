@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.special
 
-from suite.core.arrays import Array, ifft2, namespace, to_numpy
+from suite.core.arrays import Array, fft2, ifft2, namespace, squared_modulus, to_numpy
 from suite.core.problem import Problem
-from suite.physics.forward import batches, local_probes, problem_waves, subpixel_phases
+from suite.physics.forward import batches, illuminate
 from suite.physics.likelihood import wave_correction
 
 RATE_FLOOR = 1e-12  # counts; keeps log(lambda) finite where the model is dark
@@ -55,12 +55,12 @@ def misfit_metrics(problem: Problem, obj: Array, probe: Array, constants: DataCo
     residual = gradient_norm = half_deviance = 0.0
     for batch in batches(problem.n_positions, size):
         amplitude = problem.diffraction_amplitude[batch]
-        waves = problem_waves(problem, obj, probe, batch)
+        lit = illuminate(problem, obj, probe, batch)
+        waves = fft2(lit.exit_waves)
         correction = wave_correction(waves, amplitude, problem.detector_mask)
-        residual += _total(_square(correction)) / (2 * size**2)  # Parseval
-        illumination = local_probes(probe, subpixel_phases(problem, batch))
-        gradient = xp.conj(illumination) * ifft2(correction)
-        norms_squared = xp.sum(_square(gradient), axis=(-2, -1), dtype=xp.float64)
+        residual += _total(squared_modulus(correction)) / (2 * size**2)  # Parseval
+        gradient = xp.conj(lit.probes) * ifft2(correction)
+        norms_squared = xp.sum(squared_modulus(gradient), axis=(-2, -1), dtype=xp.float64)
         gradient_norm += float(xp.sum(xp.sqrt(norms_squared)))
         half_deviance += _half_deviance(problem, waves, amplitude)
     return {
@@ -74,7 +74,7 @@ def misfit_metrics(problem: Problem, obj: Array, probe: Array, constants: DataCo
 def _half_deviance(problem: Problem, waves: Array, amplitude: Array) -> float:
     """sum n log(n / lambda) - n + lambda, in a form that keeps its digits where lambda is close to n."""
     xp = namespace(waves)
-    rate = _square(waves) / problem.photon_scale
+    rate = squared_modulus(waves) / problem.photon_scale
     counts = amplitude**2 / problem.photon_scale
     lit = counts > 0
     ratio = xp.clip(rate, min=RATE_FLOOR) / xp.where(lit, counts, xp.ones_like(counts))
@@ -82,10 +82,6 @@ def _half_deviance(problem: Problem, waves: Array, amplitude: Array) -> float:
     if problem.detector_mask is not None:
         per_pixel = per_pixel * problem.detector_mask
     return _total(per_pixel)
-
-
-def _square(x: Array) -> Array:
-    return x.real**2 + x.imag**2
 
 
 def _total(x: Array) -> float:

@@ -11,10 +11,11 @@ Positions between pixels: the patch is cut at the nearest pixel, and the probe i
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from suite.core.arrays import Array, fft2
+from suite.core.arrays import Array, fft2, squared_modulus
 from suite.core.problem import Problem
 from suite.physics.patches import extract_patches
 from suite.physics.shift import fourier_shift, shift_phases
@@ -29,10 +30,26 @@ def detector_waves(
     return fft2(local_probes(probe, phases) * extract_patches(obj, scan_positions_px, probe.shape[-1]))
 
 
-def problem_waves(problem: Problem, obj: Array, probe: Array, batch: slice | np.ndarray) -> Array:
-    """F psi_k for the positions ``batch`` of ``problem``: (n, m, m) complex."""
-    positions = problem.scan_positions_px[batch]
-    return detector_waves(obj, probe, positions, subpixel_phases(problem, batch))
+@dataclass(frozen=True)
+class Illumination:
+    """Probe and object as they meet at some positions of a problem."""
+
+    positions: np.ndarray  # (n, 2) int64
+    phases: Array | None  # (n, m, m) complex, as from :func:`subpixel_phases`
+    probes: Array  # (n, m, m) complex, or (1, m, m) where all are the same
+    patches: Array  # (n, m, m) complex
+
+    @property
+    def exit_waves(self) -> Array:
+        """psi_k: (n, m, m) complex."""
+        return self.probes * self.patches
+
+
+def illuminate(problem: Problem, obj: Array, probe: Array, batch: slice | np.ndarray) -> Illumination:
+    """``probe`` on ``obj`` at the positions ``batch`` of ``problem``."""
+    positions, phases = problem.scan_positions_px[batch], subpixel_phases(problem, batch)
+    patches = extract_patches(obj, positions, problem.probe_size)
+    return Illumination(positions, phases, local_probes(probe, phases), patches)
 
 
 def subpixel_phases(problem: Problem, batch: slice | np.ndarray) -> Array | None:
@@ -51,8 +68,7 @@ def diffraction_intensity(
     obj: Array, probe: Array, scan_positions_px: np.ndarray, phases: Array | None = None
 ) -> Array:
     """Noiseless intensities |F psi_k|^2: (n, m, m) real."""
-    waves = detector_waves(obj, probe, scan_positions_px, phases)
-    return waves.real**2 + waves.imag**2
+    return squared_modulus(detector_waves(obj, probe, scan_positions_px, phases))
 
 
 def batches(n_positions: int, probe_size: int) -> Iterator[slice]:

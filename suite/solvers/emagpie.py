@@ -17,7 +17,7 @@ from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Gt, Le
 
-from suite.core.arrays import Array, modulus, namespace
+from suite.core.arrays import Array, divide, modulus, namespace
 from suite.core.problem import Problem
 from suite.solvers.magpie import multigrid_step
 from suite.solvers.multigrid import check_levels
@@ -65,12 +65,5 @@ def geometric_mean(a: Array, b: Array) -> Array:
     """
     xp = namespace(a, b)
     a_modulus, b_modulus = modulus(a), modulus(b)
-    between = _over(a, a_modulus) + _over(b, b_modulus)  # along the bisector of the two phases
-    return _over(between, modulus(between)) * (xp.sqrt(a_modulus) * xp.sqrt(b_modulus))
-
-
-def _over(x: Array, divisor: Array) -> Array:
-    """x / divisor, 0 where the divisor is 0."""
-    xp = namespace(x)
-    zero = divisor == 0
-    return xp.where(zero, xp.zeros_like(x), x / xp.where(zero, xp.ones_like(divisor), divisor))
+    between = divide(a, a_modulus) + divide(b, b_modulus)  # along the bisector of the two phases
+    return divide(between, modulus(between)) * (xp.sqrt(a_modulus) * xp.sqrt(b_modulus))

@@ -23,11 +23,11 @@ from typing import Annotated, ClassVar
 import numpy as np
 from annotated_types import Ge, Gt, Lt
 
-from suite.core.arrays import Array, ifft2, namespace
+from suite.core.arrays import Array, fft2, ifft2, namespace
 from suite.core.problem import Problem
-from suite.physics.forward import batches, local_probes, problem_waves, subpixel_phases
+from suite.physics.forward import batches, illuminate
 from suite.physics.likelihood import wave_correction
-from suite.physics.patches import add_patches
+from suite.physics.patches import accumulate_patches
 from suite.solvers.protocol import SolverSettings
 
 
@@ -117,15 +117,14 @@ def inner(a: Array, b: Array) -> float:
 def misfit_and_gradient(problem: Problem, obj: Array) -> tuple[float, Array]:
     """Phi and its complex gradient over the whole scan; one pass over the data."""
     xp = namespace(obj)
-    probe, size = problem.probe, problem.probe_size
+    size = problem.probe_size
     misfit, gradient = 0.0, xp.zeros_like(obj)
     for batch in batches(problem.n_positions, size):
-        illumination = local_probes(probe, subpixel_phases(problem, batch))
-        waves = problem_waves(problem, obj, probe, batch)
+        lit = illuminate(problem, obj, problem.probe, batch)
+        waves = fft2(lit.exit_waves)
         correction = wave_correction(waves, problem.diffraction_amplitude[batch], problem.detector_mask)
         misfit += inner(correction, correction) / (2 * size**2)  # Parseval
-        patches = -xp.conj(illumination) * ifft2(correction)
-        gradient = add_patches(gradient, patches, problem.scan_positions_px[batch])
+        accumulate_patches(gradient, -xp.conj(lit.probes) * ifft2(correction), lit.positions)
     return misfit, gradient
 
 
@@ -133,5 +132,7 @@ def _curvature_bound(problem: Problem) -> float:
     xp = namespace(problem.start_object)
     probe = problem.probe
     intensity = xp.broadcast_to(xp.abs(probe) ** 2, (problem.n_positions, *probe.shape))
-    illumination = add_patches(xp.zeros_like(problem.start_object.real), intensity, problem.scan_positions_px)
+    illumination = accumulate_patches(
+        xp.zeros_like(problem.start_object.real), intensity, problem.scan_positions_px
+    )
     return float(xp.max(illumination))

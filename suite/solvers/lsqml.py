@@ -22,11 +22,11 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from annotated_types import Ge, Gt, Le
 
-from suite.core.arrays import Array, copy, fft2, ifft2, namespace
+from suite.core.arrays import Array, copy, divide, fft2, ifft2, namespace, squared_modulus
 from suite.core.problem import Problem
-from suite.physics.forward import local_probes, subpixel_phases
+from suite.physics.forward import illuminate, local_probes
 from suite.physics.likelihood import wave_correction
-from suite.physics.patches import extract_patches
+from suite.physics.patches import accumulate_patches, extract_patches, window
 from suite.physics.shift import fourier_unshift
 from suite.solvers.protocol import SweepState
 from suite.solvers.sweep import JointSweeping, Sweep, cut_into_batches
@@ -67,34 +67,31 @@ class LSQML(JointSweeping):
     ) -> Array:
         """Move ``obj``, which the caller owns, by one batch; the new probe is returned."""
         xp = namespace(obj)
-        positions = problem.scan_positions_px[batch]
-        phases = subpixel_phases(problem, batch)
-        illumination = local_probes(probe, phases)
-        patches = extract_patches(obj, positions, problem.probe_size)
-        chi = self._exit_wave_change(problem, illumination * patches, batch)
+        lit = illuminate(problem, obj, probe, batch)
+        chi = self._exit_wave_change(problem, lit.exit_waves, batch)
 
-        weights = xp.broadcast_to(_square(illumination), patches.shape)
-        window, corner = _window(obj, positions, problem.probe_size)
-        local = positions - corner
-        norm = _sum_patches(xp.zeros_like(window.real), weights, local)
+        weights = xp.broadcast_to(squared_modulus(lit.probes), lit.patches.shape)
+        part, local = window(obj, lit.positions, problem.probe_size)
+        norm = accumulate_patches(xp.zeros_like(part.real), weights, local)
         floor = self.regularisation * xp.max(norm)
-        direction = _sum_patches(xp.zeros_like(window), xp.conj(illumination) * chi, local) / (norm + floor)
-        object_waves = illumination * extract_patches(direction, local, problem.probe_size)
+        gradient = accumulate_patches(xp.zeros_like(part), xp.conj(lit.probes) * chi, local)
+        direction = gradient / (norm + floor)
+        object_waves = lit.probes * extract_patches(direction, local, problem.probe_size)
         if not moves_probe:
             steps = _real_sum(chi, object_waves) / _positive(_real_sum(object_waves, object_waves))
-            _move_object(window, direction, weights, local, norm, self.step_length * steps)
+            _move_object(part, direction, weights, local, norm, self.step_length * steps)
             return probe
 
-        patch_weights = xp.sum(_square(patches), axis=0)
-        probe_gradient = xp.conj(patches) * chi
-        if phases is not None:
-            probe_gradient = fourier_unshift(probe_gradient, phases)
+        patch_weights = xp.sum(squared_modulus(lit.patches), axis=0)
+        probe_gradient = xp.conj(lit.patches) * chi
+        if lit.phases is not None:
+            probe_gradient = fourier_unshift(probe_gradient, lit.phases)
         probe_direction = xp.sum(probe_gradient, axis=0) / (
             patch_weights + self.regularisation * xp.max(patch_weights)
         )
-        probe_waves = local_probes(probe_direction, phases) * patches
+        probe_waves = local_probes(probe_direction, lit.phases) * lit.patches
         steps, probe_steps = _optimal_steps(chi, object_waves, probe_waves)
-        _move_object(window, direction, weights, local, norm, self.step_length * steps)
+        _move_object(part, direction, weights, local, norm, self.step_length * steps)
         return probe + self.step_length * xp.mean(probe_steps) * probe_direction
 
     def _exit_wave_change(self, problem: Problem, exit_waves: Array, batch: np.ndarray) -> Array:
@@ -108,7 +105,7 @@ class LSQML(JointSweeping):
 def _poisson_correction(waves: Array, amplitude: Array, problem: Problem) -> Array:
     """xi (d / |Psi|^2 - 1) Psi for each pattern: minus half the gradient, times a Newton step's length."""
     xp = namespace(waves)
-    model = _square(waves)
+    model = squared_modulus(waves)
     floor = 1e-2 * problem.photon_scale  # intensity of a hundredth of a count: keeps dark pixels finite
     ratio = (amplitude**2 + floor) / (model + floor)
     pull = ratio - 1
@@ -131,28 +128,12 @@ def _optimal_steps(chi: Array, object_waves: Array, probe_waves: Array) -> tuple
 
 
 def _move_object(
-    window: Array, direction: Array, weights: Array, local: np.ndarray, norm: Array, steps: Array
+    part: Array, direction: Array, weights: Array, local: np.ndarray, norm: Array, steps: Array
 ) -> None:
-    """Add ``direction`` to the window in place, each pixel with the weighted mean of its patches' steps."""
-    xp = namespace(window)
-    weighted = _sum_patches(xp.zeros_like(norm), weights * steps[:, None, None], local)
-    lit = norm > 0
-    window += direction * xp.where(
-        lit, weighted / xp.where(lit, norm, xp.ones_like(norm)), xp.zeros_like(norm)
-    )
-
-
-def _window(obj: Array, positions: np.ndarray, size: int) -> tuple[Array, np.ndarray]:
-    """The part of ``obj`` that a batch touches, as a view, and its first corner."""
-    corner, end = positions.min(axis=0), positions.max(axis=0) + size
-    return obj[int(corner[0]) : int(end[0]), int(corner[1]) : int(end[1])], corner
-
-
-def _sum_patches(total: Array, patches: Array, positions: np.ndarray) -> Array:
-    size = patches.shape[-1]
-    for patch, (row, column) in zip(patches, positions.tolist(), strict=True):
-        total[row : row + size, column : column + size] += patch
-    return total
+    """Add ``direction`` to ``part`` in place, each pixel with the weighted mean of its patches' steps."""
+    xp = namespace(part)
+    weighted = accumulate_patches(xp.zeros_like(norm), weights * steps[:, None, None], local)
+    part += direction * divide(weighted, norm)
 
 
 def _real_sum(a: Array, b: Array) -> Any:
@@ -164,7 +145,3 @@ def _positive(x: Array) -> Array:
     """``x``, with zeros (a direction that vanishes) replaced by one."""
     xp = namespace(x)
     return xp.where(x > 0, x, xp.ones_like(x))
-
-
-def _square(x: Array) -> Array:
-    return x.real**2 + x.imag**2

@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import reduce
 
-from suite.core.arrays import Array, namespace
+from suite.core.arrays import Array, divide, namespace, squared_modulus
 
 
 @dataclass(frozen=True)
@@ -69,20 +69,18 @@ def hierarchy(probe: Array, regulariser: Array, levels: int) -> tuple[Level, ...
     """
     xp = namespace(probe)
     result = []
-    intensity, u = _intensity(probe), regulariser
+    intensity, u = squared_modulus(probe), regulariser
     for level in range(levels + 1):
         divisor = intensity + u
-        empty = divisor == 0
-        gain = xp.where(empty, xp.zeros_like(divisor), 1 / xp.where(empty, xp.ones_like(divisor), divisor))
+        gain = divide(xp.ones_like(divisor), divisor)
         if level == levels:
             result.append(Level(gain, u * gain, xp.zeros_like(intensity[..., :0, :0])))
             break
         probe = restrict(probe)
         mean_intensity = restrict(intensity)
-        intensity = _intensity(probe)
+        intensity = squared_modulus(probe)
         dark = mean_intensity == 0
-        one = xp.ones_like(mean_intensity)
-        weight = xp.where(dark, one, intensity / xp.where(dark, one, mean_intensity))
+        weight = xp.where(dark, xp.ones_like(mean_intensity), divide(intensity, mean_intensity))
         result.append(Level(gain, u * gain, weight))
         u = weight * restrict(u)
     return tuple(result)
@@ -100,7 +98,3 @@ def v_cycle(gradient: Array, levels: tuple[Level, ...]) -> Array:
         zip(reversed(gradients), reversed(fine_levels), strict=True),
         coarsest,
     )
-
-
-def _intensity(probe: Array) -> Array:
-    return probe.real**2 + probe.imag**2

@@ -20,7 +20,7 @@ from typing import Annotated
 
 from annotated_types import Gt, Le
 
-from suite.core.arrays import Array, namespace
+from suite.core.arrays import Array, namespace, squared_modulus
 from suite.core.problem import Problem
 from suite.solvers.protocol import SweepState
 from suite.solvers.sweep import JointSweeping, Rules, Step
@@ -69,5 +69,5 @@ def regularised_step(counterpart: Array, alpha: float) -> Step:
 def regularisation(counterpart: Array, alpha: float) -> tuple[Array, Array]:
     """|Q|^2 and rPIE's regulariser u = alpha * (max |Q|^2 - |Q|^2), both (..., m, m) real."""
     xp = namespace(counterpart)
-    intensity = counterpart.real**2 + counterpart.imag**2
+    intensity = squared_modulus(counterpart)
     return intensity, alpha * (xp.max(intensity, axis=(-2, -1), keepdims=True) - intensity)

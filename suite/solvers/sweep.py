@@ -17,11 +17,11 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Ge
 
-from suite.core.arrays import Array, copy, namespace
+from suite.core.arrays import Array, copy, divide, namespace, squared_modulus
 from suite.core.problem import Problem
-from suite.physics.forward import local_probes, subpixel_phases
+from suite.physics.forward import illuminate
 from suite.physics.likelihood import exit_wave_correction, object_gradient
-from suite.physics.patches import extract_patches
+from suite.physics.patches import accumulate_patches, window
 from suite.physics.shift import fourier_unshift
 from suite.solvers.protocol import SolverSettings, SweepState
 
@@ -123,25 +123,21 @@ def _update_patch(problem: Problem, obj: Array, probe: Array, k: int, step: Step
 def _update_batch(problem: Problem, obj: Array, probe: Array, batch: np.ndarray, rules: Rules) -> Array:
     """Update ``obj``, which the caller owns, by one batch; the new probe is returned."""
     xp = namespace(obj)
-    positions = problem.scan_positions_px[batch]
-    phases = subpixel_phases(problem, batch)
-    illumination = local_probes(probe, phases)
-    patches = extract_patches(obj, positions, problem.probe_size)
-    correction = exit_wave_correction(
-        illumination * patches, problem.diffraction_amplitude[batch], problem.detector_mask
-    )
-    proposed = patches + rules.object_step(illumination)(xp.conj(illumination) * correction)
+    lit = illuminate(problem, obj, probe, batch)
+    amplitude = problem.diffraction_amplitude[batch]
+    correction = exit_wave_correction(lit.exit_waves, amplitude, problem.detector_mask)
+    proposed = lit.patches + rules.object_step(lit.probes)(xp.conj(lit.probes) * correction)
     if rules.accept is not None:
-        proposed = rules.accept(patches, proposed)
-    put_patches(obj, proposed, illumination, positions)
+        proposed = rules.accept(lit.patches, proposed)
+    put_patches(obj, proposed, lit.probes, lit.positions)
     if rules.probe_step is None:
         return probe
-    proposed_probes = illumination + rules.probe_step(patches)(xp.conj(patches) * correction)
+    proposed_probes = lit.probes + rules.probe_step(lit.patches)(xp.conj(lit.patches) * correction)
     if rules.accept is not None:
-        proposed_probes = rules.accept(illumination, proposed_probes)
-    if phases is not None:
-        proposed_probes = fourier_unshift(proposed_probes, phases)
-    return _mean_probe(probe, proposed_probes, patches)
+        proposed_probes = rules.accept(lit.probes, proposed_probes)
+    if lit.phases is not None:
+        proposed_probes = fourier_unshift(proposed_probes, lit.phases)
+    return _mean_probe(probe, proposed_probes, lit.patches)
 
 
 def put_patches(obj: Array, patches: Array, illumination: Array, positions: np.ndarray) -> None:
@@ -156,17 +152,11 @@ def put_patches(obj: Array, patches: Array, illumination: Array, positions: np.n
         for patch, (row, column) in zip(patches, positions.tolist(), strict=True):
             obj[row : row + size, column : column + size] = patch
         return
-    weights = xp.broadcast_to(illumination.real**2 + illumination.imag**2, patches.shape)
-    top, left = positions.min(axis=0).tolist()
-    bottom, right = (positions.max(axis=0) + size).tolist()
-    window = obj[top:bottom, left:right]
-    total, norm = xp.zeros_like(window), xp.zeros_like(window.real)
-    for patch, weight, (row, column) in zip(patches, weights, positions.tolist(), strict=True):
-        rows, columns = slice(row - top, row - top + size), slice(column - left, column - left + size)
-        total[rows, columns] += weight * patch
-        norm[rows, columns] += weight
-    lit = norm > 0
-    obj[top:bottom, left:right] = xp.where(lit, total / xp.where(lit, norm, xp.ones_like(norm)), window)
+    weights = xp.broadcast_to(squared_modulus(illumination), patches.shape)
+    part, local = window(obj, positions, size)
+    total = accumulate_patches(xp.zeros_like(part), weights * patches, local)
+    norm = accumulate_patches(xp.zeros_like(part.real), weights, local)
+    part[...] = xp.where(norm > 0, divide(total, norm), part)
 
 
 def _mean_probe(probe: Array, proposals: Array, patches: Array) -> Array:
@@ -174,11 +164,9 @@ def _mean_probe(probe: Array, proposals: Array, patches: Array) -> Array:
     if len(proposals) == 1:
         return proposals[0]
     xp = namespace(probe)
-    weights = patches.real**2 + patches.imag**2
+    weights = squared_modulus(patches)
     norm = xp.sum(weights, axis=0)
-    lit = norm > 0
-    mean = xp.sum(weights * proposals, axis=0) / xp.where(lit, norm, xp.ones_like(norm))
-    return xp.where(lit, mean, probe)
+    return xp.where(norm > 0, divide(xp.sum(weights * proposals, axis=0), norm), probe)
 
 
 def cut_into_batches(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -52,8 +53,8 @@ def make_plan(study: StudyFile) -> Plan:
     runs: dict[str, RunSpec] = {}
     written: dict[str, None] = {}
     excludes = _entries(study, "exclude")
-    for assignments in _assignments(study, overrides):
-        run = _complete(study, assignments)
+    for assignments, fields in _assignments(study, overrides):
+        run = _complete(study, assignments, fields)
         if any(_matches(run.to_dict(), pattern) for pattern in excludes):
             continue  # by a default that the study does not write
         runs.setdefault(run.spec_id, run)
@@ -77,8 +78,13 @@ def make_plan(study: StudyFile) -> Plan:
     )
 
 
-def _assignments(study: StudyFile, overrides: Mapping[str, Override]) -> Iterator[list[Assignment]]:
-    """What each run sets: product of axes and zips without the excluded, then the included."""
+def _assignments(
+    study: StudyFile, overrides: Mapping[str, Override]
+) -> Iterator[tuple[list[Assignment], dict[str, Any]]]:
+    """What each run sets, and the fields that come of it.
+
+    The product of axes and zips without the excluded comes first, then the included.
+    """
     axes, zips = _axes(study, overrides), _zips(study, overrides)
     in_axes = {assignment.path for group in axes for assignment in group[0]}
     for assignment in (assignment for group in zips for assignment in group[0]):
@@ -95,18 +101,16 @@ def _assignments(study: StudyFile, overrides: Mapping[str, Override]) -> Iterato
     excludes = _entries(study, "exclude")
     for choice in itertools.product(*groups):
         assignments = list(itertools.chain.from_iterable(choice))
-        try:
-            fields = _apply(defaults, assignments)
-        except SettingError as error:
-            raise _located(study, assignments, error) from error
+        fields = _apply(study, defaults, assignments)
         if not any(_matches(fields, pattern) for pattern in excludes):
-            yield assignments
+            yield assignments, fields
     fixed = [
         Assignment(o.path, o.value, source=o.source) for o in overrides.values() if o.path not in in_axes
     ]
     for index, extra in enumerate(_entries(study, "include")):
         extras = [Assignment(path, value, ("include", index, path)) for path, value in extra.items()]
-        yield [*extras, *fixed]
+        assignments = [*extras, *fixed]
+        yield assignments, _apply(study, defaults, assignments)
 
 
 def _axes(study: StudyFile, overrides: Mapping[str, Override]) -> list[list[list[Assignment]]]:
@@ -243,7 +247,9 @@ def _check_excludes(study: StudyFile, runs: Iterable[RunSpec]) -> None:
                 raise study.error(("exclude", index, path), f"no run has '{path}'; {nearest(path, known)}")
 
 
-def _apply(defaults: Mapping[str, Any], assignments: Iterable[Assignment]) -> dict[str, Any]:
+def _apply(
+    study: StudyFile, defaults: Mapping[str, Any], assignments: Sequence[Assignment]
+) -> dict[str, Any]:
     """Whole parts are set before their details, so that ``solver`` does not wipe out ``solver.alpha``."""
     fields = copy.deepcopy(dict(defaults))
     for assignment in sorted(assignments, key=_depth):
@@ -257,7 +263,8 @@ def _apply(defaults: Mapping[str, Any], assignments: Iterable[Assignment]) -> di
             ):  # "solver: rpie" is short for "solver: {name: rpie}"
                 inner = {"name" if key == "solver" else "kind": inner}
             if inner is not None and not isinstance(inner, Mapping):
-                raise SettingError((*done, key), f"found {shown(inner)}; expected keys and values")
+                error = SettingError((*done, key), f"found {shown(inner)}; expected keys and values")
+                raise _located(study, assignments, error)
             target[key] = dict(inner or {})
             target, done = target[key], (*done, key)
         target[last] = copy.deepcopy(assignment.value)
@@ -290,9 +297,9 @@ def _get(fields: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def _complete(study: StudyFile, assignments: Sequence[Assignment]) -> RunSpec:
+def _complete(study: StudyFile, assignments: Sequence[Assignment], fields: Mapping[str, Any]) -> RunSpec:
     try:
-        return complete_run(_apply(_defaults(study), assignments), study.base)
+        return complete_run(fields, study.base)
     except SettingError as error:
         raise _located(study, assignments, error) from error
 
@@ -320,10 +327,12 @@ def _what_varies(runs: Sequence[RunSpec], written: Iterable[str]) -> tuple[dict[
     write it. Fast-forward counts as one factor.
     """
     values: dict[str, set[Any]] = {}
+    counts: Counter[str] = Counter()
     for run in runs:
         for path, value in run.leaves().items():
             values.setdefault(path, set()).add(value)
-    everywhere = set.intersection(*(set(run.leaves()) for run in runs))
+            counts[path] += 1
+    everywhere = {path for path, count in counts.items() if count == len(runs)}
     varying = dict.fromkeys(
         path for path in written if path in values and (len(values[path]) > 1 or path not in everywhere)
     )
@@ -335,7 +344,7 @@ def _what_varies(runs: Sequence[RunSpec], written: Iterable[str]) -> tuple[dict[
     }
     if "fast_forward" in factors:
         factors["fast_forward"] = False
-    constants = {path: next(iter(values[path])) for path in everywhere if path not in varying}
+    constants = {p: next(iter(values[p])) for p in values if p in everywhere and p not in varying}
     return factors, constants
 
 

@@ -13,8 +13,8 @@ from suite.physics.forward import (
     batches,
     detector_waves,
     diffraction_intensity,
+    illuminate,
     local_probes,
-    problem_waves,
     subpixel_phases,
 )
 from suite.physics.patches import add_patches, extract_patches
@@ -102,7 +102,7 @@ def test_waves_against_a_loop(each_backend, fractional, batch):
     make = fractional_problem if fractional else small_problem
     host, problem = make(), make(each_backend)
     obj = complex_random(np.random.default_rng(1), *host.start_object.shape)
-    found = problem_waves(problem, each_backend.asarray(obj), problem.probe, batch)
+    found = fft2(illuminate(problem, each_backend.asarray(obj), problem.probe, batch).exit_waves)
     expected = [literal_wave(host, obj, host.probe, k) for k in np.arange(host.n_positions)[batch]]
     np.testing.assert_allclose(to_numpy(found), expected, rtol=0, atol=1e-11)
     phases = subpixel_phases(problem, batch)
