@@ -28,7 +28,7 @@ $(READY): pyproject.toml constraints.txt
 	    $(PYTHON) -m pip install --quiet --target $(VENV)-bootstrap virtualenv && \
 	    PYTHONPATH=$(VENV)-bootstrap $(PYTHON) -m virtualenv --quiet $(VENV) && \
 	    rm -rf $(VENV)-bootstrap; }
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,fast]'
 	touch $@
 
 # Lock what is installed now, after trying newer versions by hand.

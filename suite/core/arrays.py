@@ -10,17 +10,23 @@ index [0, 0].
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import wraps
+from importlib import import_module
+from typing import Any, ParamSpec, TypeVar
 
 import array_api_compat
 import numpy as np
-import scipy.fft
 
+from suite.core import numpy_fft
 from suite.errors import BackendError, nearest
 
 Array = Any
 """An array of any supported library. Shapes and dtypes stand in the docstrings."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 BACKENDS = ("numpy", "torch", "torch-cuda", "cupy")
 DTYPES = ("complex64", "complex128")
@@ -132,17 +138,38 @@ def namespace(*arrays: Array) -> Any:
     return array_api_compat.array_namespace(*arrays)
 
 
+def is_on_gpu(x: Array) -> bool:
+    """Whether ``x`` lies in the memory of a CUDA device."""
+    return not isinstance(x, np.ndarray) and not str(array_api_compat.device(x)).startswith("cpu")
+
+
+def accelerated(plain: Callable[P, T]) -> Callable[P, T]:
+    """Let the function of the same name in :mod:`suite.core.kernels` stand in for ``plain``, on NumPy arrays.
+
+    The plain form stays at hand as ``__wrapped__``. The first argument decides.
+    """
+
+    @wraps(plain)
+    def chosen(*args: P.args, **kwargs: P.kwargs) -> T:
+        if isinstance(args[0], np.ndarray):
+            fused = getattr(import_module("suite.core.kernels"), plain.__name__)  # Numba only when needed
+            return fused(*args, **kwargs)
+        return plain(*args, **kwargs)
+
+    return chosen
+
+
 def fft2(x: Array) -> Array:
     """Unnormalised forward DFT over the last two axes, in the precision of ``x``."""
     if isinstance(x, np.ndarray):
-        return scipy.fft.fft2(x, axes=(-2, -1))  # numpy.fft is slower, at complex64 above all
+        return numpy_fft.fft2(x)
     return namespace(x).fft.fftn(x, axes=(-2, -1))
 
 
 def ifft2(x: Array) -> Array:
     """Inverse of :func:`fft2`; carries the factor 1/m^2."""
     if isinstance(x, np.ndarray):
-        return scipy.fft.ifft2(x, axes=(-2, -1))
+        return numpy_fft.ifft2(x)
     return namespace(x).fft.ifftn(x, axes=(-2, -1))
 
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from suite.core.arrays import Array
 
+RATE_FLOOR = 1e-12  # counts; keeps the logarithm of a count rate finite where the model is dark
+
 
 @dataclass(frozen=True)
 class Reference:

@@ -15,7 +15,7 @@ import numpy as np
 from suite.core.arrays import Backend, to_numpy
 from suite.core.problem import Problem
 from suite.core.run import Status
-from suite.execute.stopping import met_tolerances, verdict
+from suite.execute.stopping import is_measured, met_tolerances, verdict
 from suite.metrics.image import ImageMetrics
 from suite.metrics.misfit import DataConstants, misfit_metrics
 from suite.solvers.protocol import Solver, State
@@ -89,7 +89,7 @@ def reconstruct(
         seconds += time.perf_counter() - begin
         iteration += 1
         clock = {"seconds": seconds, "data_passes": state.data_passes}
-        if iteration % stop["check_every"] and iteration < stop["iterations"]:
+        if not is_measured(stop, iteration, seconds):
             curves.append(**clock)
             continue
         latest = measure(state)

@@ -11,6 +11,21 @@ from suite.core.run import Status
 DIVERGENCE_FACTOR = 100.0  # a residual this much above that of an empty object will not come back
 
 
+FIRST_MEASURED = (1, 2, 5, 10)
+MEASURED_EVERY = 25
+
+
+def is_measured(stop: Mapping[str, Any], iteration: int, seconds: float) -> bool:
+    """Whether metrics are computed, and the rules checked, after this iteration."""
+    if iteration >= stop["iterations"] or (stop["seconds"] is not None and seconds >= stop["seconds"]):
+        return True
+    if stop["check_every"] is not None:
+        return iteration % stop["check_every"] == 0
+    if stop["gradient"] is not None or stop["residual"] is not None:
+        return True
+    return iteration in FIRST_MEASURED or iteration % MEASURED_EVERY == 0
+
+
 def met_tolerances(stop: Mapping[str, Any], metrics: Mapping[str, float]) -> list[str]:
     """Names of the tolerances of ``stop`` that ``metrics`` meet; each alone is enough."""
     pairs = {"gradient": "gradient_norm", "residual": "residual"}

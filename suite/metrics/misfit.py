@@ -17,12 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.special
 
-from suite.core.arrays import Array, fft2, ifft2, namespace, squared_modulus, to_numpy
-from suite.core.problem import Problem
+from suite.core.arrays import Array, accelerated, fft2, ifft2, namespace, squared_modulus, to_numpy
+from suite.core.problem import RATE_FLOOR, Problem
 from suite.physics.forward import batches, illuminate
 from suite.physics.likelihood import wave_correction
-
-RATE_FLOOR = 1e-12  # counts; keeps log(lambda) finite where the model is dark
 
 
 @dataclass(frozen=True)
@@ -50,38 +48,48 @@ class DataConstants:
 
 def misfit_metrics(problem: Problem, obj: Array, probe: Array, constants: DataConstants) -> dict[str, float]:
     """The four figures above for one object (H, W) and probe (m, m)."""
-    xp = namespace(obj)
     size = problem.probe_size
-    residual = gradient_norm = half_deviance = 0.0
-    for batch in batches(problem.n_positions, size):
+    residual = gradient_norm = deviance = 0.0
+    for batch in batches(problem.n_positions, size, like=obj):
         amplitude = problem.diffraction_amplitude[batch]
         lit = illuminate(problem, obj, probe, batch)
         waves = fft2(lit.exit_waves)
+        deviance += half_deviance(waves, amplitude, problem.photon_scale, problem.detector_mask)
         correction = wave_correction(waves, amplitude, problem.detector_mask)
-        residual += _total(squared_modulus(correction)) / (2 * size**2)  # Parseval
-        gradient = xp.conj(lit.probes) * ifft2(correction)
-        norms_squared = xp.sum(squared_modulus(gradient), axis=(-2, -1), dtype=xp.float64)
-        gradient_norm += float(xp.sum(xp.sqrt(norms_squared)))
-        half_deviance += _half_deviance(problem, waves, amplitude)
+        residual += sum_of_squares(correction) / (2 * size**2)  # Parseval
+        gradient_norm += sum_of_norms(lit.probes, ifft2(correction))
     return {
         "residual": residual,
         "gradient_norm": gradient_norm / (problem.n_positions * size),
-        "poisson_nll": half_deviance + constants.saturated_nll,
-        "poisson_deviance": 2 * half_deviance / constants.pixels,
+        "poisson_nll": deviance + constants.saturated_nll,
+        "poisson_deviance": 2 * deviance / constants.pixels,
     }
 
 
-def _half_deviance(problem: Problem, waves: Array, amplitude: Array) -> float:
+@accelerated
+def half_deviance(waves: Array, amplitude: Array, photon_scale: float, mask: Array | None) -> float:
     """sum n log(n / lambda) - n + lambda, in a form that keeps its digits where lambda is close to n."""
     xp = namespace(waves)
-    rate = squared_modulus(waves) / problem.photon_scale
-    counts = amplitude**2 / problem.photon_scale
+    rate = squared_modulus(waves) / photon_scale
+    counts = amplitude**2 / photon_scale
     lit = counts > 0
     ratio = xp.clip(rate, min=RATE_FLOOR) / xp.where(lit, counts, xp.ones_like(counts))
     per_pixel = xp.where(lit, counts * (ratio - 1 - xp.log(ratio)), rate)
-    if problem.detector_mask is not None:
-        per_pixel = per_pixel * problem.detector_mask
-    return _total(per_pixel)
+    return _total(per_pixel if mask is None else per_pixel * mask)
+
+
+@accelerated
+def sum_of_squares(x: Array) -> float:
+    """sum |x|^2 of a complex array, in double precision."""
+    return _total(squared_modulus(x))
+
+
+@accelerated
+def sum_of_norms(probes: Array, corrections: Array) -> float:
+    """sum_k ||conj(Q) * chi_k||_2 for (n, m, m) corrections and (n or 1, m, m) probes."""
+    xp = namespace(corrections)
+    squares = squared_modulus(probes) * squared_modulus(corrections)
+    return float(xp.sum(xp.sqrt(xp.sum(squares, axis=(-2, -1), dtype=xp.float64))))
 
 
 def _total(x: Array) -> float:

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from suite.core.arrays import Array, fft2, squared_modulus
+from suite.core.arrays import Array, fft2, is_on_gpu, squared_modulus
 from suite.core.problem import Problem
 from suite.physics.patches import extract_patches
 from suite.physics.shift import fourier_shift, shift_phases
 
-BATCH_PIXELS = 2**19  # 32 patterns of 128 x 128: large enough for the FFT, small enough for the cache
+BATCH_PIXELS = 2**16  # 4 patterns of 128 x 128: several arrays of them stay in a core's cache
+GPU_BATCH_PIXELS = 2**22  # 256 such patterns: enough to fill a device
 
 
 def detector_waves(
@@ -71,8 +72,9 @@ def diffraction_intensity(
     return squared_modulus(detector_waves(obj, probe, scan_positions_px, phases))
 
 
-def batches(n_positions: int, probe_size: int) -> Iterator[slice]:
-    """Cut a scan into consecutive batches that are processed at once."""
-    step = max(1, BATCH_PIXELS // probe_size**2)
+def batches(n_positions: int, probe_size: int, like: Array | None = None) -> Iterator[slice]:
+    """Cut a scan into consecutive batches that are processed at once on the device of ``like``."""
+    pixels = GPU_BATCH_PIXELS if like is not None and is_on_gpu(like) else BATCH_PIXELS
+    step = max(1, pixels // probe_size**2)
     for first in range(0, n_positions, step):
         yield slice(first, min(first + step, n_positions))

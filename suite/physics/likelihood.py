@@ -10,7 +10,7 @@ Where F psi = 0 the phase is taken as 0. Bad detector pixels keep what was compu
 
 from __future__ import annotations
 
-from suite.core.arrays import Array, fft2, ifft2, namespace
+from suite.core.arrays import Array, accelerated, fft2, ifft2, namespace
 
 
 def exit_wave_correction(exit_wave: Array, amplitude: Array, mask: Array | None = None) -> Array:
@@ -28,6 +28,7 @@ def exit_wave_correction(exit_wave: Array, amplitude: Array, mask: Array | None 
     return ifft2(wave_correction(wave, amplitude, mask))
 
 
+@accelerated
 def wave_correction(detector_wave: Array, amplitude: Array, mask: Array | None = None) -> Array:
     """F(R(psi) - psi) from F psi: what has to be added on the detector to meet the measured modulus."""
     xp = namespace(detector_wave)

@@ -17,7 +17,7 @@ from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Gt, Le
 
-from suite.core.arrays import Array, divide, modulus, namespace
+from suite.core.arrays import Array, accelerated, divide, modulus, namespace
 from suite.core.problem import Problem
 from suite.solvers.magpie import multigrid_step
 from suite.solvers.multigrid import check_levels
@@ -58,6 +58,7 @@ class EMAGPIE(JointSweeping):
         )
 
 
+@accelerated
 def geometric_mean(a: Array, b: Array) -> Array:
     """a o b: half way from ``a`` to ``b`` in modulus (geometric) and in phase (shorter arc).
 
@@ -65,5 +66,5 @@ def geometric_mean(a: Array, b: Array) -> Array:
     """
     xp = namespace(a, b)
     a_modulus, b_modulus = modulus(a), modulus(b)
-    between = divide(a, a_modulus) + divide(b, b_modulus)  # along the bisector of the two phases
-    return divide(between, modulus(between)) * (xp.sqrt(a_modulus) * xp.sqrt(b_modulus))
+    between = a + b * divide(a_modulus, b_modulus)  # along the bisector of the two phases
+    return divide(between, modulus(between)) * xp.sqrt(a_modulus * b_modulus)

@@ -119,7 +119,7 @@ def misfit_and_gradient(problem: Problem, obj: Array) -> tuple[float, Array]:
     xp = namespace(obj)
     size = problem.probe_size
     misfit, gradient = 0.0, xp.zeros_like(obj)
-    for batch in batches(problem.n_positions, size):
+    for batch in batches(problem.n_positions, size, like=obj):
         lit = illuminate(problem, obj, problem.probe, batch)
         waves = fft2(lit.exit_waves)
         correction = wave_correction(waves, problem.diffraction_amplitude[batch], problem.detector_mask)

@@ -18,8 +18,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
-from suite.core.arrays import Array, divide, namespace, squared_modulus
+from suite.core.arrays import Array, accelerated, divide, namespace, squared_modulus
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,10 @@ class Level:
     gradient_gain: Array  # (m_l, m_l) real, 1 / (p + u); 0 where p + u = 0
     coarse_gain: Array  # (m_l, m_l) real, u / (p + u)
     weight: Array  # (m_l / 2, m_l / 2) real, w; on the deepest level it is unused and empty
+
+
+Hierarchy = Any
+"""A tuple of :class:`Level`, or what :mod:`suite.core.kernels` keeps in its place for NumPy arrays."""
 
 
 def check_levels(levels: int, probe_size: int) -> None:
@@ -56,7 +61,8 @@ def prolong(x: Array) -> Array:
     return xp.reshape(spread, (*x.shape[:-2], 2 * rows, 2 * columns))
 
 
-def hierarchy(probe: Array, regulariser: Array, levels: int) -> tuple[Level, ...]:
+@accelerated
+def hierarchy(probe: Array, regulariser: Array, levels: int) -> Hierarchy:
     """Coefficients of all levels, fine to coarse, for one probe.
 
     Parameters
@@ -86,7 +92,8 @@ def hierarchy(probe: Array, regulariser: Array, levels: int) -> tuple[Level, ...
     return tuple(result)
 
 
-def v_cycle(gradient: Array, levels: tuple[Level, ...]) -> Array:
+@accelerated
+def v_cycle(gradient: Array, levels: Hierarchy) -> Array:
     """e_0, the change of a patch, from its fine gradient g_0; both (..., m, m) complex."""
     *fine_levels, deepest = levels
     gradients = [gradient]

@@ -20,7 +20,7 @@ from typing import Annotated
 
 from annotated_types import Gt, Le
 
-from suite.core.arrays import Array, namespace, squared_modulus
+from suite.core.arrays import Array, accelerated, namespace, squared_modulus
 from suite.core.problem import Problem
 from suite.solvers.protocol import SweepState
 from suite.solvers.sweep import JointSweeping, Rules, Step
@@ -61,9 +61,15 @@ class EPIE(JointSweeping):
 
 def regularised_step(counterpart: Array, alpha: float) -> Step:
     """rPIE's step for gradients whose other factor is ``counterpart``, (..., m, m) complex."""
+    size = step_size(counterpart, alpha)
+    return lambda gradient: gradient * size
+
+
+@accelerated
+def step_size(counterpart: Array, alpha: float) -> Array:
+    """1 / (|Q|^2 + u): (..., m, m) real."""
     intensity, regulariser = regularisation(counterpart, alpha)
-    step_size = 1 / (intensity + regulariser)
-    return lambda gradient: gradient * step_size
+    return 1 / (intensity + regulariser)
 
 
 def regularisation(counterpart: Array, alpha: float) -> tuple[Array, Array]:

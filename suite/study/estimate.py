@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,8 @@ from suite.core.run import RunSpec
 from suite.study.schema import problem_size
 
 DEFAULT_COST = 3.0  # of a solver from another package that does not say
-METRICS_OVER_FFT = 2.0  # one evaluation of the metrics over the same
+METRICS_OVER_FFT = 1.7  # one evaluation of the metrics over the same
+MEASURED_BY_DEFAULT = 0.1  # of the iterations, where there is no tolerance to check
 COMPRESSION = 0.9  # stored size of an image over its size in memory
 BYTES_BESIDE_IMAGES = 12_000  # curves, metrics and provenance of a run
 
@@ -35,13 +37,19 @@ def estimate(specs: Iterable[RunSpec]) -> Estimate:
         size = problem_size(spec)
         fft_pass = size.n_positions * _fft_pair_seconds(size.probe_size, spec.dtype)
         iterations = spec.stop["iterations"]
-        evaluations = 1 + iterations / spec.stop["check_every"]
+        evaluations = 1 + iterations * _measured_share(spec.stop)
         solver = registry.settings_class("solvers", spec.solver["name"])
         steps = iterations * getattr(solver, "typical_cost", DEFAULT_COST) * (2 if spec.half_scans else 1)
         seconds += fft_pass * (steps + evaluations * METRICS_OVER_FFT)
         pixels = size.object_shape[0] * size.object_shape[1] + size.probe_size**2
         disk += COMPRESSION * 8 * pixels + BYTES_BESIDE_IMAGES
     return Estimate(seconds, disk)
+
+
+def _measured_share(stop: Mapping[str, Any]) -> float:
+    if stop["check_every"] is not None:
+        return 1 / int(stop["check_every"])
+    return MEASURED_BY_DEFAULT if stop["gradient"] is stop["residual"] is None else 1.0
 
 
 @cache

@@ -109,6 +109,15 @@ def test_check_every(every, computed):
     assert all(np.isfinite(value) for value in outcome.metrics.values())
 
 
+def test_metrics_by_default():
+    """Without a tolerance at 1, 2, 5, 10 and every 25th iteration and at the end; with one at every one."""
+    outcome = run(Scaling(), iterations=53, check_every=None)
+    measured = np.flatnonzero(~np.isnan(outcome.curves["residual"]))
+    assert measured.tolist() == [0, 1, 2, 5, 10, 25, 50, 53]
+    outcome = run(Scaling(), iterations=7, check_every=None, residual=1e-30)
+    assert np.isfinite(outcome.curves["residual"]).all()
+
+
 @pytest.mark.parametrize(("rule", "curve"), [("residual", "residual"), ("gradient", "gradient_norm")])
 def test_tolerances(rule, curve):
     """The run ends at the first iteration below the tolerance, and says which it was."""
@@ -142,13 +151,14 @@ def test_clock_knows_only_the_steps(clock):
     assert outcome.metrics["data_passes"] == 12
 
 
-@pytest.mark.parametrize(("every", "iterations"), [(1, 3), (2, 4), (5, 5)])
-def test_time_is_up(clock, every, iterations):
-    """The run ends at the first check at or after the given solver time."""
+@pytest.mark.parametrize("every", [1, 2, 5, None])
+def test_time_is_up(clock, every):
+    """The run ends with the first iteration at or after the given solver time, whenever metrics are due."""
     outcome = run(Scaling(), iterations=50, seconds=2.5, check_every=every)
     assert outcome.message == "time is up"
     assert outcome.status is Status.COMPLETED
-    assert outcome.metrics["iterations"] == iterations
+    assert outcome.metrics["iterations"] == 3
+    assert np.isfinite(outcome.curves["residual"][-1])
 
 
 def test_device_is_waited_for(monkeypatch):
