@@ -167,22 +167,25 @@ def v_cycle(gradient: np.ndarray, pyramid: Pyramid) -> np.ndarray:
 def _v_cycle(
     g: Any, size: int, levels: int, gradient_gain: Any, coarse_gain: Any, weight: Any, change: Any
 ) -> None:
-    gradients = np.empty_like(gradient_gain, dtype=g.dtype)
-    changes = np.empty_like(gradients)
-    gradients[: g.size] = g
+    gradients, changes = np.empty(gradient_gain.size, g.dtype), np.empty(gradient_gain.size, g.dtype)
+    for i in range(g.size):
+        gradients[i] = g[i]
     first = 0
     for _ in range(levels):
         end, half = first + size * size, size // 2
         coarse = gradients[end : end + half * half]
         _average(gradients[first:end], half, coarse)
-        coarse *= weight[first : first + half * half]
+        for i in range(coarse.size):
+            coarse[i] *= weight[first + i]
         first, size = end, half
-    changes[first:] = gradients[first:] * gradient_gain[first:]
+    for i in range(first, gradients.size):
+        changes[i] = gradients[i] * gradient_gain[i]
     for _ in range(levels):
         end, first, half, size = first, first - 4 * size * size, size, 2 * size
         gains = gradient_gain[first:end], coarse_gain[first:end]
         _combine(gradients[first:end], gains[0], changes[end:], gains[1], half, changes[first:end])
-    change[:] = changes[: g.size]
+    for i in range(change.size):
+        change[i] = changes[i]
 
 
 @compiled

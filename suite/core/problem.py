@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -53,6 +53,16 @@ class Problem:
     def photon_scale(self) -> float:
         """Intensity of one count: eta, or 1 where the data are noiseless or measured."""
         return self.noise or 1.0
+
+    def part(self, which: slice) -> Problem:
+        """The same problem with some of its scan positions."""
+        shifts = self.subpixel_shifts_px
+        return replace(
+            self,
+            diffraction_amplitude=self.diffraction_amplitude[which],
+            scan_positions_px=self.scan_positions_px[which],
+            subpixel_shifts_px=None if shifts is None else shifts[which],
+        )
 
 
 def split_positions(positions_px: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

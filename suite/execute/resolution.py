@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,7 @@ def between_half_scans(
     """Ring correlation between reconstructions of the even and the odd scan positions, half-bit criterion."""
     objects = []
     for first in (0, 1):
-        half = _part(problem, slice(first, None, 2))
+        half = problem.part(slice(first, None, 2))
         state: State = solver.init(half)
         rng = spec.rng(f"half {first}")
         for _ in range(iterations):
@@ -50,16 +50,6 @@ def between_half_scans(
         objects.append(to_numpy(state.object))
     reference = Reference(objects[0], to_numpy(probe), problem.scan_positions_px)
     return _resolution(objects[0], objects[1], scanned_area(reference), half_bit_threshold, "half_frc")
-
-
-def _part(problem: Problem, which: slice) -> Problem:
-    shifts = problem.subpixel_shifts_px
-    return replace(
-        problem,
-        diffraction_amplitude=problem.diffraction_amplitude[which],
-        scan_positions_px=problem.scan_positions_px[which],
-        subpixel_shifts_px=None if shifts is None else shifts[which],
-    )
 
 
 def _resolution(a: np.ndarray, b: np.ndarray, scanned: np.ndarray, threshold: Any, prefix: str) -> Resolution:

@@ -55,6 +55,7 @@ def execute(spec: RunSpec, threads: int = 1) -> tuple[RunRecord, Problem | None]
                 all="ignore"
             ):  # overflow on the way to divergence: the loop looks at the residual
                 solver = build("solvers", spec.solver)
+                _warm_up(solver, problem, chosen)
                 outcome = reconstruct(problem, solver, spec.stop, spec.rng("order"), chosen)
                 resolution = _resolution(spec, problem, solver, outcome)
                 record = _record(spec, run_id, problem, outcome, resolution)
@@ -104,6 +105,19 @@ def _problem_key(spec: RunSpec) -> str:
 def _cached_problem(key: str, chosen: Backend) -> Problem:
     """Simulated once a process for all the runs that share a problem."""
     return build_problem(RunSpec.from_dict(json.loads(key)), chosen)
+
+
+def _warm_up(solver: Solver, problem: Problem, chosen: Backend) -> None:
+    """One step on a few positions, once a process and kind of run: what is compiled or planned at first use
+    is ready before the clock starts."""
+    kind = (type(solver), chosen.name, str(problem.probe.dtype), problem.probe_size, problem.probe_known)
+    if kind not in _warm:
+        few = problem.part(slice(0, 2))
+        solver.step(few, solver.init(few), np.random.default_rng(0))
+        _warm.add(kind)
+
+
+_warm: set[tuple[Any, ...]] = set()
 
 
 def _limit_torch_threads(name: str, threads: int) -> None:
