@@ -55,12 +55,14 @@ def _wave_correction(wave: Any, amplitude: Any, out: Any) -> None:
         out[i] = amplitude[i] if dark else corrected
 
 
-def step_size(counterpart: np.ndarray, alpha: float) -> np.ndarray:
+def step_size(counterpart: np.ndarray, alpha: float | np.ndarray) -> np.ndarray:
     counterpart = np.ascontiguousarray(counterpart)
     intensity = np.empty(counterpart.shape, counterpart.real.dtype)
     _intensity(counterpart.ravel(), intensity.ravel())
-    for image in intensity.reshape(-1, *intensity.shape[-2:]):
-        _step_size(image.ravel(), image.max(), image.dtype.type(alpha))  # NumPy's maximum is vectorised
+    images = intensity.reshape(-1, *intensity.shape[-2:])
+    alphas = np.broadcast_to(np.ravel(alpha), len(images))
+    for image, own in zip(images, alphas, strict=True):
+        _step_size(image.ravel(), image.max(), image.dtype.type(own))  # NumPy's maximum is vectorised
     return intensity
 
 

@@ -6,19 +6,20 @@ Only ``step`` is on the clock, with the device synchronised at both ends; metric
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from suite.core.arrays import Backend, to_numpy
+from suite.core.arrays import Backend, copy, namespace, to_numpy
 from suite.core.problem import Problem
 from suite.core.run import Status
 from suite.execute.stopping import is_measured, met_tolerances, verdict
 from suite.metrics.image import ImageMetrics
 from suite.metrics.misfit import DataConstants, misfit_metrics
-from suite.solvers.protocol import Solver, State
+from suite.solvers.protocol import Solver, State, SweepState
+from suite.solvers.stack import Stack, merged
 
 WARM_UP_ITERATIONS = 2  # compilation and first allocations: left out of the time per iteration
 
@@ -67,6 +68,50 @@ class Metrics:
         return figures
 
 
+class Track:
+    """What is kept of one run while it goes on: curves, latest figures, and whether it has ended."""
+
+    def __init__(self, problem: Problem, stop: Mapping[str, Any], start: State) -> None:
+        self.stop, self.measure = stop, Metrics(problem)
+        self.latest = self.measure(start)
+        self.curves = Curves()
+        self.curves.append(seconds=0.0, data_passes=start.data_passes, **self.latest)
+        self.iterations_to_tol = float("nan")
+        self.iteration = 0
+        self.ended: tuple[Status, str] | None = None
+
+    def follow(self, state: State, seconds: float) -> bool:
+        """Take in the state after one more iteration; whether the run has ended with it."""
+        self.iteration += 1
+        clock = {"seconds": seconds, "data_passes": state.data_passes}
+        if not is_measured(self.stop, self.iteration, seconds):
+            self.curves.append(**clock)
+            return False
+        self.latest = self.measure(state)
+        self.curves.append(**clock, **self.latest)
+        if np.isnan(self.iterations_to_tol) and met_tolerances(self.stop, self.latest):
+            self.iterations_to_tol = float(self.iteration)
+        dark = self.measure.constants.dark_residual
+        self.ended = verdict(self.stop, self.iteration, seconds, self.latest, dark)
+        return self.ended is not None
+
+    def outcome(self, state: State) -> Outcome:
+        """What came of it, once it has ended."""
+        assert self.ended is not None
+        status, message = self.ended
+        seconds = self.curves.values["seconds"]
+        metrics = {
+            **self.latest,
+            "iterations": float(self.iteration),
+            "data_passes": float(state.data_passes),
+            "seconds": seconds[-1],
+            "seconds_per_iteration": _typical_step(seconds),
+        }
+        if self.stop["gradient"] is not None or self.stop["residual"] is not None:
+            metrics["iterations_to_tol"] = self.iterations_to_tol
+        return Outcome(status, message, state, metrics, self.curves.arrays())
+
+
 def reconstruct(
     problem: Problem, solver: Solver, stop: Mapping[str, Any], rng: np.random.Generator, backend: Backend
 ) -> Outcome:
@@ -74,42 +119,59 @@ def reconstruct(
 
     Curves have one entry an iteration, the starting point first; ``seconds`` is cumulative solver time.
     """
-    measure = Metrics(problem)
     state = solver.init(problem)
-    latest = measure(state)
-    curves = Curves()
-    curves.append(seconds=0.0, data_passes=state.data_passes, **latest)
-    iterations_to_tol = float("nan")
-    iteration, seconds = 0, 0.0
-    while True:
+    track = Track(problem, stop, state)
+    seconds, ended = 0.0, False
+    while not ended:
         backend.synchronise()
         begin = time.perf_counter()
         state = solver.step(problem, state, rng)
         backend.synchronise()
         seconds += time.perf_counter() - begin
-        iteration += 1
-        clock = {"seconds": seconds, "data_passes": state.data_passes}
-        if not is_measured(stop, iteration, seconds):
-            curves.append(**clock)
-            continue
-        latest = measure(state)
-        curves.append(**clock, **latest)
-        if np.isnan(iterations_to_tol) and met_tolerances(stop, latest):
-            iterations_to_tol = float(iteration)
-        ended = verdict(stop, iteration, seconds, latest, measure.constants.dark_residual)
-        if ended:
-            status, message = ended
-            break
-    metrics = {
-        **latest,
-        "iterations": float(iteration),
-        "data_passes": float(state.data_passes),
-        "seconds": seconds,
-        "seconds_per_iteration": _typical_step(curves.values["seconds"]),
-    }
-    if stop["gradient"] is not None or stop["residual"] is not None:
-        metrics["iterations_to_tol"] = iterations_to_tol
-    return Outcome(status, message, state, metrics, curves.arrays())
+        ended = track.follow(state, seconds)
+    return track.outcome(state)
+
+
+def reconstruct_stack(
+    problems: Sequence[Problem],
+    solvers: Sequence[Any],
+    stops: Sequence[Mapping[str, Any]],
+    rngs: Sequence[np.random.Generator],
+    backend: Backend,
+) -> list[Outcome]:
+    """As :func:`reconstruct`, for runs that are advanced side by side (:mod:`suite.solvers.stack`).
+
+    Each run has its own rules and leaves when one of them ends it. ``seconds`` is the time that the whole
+    stack took meanwhile: it is no measure of one run.
+    """
+    xp = namespace(problems[0].probe)
+    starts = [solver.init(problem) for solver, problem in zip(solvers, problems, strict=True)]
+    tracks = [Track(*each) for each in zip(problems, stops, starts, strict=True)]
+    outcomes: dict[int, Outcome] = {}
+    active = list(range(len(tracks)))
+    state = SweepState(xp.stack([s.object for s in starts]), xp.stack([s.probe for s in starts]))
+    seconds = 0.0
+    while active:
+        stack = Stack.of([problems[r] for r in active])
+        solver = merged([solvers[r] for r in active], like=problems[0].probe)
+        ended: list[int] = []
+        while not ended:
+            backend.synchronise()
+            begin = time.perf_counter()
+            state = solver.step_stack(stack, state, [rngs[r] for r in active])
+            backend.synchronise()
+            seconds += time.perf_counter() - begin
+            for place, r in enumerate(active):
+                own = SweepState(state.object[place], state.probe[place], state.data_passes)
+                if tracks[r].follow(own, seconds):
+                    ended.append(place)
+                    outcomes[r] = tracks[r].outcome(
+                        replace(own, object=copy(own.object), probe=copy(own.probe))
+                    )
+        stay = [place for place in range(len(active)) if place not in ended]
+        active = [active[place] for place in stay]
+        state = replace(state, object=state.object[stay], probe=state.probe[stay])
+    return [outcomes[r] for r in range(len(tracks))]
 
 
 def _typical_step(cumulative_seconds: list[float]) -> float:

@@ -37,9 +37,3 @@ def wave_correction(detector_wave: Array, amplitude: Array, mask: Array | None =
     scale = amplitude / xp.where(dark, xp.ones_like(modulus), modulus) - 1
     correction = xp.where(dark, xp.astype(amplitude, detector_wave.dtype), detector_wave * scale)
     return correction if mask is None else correction * mask
-
-
-def object_gradient(probe: Array, object_patch: Array, amplitude: Array, mask: Array | None = None) -> Array:
-    """g = conj(Q) * (R - psi): minus the complex gradient of the misfit on one patch (eq. 2)."""
-    xp = namespace(probe)
-    return xp.conj(probe) * exit_wave_correction(probe * object_patch, amplitude, mask)

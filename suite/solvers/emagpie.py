@@ -23,7 +23,8 @@ from suite.solvers.magpie import multigrid_step
 from suite.solvers.multigrid import check_levels
 from suite.solvers.pie import regularised_step
 from suite.solvers.protocol import SweepState
-from suite.solvers.sweep import JointSweeping, Rules
+from suite.solvers.rules import Rules
+from suite.solvers.sweep import JointSweeping
 
 
 @dataclass(frozen=True, kw_only=True)

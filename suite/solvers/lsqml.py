@@ -53,6 +53,7 @@ class LSQML(JointSweeping):
     regularisation: Annotated[float, Gt(0), Le(1)] = 0.05
     sweep: Sweep = "minibatch"
     batch: Annotated[int, Ge(1)] = 32
+    stackable: ClassVar[bool] = False
 
     def step(self, problem: Problem, state: SweepState, rng: np.random.Generator) -> SweepState:
         obj, probe = copy(state.object), state.probe

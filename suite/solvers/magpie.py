@@ -18,7 +18,8 @@ from suite.core.problem import Problem
 from suite.solvers.multigrid import check_levels, hierarchy, v_cycle
 from suite.solvers.pie import regularisation
 from suite.solvers.protocol import SweepState
-from suite.solvers.sweep import Rules, Step, Sweeping
+from suite.solvers.rules import Rules, Step
+from suite.solvers.sweep import Sweeping
 
 
 @dataclass(frozen=True, kw_only=True)

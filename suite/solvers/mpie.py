@@ -21,7 +21,8 @@ from suite.core.arrays import Array, copy, namespace
 from suite.core.problem import Problem
 from suite.solvers.pie import regularised_step
 from suite.solvers.protocol import SolverSettings
-from suite.solvers.sweep import Rules, Step, sweep
+from suite.solvers.rules import Rules, Step
+from suite.solvers.sweep import sweep
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ from annotated_types import Gt, Le
 from suite.core.arrays import Array, accelerated, namespace, squared_modulus
 from suite.core.problem import Problem
 from suite.solvers.protocol import SweepState
-from suite.solvers.sweep import JointSweeping, Rules, Step
+from suite.solvers.rules import Rules, Step
+from suite.solvers.sweep import JointSweeping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +67,8 @@ def regularised_step(counterpart: Array, alpha: float) -> Step:
 
 
 @accelerated
-def step_size(counterpart: Array, alpha: float) -> Array:
-    """1 / (|Q|^2 + u): (..., m, m) real."""
+def step_size(counterpart: Array, alpha: float | Array) -> Array:
+    """1 / (|Q|^2 + u): (..., m, m) real. ``alpha`` may differ from image to image, (..., 1, 1)."""
     intensity, regulariser = regularisation(counterpart, alpha)
     return 1 / (intensity + regulariser)
 

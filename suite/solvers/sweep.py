@@ -1,7 +1,8 @@
 """One pass over the scan: the sweep that the PIE family shares.
 
-What an algorithm makes of a patch is in the functions it passes in (:class:`Rules`); this module cuts the
-scan into batches and puts the results of a batch together.
+What an algorithm makes of a patch is in the functions it passes in (:mod:`suite.solvers.rules`); this module
+cuts the scan into batches and puts the results of a batch together. On a GPU, where every small operation
+costs a launch, :mod:`suite.solvers.stack` does the same by index arrays.
 
 A batch of one is the stochastic sweep. The patches of a colour group do not overlap, so that the object is
 updated exactly as one after the other; the probe, which they share, takes the weighted mean of what they
@@ -10,38 +11,24 @@ propose. In a minibatch the patches overlap too, and both are weighted means: an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Ge
 
-from suite.core.arrays import Array, copy, divide, namespace, squared_modulus
+from suite.core.arrays import Array, copy, divide, is_on_gpu, namespace, squared_modulus
 from suite.core.problem import Problem
 from suite.physics.forward import illuminate
-from suite.physics.likelihood import exit_wave_correction, object_gradient
+from suite.physics.likelihood import exit_wave_correction
 from suite.physics.patches import accumulate_patches, window
 from suite.physics.shift import fourier_unshift
 from suite.solvers.protocol import SolverSettings, SweepState
+from suite.solvers.rules import Rules, Step, fixed_step, mean_probe
+from suite.solvers.stack import Stack, sweep_stack
 
 Sweep = Literal["sequential", "colour-groups", "minibatch"]
-Step = Callable[[Array], Array]
-"""Maps the gradient of patches to their change, both (..., m, m) complex."""
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What an algorithm does with the patches of a batch.
-
-    ``object_step`` makes, of the probe on the patches, the step for their gradients conj(Q) * (R - psi);
-    ``probe_step`` makes, of the object patches, the step for the probe's gradients conj(z_k) * (R - psi).
-    ``accept`` maps the current and the proposed value to the new one.
-    """
-
-    object_step: Callable[[Array], Step]
-    probe_step: Callable[[Array], Step] | None = None  # None: the probe stays
-    accept: Callable[[Array, Array], Array] | None = None  # None: the proposed value it is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +47,11 @@ class Sweeping(SolverSettings):
     sweep: Sweep = "sequential"
     batch: Annotated[int, Ge(1)] = 16
 
+    @property
+    def stackable(self) -> bool:
+        """Whether runs of this solver can be advanced side by side."""
+        return self.sweep == "sequential"
+
     def rules(self, problem: Problem, state: SweepState) -> Rules:
         raise NotImplementedError
 
@@ -70,6 +62,17 @@ class Sweeping(SolverSettings):
         batches = cut_into_batches(self.sweep, problem.scan_positions_px, problem.probe_size, self.batch, rng)
         obj, probe = sweep(problem, state.object, state.probe, batches, self.rules(problem, state))
         return SweepState(obj, probe, state.data_passes + 1)
+
+    def step_stack(self, stack: Stack, state: SweepState, rngs: Sequence[np.random.Generator]) -> SweepState:
+        """One iteration of runs side by side, each in the random order it would take alone.
+
+        ``state`` holds objects (R, H, W) and probes (R, m, m); settings may be arrays (R, 1, 1).
+        """
+        first = stack.problems[0]
+        orders = np.stack([rng.permutation(first.n_positions) for rng in rngs], axis=1)
+        rules = self.rules(first, state)
+        objects, probes = sweep_stack(stack, state.object, state.probe, list(orders), rules)
+        return SweepState(objects, probes, state.data_passes + 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,47 +100,45 @@ def sweep(
     problem: Problem, obj: Array, probe: Array, batches: Iterable[np.ndarray], rules: Rules
 ) -> tuple[Array, Array]:
     """Object (H, W) and probe (m, m) after one pass over ``batches`` of position indices."""
-    obj = copy(obj)
-    in_place = rules.probe_step is None and rules.accept is None and problem.subpixel_shifts_px is None
-    if not in_place:
-        for batch in batches:
-            probe = _update_batch(problem, obj, probe, batch, rules)
-        return obj, probe
-    step = rules.object_step(probe)  # the same for every patch
+    if is_on_gpu(obj):
+        batches = list(batches)
+        if not any(_overlap(problem.scan_positions_px[batch], problem.probe_size) for batch in batches):
+            objects, probes = sweep_stack(Stack.of([problem]), obj[None], probe[None], batches, rules)
+            return objects[0], probes[0]
+    obj, conjugate = copy(obj), namespace(probe).conj(probe)
+    fixed = fixed_step(problem, probe, rules)
     for batch in batches:
-        if len(batch) == 1:
-            _update_patch(problem, obj, probe, int(batch[0]), step)
+        if len(batch) == 1 and fixed is not None and rules.accept is None:
+            _update_patch(problem, obj, probe, conjugate, int(batch[0]), fixed)
         else:
-            _update_batch(problem, obj, probe, batch, rules)
+            probe = _update_batch(problem, obj, probe, batch, rules, fixed)
     return obj, probe
 
 
-def _update_patch(problem: Problem, obj: Array, probe: Array, k: int, step: Step) -> None:
+def _update_patch(problem: Problem, obj: Array, probe: Array, conjugate: Array, k: int, step: Step) -> None:
     """The fast path: add one position's change to ``obj``, which the caller owns."""
     size = problem.probe_size
     row, column = problem.scan_positions_px[k].tolist()
     patch = obj[row : row + size, column : column + size]
-    patch += step(object_gradient(probe, patch, problem.diffraction_amplitude[k], problem.detector_mask))
+    amplitude = problem.diffraction_amplitude[k]
+    patch += step(conjugate * exit_wave_correction(probe * patch, amplitude, problem.detector_mask))
 
 
-def _update_batch(problem: Problem, obj: Array, probe: Array, batch: np.ndarray, rules: Rules) -> Array:
+def _update_batch(
+    problem: Problem, obj: Array, probe: Array, batch: np.ndarray, rules: Rules, fixed: Step | None
+) -> Array:
     """Update ``obj``, which the caller owns, by one batch; the new probe is returned."""
-    xp = namespace(obj)
     lit = illuminate(problem, obj, probe, batch)
     amplitude = problem.diffraction_amplitude[batch]
     correction = exit_wave_correction(lit.exit_waves, amplitude, problem.detector_mask)
-    proposed = lit.patches + rules.object_step(lit.probes)(xp.conj(lit.probes) * correction)
-    if rules.accept is not None:
-        proposed = rules.accept(lit.patches, proposed)
-    put_patches(obj, proposed, lit.probes, lit.positions)
+    step = fixed or rules.object_step(lit.probes)
+    put_patches(obj, rules.new_patches(step, lit.probes, lit.patches, correction), lit.probes, lit.positions)
     if rules.probe_step is None:
         return probe
-    proposed_probes = lit.probes + rules.probe_step(lit.patches)(xp.conj(lit.patches) * correction)
-    if rules.accept is not None:
-        proposed_probes = rules.accept(lit.probes, proposed_probes)
+    proposals = rules.new_probes(lit.probes, lit.patches, correction)
     if lit.phases is not None:
-        proposed_probes = fourier_unshift(proposed_probes, lit.phases)
-    return _mean_probe(probe, proposed_probes, lit.patches)
+        proposals = fourier_unshift(proposals, lit.phases)
+    return mean_probe(probe, proposals, lit.patches)
 
 
 def put_patches(obj: Array, patches: Array, illumination: Array, positions: np.ndarray) -> None:
@@ -157,16 +158,6 @@ def put_patches(obj: Array, patches: Array, illumination: Array, positions: np.n
     total = accumulate_patches(xp.zeros_like(part), weights * patches, local)
     norm = accumulate_patches(xp.zeros_like(part.real), weights, local)
     part[...] = xp.where(norm > 0, divide(total, norm), part)
-
-
-def _mean_probe(probe: Array, proposals: Array, patches: Array) -> Array:
-    """Mean of the proposed probes (n, m, m), weighted with |z_k|^2 where there are several."""
-    if len(proposals) == 1:
-        return proposals[0]
-    xp = namespace(probe)
-    weights = squared_modulus(patches)
-    norm = xp.sum(weights, axis=0)
-    return xp.where(norm > 0, divide(xp.sum(weights * proposals, axis=0), norm), probe)
 
 
 def cut_into_batches(

@@ -244,3 +244,26 @@ def test_curves_with_holes():
     found = curves.arrays()
     np.testing.assert_array_equal(found["a"], [1, 2, np.nan])
     np.testing.assert_array_equal(found["b"], [np.nan, 5, 6])
+
+
+def test_runs_side_by_side():
+    """Runs of a stack stop by their own rules, and each has the curves it has alone."""
+    problem = small_problem(noise=0.5, flat_start=False)
+    other = small_problem(noise=0.1, flat_start=False)
+    tolerance = float(run(RPIE(alpha=0.2), problem, iterations=9).curves["residual"][4]) * 1.0001
+    cases = [
+        (problem, RPIE(alpha=0.05), STOP | {"iterations": 9}, 0),
+        (other, RPIE(alpha=0.05), STOP | {"iterations": 3, "check_every": 2}, 1),
+        (problem, RPIE(alpha=0.2), STOP | {"iterations": 9, "residual": tolerance}, 0),
+    ]
+    problems, solvers, stops, seeds = zip(*cases, strict=True)
+    rngs = [np.random.default_rng(seed) for seed in seeds]
+    together = loop.reconstruct_stack(problems, solvers, stops, rngs, NUMPY)
+    for (own, solver, stop, seed), found in zip(cases, together, strict=True):
+        alone = loop.reconstruct(own, solver, stop, np.random.default_rng(seed), NUMPY)
+        assert (found.status, found.message) == (alone.status, alone.message)
+        assert found.metrics["iterations"] == alone.metrics["iterations"]
+        np.testing.assert_allclose(found.state.object, alone.state.object, rtol=0, atol=1e-12)
+        for name in set(alone.curves) - {"seconds"}:
+            np.testing.assert_allclose(found.curves[name], alone.curves[name], rtol=1e-9)
+    assert [outcome.metrics["iterations"] for outcome in together] == [9, 3, 4]
