@@ -43,9 +43,12 @@ class Backend:
     def asarray(self, array: np.ndarray, dtype: str | None = None) -> Array:
         """Copy a host array to this backend's device, as ``dtype`` where one is given."""
         host = np.array(array, dtype=dtype or array.dtype, order="C")
-        if self.name.startswith("torch"):
-            return self.library.asarray(host, device=self.device)
-        return self.library.asarray(host)
+        return self.library.asarray(host, **self.placement)
+
+    @property
+    def placement(self) -> dict[str, str]:
+        """Arguments that make an array on this backend's device."""
+        return {"device": self.device} if self.name.startswith("torch") else {}
 
     def synchronise(self) -> None:
         """Wait until the device has done all that was asked of it."""

@@ -33,6 +33,21 @@ def compiled_sum(function: Any) -> Any:
     return compiled(function, fastmath={"reassoc", "nsz"})
 
 
+def amplitudes(values: np.ndarray, scale: float, dtype: np.dtype[Any]) -> np.ndarray:
+    """sqrt(scale * values), for :class:`suite.core.patterns.Patterns`."""
+    values = np.ascontiguousarray(values)
+    result = np.empty(values.shape, dtype)
+    _amplitudes(values.ravel(), dtype.type(scale), result.ravel())
+    return result
+
+
+@compiled
+def _amplitudes(values: Any, scale: Any, out: Any) -> None:
+    real = out.dtype.type
+    for i in range(values.size):
+        out[i] = np.sqrt(scale * real(values[i]))
+
+
 def wave_correction(
     detector_wave: np.ndarray, amplitude: np.ndarray, mask: np.ndarray | None = None
 ) -> np.ndarray:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from suite.core.arrays import Array
+from suite.core.patterns import Patterns
 
 RATE_FLOOR = 1e-12  # counts; keeps the logarithm of a count rate finite where the model is dark
 
@@ -24,7 +25,7 @@ class Reference:
 class Problem:
     """Diffraction data and a starting point, on one backend in one precision."""
 
-    diffraction_amplitude: Array  # (N, m, m) real, square root of the intensity; zero frequency at [0, 0]
+    diffraction_amplitude: Array | Patterns  # (N, m, m) real, sqrt(intensity); zero frequency at [0, 0]
     scan_positions_px: np.ndarray  # (N, 2) int64 on the host: (row, column) of each patch's first corner
     probe: Array  # (m, m) complex: the true probe, or the one to start from
     start_object: Array  # (H, W) complex
@@ -56,10 +57,10 @@ class Problem:
 
     def part(self, which: slice) -> Problem:
         """The same problem with some of its scan positions."""
-        shifts = self.subpixel_shifts_px
+        shifts, patterns = self.subpixel_shifts_px, self.diffraction_amplitude
         return replace(
             self,
-            diffraction_amplitude=self.diffraction_amplitude[which],
+            diffraction_amplitude=patterns.part(which) if isinstance(patterns, Patterns) else patterns[which],
             scan_positions_px=self.scan_positions_px[which],
             subpixel_shifts_px=None if shifts is None else shifts[which],
         )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from suite.core.arrays import Backend, real_dtype
+from suite.core.arrays import Array, Backend, real_dtype
+from suite.core.patterns import Patterns
 from suite.core.problem import Problem, split_positions
 from suite.core.registry import build
 from suite.core.run import RunSpec
 from suite.errors import DataFileError
+from suite.physics.forward import batches
 from suite.problems.synthetic import measure, simulated_reference
 
 
@@ -31,12 +33,12 @@ def build_problem(spec: RunSpec, backend: Backend) -> Problem:
 def _simulated(spec: RunSpec, backend: Backend) -> Problem:
     reference = simulated_reference(spec.problem, spec.rng("scan"))
     noise = float(spec.problem["noise"])
-    intensity = measure(reference, noise, spec.rng("data"))
+    patterns = measure(reference, noise, spec.rng("data"), real_dtype(spec.dtype))
     whole, shifts = split_positions(reference.scan_positions_px)
     start_probe = spec.problem.get("start_probe")
     probe = reference.probe if start_probe is None else build("probes", start_probe).make()
     return Problem(
-        diffraction_amplitude=backend.asarray(np.sqrt(intensity), real_dtype(spec.dtype)),
+        diffraction_amplitude=_on(backend, patterns),
         scan_positions_px=whole,
         probe=backend.asarray(probe, spec.dtype),
         start_object=backend.asarray(np.ones(reference.object.shape), spec.dtype),
@@ -58,14 +60,13 @@ def _measured(spec: RunSpec, backend: Backend) -> Problem:
             "for example {kind: gaussian, size: "
             f"{measurement.probe_size}, fwhm_px: {measurement.probe_size // 4}}}"
         )
-    intensity, mask = measurement.diffraction_intensity, measurement.detector_mask
-    good = intensity if mask is None else intensity * mask
-    counts_per_pattern = float(good.sum(dtype=np.float64)) / len(good)
+    intensity, mask = measurement.diffraction_intensity, measurement.detector_mask  # 0 at bad pixels
+    counts_per_pattern = float(intensity.sum(dtype=np.float64)) / len(intensity)
     # with the unnormalised DFT a pattern of an empty object holds m^2 sum |Q|^2
     scale = np.sqrt(counts_per_pattern / (np.sum(np.abs(probe) ** 2) * measurement.probe_size**2))
     whole, shifts = split_positions(measurement.scan_positions_px)
     return Problem(
-        diffraction_amplitude=backend.asarray(np.sqrt(good, dtype=real_dtype(spec.dtype))),
+        diffraction_amplitude=_on(backend, Patterns(intensity, 1.0, real_dtype(spec.dtype))),
         scan_positions_px=whole,
         probe=backend.asarray(scale * probe, spec.dtype),
         start_object=backend.asarray(np.ones(measurement.object_shape), spec.dtype),
@@ -74,3 +75,15 @@ def _measured(spec: RunSpec, backend: Backend) -> Problem:
         subpixel_shifts_px=shifts,
         detector_mask=None if mask is None else backend.asarray(mask, real_dtype(spec.dtype)),
     )
+
+
+def _on(backend: Backend, patterns: Patterns) -> Array | Patterns:
+    """The patterns as they are for NumPy, as amplitudes in the device's memory for other libraries."""
+    if backend.name == "numpy":
+        return patterns
+    xp = backend.library
+    dtype = getattr(xp, str(patterns.dtype))
+    amplitude = xp.empty(patterns.shape, dtype=dtype, **backend.placement)
+    for batch in batches(len(patterns), patterns.shape[-1]):
+        amplitude[batch] = backend.asarray(patterns[batch])
+    return amplitude

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from suite.core.patterns import Patterns, Recorder, narrowest
 from suite.core.problem import Reference, split_positions
 from suite.core.registry import build
 from suite.physics.forward import batches, diffraction_intensity
@@ -21,13 +22,17 @@ def simulated_reference(problem: Mapping[str, Any], rng: np.random.Generator) ->
     return Reference(obj, probe, positions)
 
 
-def measure(reference: Reference, noise: float, rng: np.random.Generator) -> np.ndarray:
-    """Diffraction intensities d = eta * Poisson(|F psi|^2 / eta), (N, m, m); noiseless for eta = 0."""
+def measure(reference: Reference, noise: float, rng: np.random.Generator, dtype: str) -> Patterns:
+    """Diffraction d = eta * Poisson(|F psi|^2 / eta), kept as counts; intensities as they are for eta = 0.
+
+    ``dtype`` is the real type of the amplitudes that are handed out.
+    """
     positions, shifts = split_positions(reference.scan_positions_px)
     probe = reference.probe
     size = probe.shape[0]
-    intensity = np.empty((len(positions), size, size))
+    recorder = Recorder(len(positions))
     for batch in batches(len(positions), size):
         phases = None if shifts is None else shift_phases(size, shifts[batch], probe)
-        intensity[batch] = diffraction_intensity(reference.object, probe, positions[batch], phases)
-    return noise * rng.poisson(intensity / noise) if noise > 0 else intensity
+        intensity = diffraction_intensity(reference.object, probe, positions[batch], phases)
+        recorder.append(narrowest(rng.poisson(intensity / noise)) if noise > 0 else intensity.astype(dtype))
+    return Patterns(recorder.values, noise or 1.0, dtype)

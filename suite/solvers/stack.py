@@ -19,6 +19,7 @@ import array_api_compat
 import numpy as np
 
 from suite.core.arrays import Array, copy, namespace
+from suite.core.patterns import Patterns
 from suite.core.problem import Problem
 from suite.physics.likelihood import exit_wave_correction
 from suite.physics.shift import axis_phases, fourier_shift, fourier_unshift
@@ -30,7 +31,7 @@ class Stack:
     """The data of R runs of equal shape; runs that share a problem share its data."""
 
     problems: tuple[Problem, ...]  # one a run
-    amplitude: Array  # (P, m, m) real, the patterns of all different problems
+    amplitude: Array | Patterns  # (P, m, m) real, the patterns of all different problems
     first_pattern: np.ndarray  # (R,) where a run's patterns begin
     detector_mask: Array | None  # (R, m, m) or (1, m, m) real
 
@@ -44,7 +45,7 @@ class Stack:
         masks = [problem.detector_mask for problem in problems]
         return cls(
             tuple(problems),
-            amplitudes[0] if len(amplitudes) == 1 else xp.concat(amplitudes),
+            amplitudes[0] if len(amplitudes) == 1 else xp.concat([each[:] for each in amplitudes]),
             np.array([first[id(problem)] for problem in problems]),
             None if masks[0] is None else xp.stack(masks),
         )

@@ -76,7 +76,7 @@ def test_same_specification_same_numbers(solver):
 def test_runs_do_not_disturb_each_other():
     """Runs that share a problem in one process give what each gives alone."""
     alone, problem = execute(SPEC)
-    data = problem.diffraction_amplitude.copy()
+    data = problem.diffraction_amplitude[:]
     execute(changed(solver={"name": "mpie", "interval": 3}))
     again, same = execute(SPEC)
     assert same is problem

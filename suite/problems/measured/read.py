@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
+from suite.core.patterns import Recorder, narrowest
 from suite.errors import DataFileError
 from suite.problems.files import file_sha256
 from suite.problems.measured.arrays import read_arrays
@@ -28,7 +29,7 @@ from suite.problems.measured.measurement import (
 from suite.problems.measured.nexus import find_entry, read_nexus
 from suite.problems.measured.ptyd import read_ptyd
 from suite.problems.measured.raw import Raw
-from suite.problems.measured.stack import Part, narrowest
+from suite.problems.measured.stack import Part
 from suite.problems.measured.units import ENERGY_J, PIXELS, length_factor, wavelength_of_energy
 from suite.problems.measured.window import Window, fit_probe, is_corner, window
 
@@ -243,11 +244,11 @@ def _in_pixels(
 def _patterns(raw: Raw, plan: Plan, settings: MeasuredFile) -> np.ndarray:
     """Patterns (N, m, m) with zero frequency at [0, 0], read, masked and binned a block at a time."""
     good = None if raw.good is None else plan.window.cut(raw.good)
-    blocks = [
-        _block(raw, plan, settings, good, first, part, numbers)
-        for first, part, numbers in raw.stack.blocks(settings.every, plan.window.size**2)
-    ]
-    return np.concatenate(blocks)
+    blocks = list(raw.stack.blocks(settings.every, plan.window.size**2))
+    recorder = Recorder(sum(len(numbers) for _, _, numbers in blocks))
+    for first, part, numbers in blocks:
+        recorder.append(_block(raw, plan, settings, good, first, part, numbers))
+    return recorder.values
 
 
 def _block(

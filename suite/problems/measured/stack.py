@@ -156,8 +156,3 @@ def single_stack(array: Any, name: str, path: str, n_positions: int | None = Non
         f"{path}: '{name}' has shape {shape}; expected patterns (number, rows, columns) or, for a raster "
         "scan, (slow, fast, rows, columns)"
     )
-
-
-def narrowest(counts: np.ndarray) -> np.ndarray:
-    """Whole numbers, none negative, in the narrowest unsigned type that holds them exactly."""
-    return counts.astype(np.min_scalar_type(int(counts.max(initial=0))), copy=False)
