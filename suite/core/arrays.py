@@ -152,12 +152,16 @@ def accelerated(plain: Callable[P, T]) -> Callable[P, T]:
     The plain form stays at hand as ``__wrapped__``. The first argument decides.
     """
 
+    fused: Callable[P, T] | None = None
+
     @wraps(plain)
     def chosen(*args: P.args, **kwargs: P.kwargs) -> T:
-        if isinstance(args[0], np.ndarray):
-            fused = getattr(import_module("suite.core.kernels"), plain.__name__)  # Numba only when needed
-            return fused(*args, **kwargs)
-        return plain(*args, **kwargs)
+        nonlocal fused
+        if not isinstance(args[0], np.ndarray):
+            return plain(*args, **kwargs)
+        if fused is None:  # Numba is imported only when it is needed
+            fused = getattr(import_module("suite.core.kernels"), plain.__name__)
+        return fused(*args, **kwargs)
 
     return chosen
 

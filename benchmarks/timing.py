@@ -1,0 +1,106 @@
+"""What the speed benchmarks share: a problem of any size, and fair timing of several things in one run."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from suite.core.arrays import Backend, fft2, ifft2
+from suite.core.problem import Problem
+from suite.core.registry import build
+from suite.core.run import RunSpec
+from suite.execute.provenance import environment
+from suite.problems.build import build_problem
+
+RESULTS = Path(__file__).parent / "results"
+Action = Callable[[], None]
+
+
+def make_problem(
+    side: int, probe: int, dtype: str, chosen: Backend, *, overlap: float = 0.5, seed: int = 0
+) -> Problem:
+    """side x side patterns of probe x probe pixels, at the given overlap, eta = 0.05."""
+    step = round(probe * (1 - overlap))
+    settings = {
+        "object": {"kind": "texture", "size": probe + step * (side - 1)},
+        "probe": {"kind": "gaussian", "size": probe, "fwhm_px": probe / 3, "curvature": 2.0},
+        "scan": {"kind": "raster", "step_px": step},
+        "noise": 0.05,
+    }
+    return build_problem(RunSpec(problem=settings, solver={}, stop={}, dtype=dtype, seed=seed), chosen)
+
+
+def fft_floor(problem: Problem) -> Action:
+    """One forward and one inverse transform of every pattern, one pattern at a time."""
+
+    def transform() -> None:
+        for _ in range(problem.n_positions):
+            ifft2(fft2(problem.probe))
+
+    return transform
+
+
+def stepper(problem: Problem, settings: Mapping[str, Any]) -> Action:
+    """One more iteration of a solver each time it is called."""
+    solver = build("solvers", settings)
+    state, rng = solver.init(problem), np.random.default_rng(0)
+
+    def step() -> None:
+        nonlocal state
+        state = solver.step(problem, state, rng)
+
+    return step
+
+
+def median_seconds(actions: Mapping[str, Action], rounds: int, chosen: Backend) -> dict[str, float]:
+    """Median time of each action, all of them in turn in every round: a busy machine slows them alike.
+
+    Two rounds more go before, for what is compiled or allocated once.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in actions}
+    for number in range(rounds + 2):
+        for name, action in actions.items():
+            chosen.synchronise()
+            begin = time.perf_counter()
+            action()
+            chosen.synchronise()
+            if number >= 2:
+                seconds[name].append(time.perf_counter() - begin)
+    return {name: float(np.median(values)) for name, values in seconds.items()}
+
+
+@contextmanager
+def threads(count: int) -> Any:
+    """BLAS, FFT and torch on ``count`` threads."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        with threadpool_limits(limits=count):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def machine(chosen: Backend) -> dict[str, Any]:
+    """What the figures were measured on; nothing that names the machine itself."""
+    private = ("host", "git_commit", "git_dirty", "platform")
+    found = {name: value for name, value in environment().items() if name not in private}
+    return {**found, **chosen.device_description(), "load": os.getloadavg()[0]}
+
+
+def write(name: str, content: Mapping[str, Any]) -> Path:
+    """Write figures to benchmarks/results."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(content, indent=1) + "\n")
+    return path
