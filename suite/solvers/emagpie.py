@@ -41,7 +41,7 @@ class EMAGPIE(JointSweeping):
         Number of coarse levels, 0 (GM-rPIE) ... log2(probe size).
     """
 
-    typical_cost: ClassVar[float] = 15.0
+    typical_cost: ClassVar[float] = 4.5
 
     alpha: Annotated[float, Gt(0), Le(1)] = 0.1
     beta: Annotated[float, Gt(0), Le(1)] = 0.5

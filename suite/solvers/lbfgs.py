@@ -58,7 +58,7 @@ class LBFGS(SolverSettings):
         Steps tried before the search direction is given up and the history dropped.
     """
 
-    typical_cost: ClassVar[float] = 5.0
+    typical_cost: ClassVar[float] = 3.5
 
     history: Annotated[int, Ge(1)] = 5
     backtracking: Annotated[float, Gt(0), Lt(1)] = 0.8

@@ -34,7 +34,7 @@ class MAGPIE(Sweeping):
         L, number of coarse levels, 0 ... log2(probe size).
     """
 
-    typical_cost: ClassVar[float] = 5.0
+    typical_cost: ClassVar[float] = 2.0
 
     alpha: Annotated[float, Gt(0), Le(1)] = 0.01
     levels: Annotated[int, Ge(0)] = 5

@@ -51,10 +51,10 @@ class SolverSettings:
     """Base of the solvers' dataclasses: settings can be checked against the probe's size.
 
     ``typical_cost`` is the time of an iteration on a CPU in units of one forward and one inverse transform of
-    every pattern, for estimates (``benchmarks/iteration.py`` measures it).
+    every pattern, for estimates (``benchmarks/speed.py`` measures it).
     """
 
-    typical_cost: ClassVar[float] = 3.0
+    typical_cost: ClassVar[float] = 2.0
 
     def check(self, probe_size: int) -> None:
         """Raise ValueError, its text beginning with the field's name, where a setting cannot work."""
