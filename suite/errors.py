@@ -27,7 +27,7 @@ class DataFileError(UserError):
 
 
 class BackendError(UserError):
-    """An array backend or device that is not available here."""
+    """An array backend, a device or a solver's package that is not available here."""
 
 
 class ClusterError(UserError):

@@ -30,6 +30,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "emagpie": "suite.solvers.emagpie:EMAGPIE",
         "lsqml": "suite.solvers.lsqml:LSQML",
         "lbfgs": "suite.solvers.lbfgs:LBFGS",
+        "ptychi": "suite.solvers.peers.ptychi:PtyChi",
+        "cdtools": "suite.solvers.peers.cdtools:CDTools",
     },
     "objects": {
         "images": "suite.problems.objects:Images",

@@ -28,12 +28,13 @@ SOLVERS = {
     "lsqml-known": {"name": "lsqml", "batch": 4},
     "lsqml-poisson": {"name": "lsqml", "likelihood": "poisson", "batch": 4, "update_probe": True},
 }
+PEERS = {"ptychi", "cdtools"}  # not pure, and with the starts of their packages: tests/solvers/peers
 EPSILON = {"complex64": 1e-5, "complex128": 1e-12}
 
 
 def test_every_solver_is_tested():
     """A solver that is registered without a line above would be registered untested."""
-    assert {settings["name"] for settings in SOLVERS.values()} == set(BUILT_IN["solvers"])
+    assert {settings["name"] for settings in SOLVERS.values()} == set(BUILT_IN["solvers"]) - PEERS
     assert set(BUILT_IN["solvers"]) <= set(names("solvers"))
 
 

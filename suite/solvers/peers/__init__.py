@@ -1,0 +1,1 @@
+"""Other packages' solvers behind our two methods, for comparison: one file a package."""
