@@ -73,7 +73,7 @@ class PtyChi(SolverSettings):
         Iterations before the first update of the probe.
     """
 
-    typical_cost: ClassVar[float] = 80.0
+    typical_cost: ClassVar[float] = 25.0
 
     algorithm: Algorithm = "rpie"
     alpha: Annotated[float, Gt(0), Le(1)] = 0.01
@@ -112,8 +112,9 @@ class PtyChiSession:
     def __init__(self, settings: PtyChi, problem: Problem) -> None:
         self.batch = settings.batch
         self.iteration = 0
-        with contained(), importing("pty-chi (ptychi>=2.2)"):
-            from ptychi.api.task import PtychographyTask
+        with contained():
+            with importing("pty-chi (ptychi>=2.2)"):
+                from ptychi.api.task import PtychographyTask
 
             mask = problem.detector_mask
             rows, columns = problem.positions_px.T
