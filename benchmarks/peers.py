@@ -124,7 +124,7 @@ def race(
     field = contestants(blind=not problem.probe_known)
     for contestant in field:
         run(contestant.tries[0], iterations=2)  # compiles and allocates
-    target = MARGIN * run(reference, iterations=options.iterations).metrics["residual"]
+    target = MARGIN * run(reference, iterations=options.iterations, seconds=None).metrics["residual"]
     chosen = [choose(contestant, partial(run, target=target), options.seconds) for contestant in field]
     outcomes = [[outcome] for _, outcome in chosen]
     for _ in range(ROUNDS):
@@ -145,8 +145,7 @@ def run_once(
     settings: dict[str, Any],
     target: float | None = None,
     iterations: int = MOST_ITERATIONS,
-    *,
-    seconds: float,
+    seconds: float | None = None,
 ) -> Outcome:
     """One reconstruction, until ``target`` is met or time or iterations are up; in one scan order."""
     stop = {
@@ -225,10 +224,8 @@ def print_leads(results: list[Result]) -> None:
         for wanted in (True, False)
     )
     if ours and peer:
-        ratio = peer.seconds / ours.seconds
-        print(
-            f"{peer.contestant.label}, the first peer, takes {ratio:.1f} times as long as {ours.contestant.method}"
-        )
+        times = peer.seconds / ours.seconds
+        print(f"{peer.contestant.label}, the first peer, takes {times:.1f} times as long as our first")
 
 
 def figures(options: argparse.Namespace, races: Mapping[str, tuple[float, list[Result]]]) -> dict[str, Any]:
