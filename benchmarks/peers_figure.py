@@ -50,7 +50,7 @@ def draw(races: Mapping[str, tuple[float, list[Any]]], file: Path) -> None:
 def draw_race(axes: Axes, target: float, results: list[Any]) -> None:
     """One line a contestant; it ends in a filled marker where it met the target, in an open one where not."""
     axes.axhline(target, color="black", linewidth=0.8)
-    axes.annotate("target", (1, target), xycoords=("axes fraction", "data"), ha="right", va="top", fontsize=8)
+    axes.annotate("target", (0.01, target), xycoords=("axes fraction", "data"), va="bottom", fontsize=8)
     for result in reversed(results):  # the fastest on top
         line, marker = LINES[result.contestant.package]
         colour = METHODS[result.contestant.method]
