@@ -10,8 +10,8 @@ from typing import Any
 
 from suite.core import registry
 from suite.core.figures import FIGURES
+from suite.core.settings import settings_model
 from suite.study.schema import KINDS, RUN_FIELDS, Noise, RunFields, Stop
-from suite.study.settings import settings_model
 
 DOTTED = "^(" + "|".join(RUN_FIELDS) + r")(\.[a-z_0-9]+)*$"
 

@@ -20,10 +20,10 @@ from suite.core.figures import ConvergenceFigure, Figure, ImagesFigure
 from suite.core.fingerprint import code_fingerprint
 from suite.core.plan import Plan
 from suite.core.run import RunSpec
+from suite.core.settings import SettingError, shown
 from suite.errors import StudyError, nearest
 from suite.study.load import Override, StudyFile
 from suite.study.schema import DEFAULTS, KINDS, RUN_FIELDS, SIMULATED, Stop, complete_run, figure
-from suite.study.settings import SettingError, shown
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,10 @@ from annotated_types import Ge, Gt
 from suite.core import registry
 from suite.core.figures import FIGURES, Figure
 from suite.core.run import RunSpec
+from suite.core.settings import Keys, SettingError, as_mapping, refuse_unknown, shown, validate
 from suite.errors import UserError, nearest
 from suite.problems.files import file_sha256
 from suite.problems.images import BUNDLED, is_bundled
-from suite.study.settings import Keys, SettingError, as_mapping, refuse_unknown, shown, validate
 
 VARIABLE = re.compile(r"\$\{(\w+)\}")  # an environment variable in a path
 RUN_FIELDS = ("problem", "solver", "fast_forward", "stop", "seed", "backend", "dtype", "half_scans")
