@@ -26,6 +26,7 @@ from suite.terminal import (
 )
 
 if TYPE_CHECKING:
+    from suite.cluster.connection import ClusterKind
     from suite.cluster.sweep import Tally
     from suite.core.plan import Plan
 
@@ -127,12 +128,16 @@ def plan(
 @override_option
 @results_option
 @click.option(
-    "--cluster", default="local", show_default=True, metavar="KIND",
-    help="none (this process), local (worker processes here), or the address tcp://HOST:PORT of a scheduler.",
+    "--cluster", default="local", show_default=True, metavar="CLUSTER",
+    help="none (this process), local (worker processes here), cuda (the GPUs here), slurm, pbs, lsf, sge, "
+    "a cluster file FILE.yaml, a Dask scheduler file FILE.json, tcp://HOST:PORT or tls://HOST:PORT.",
 )  # fmt: skip
-@click.option("--workers", type=click.IntRange(min=1), help="Local workers.  [default: one for each core]")
+@click.option(
+    "--workers", type=click.IntRange(min=1),
+    help="Workers on this machine, or in all jobs of a batch system.  [default: one for each core here]",
+)  # fmt: skip
 @click.option("--retry-failed", is_flag=True, help="Try failed runs again.")
-@click.option("--dry-run", is_flag=True, help="Say what would run, and stop.")
+@click.option("--dry-run", is_flag=True, help="Say what would run, with a batch system's job script; stop.")
 @json_option
 def run(
     study: Path,
@@ -146,18 +151,19 @@ def run(
     as_json: bool,
 ) -> None:
     """Carry out the runs of STUDY that are not done yet."""
-    from suite.cluster.connect import check_kind
+    from suite.cluster.settings import cluster_settings
     from suite.cluster.sweep import Tally, to_do
     from suite.store.layout import Store
 
-    check_kind(cluster)
+    kind = cluster_settings(cluster, workers)
     planned = _plan(study, settings, override_file)
-    _check_backends(planned)
+    if kind.on_this_machine:
+        _check_backends(planned)
     root = results / planned.name
     if dry_run:
         begun = Store(root).marker.exists()
         specs = to_do(planned, Store.open(root), retry_failed) if begun else planned.runs
-        _print_dry_run(planned, specs, root, as_json)
+        _print_dry_run(planned, specs, root, kind.job_script(), as_json)
         return
     store = Store.create(root)
     specs = to_do(planned, store, retry_failed)
@@ -165,7 +171,7 @@ def run(
     click.echo(f"{planned.title}: {count_runs(planned.runs)}, {done} done, {len(specs)} to do", err=as_json)
     tally = Tally(total=0, done_before=done)
     if specs:
-        tally = _sweep(planned, store, specs, cluster, workers, quiet=as_json)
+        tally = _sweep(planned, store, specs, kind, quiet=as_json)
     else:
         from suite.store.compact import compact
 
@@ -332,17 +338,14 @@ def _check_backends(planned: Plan) -> None:
         backend(name)
 
 
-def _sweep(
-    planned: Plan, store: Any, specs: Sequence[Any], cluster: str, workers: int | None, quiet: bool
-) -> Tally:
-    from suite.cluster.connect import connect
+def _sweep(planned: Plan, store: Any, specs: Sequence[Any], kind: ClusterKind, quiet: bool) -> Tally:
     from suite.cluster.sweep import sweep
 
     signal.signal(signal.SIGTERM, _interrupt)  # a batch system's polite request ends like Ctrl-C
     try:
         with ExitStack() as stack:
             with status("starting the cluster"):
-                connection = stack.enter_context(connect(cluster, workers))
+                connection = stack.enter_context(kind.connect())
             if connection.dashboard:
                 click.echo(f"{connection.description}; dashboard: {connection.dashboard}", err=quiet)
             update = stack.enter_context(progress(len(specs)))
@@ -365,13 +368,16 @@ def _failed_runs(planned: Plan, store: Any) -> list[str]:
     return [run_id for run_id in planned.run_ids if run_id in failed]
 
 
-def _print_dry_run(planned: Plan, specs: Sequence[Any], root: Path, as_json: bool) -> None:
+def _print_dry_run(planned: Plan, specs: Sequence[Any], root: Path, job_script: str, as_json: bool) -> None:
     done = len(planned.runs) - len(specs)
     if as_json:
         content = {"study": planned.name, "results": str(root), "done": done}
-        click.echo(json.dumps(content | {"to_do": [spec.spec_id for spec in specs]}))
+        script = {"job_script": job_script} if job_script else {}
+        click.echo(json.dumps(content | {"to_do": [spec.spec_id for spec in specs]} | script))
     else:
         click.echo(f"{planned.title}: {count_runs(planned.runs)}, {done} done, {len(specs)} to do in {root}")
+        if job_script:
+            click.echo(f"\n{job_script}")
 
 
 def _print_outcome(planned: Plan, tally: Tally, root: Path, failures: Sequence[str], study: Path) -> None:

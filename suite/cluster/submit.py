@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from suite.cluster.connection import Connection
+from suite.cluster.resources import resources_for
 from suite.core.fingerprint import code_fingerprint
 from suite.core.run import RunRecord, RunSpec, Status
 from suite.errors import UserError
 from suite.execute.run import execute
 from suite.store.layout import Store
 from suite.store.write import write_run
-
-if TYPE_CHECKING:
-    from distributed import Client
 
 RUNS_AHEAD = 3  # runs in flight for each worker: enough to keep it busy, few enough to stop at once
 
@@ -35,7 +34,7 @@ def run_and_store(spec: dict[str, Any], root: str) -> dict[str, Any] | UserError
     return record.summary()
 
 
-def run_all(client: Client | None, specs: Sequence[RunSpec], store: Store) -> Iterator[dict[str, Any]]:
+def run_all(connection: Connection, specs: Sequence[RunSpec], store: Store) -> Iterator[dict[str, Any]]:
     """Carry out ``specs`` and yield a summary as each one ends.
 
     Raises
@@ -43,32 +42,32 @@ def run_all(client: Client | None, specs: Sequence[RunSpec], store: Store) -> It
     UserError
         Something no further run could get past (a missing backend, a full disk); the others are cancelled.
     """
-    if client is None:
+    if connection.client is None:
         for spec in specs:
             yield _checked(run_and_store(spec.to_dict(), str(store.root)))
     else:
-        yield from _on_cluster(client, specs, store)
+        yield from _on_cluster(connection, specs, store)
 
 
-def _on_cluster(client: Client, specs: Sequence[RunSpec], store: Store) -> Iterator[dict[str, Any]]:
+def _on_cluster(connection: Connection, specs: Sequence[RunSpec], store: Store) -> Iterator[dict[str, Any]]:
     """All runs side by side; then, one at a time, those whose worker died.
 
     The scheduler blames every run that was on a worker when it died. Alone, a run that kills its worker is
     told from those that were its neighbours.
     """
     suspects: list[RunSpec] = []
-    ahead = RUNS_AHEAD * max(1, len(client.nthreads()))
-    for spec, outcome in _submitted(client, specs, store, ahead):
+    ahead = RUNS_AHEAD * max(1, connection.workers)
+    for spec, outcome in _submitted(connection, specs, store, ahead):
         if isinstance(outcome, BaseException):
             suspects.append(spec)
         else:
             yield outcome
-    for spec, outcome in _submitted(client, suspects, store, ahead=1):
+    for spec, outcome in _submitted(connection, suspects, store, ahead=1):
         yield _lost(store, spec, outcome) if isinstance(outcome, BaseException) else outcome
 
 
 def _submitted(
-    client: Client, specs: Sequence[RunSpec], store: Store, ahead: int
+    connection: Connection, specs: Sequence[RunSpec], store: Store, ahead: int
 ) -> Iterator[tuple[RunSpec, dict[str, Any] | BaseException]]:
     """Each run with its summary, or with the error of a worker that died, in the order in which they end.
 
@@ -76,6 +75,7 @@ def _submitted(
     """
     from distributed import as_completed
 
+    client: Any = connection.client
     root = str(store.root.resolve())
     queue = iter(specs)
     pending: dict[Any, RunSpec] = {}
@@ -84,7 +84,8 @@ def _submitted(
     def submit_next() -> None:
         spec = next(queue, None)
         if spec is not None:
-            future = client.submit(run_and_store, spec.to_dict(), root, pure=False)
+            device = resources_for(spec.backend, connection.offers)
+            future = client.submit(run_and_store, spec.to_dict(), root, pure=False, resources=device)
             pending[future] = spec
             futures.add(future)
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from suite.cluster.connect import Connection
+from suite.cluster.connection import Connection
+from suite.cluster.resources import check_devices
 from suite.cluster.submit import run_all
 from suite.core.figures import FIGURES, Figure
 from suite.core.plan import Plan
@@ -63,6 +64,7 @@ def sweep(
 
     ``progress`` is called with the tally and the summary of each run that ends.
     """
+    check_devices({spec.backend for spec in specs}, connection.offers)
     remove_leftovers(store)
     tally = Tally(total=len(specs), done_before=len(plan.runs) - len(specs))
     started = now()
@@ -71,7 +73,7 @@ def sweep(
     write_session(store, name, session)
     last_compaction = time.monotonic()
     try:
-        for summary in run_all(connection.client, specs, store):
+        for summary in run_all(connection, specs, store):
             tally.counts[summary["status"]] += 1
             progress(tally, summary)
             if time.monotonic() - last_compaction > COMPACT_EVERY_S:

@@ -1,0 +1,1 @@
+"""Kinds of cluster, one small file each: settings, and how it starts."""

@@ -1,0 +1,61 @@
+"""Worker processes on this machine, one thread each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from annotated_types import Ge
+
+from suite.cluster.connection import ClusterKind, Connection
+from suite.cluster.resources import CPU
+from suite.cluster.security import TLS, dask_security
+from suite.cluster.workers import DASK_CONFIG, LOOPBACK, binding, count, dashboard_link, usable_cores
+from suite.errors import ClusterError
+
+
+@dataclass(frozen=True)
+class Local(ClusterKind):
+    """Dask's LocalCluster.
+
+    Parameters
+    ----------
+    workers
+        By default one for each core this process may use.
+    host, interface
+        Where scheduler and workers listen, one or the other; by default on loopback.
+    security
+        Certificates for TLS.
+    """
+
+    workers: Annotated[int, Ge(1)] | None = None
+    host: str | None = None
+    interface: str | None = None
+    security: TLS | None = None
+
+    on_this_machine: ClassVar[bool] = True
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        import dask
+        from distributed import Client, LocalCluster
+
+        workers = self.workers or usable_cores()
+        with dask.config.set(DASK_CONFIG):
+            try:
+                cluster = LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    resources={CPU: 1},
+                    dashboard_address=f"{LOOPBACK}:0",
+                    silence_logs="ERROR",
+                    security=dask_security(self.security),
+                    **binding(self.host, self.interface),
+                )
+            except (OSError, RuntimeError, TimeoutError, ValueError) as error:
+                raise ClusterError(f"the local cluster did not start: {error}; try --cluster none") from error
+            with cluster, Client(cluster) as client:
+                description = f"{count(workers, 'local worker')}, one thread each"
+                yield Connection(client, description, dashboard_link(client), frozenset({CPU}), workers)

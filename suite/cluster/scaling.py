@@ -1,0 +1,37 @@
+"""How many workers a cluster gets, and when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from annotated_types import Ge
+
+from suite.core.settings import SettingError
+
+IDLE_CHECK = {"interval": "5s", "wait_count": 12}  # what has been idle for a minute is given back
+
+
+@dataclass(frozen=True)
+class Adapt:
+    """Grow and shrink with the work that is left.
+
+    Parameters
+    ----------
+    minimum, maximum
+        Jobs of a batch system; workers of any other cluster.
+    """
+
+    maximum: Annotated[int, Ge(1)]
+    minimum: Annotated[int, Ge(0)] = 0
+
+    def __post_init__(self) -> None:
+        if self.minimum > self.maximum:
+            raise SettingError(("adapt",), f"found minimum {self.minimum} above maximum {self.maximum}")
+
+
+def refuse_two_sizes(**sizes: Any) -> None:
+    """Raise SettingError where a cluster is told its size in more than one way."""
+    given = [name for name, size in sizes.items() if size is not None]
+    if len(given) > 1:
+        raise SettingError((given[1],), f"it stands beside '{given[0]}'; a cluster has one size, so keep one")

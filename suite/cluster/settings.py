@@ -1,0 +1,118 @@
+"""From what stands after ``--cluster``, or in a cluster file, to the settings of one kind of cluster."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from suite.cluster.connection import ClusterKind
+from suite.cluster.scaling import Adapt
+from suite.cluster.security import TLS
+from suite.core.settings import SettingError, as_mapping, validate
+from suite.core.yaml import parse, plain, position, read_text
+from suite.errors import ClusterError, nearest
+
+KINDS: Mapping[str, str] = {
+    "none": "suite.cluster.kinds.none:ThisProcess",
+    "local": "suite.cluster.kinds.local:Local",
+    "cuda": "suite.cluster.kinds.cuda:Cuda",
+    "slurm": "suite.cluster.kinds.slurm:Slurm",
+    "pbs": "suite.cluster.kinds.pbs:PBS",
+    "lsf": "suite.cluster.kinds.lsf:LSF",
+    "sge": "suite.cluster.kinds.sge:SGE",
+}
+RUNNING = "suite.cluster.kinds.running:Running"
+IMPORTABLE = "suite.cluster.kinds.importable:Importable"
+CLASS_PATH = re.compile(r"\w+(\.\w+)*:\w+")
+
+
+def cluster_settings(cluster: str, workers: int | None = None) -> ClusterKind:
+    """The settings behind ``--cluster CLUSTER --workers WORKERS``, checked; nothing is started.
+
+    Raises
+    ------
+    ClusterError
+        Unknown kind or key, a wrong value (with file, line and column), or a number of workers where the
+        cluster sets its own.
+    """
+    if cluster.endswith((".yaml", ".yml")):
+        kind = load_cluster(Path(cluster))
+    else:
+        try:
+            kind = _check({"cluster": cluster}, Path())
+        except SettingError as error:
+            raise ClusterError(error.message) from error
+    if workers is None or kind.cluster == "none":
+        return kind
+    if "workers" not in [f.name for f in dataclasses.fields(kind)]:
+        raise ClusterError(f"--workers {workers}: {cluster} has the workers it has; leave --workers out")
+    size: dict[str, Any] = {"workers": workers}
+    try:
+        return dataclasses.replace(kind, **size)
+    except SettingError as error:
+        raise ClusterError(f"--workers {workers}: {error.message}") from error
+
+
+def load_cluster(path: Path) -> ClusterKind:
+    """Read a cluster file: plain YAML data that begins with ``cluster: KIND``.
+
+    Relative paths in it count from its own folder.
+
+    Raises
+    ------
+    ClusterError
+        With file, line and column, for anything that is no setting of that kind of cluster.
+    """
+    tree = parse(read_text(path, "cluster file", ClusterError), path, ClusterError)
+    try:
+        data = as_mapping(plain(tree), ())
+        if "cluster" not in data:
+            raise SettingError((), f"'cluster: KIND' is missing; {nearest('', KINDS)}")
+        return _check(data, path.parent)
+    except SettingError as error:
+        line, column = position(tree, error.path)
+        dotted = ".".join(map(str, error.path))
+        place = f"{path}:{line}:{column}: {dotted}" if dotted else f"{path}:{line}:{column}"
+        raise ClusterError(f"{place}: {error.message}") from error
+
+
+def _check(data: dict[str, Any], base: Path) -> ClusterKind:
+    if isinstance(data["cluster"], str) and data["cluster"].endswith(".json"):
+        data = data | {"cluster": str(base / Path(data["cluster"]).expanduser())}
+    if data.get("security") is not None:
+        data = data | {"security": _tls(data["security"], base)}
+    if data.get("adapt") is not None:
+        data = data | {"adapt": validate(Adapt, data["adapt"], ("adapt",))}
+    kind: ClusterKind = validate(_kind_class(data["cluster"]), data, ())
+    return kind
+
+
+def _kind_class(cluster: Any) -> type[ClusterKind]:
+    if cluster in KINDS:
+        where = KINDS[cluster]
+    elif isinstance(cluster, str) and (cluster.startswith(("tcp://", "tls://")) or cluster.endswith(".json")):
+        where = RUNNING
+    elif isinstance(cluster, str) and CLASS_PATH.fullmatch(cluster):
+        where = IMPORTABLE
+    else:
+        raise SettingError(
+            ("cluster",),
+            f"unknown cluster '{cluster}'; {nearest(str(cluster), KINDS)} Or a cluster file FILE.yaml, a "
+            "Dask scheduler file FILE.json, a class package.module:Class, or the address tcp://HOST:PORT",
+        )
+    module, _, name = where.partition(":")
+    loaded: type[ClusterKind] = getattr(importlib.import_module(module), name)
+    return loaded
+
+
+def _tls(data: Any, base: Path) -> TLS:
+    given: TLS = validate(TLS, data, ("security",))
+    files = {name: base / Path(value).expanduser() for name, value in dataclasses.asdict(given).items()}
+    for name, file in files.items():
+        if not file.is_file():
+            raise SettingError(("security", name), f"found {file}; expected a PEM file, and there is none")
+    return TLS(**{name: str(file.resolve()) for name, file in files.items()})

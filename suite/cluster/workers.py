@@ -1,0 +1,51 @@
+"""What every worker is given: one thread, nothing spilled to disk, Ctrl-C left to the client."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+LOOPBACK = "127.0.0.1"
+PRELOAD = "suite.cluster.preload"
+ONE_THREAD = {
+    name: "1"
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+}
+DASK_CONFIG: Mapping[str, Any] = {
+    "distributed.nanny.pre-spawn-environ": ONE_THREAD,  # before NumPy is imported, or it is too late
+    "distributed.scheduler.allowed-failures": 1,
+    "distributed.scheduler.unknown-task-duration": "1m",  # so that adapting does not wait for the first run
+    "distributed.worker.preload": [PRELOAD],
+    "distributed.worker.memory.target": False,  # nothing worth spilling stays on a worker
+    "distributed.worker.memory.spill": False,
+}
+# the same for workers that are started by a job script
+ENVIRONMENT = {
+    **ONE_THREAD,
+    "DASK_DISTRIBUTED__WORKER__MEMORY__TARGET": "False",
+    "DASK_DISTRIBUTED__WORKER__MEMORY__SPILL": "False",
+}
+
+
+def usable_cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def binding(host: str | None, interface: str | None) -> dict[str, str]:
+    """Where servers listen, as Dask's keywords: one interface, one address, or nowhere but on loopback."""
+    return {"interface": interface} if interface else {"host": host or LOOPBACK}
+
+
+def dashboard_link(client: Client) -> str:
+    """Address of a dashboard that listens on loopback, whatever the scheduler listens on."""
+    return f"http://{LOOPBACK}:{urlsplit(client.dashboard_link).port}/status"
+
+
+def count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
