@@ -6,6 +6,7 @@ import importlib
 import math
 import shlex
 import shutil
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -111,24 +112,29 @@ class JobQueue(ClusterKind):
         with dask.config.set(DASK_CONFIG):
             try:
                 cluster = cluster_class(
-                    scheduler_options={"dashboard_address": f"{LOOPBACK}:0", **host}, **options
+                    job_cls=_that_closes(cluster_class.job_cls),
+                    scheduler_options={"dashboard_address": f"{LOOPBACK}:0", **host},
+                    **options,
                 )
             except (OSError, RuntimeError, TimeoutError, ValueError) as error:
                 raise ClusterError(f"the scheduler for {self.cluster} did not start: {error}") from error
             with cluster, Client(cluster) as client:
                 jobs = self._submit(cluster, each)
-                description = f"{self.cluster}: {count(jobs, 'job')} of {count(each, 'worker')}"
+                most = "up to " if self.adapt else ""
+                description = f"{self.cluster}: {most}{count(jobs, 'job')} of {count(each, 'worker')}"
                 offers = frozenset({GPU if self.gpus else CPU})
                 yield Connection(client, description, dashboard_link(client), offers, jobs * each)
 
     def _submit(self, cluster: Any, workers_a_job: int) -> int:
         """Submit the jobs; return how many there will be at most."""
         first = max(1, self.adapt.minimum) if self.adapt else self._jobs(workers_a_job)
-        cluster.scale(jobs=first)
         try:
-            cluster.sync(_submitted, cluster)
+            cluster.sync(_submitted, cluster, first)
         except (OSError, RuntimeError, ValueError) as error:
-            raise ClusterError(f"{self.cluster} refused a job: {error}") from error
+            said = str(error).rpartition("stderr:")[2].strip()
+            raise ClusterError(
+                f"{self.cluster} took no job: {said}\n(--dry-run shows the job script)"
+            ) from error
         if self.adapt is None:
             return first
         cluster.adapt(minimum_jobs=self.adapt.minimum, maximum_jobs=self.adapt.maximum, **IDLE_CHECK)
@@ -186,6 +192,7 @@ class JobQueue(ClusterKind):
 
 
 def _jobqueue() -> Any:
+    ctrl_c = signal.getsignal(signal.SIGINT)
     try:
         return importlib.import_module("dask_jobqueue")
     except ImportError as error:
@@ -193,6 +200,8 @@ def _jobqueue() -> Any:
             f"batch systems need dask-jobqueue, which cannot be imported ({error}); "
             "pip install 'ptychosuite[jobqueue]'"
         ) from error
+    finally:
+        signal.signal(signal.SIGINT, ctrl_c)  # dask-jobqueue makes it an ordinary exit when it is imported
 
 
 def _check_command(system: str, command: str) -> None:
@@ -206,6 +215,22 @@ def _exports(environment: Mapping[str, str]) -> list[str]:
     return [f"export {name}={value}" for name, value in environment.items()]
 
 
-async def _submitted(cluster: Any) -> None:
-    """Wait until the batch system has taken or refused the jobs asked for; raise what it said."""
+async def _submitted(cluster: Any, jobs: int) -> None:
+    """Submit ``jobs`` jobs; unlike ``cluster.scale``, raise what the batch system says against it."""
+    while len(cluster.worker_spec) < jobs:
+        cluster.worker_spec.update(cluster.new_worker_spec())
     await cluster
+
+
+def _that_closes(job_class: type[Any]) -> type[Any]:
+    """A job class whose jobs say that they are closed.
+
+    Those of dask-jobqueue do not, and Dask asserts at the end of a cluster that no open job is left.
+    """
+    from distributed.core import Status
+
+    async def close(job: Any) -> None:
+        await job_class.close(job)
+        job.status = Status.closed
+
+    return type(job_class.__name__, (job_class,), {"close": close})
