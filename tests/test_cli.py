@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -200,6 +201,22 @@ def test_show(command, tmp_path):
     assert code == 2
     assert "0 runs" in err
     assert "ptychosuite show" in err
+
+
+@pytest.mark.skipif(find_spec("dask_jobqueue") is None, reason="dask-jobqueue is not installed")
+def test_dry_run_shows_the_job_script(command, tmp_path):
+    """What a batch system would be given is printed, nothing is submitted or written."""
+    study = study_file(tmp_path, AXES)
+    (tmp_path / "cluster.yaml").write_text("cluster: slurm\ncores: 3\nmemory: 6GB\ninterface: lo\n")
+    before = sorted(tmp_path.iterdir())
+    code, out, _ = command("run", study, "--cluster", "cluster.yaml", "--dry-run")
+    assert code == 0
+    assert "4 to do" in out
+    assert "#SBATCH --cpus-per-task=3" in out
+    content = json.loads(command("run", study, "--cluster", "cluster.yaml", "--dry-run", "--json")[1])
+    assert content["job_script"].startswith("#!/usr/bin/env bash")
+    assert "job_script" not in json.loads(command("run", study, "--dry-run", "--json")[1])
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_solvers_lists_each_with_its_settings(command):

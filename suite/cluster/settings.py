@@ -92,17 +92,18 @@ def _check(data: dict[str, Any], base: Path) -> ClusterKind:
 
 
 def _kind_class(cluster: Any) -> type[ClusterKind]:
-    if cluster in KINDS:
-        where = KINDS[cluster]
-    elif isinstance(cluster, str) and (cluster.startswith(("tcp://", "tls://")) or cluster.endswith(".json")):
+    word = cluster if isinstance(cluster, str) else ""
+    if word in KINDS:
+        where = KINDS[word]
+    elif word.startswith(("tcp://", "tls://")) or word.endswith(".json"):
         where = RUNNING
-    elif isinstance(cluster, str) and CLASS_PATH.fullmatch(cluster):
+    elif CLASS_PATH.fullmatch(word):
         where = IMPORTABLE
     else:
         raise SettingError(
             ("cluster",),
-            f"unknown cluster '{cluster}'; {nearest(str(cluster), KINDS)} Or a cluster file FILE.yaml, a "
-            "Dask scheduler file FILE.json, a class package.module:Class, or the address tcp://HOST:PORT",
+            f"unknown cluster '{cluster}'; {nearest(word, KINDS)}, or a cluster file FILE.yaml, a Dask "
+            "scheduler file FILE.json, a class package.module:Class, or the address tcp://HOST:PORT",
         )
     module, _, name = where.partition(":")
     loaded: type[ClusterKind] = getattr(importlib.import_module(module), name)

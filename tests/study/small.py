@@ -46,7 +46,7 @@ def plan_text(folder: Path, extra: str, *settings: str) -> Plan:
 
 
 def carry_out(
-    plan: Plan, results: Path, *, cluster: str = "none", workers: int = 1, retry_failed: bool = False
+    plan: Plan, results: Path, *, cluster: str = "none", workers: int | None = 1, retry_failed: bool = False
 ) -> tuple[Store, Tally]:
     """Run what is left of ``plan``, as the command ``run`` does."""
     store = Store.create(results / plan.name)

@@ -29,7 +29,7 @@ class Importable(ClusterKind):
     options
         Its keyword arguments.
     workers, adapt
-        Scale to so many workers, or between two numbers of them; by default the class's own number.
+        Scale to so many workers, or between two numbers of them, at least one; by default the class decides.
     security
         Certificates for TLS, as the class's argument ``security``.
     """
@@ -65,12 +65,14 @@ class Importable(ClusterKind):
 
     def _scale(self, cluster: Any) -> int | None:
         """Ask for workers; the number there will be at most, None where the class decides."""
-        if self.adapt is not None:
-            cluster.adapt(minimum=max(1, self.adapt.minimum), maximum=self.adapt.maximum, **IDLE_CHECK)
-            return self.adapt.maximum
-        if self.workers is not None:
-            cluster.scale(self.workers)
-        return self.workers
+        if self.adapt is None:
+            if self.workers is not None:
+                cluster.scale(self.workers)
+            return self.workers
+        at_least = max(1, self.adapt.minimum)
+        cluster.scale(at_least)
+        cluster.adapt(minimum=at_least, maximum=self.adapt.maximum, **IDLE_CHECK)
+        return self.adapt.maximum
 
 
 def _cluster_class(path: str) -> type[Any]:

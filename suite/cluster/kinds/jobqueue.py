@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import re
 import shlex
 import shutil
 import signal
@@ -21,10 +22,14 @@ from suite.cluster.resources import CPU, GPU
 from suite.cluster.scaling import IDLE_CHECK, Adapt, refuse_two_sizes
 from suite.cluster.security import TLS, dask_security
 from suite.cluster.workers import DASK_CONFIG, ENVIRONMENT, LOOPBACK, PRELOAD, count, dashboard_link
+from suite.core.settings import SettingError
 from suite.errors import ClusterError
 
 NEEDED = {"cores": "16", "memory": "32GB", "interface": "NAME"}  # with an example of each
+MEMORY = re.compile(r"\d+(\.\d+)? ?[kMGTP]i?B?", re.IGNORECASE)
 ONLY_HERE = ["--no-dashboard", "--dashboard-address", f"{LOOPBACK}:0"]
+# after dask-jobqueue's own, which share the job's cores among the GPUs and spill at a memory limit
+ONE_GPU_WORKER = ["--nthreads", "1", "--memory-limit", "0", "--device-memory-limit", "0"]
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,8 @@ class JobQueue(ClusterKind):
 
     def __post_init__(self) -> None:
         refuse_two_sizes(jobs=self.jobs, workers=self.workers, adapt=self.adapt)
+        if self.memory is not None and not MEMORY.fullmatch(self.memory):
+            raise SettingError(("memory",), f"found '{self.memory}'; expected a size, as in 32GB or 500 MiB")
 
     def own_options(self, needed: Mapping[str, Any]) -> dict[str, Any]:
         """dask-jobqueue's options that this batch system has and others have not.
@@ -166,7 +173,7 @@ class JobQueue(ClusterKind):
     def _worker_arguments(self) -> list[str]:
         if not self.gpus:
             return [*ONLY_HERE, "--resources", f"{CPU}=1"]
-        arguments = [*ONLY_HERE, "--resources", f"{GPU}=1", "--nthreads", "1"]
+        arguments = [*ONLY_HERE, *ONE_GPU_WORKER, "--resources", f"{GPU}=1"]
         if self.rmm_pool is not None:
             libraries = ",".join(allocator_libraries())
             arguments += ["--rmm-pool-size", str(self.rmm_pool), "--set-rmm-allocator-for-libs", libraries]

@@ -14,6 +14,8 @@ from suite.cluster.security import TLS, dask_security
 from suite.cluster.workers import count
 from suite.errors import ClusterError
 
+ANSWER_S = 10.0
+
 
 @dataclass(frozen=True)
 class Running(ClusterKind):
@@ -35,7 +37,7 @@ class Running(ClusterKind):
 
         address = _address_in(Path(self.cluster)) if self.cluster.endswith(".json") else self.cluster
         try:
-            client = Client(address, timeout="10s", security=dask_security(self.security))
+            client = Client(address, timeout=ANSWER_S, security=dask_security(self.security))
         except (OSError, TimeoutError, ValueError) as error:
             raise ClusterError(f"no Dask scheduler answers at {address}: {error}") from error
         except (TypeError, RuntimeError) as error:  # Dask's words for an address and certificates at odds
