@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -12,6 +15,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 PRELOAD = "suite.cluster.preload"
+LOGS = "CRITICAL"  # what goes wrong is in a run's record; a worker cut off by Ctrl-C would print tracebacks
 ONE_THREAD = {
     name: "1"
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -30,6 +34,21 @@ ENVIRONMENT = {
     "DASK_DISTRIBUTED__WORKER__MEMORY__TARGET": "False",
     "DASK_DISTRIBUTED__WORKER__MEMORY__SPILL": "False",
 }
+
+
+@contextmanager
+def ctrl_c_held_back() -> Iterator[None]:
+    """Let Ctrl-C wait until the end of the block; threads and processes started in it never see one.
+
+    A terminal sends it to every process: workers that are still starting, or the command that submits a job,
+    would die of it in disorder.
+    """
+    resource_tracker.ensure_running()  # started in the block, it would let Ctrl-C through to the rest
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def usable_cores() -> int:

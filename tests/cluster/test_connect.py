@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,7 +15,8 @@ import pytest
 from suite.cluster.connect import connect
 from suite.errors import ClusterError
 from tests.cluster.certificates import certificates
-from tests.study.small import carry_out, plan_text
+from tests.conftest import REPOSITORY
+from tests.study.small import carry_out, plan_text, study_file
 
 AXES = "axes: {seed: {range: 3}}\n"
 
@@ -25,6 +28,17 @@ def workers_of_this_process() -> list[psutil.Process]:
         for process in psutil.Process().children(recursive=True)
         if process.is_running() and "resource_tracker" not in " ".join(process.cmdline())
     ]
+
+
+def left_after_a_moment(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that have not ended within some seconds."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        processes = [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+        if not processes:
+            break
+        time.sleep(0.1)
+    return processes
 
 
 def listening(process: psutil.Process) -> set[str]:
@@ -88,6 +102,26 @@ def test_an_error_leaves_no_process():
     with pytest.raises(ZeroDivisionError), connect("local", 1):
         raise ZeroDivisionError
     assert set(workers_of_this_process()) == before
+
+
+def test_ctrl_c_while_the_cluster_starts(tmp_path):
+    """A terminal's Ctrl-C reaches workers that are still starting, too: all end in good order."""
+    study = study_file(tmp_path, AXES)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "suite.cli", "run", str(study), "--workers", "2"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )  # fmt: skip
+    started: list[psutil.Process] = []
+    while not any("spawn_main" in " ".join(child.cmdline()) for child in started):
+        assert process.poll() is None, process.communicate()
+        started = psutil.Process(process.pid).children(recursive=True)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "stopped" in err
+    assert "Traceback" not in err
+    assert not left_after_a_moment(started)
 
 
 def test_an_interface_that_is_not_there(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -15,10 +15,12 @@ from suite.cluster.resources import CPU, GPU
 from suite.cluster.security import TLS, dask_security
 from suite.cluster.workers import (
     DASK_CONFIG,
+    LOGS,
     LOOPBACK,
     PRELOAD,
     binding,
     count,
+    ctrl_c_held_back,
     dashboard_link,
     usable_cores,
 )
@@ -62,14 +64,15 @@ class Cuda(ClusterKind):
         gpus = self.gpus if self.gpus is not None else visible_gpus()
         workers = max(1, usable_cores() - len(gpus)) if self.workers is None else self.workers
         shared = self._shared_options()
-        with dask.config.set(DASK_CONFIG):
-            cluster = self._start(gpus, shared)
-            with cluster, Client(cluster) as client:
-                add_cpu_workers(cluster, workers, shared)
-                client.wait_for_workers(len(gpus) + workers)
-                description = f"{count(len(gpus), 'GPU worker')} and {count(workers, 'CPU worker')}"
-                offers = frozenset({GPU, CPU} if workers else {GPU})
-                yield Connection(client, description, dashboard_link(client), offers, len(gpus) + workers)
+        with dask.config.set(DASK_CONFIG), ExitStack() as stack:
+            with ctrl_c_held_back():
+                cluster = stack.enter_context(self._start(gpus, shared))
+                client = stack.enter_context(Client(cluster))
+            add_cpu_workers(cluster, workers, shared)
+            client.wait_for_workers(len(gpus) + workers)
+            description = f"{count(len(gpus), 'GPU worker')} and {count(workers, 'CPU worker')}"
+            offers = frozenset({GPU, CPU} if workers else {GPU})
+            yield Connection(client, description, dashboard_link(client), offers, len(gpus) + workers)
 
     def _shared_options(self) -> dict[str, Any]:
         """What GPU workers and CPU workers have in common."""
@@ -91,7 +94,7 @@ class Cuda(ClusterKind):
                 memory_limit=None,  # together with the next: no spilling, which would disturb the times
                 device_memory_limit=None,
                 dashboard_address=f"{LOOPBACK}:0",
-                silence_logs="ERROR",
+                silence_logs=LOGS,
                 **pool,
                 **shared,
             )
@@ -131,7 +134,7 @@ def add_cpu_workers(cluster: Any, number: int, options: dict[str, Any]) -> None:
 
     options = {
         **options, "nthreads": 1, "resources": {CPU: 1}, "memory_limit": None, "dashboard": False,
-        "env": {"CUDA_VISIBLE_DEVICES": ""}, "silence_logs": "ERROR",
+        "env": {"CUDA_VISIBLE_DEVICES": ""}, "silence_logs": LOGS,
     }  # fmt: skip
     cluster.worker_spec.update({f"cpu-{i}": {"cls": Nanny, "options": options} for i in range(number)})
     cluster.scale(len(cluster.worker_spec))

@@ -9,7 +9,7 @@ import shlex
 import shutil
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
@@ -21,7 +21,15 @@ from suite.cluster.kinds.rmm import POOL, allocator_libraries
 from suite.cluster.resources import CPU, GPU
 from suite.cluster.scaling import IDLE_CHECK, Adapt, refuse_two_sizes
 from suite.cluster.security import TLS, dask_security
-from suite.cluster.workers import DASK_CONFIG, ENVIRONMENT, LOOPBACK, PRELOAD, count, dashboard_link
+from suite.cluster.workers import (
+    DASK_CONFIG,
+    ENVIRONMENT,
+    LOOPBACK,
+    PRELOAD,
+    count,
+    ctrl_c_held_back,
+    dashboard_link,
+)
 from suite.core.settings import SettingError
 from suite.errors import ClusterError
 
@@ -115,22 +123,24 @@ class JobQueue(ClusterKind):
         _check_command(self.cluster, cluster_class.job_cls.submit_command)
         options = self._job_options()
         each = options["processes"]
-        host = {"host": self.host} if self.host else {}
-        with dask.config.set(DASK_CONFIG):
-            try:
-                cluster = cluster_class(
-                    job_cls=_that_closes(cluster_class.job_cls),
-                    scheduler_options={"dashboard_address": f"{LOOPBACK}:0", **host},
-                    **options,
-                )
-            except (OSError, RuntimeError, TimeoutError, ValueError) as error:
-                raise ClusterError(f"the scheduler for {self.cluster} did not start: {error}") from error
-            with cluster, Client(cluster) as client:
+        with dask.config.set(DASK_CONFIG), ExitStack() as stack:
+            with ctrl_c_held_back():
+                cluster = stack.enter_context(self._start(cluster_class, options))
+                client = stack.enter_context(Client(cluster))
                 jobs = self._submit(cluster, each)
-                most = "up to " if self.adapt else ""
-                description = f"{self.cluster}: {most}{count(jobs, 'job')} of {count(each, 'worker')}"
-                offers = frozenset({GPU if self.gpus else CPU})
-                yield Connection(client, description, dashboard_link(client), offers, jobs * each)
+            most = "up to " if self.adapt else ""
+            description = f"{self.cluster}: {most}{count(jobs, 'job')} of {count(each, 'worker')}"
+            offers = frozenset({GPU if self.gpus else CPU})
+            yield Connection(client, description, dashboard_link(client), offers, jobs * each)
+
+    def _start(self, cluster_class: Any, options: Mapping[str, Any]) -> Any:
+        """A cluster that has its scheduler and no job yet."""
+        where = {"dashboard_address": f"{LOOPBACK}:0", **({"host": self.host} if self.host else {})}
+        job_class = _that_closes(cluster_class.job_cls)
+        try:
+            return cluster_class(job_cls=job_class, scheduler_options=where, **options)
+        except (OSError, RuntimeError, TimeoutError, ValueError) as error:
+            raise ClusterError(f"the scheduler for {self.cluster} did not start: {error}") from error
 
     def _submit(self, cluster: Any, workers_a_job: int) -> int:
         """Submit the jobs; return how many there will be at most."""

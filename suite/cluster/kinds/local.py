@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
 from suite.cluster.connection import ClusterKind, Connection
 from suite.cluster.resources import CPU
 from suite.cluster.security import TLS, dask_security
-from suite.cluster.workers import DASK_CONFIG, LOOPBACK, binding, count, dashboard_link, usable_cores
+from suite.cluster.workers import (
+    DASK_CONFIG,
+    LOGS,
+    LOOPBACK,
+    binding,
+    count,
+    ctrl_c_held_back,
+    dashboard_link,
+    usable_cores,
+)
 from suite.errors import ClusterError
 
 
@@ -40,22 +49,28 @@ class Local(ClusterKind):
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         import dask
-        from distributed import Client, LocalCluster
+        from distributed import Client
 
         workers = self.workers or usable_cores()
-        with dask.config.set(DASK_CONFIG):
-            try:
-                cluster = LocalCluster(
-                    n_workers=workers,
-                    threads_per_worker=1,
-                    resources={CPU: 1},
-                    dashboard_address=f"{LOOPBACK}:0",
-                    silence_logs="ERROR",
-                    security=dask_security(self.security),
-                    **binding(self.host, self.interface),
-                )
-            except (OSError, RuntimeError, TimeoutError, ValueError) as error:
-                raise ClusterError(f"the local cluster did not start: {error}; try --cluster none") from error
-            with cluster, Client(cluster) as client:
-                description = f"{count(workers, 'local worker')}, one thread each"
-                yield Connection(client, description, dashboard_link(client), frozenset({CPU}), workers)
+        with dask.config.set(DASK_CONFIG), ExitStack() as stack:
+            with ctrl_c_held_back():
+                cluster = stack.enter_context(self._start(workers))
+                client = stack.enter_context(Client(cluster))
+            description = f"{count(workers, 'local worker')}, one thread each"
+            yield Connection(client, description, dashboard_link(client), frozenset({CPU}), workers)
+
+    def _start(self, workers: int) -> Any:
+        from distributed import LocalCluster
+
+        try:
+            return LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                resources={CPU: 1},
+                dashboard_address=f"{LOOPBACK}:0",
+                silence_logs=LOGS,
+                security=dask_security(self.security),
+                **binding(self.host, self.interface),
+            )
+        except (OSError, RuntimeError, TimeoutError, ValueError) as error:
+            raise ClusterError(f"the local cluster did not start: {error}; try --cluster none") from error
