@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from suite.core.settings import SettingError
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -62,3 +64,10 @@ class ClusterKind:
     def job_script(self) -> str:
         """The script a batch system would be given; empty for other kinds."""
         return ""
+
+
+def at_most_one(**settings: Any) -> None:
+    """Raise SettingError where more than one of ``settings``, which say the same thing, is given."""
+    given = [name for name, value in settings.items() if value is not None]
+    if len(given) > 1:
+        raise SettingError((given[1],), f"it stands beside '{given[0]}', and one of them is enough")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from annotated_types import Ge
 
@@ -28,10 +28,3 @@ class Adapt:
     def __post_init__(self) -> None:
         if self.minimum > self.maximum:
             raise SettingError(("adapt",), f"found minimum {self.minimum} above maximum {self.maximum}")
-
-
-def refuse_two_sizes(**sizes: Any) -> None:
-    """Raise SettingError where a cluster is told its size in more than one way."""
-    given = [name for name, size in sizes.items() if size is not None]
-    if len(given) > 1:
-        raise SettingError((given[1],), f"it stands beside '{given[0]}'; a cluster has one size, so keep one")

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 from annotated_types import Ge
 
-from suite.cluster.connection import ClusterKind, Connection
+from suite.cluster.connection import ClusterKind, Connection, at_most_one
 from suite.cluster.resources import offered
-from suite.cluster.scaling import IDLE_CHECK, Adapt, refuse_two_sizes
+from suite.cluster.scaling import IDLE_CHECK, Adapt
 from suite.cluster.security import TLS, dask_security
 from suite.cluster.workers import DASK_CONFIG, count
 from suite.errors import ClusterError
@@ -40,7 +40,7 @@ class Importable(ClusterKind):
     security: TLS | None = None
 
     def __post_init__(self) -> None:
-        refuse_two_sizes(workers=self.workers, adapt=self.adapt)
+        at_most_one(workers=self.workers, adapt=self.adapt)
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:

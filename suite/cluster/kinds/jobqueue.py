@@ -16,10 +16,10 @@ from typing import Annotated, Any, ClassVar
 import psutil
 from annotated_types import Ge, Gt, Le
 
-from suite.cluster.connection import ClusterKind, Connection
+from suite.cluster.connection import ClusterKind, Connection, at_most_one
 from suite.cluster.kinds.rmm import POOL, allocator_libraries
 from suite.cluster.resources import CPU, GPU
-from suite.cluster.scaling import IDLE_CHECK, Adapt, refuse_two_sizes
+from suite.cluster.scaling import IDLE_CHECK, Adapt
 from suite.cluster.security import TLS, dask_security
 from suite.cluster.workers import (
     DASK_CONFIG,
@@ -92,7 +92,7 @@ class JobQueue(ClusterKind):
     cluster_class: ClassVar[str]  # in dask_jobqueue
 
     def __post_init__(self) -> None:
-        refuse_two_sizes(jobs=self.jobs, workers=self.workers, adapt=self.adapt)
+        at_most_one(jobs=self.jobs, workers=self.workers, adapt=self.adapt)
         if self.memory is not None and not MEMORY.fullmatch(self.memory):
             raise SettingError(("memory",), f"found '{self.memory}'; expected a size, as in 32GB or 500 MiB")
 

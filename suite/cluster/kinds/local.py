@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
-from suite.cluster.connection import ClusterKind, Connection
+from suite.cluster.connection import ClusterKind, Connection, at_most_one
 from suite.cluster.resources import CPU
 from suite.cluster.security import TLS, dask_security
 from suite.cluster.workers import (
@@ -45,6 +45,9 @@ class Local(ClusterKind):
     security: TLS | None = None
 
     on_this_machine: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        at_most_one(host=self.host, interface=self.interface)
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
