@@ -10,6 +10,7 @@ index [0, 0].
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -63,14 +64,22 @@ class Backend:
         """Model, UUID and driver of the device, for provenance. Empty on the CPU."""
         if self.device == "cpu":
             return {}
-        import torch
+        if self.name == "cupy":
+            runtime = self.library.cuda.runtime
+            properties = runtime.getDeviceProperties(runtime.getDevice())
+            model, cuda = properties["name"].decode(), str(runtime.runtimeGetVersion())
+            identifier = str(uuid.UUID(bytes=bytes(properties["uuid"])))
+        else:
+            import torch
 
-        properties = torch.cuda.get_device_properties(torch.cuda.current_device())
+            properties = torch.cuda.get_device_properties(torch.cuda.current_device())
+            model, cuda = properties.name, torch.version.cuda or ""
+            identifier = str(properties.uuid)
         return {
-            "gpu_model": properties.name,
-            "gpu_uuid": str(getattr(properties, "uuid", "")),
+            "gpu_model": model,
+            "gpu_uuid": identifier,
             "gpu_driver": _nvidia_driver_version(),
-            "cuda_version": torch.version.cuda or "",
+            "cuda_version": cuda,
         }
 
 

@@ -1,7 +1,7 @@
 """Two-dimensional transforms of NumPy arrays, by the fastest library that is installed.
 
-ducc0 (the extra ``fast``) is measured 1.5 times as fast as SciPy in complex64 and 2.5 times in complex128;
-``benchmarks/speed.py`` has the floor. Neither makes plans that depend on a clock, so results repeat bit for bit.
+ducc0 (the extra ``fast``) is measured 1.5 times as fast as SciPy in complex64 and 2.5 times in complex128.
+Neither makes plans that depend on a clock, so results repeat bit for bit.
 """
 
 from __future__ import annotations
