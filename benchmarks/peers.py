@@ -4,7 +4,7 @@
     python benchmarks/peers.py [--problem beam|zone-plate] [--iterations 20] [--seconds 4] [--out FOLDER]
 
 49 patterns of 128 x 128, noise 0.05, one thread, complex64; once with the probe known, once starting from a
-wrong one, the same for all. The problems are that of ``iteration.py`` (``beam``) and section 5.1 of the
+wrong one, the same for all. The problems are like that of ``speed.py`` (``beam``) and section 5.1 of the
 MAGPIE paper on bundled images (``zone-plate``).
 
 The target is 1.05 times the residual of our rPIE after 20 iterations. Every contestant tries the settings of
@@ -28,13 +28,13 @@ import numpy as np
 from peers_contestants import OURS, PTYCHI, Contestant, contestants
 from peers_figure import draw
 from threadpoolctl import threadpool_limits
+from timing import machine
 
 from suite.core.arrays import backend
 from suite.core.problem import Problem
 from suite.core.registry import build
 from suite.core.run import RunSpec, Status
 from suite.execute.loop import Outcome, reconstruct
-from suite.execute.provenance import environment
 from suite.problems.build import build_problem
 
 MARGIN = 1.05
@@ -235,7 +235,7 @@ def figures(options: argparse.Namespace, races: Mapping[str, tuple[float, list[R
         **vars(CASES[options.problem]),
         "target": f"{MARGIN} x the residual of the reference after {options.iterations} iterations",
         "limits": {"seconds": options.seconds, "iterations": MOST_ITERATIONS},
-        "machine": environment(),
+        "machine": machine(backend("numpy")),
         "threads": 1,
         "dtype": "complex64",
         "probe": {

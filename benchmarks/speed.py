@@ -2,9 +2,9 @@
 
     python benchmarks/speed.py [--backends numpy,torch] [--rounds 15] [--name speed]
 
-Each table is one run in which everything takes turns; figures are medians, on one thread unless a table says
-otherwise. They go, with the machine's description, to benchmarks/results/NAME.json and NAME.png. Where torch
-sees a GPU, ``--backends torch-cuda,cupy`` measures there.
+Each table is one run in which everything takes turns; figures are lower quartiles, on one thread unless a
+table says otherwise. They go, with the machine's description, to benchmarks/results/NAME.json and NAME.png.
+Where torch sees a GPU, ``--backends torch-cuda,cupy`` measures there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from speed_figure import draw
-from timing import Action, fft_floor, machine, make_problem, median_seconds, stepper, threads, write
+from timing import Action, fft_floor, machine, make_problem, typical_seconds, stepper, threads, write
 
 from suite.core.arrays import Backend, backend
 from suite.core.problem import Problem
@@ -80,7 +80,7 @@ def solvers(chosen: Backend, rounds: int) -> dict[str, float]:
             label = "rPIE, literal form" if levels == 0 else "MAGPIE, literal form"
             actions[label] = literal(make_problem(7, 128, "complex128", chosen), levels)
     return show(
-        f"{chosen.name}: 49 patterns of 128 x 128, complex64", median_seconds(actions, rounds, chosen)
+        f"{chosen.name}: 49 patterns of 128 x 128, complex64", typical_seconds(actions, rounds, chosen)
     )
 
 
@@ -90,7 +90,7 @@ def sizes(chosen: Backend, dtype: str, rounds: int) -> dict[str, dict[str, float
     for size in (64, 128, 256, 512):
         problem = make_problem(4, size, dtype, chosen)
         actions = {FLOOR: fft_floor(problem), **both(problem, size)}
-        seconds = median_seconds(actions, max(3, rounds * 64 // size), chosen)
+        seconds = typical_seconds(actions, max(3, rounds * 64 // size), chosen)
         result[str(size)] = show(f"{chosen.name}: 16 patterns of {size} x {size}, {dtype}", seconds)
     return result
 
@@ -101,7 +101,7 @@ def numbers_of_patterns(chosen: Backend, rounds: int) -> dict[str, dict[str, flo
     for side in (4, 8, 16, 32):
         problem = make_problem(side, 64, "complex64", chosen)
         actions = {FLOOR: fft_floor(problem), **both(problem, 64)}
-        seconds = median_seconds(actions, max(3, rounds * 4 // side), chosen)
+        seconds = typical_seconds(actions, max(3, rounds * 4 // side), chosen)
         result[str(side**2)] = show(f"{chosen.name}: {side**2} patterns of 64 x 64, complex64", seconds)
     return result
 
@@ -119,7 +119,7 @@ def ways(chosen: Backend, rounds: int) -> dict[str, float]:
         actions[f"{label}, colour groups"] = stepper(problem, alone | {"sweep": "colour-groups"})
         for runs in (8, 32):
             actions[f"{label}, {runs} runs stacked"] = stacked(problem, alone, runs, chosen)
-    seconds = median_seconds(actions, max(3, rounds // 3), chosen)
+    seconds = typical_seconds(actions, max(3, rounds // 3), chosen)
     for label in seconds:
         if label.endswith("stacked"):
             seconds[label] /= int(label.split(", ")[-1].split()[0])
@@ -133,7 +133,7 @@ def with_threads(chosen: Backend, rounds: int) -> dict[str, dict[str, float]]:
     for count in sorted({1, len(os.sched_getaffinity(0))}):
         actions = {FLOOR: fft_floor(problem), **both(problem, 128)}
         with threads(count):
-            seconds = median_seconds(actions, rounds, chosen)
+            seconds = typical_seconds(actions, rounds, chosen)
         result[str(count)] = show(f"{chosen.name}: 49 patterns of 128 x 128, threads: {count}", seconds)
     return result
 

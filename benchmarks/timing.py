@@ -60,10 +60,11 @@ def stepper(problem: Problem, settings: Mapping[str, Any]) -> Action:
     return step
 
 
-def median_seconds(actions: Mapping[str, Action], rounds: int, chosen: Backend) -> dict[str, float]:
-    """Median time of each action, all of them in turn in every round: a busy machine slows them alike.
+def typical_seconds(actions: Mapping[str, Action], rounds: int, chosen: Backend) -> dict[str, float]:
+    """Lower quartile of each action's times: what it takes when nobody disturbs it.
 
-    Two rounds more go before, for what is compiled or allocated once.
+    All of them take turns in every round, so that a busy machine slows them alike. Two rounds more go before,
+    for what is compiled or allocated once.
     """
     seconds: dict[str, list[float]] = {name: [] for name in actions}
     for number in range(rounds + 2):
@@ -74,7 +75,7 @@ def median_seconds(actions: Mapping[str, Action], rounds: int, chosen: Backend) 
             chosen.synchronise()
             if number >= 2:
                 seconds[name].append(time.perf_counter() - begin)
-    return {name: float(np.median(values)) for name, values in seconds.items()}
+    return {name: float(np.quantile(values, 0.25)) for name, values in seconds.items()}
 
 
 @contextmanager
