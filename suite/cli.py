@@ -45,8 +45,8 @@ override_option = click.option(
     help="A YAML file of overrides: dotted paths and values, as for --set.",
 )  # fmt: skip
 results_option = click.option(
-    "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True, metavar="DIR",
-    help="Folder that holds a results folder for each study.",
+    "--results", default="results", show_default=True, metavar="DIR",
+    help="Folder that holds a results folder for each study, or s3://BUCKET/PREFIX.",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
@@ -84,18 +84,19 @@ def plan(
     study: Path,
     settings: tuple[str, ...],
     override_file: Path | None,
-    results: Path,
+    results: str,
     show_all: bool,
     as_json: bool,
 ) -> None:
     """Check STUDY and show its runs, what is done and what the rest will cost. Runs nothing."""
-    from suite.store.layout import Store
+    from suite.store.layout import Store, results_of
     from suite.store.read import Inventory, inventory
     from suite.study.estimate import estimate
 
     planned = _plan(study, settings, override_file)
-    root = results / planned.name
-    held = inventory(Store.open(root)) if Store(root).marker.exists() else Inventory({}, {})
+    root = results_of(results, planned.name)
+    store = Store.find(root)
+    held = inventory(store) if store else Inventory({}, {})
     remaining = planned.remaining(held.done)
     cost = estimate(remaining)
     if as_json:
@@ -143,7 +144,7 @@ def run(
     study: Path,
     settings: tuple[str, ...],
     override_file: Path | None,
-    results: Path,
+    results: str,
     cluster: str,
     workers: int | None,
     retry_failed: bool,
@@ -153,16 +154,16 @@ def run(
     """Carry out the runs of STUDY that are not done yet."""
     from suite.cluster.settings import cluster_settings
     from suite.cluster.sweep import Tally, to_do
-    from suite.store.layout import Store
+    from suite.store.layout import Store, results_of
 
     kind = cluster_settings(cluster, workers)
     planned = _plan(study, settings, override_file)
     if kind.on_this_machine:
         _check_backends(planned)
-    root = results / planned.name
+    root = results_of(results, planned.name)
     if dry_run:
-        begun = Store(root).marker.exists()
-        specs = to_do(planned, Store.open(root), retry_failed) if begun else planned.runs
+        begun = Store.find(root)
+        specs = to_do(planned, begun, retry_failed) if begun else planned.runs
         _print_dry_run(planned, specs, root, kind.job_script(), as_json)
         return
     store = Store.create(root)
@@ -179,7 +180,7 @@ def run(
     failures = _failed_runs(planned, store)
     if as_json:
         counts = {"done_before": done, "failed": len(failures), **tally.counts}
-        click.echo(json.dumps({"study": planned.name, "results": str(root), "counts": counts}))
+        click.echo(json.dumps({"study": planned.name, "results": root, "counts": counts}))
     else:
         _print_outcome(planned, tally, root, failures, study)
     if failures:
@@ -196,7 +197,7 @@ def run(
     help="Folder that gets a report folder for each study.",
 )  # fmt: skip
 def report(
-    study: Path, settings: tuple[str, ...], override_file: Path | None, results: Path, out: Path
+    study: Path, settings: tuple[str, ...], override_file: Path | None, results: str, out: Path
 ) -> None:
     """Draw the figures of STUDY and write its report.
 
@@ -226,7 +227,7 @@ def report(
     help="Of a data file: draw scan and mean pattern into this picture.",
 )  # fmt: skip
 @json_option
-def show(study: Path, run_id: str | None, results: Path, out: Path | None, as_json: bool) -> None:
+def show(study: Path, run_id: str | None, results: str, out: Path | None, as_json: bool) -> None:
     """Show how the runs of STUDY (a study file or a results folder) ended, or all about one run.
 
     RUN_ID may be shortened to its first digits. Where STUDY is a data file (CXI, NeXus, ptyd, HDF5, NPZ,
@@ -235,11 +236,11 @@ def show(study: Path, run_id: str | None, results: Path, out: Path | None, as_js
     if study.is_file() and study.suffix not in (".yaml", ".yml"):
         _show_data_file(study, out, as_json)
         return
-    from suite.store.layout import Store
+    from suite.store.layout import Store, results_of
     from suite.store.read import inventory, read_run
     from suite.study.load import load_study
 
-    root = study if study.is_dir() else results / load_study(study).name
+    root = str(study) if study.is_dir() else results_of(results, load_study(study).name)
     store = Store.open(root)
     if run_id is None:
         _show_store(store, as_json)
@@ -368,10 +369,10 @@ def _failed_runs(planned: Plan, store: Any) -> list[str]:
     return [run_id for run_id in planned.run_ids if run_id in failed]
 
 
-def _print_dry_run(planned: Plan, specs: Sequence[Any], root: Path, job_script: str, as_json: bool) -> None:
+def _print_dry_run(planned: Plan, specs: Sequence[Any], root: str, job_script: str, as_json: bool) -> None:
     done = len(planned.runs) - len(specs)
     if as_json:
-        content = {"study": planned.name, "results": str(root), "done": done}
+        content = {"study": planned.name, "results": root, "done": done}
         script = {"job_script": job_script} if job_script else {}
         click.echo(json.dumps(content | {"to_do": [spec.spec_id for spec in specs]} | script))
     else:
@@ -380,9 +381,9 @@ def _print_dry_run(planned: Plan, specs: Sequence[Any], root: Path, job_script: 
             click.echo(f"\n{job_script}")
 
 
-def _print_outcome(planned: Plan, tally: Tally, root: Path, failures: Sequence[str], study: Path) -> None:
+def _print_outcome(planned: Plan, tally: Tally, root: str, failures: Sequence[str], study: Path) -> None:
     counts = ", ".join(f"{count} {status}" for status, count in sorted(tally.counts.items()))
-    click.echo(f"{counts or 'nothing to do'}; results: {root / 'study.zarr'}")
+    click.echo(f"{counts or 'nothing to do'}; results: {root}/study.zarr")
     if failures:
         click.echo(
             f"{len(failures)} of {count_runs(planned.runs)} failed; see why with: ptychosuite show {study} "

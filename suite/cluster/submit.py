@@ -6,7 +6,6 @@ Workers write their own results; what travels back is a summary of a few hundred
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from suite.cluster.connection import Connection
@@ -16,6 +15,7 @@ from suite.core.run import RunRecord, RunSpec, Status
 from suite.errors import UserError
 from suite.execute.run import execute
 from suite.store.layout import Store
+from suite.store.place import place
 from suite.store.write import write_run
 
 RUNS_AHEAD = 3  # runs in flight for each worker: enough to keep it busy, few enough to stop at once
@@ -28,7 +28,7 @@ def run_and_store(spec: dict[str, Any], root: str) -> dict[str, Any] | UserError
     """
     try:
         record, problem = execute(RunSpec.from_dict(spec))
-        write_run(Store(Path(root)), record, problem.reference if problem else None)
+        write_run(Store(place(root)), record, problem.reference if problem else None)
     except UserError as error:
         return error
     return record.summary()
@@ -44,7 +44,7 @@ def run_all(connection: Connection, specs: Sequence[RunSpec], store: Store) -> I
     """
     if connection.client is None:
         for spec in specs:
-            yield _checked(run_and_store(spec.to_dict(), str(store.root)))
+            yield _checked(run_and_store(spec.to_dict(), store.root.address))
     else:
         yield from _on_cluster(connection, specs, store)
 
@@ -76,7 +76,7 @@ def _submitted(
     from distributed import as_completed
 
     client: Any = connection.client
-    root = str(store.root.resolve())
+    root = store.root.address
     queue = iter(specs)
     pending: dict[Any, RunSpec] = {}
     futures = as_completed()

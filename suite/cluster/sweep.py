@@ -19,7 +19,7 @@ from suite.execute.provenance import environment, now
 from suite.store.compact import compact
 from suite.store.layout import Store
 from suite.store.read import inventory
-from suite.store.write import remove_leftovers, write_session
+from suite.store.write import write_session
 
 COMPACT_EVERY_S = 30.0
 
@@ -65,7 +65,7 @@ def sweep(
     ``progress`` is called with the tally and the summary of each run that ends.
     """
     check_devices({spec.backend for spec in specs}, connection.offers)
-    remove_leftovers(store)
+    store.root.remove_leftovers()
     tally = Tally(total=len(specs), done_before=len(plan.runs) - len(specs))
     started = now()
     name = f"{started.replace(':', '').replace('+0000', 'Z')}-{os.getpid()}"

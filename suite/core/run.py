@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -46,7 +46,8 @@ class RunSpec:
     half_scans: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """All fields as plain data that are the caller's own."""
+        return {f.name: _copied(getattr(self, f.name)) for f in fields(self)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RunSpec:
@@ -55,7 +56,7 @@ class RunSpec:
     @cached_property
     def spec_id(self) -> str:
         """Hash of the canonical JSON of the specification."""
-        return digest(_identity(self.to_dict()))
+        return digest(_identity({f.name: getattr(self, f.name) for f in fields(self)}))
 
     @cached_property
     def problem_id(self) -> str:
@@ -76,7 +77,7 @@ class RunSpec:
 
     def leaves(self) -> dict[str, Any]:
         """Dotted path of every scalar in the specification, with its value."""
-        return dict(_leaves("", self.to_dict()))
+        return dict(_leaves("", {f.name: getattr(self, f.name) for f in fields(self)}))
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,12 @@ def _identity(data: Any) -> Any:
     if isinstance(data, list | tuple):
         return [_identity(value) for value in data]
     return data
+
+
+def _copied(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {key: _copied(value) for key, value in data.items()}
+    return [_copied(value) for value in data] if isinstance(data, list | tuple) else data
 
 
 def _leaves(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from suite.cluster.connect import connect
 from suite.cluster.sweep import to_do
 from suite.errors import BackendError, ClusterError
+from suite.store.place import place
 from suite.store.read import inventory, read_run, sessions
 from tests.study.small import carry_out, forget_names, plan_text, run_files, use_test_solvers
 
@@ -108,7 +110,9 @@ def test_what_the_user_must_act_on_stops_the_sweep(tmp_path, cluster):
     assert (results / "study.zarr" / "zarr.json").is_file()
     (session,) = [json.loads(p.read_text()) for p in (results / "sessions").glob("*.json")]
     assert "end" in session
-    names = {record.solver["name"] for record in (read_run(p).spec for p in results.glob("runs/??/*.zip"))}
+    names = {
+        record.solver["name"] for record in (read_run(place(p)).spec for p in results.glob("runs/??/*.zip"))
+    }
     assert names <= {"rpie"}
 
 
@@ -144,7 +148,7 @@ def test_sessions_say_who_ran_what(tmp_path):
 def test_sweep_removes_leftovers(tmp_path):
     """Half-written files of writers that died are gone after the next sweep."""
     store, _ = carry_out(plan_text(tmp_path, AXES), tmp_path)
-    leftover = store.runs / f".{os.uname().nodename}-999999999-x.zarr.zip.tmp"
+    leftover = Path(store.runs / f".{os.uname().nodename}-999999999-x.zarr.zip.tmp")
     leftover.write_text("half a run")
     carry_out(plan_text(tmp_path, AXES, "seed=5"), tmp_path)
     assert not leftover.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -55,9 +56,9 @@ def carry_out(
         return store, sweep(plan, store, specs, connection, ["test"], lambda tally, summary: None)
 
 
-def run_files(store_root: Path) -> dict[str, float]:
+def run_files(root: str | os.PathLike[str]) -> dict[str, float]:
     """Name and time of change of every run file."""
-    return {file.name: file.stat().st_mtime_ns for file in sorted(store_root.glob("runs/??/*.zarr.zip"))}
+    return {file.name: file.stat().st_mtime_ns for file in sorted(Path(root).glob("runs/??/*.zarr.zip"))}
 
 
 def install_test_solvers(folder: Path) -> str:

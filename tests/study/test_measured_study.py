@@ -160,7 +160,7 @@ def test_axis_over_a_setting_of_the_file(star):
     assert plan.factors == {"problem.bin": True}
     store, tally = carry_out(plan, star / "results")
     assert tally.failed == 0
-    assert store.dataset.exists()
+    assert (store.dataset / "zarr.json").exists()
     message = refusal(path, "solver={name: magpie, levels: 4}")
     assert "levels" in message
     assert "8 x 8" in message
