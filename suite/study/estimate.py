@@ -34,7 +34,7 @@ def estimate(specs: Iterable[RunSpec]) -> Estimate:
     """Cost of ``specs``, were each to use all its iterations on one core of this machine."""
     seconds = disk = 0.0
     for spec in specs:
-        size = problem_size(spec)
+        size = problem_size(spec.problem)
         fft_pass = size.n_positions * _fft_pair_seconds(size.probe_size, spec.dtype)
         iterations = spec.stop["iterations"]
         evaluations = 1 + iterations * _measured_share(spec.stop)
