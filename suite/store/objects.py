@@ -108,7 +108,7 @@ class ObjectPlace:
             return True
 
     def files(self) -> Iterator[str]:
-        return (key for key in self._all_files() if not key.rpartition("/")[2].startswith("."))
+        return (key for key in self._all_files() if "/." not in f"/{key}")
 
     def read(self) -> bytes:
         with self.refusals():
@@ -151,9 +151,9 @@ class ObjectPlace:
         self.delete()
 
     def zarr_store(self, read_only: bool = False) -> ZarrStore:
-        from zarr.storage import ObjectStore
+        from suite.store.zarr_objects import ReadableObjectStore
 
-        return ObjectStore(_client(str(self)), read_only=read_only)
+        return ReadableObjectStore(self, _client(str(self)), read_only)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

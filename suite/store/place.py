@@ -44,7 +44,7 @@ class Place(Protocol):
         """Whether there is a file."""
 
     def files(self) -> Iterator[str]:
-        """All files below, relative to here; those whose name begins with a dot are left out."""
+        """All files below, relative to here; what is hidden by a dot is left out."""
 
     def read(self) -> bytes:
         """The whole file."""
@@ -120,7 +120,7 @@ class LocalPlace:
         return os.path.isfile(self.path)
 
     def files(self) -> Iterator[str]:
-        return (key for key in _files(self.path) if not os.path.basename(key).startswith("."))
+        return (key for key in _files(self.path) if "/." not in f"/{key}")
 
     def read(self) -> bytes:
         return Path(self.path).read_bytes()
