@@ -49,6 +49,13 @@ axes:
   seed: {{range: {seeds}}}
 """
 
+# A process begins with the peak memory of the one that started it, so that has to be a small one.
+LAUNCHER = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -151,12 +158,9 @@ def in_process(what: str, action: Callable[[], object], number: int = 1) -> Meas
 
 def command_time(what: str, command: list[object]) -> Measurement:
     begin = time.perf_counter()
-    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{command} ended with {process.returncode}")
-    return Measurement(what, time.perf_counter() - begin, usage.ru_maxrss / 1e3)
+    words = [sys.executable, "-c", LAUNCHER, *map(str, command)]
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
+    return Measurement(what, time.perf_counter() - begin, float(done.stdout) / 1e3)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from suite.store.place import Place
 
 
-class ReadableObjectStore(ObjectStore):
+class ReadableObjectStore(ObjectStore):  # type: ignore[misc]  # Zarr is Any to mypy
     """Chunks are fetched when somebody looks at them, far from here: the error is made readable here."""
 
     def __init__(self, place: Place, client: S3Store, read_only: bool) -> None:

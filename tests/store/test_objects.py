@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
 import pytest
+import zarr
 
 from suite.errors import StoreError
 from suite.store import objects
@@ -247,6 +248,13 @@ def test_access_denied(bucket, refusing_server, tmp_path):
     assert done.returncode == 2
     assert "access denied" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_refusal_while_reading_a_dataset(bucket, refusing_server, monkeypatch):
+    """What Zarr meets when it fetches a chunk is said as readably."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", refusing_server)
+    with pytest.raises(StoreError, match="access denied"):
+        zarr.open_group(place("s3://closed/r/study.zarr").zarr_store(read_only=True), mode="r")
 
 
 def test_server_that_does_not_answer(bucket, tmp_path, monkeypatch):
