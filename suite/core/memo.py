@@ -9,7 +9,7 @@ from typing import TypeVar
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
-MOST = 8192
+MOST = 1024
 
 
 def by_identity(function: Callable[[Argument], Result]) -> Callable[[Argument], Result]:

@@ -6,12 +6,7 @@ AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL.
 
 from __future__ import annotations
 
-import contextlib
 import io
-import json
-import os
-import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,10 +14,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, BinaryIO
-from uuid import uuid4
 
 from suite.errors import StoreError
-from suite.store.place import Place, is_alive
+from suite.store.lease import Lease
+from suite.store.place import Place
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
@@ -30,8 +25,6 @@ if TYPE_CHECKING:
 
 TAIL = 64 * 1024  # bytes fetched first of a file that is read in parts; all of a run but its images
 COPIES = 16  # made at once
-POLL_S = 0.2
-LEASE_S = 60.0  # a lock that has not been renewed for so long is nobody's
 RETRY: dict[str, Any] = {"max_retries": 6, "retry_timeout": timedelta(seconds=60)}
 
 REASONS = {
@@ -145,9 +138,9 @@ class ObjectPlace:
         assert isinstance(target, ObjectPlace)
         target.delete()
         keys = [key for key in self._all_files() if key != "zarr.json"]
-        with self.refusals(), ThreadPoolExecutor(COPIES) as pool:
-            list(pool.map(lambda key: self._bucket.copy(f"{self.key}/{key}", f"{target.key}/{key}"), keys))
-            self._bucket.copy(f"{self.key}/zarr.json", f"{target.key}/zarr.json")
+        with ThreadPoolExecutor(COPIES) as pool:
+            list(pool.map(lambda key: (self / key)._copy_to(target / key), keys))
+        (self / "zarr.json")._copy_to(target / "zarr.json")
         self.delete()
 
     def zarr_store(self, read_only: bool = False) -> ZarrStore:
@@ -158,7 +151,7 @@ class ObjectPlace:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """A lease: an object that its holder renews, and that another takes over when he no longer does."""
-        lease = _Lease(self)
+        lease = Lease(self)
         lease.acquire()
         try:
             yield
@@ -182,6 +175,10 @@ class ObjectPlace:
         """An object is there whole or not at all."""
         return 0
 
+    def _copy_to(self, target: ObjectPlace) -> None:
+        with self.refusals():
+            self._bucket.copy(self.key, target.key)
+
     def _all_files(self) -> Iterator[str]:
         with self.refusals():
             for page in self._bucket.list(f"{self.key}/"):
@@ -194,11 +191,10 @@ class ObjectPlace:
 
         with self.refusals():
             try:
-                return self._bucket.put(self.key, content, mode={"e_tag": e_tag}, use_multipart=False)[
-                    "e_tag"
-                ]
+                result = self._bucket.put(self.key, content, mode={"e_tag": e_tag}, use_multipart=False)
             except (PreconditionError, FileNotFoundError):
                 return None
+            return result["e_tag"]
 
     def version(self) -> tuple[bytes, str]:
         """Content and version of this object."""
@@ -241,57 +237,3 @@ class _Parts(io.RawIOBase):
         buffer[: len(content)] = content
         self._position += len(content)
         return len(content)
-
-
-class _Lease:
-    """Holding a lock object: made by a conditional request, renewed by a thread, deleted at the end.
-
-    A holder that was killed is recognised by its process id on its own host, elsewhere by an object that
-    has not changed for ``LEASE_S`` seconds of the waiting process' clock.
-    """
-
-    def __init__(self, lock: ObjectPlace) -> None:
-        self._lock = lock
-        self._holder = {"host": os.uname().nodename, "pid": os.getpid(), "id": uuid4().hex}
-        self._e_tag = ""
-        self._released = threading.Event()
-        self._renewer = threading.Thread(target=self._renew, daemon=True)
-
-    def acquire(self) -> None:
-        seen, since = "", time.monotonic()
-        while not self._lock.create(self._content()):
-            try:
-                content, e_tag = self._lock.version()
-            except FileNotFoundError:
-                continue
-            if e_tag != seen:
-                seen, since = e_tag, time.monotonic()
-            if content == self._content():  # our request came through, its answer did not
-                break
-            stale = _has_died(content) or time.monotonic() - since > LEASE_S
-            if stale and self._lock.put_if(self._content(), e_tag):
-                break
-            time.sleep(POLL_S)
-        self._e_tag = self._lock.version()[1]
-        self._renewer.start()
-
-    def release(self) -> None:
-        self._released.set()
-        self._renewer.join()
-        with contextlib.suppress(FileNotFoundError):
-            if self._lock.version()[1] == self._e_tag:
-                self._lock.delete()
-
-    def _content(self) -> bytes:
-        return json.dumps(self._holder).encode()
-
-    def _renew(self) -> None:
-        while not self._released.wait(LEASE_S / 4):
-            self._holder["renewed"] = time.time()
-            with contextlib.suppress(StoreError):  # the next attempt may get through
-                self._e_tag = self._lock.put_if(self._content(), self._e_tag) or self._e_tag
-
-
-def _has_died(content: bytes) -> bool:
-    holder = json.loads(content)
-    return holder["host"] == os.uname().nodename and not is_alive(holder["pid"])

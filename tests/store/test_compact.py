@@ -19,6 +19,7 @@ from suite.errors import StoreError
 from suite.store import compact as compaction
 from suite.store.compact import compact
 from suite.store.layout import Store
+from suite.store.objects import ObjectPlace
 from suite.store.write import write_run
 from tests.store.records import NUMBERS, record, session, store_at
 
@@ -187,6 +188,28 @@ def test_swap_that_is_killed(tmp_path):
     compact(store)
     xr.testing.assert_identical(dataset(store), before)
     assert not os.path.exists(store.root / ".study.zarr.old")
+
+
+def test_swap_on_object_storage_that_is_killed(bucket, monkeypatch):
+    """There is no dataset until its last part is there; the next compaction makes it."""
+    store = store_at(f"{bucket}/r")
+    fill(store, [record(0)])
+    compact(store)
+    before = dataset(store)
+    copy = ObjectPlace._copy_to
+
+    def die_at_the_end(self, target):
+        if target == store.dataset / "zarr.json":
+            raise KeyboardInterrupt
+        copy(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ObjectPlace, "_copy_to", die_at_the_end)
+        with pytest.raises(KeyboardInterrupt):
+            compact(store, rebuild=True)
+    assert not (store.dataset / "zarr.json").exists()
+    compact(store)
+    xr.testing.assert_identical(dataset(store), before)
 
 
 def test_new_factor_makes_the_dataset_anew(address):

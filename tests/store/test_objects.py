@@ -19,7 +19,7 @@ import pytest
 import zarr
 
 from suite.errors import StoreError
-from suite.store import objects
+from suite.store import lease, objects
 from suite.store.compact import compact
 from suite.store.layout import Store
 from suite.store.place import place
@@ -123,8 +123,8 @@ def test_lock_of_a_killed_process_is_free(lock):
 @pytest.mark.parametrize("renewed", [False, True])
 def test_lock_held_elsewhere(lock, monkeypatch, renewed):
     """A lock of another machine is taken over when its holder no longer renews it, and not before."""
-    monkeypatch.setattr(objects, "LEASE_S", 1.0)
-    monkeypatch.setattr(objects, "POLL_S", 0.05)
+    monkeypatch.setattr(lease, "LEASE_S", 1.0)
+    monkeypatch.setattr(lease, "POLL_S", 0.05)
     leave_lease(lock, "elsewhere", 1)
     end = time.monotonic() + 2.0
     waiting = ThreadPoolExecutor(1).submit(held_within, lock, 30.0 if not renewed else 2.0)
