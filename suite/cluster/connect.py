@@ -77,10 +77,12 @@ def _local(workers: int) -> Iterator[Connection]:
 
     settings = {
         "distributed.nanny.pre-spawn-environ": ONE_THREAD,  # before NumPy is imported, or it is too late
-        "distributed.scheduler.allowed-failures": 1,
+        "distributed.scheduler.allowed-failures": 0,  # we look for the reason before we try again
+        "distributed.deploy.lost-worker-timeout": "5s",  # then a worker is replaced
         "distributed.worker.preload": ["suite.cluster.preload"],
         "distributed.worker.memory.target": False,  # nothing worth spilling stays on a worker
         "distributed.worker.memory.spill": False,
+        "distributed.worker.memory.pause": False,  # a worker that is full is ended, not left waiting
     }
     with dask.config.set(settings):
         try:

@@ -12,19 +12,10 @@ from suite.cluster.connect import connect
 from suite.cluster.sweep import to_do
 from suite.errors import BackendError, ClusterError
 from suite.store.read import inventory, read_run, sessions
-from tests.study.small import carry_out, forget_names, plan_text, run_files, use_test_solvers
+from tests.study.small import carry_out, plan_text, run_files
 
 AXES = "axes:\n  solver: [rpie, {name: magpie, levels: 2}]\n  seed: {range: 2}\n"
-CLOCK = ("seconds", "seconds_per_iteration")
-
-
-@pytest.fixture
-def broken_solvers(tmp_path, monkeypatch):
-    """Solvers that go wrong, offered as another package's."""
-    with monkeypatch.context() as patch:
-        use_test_solvers(tmp_path / "plug-ins", patch)
-        yield
-    forget_names()
+MEASURED = ("seconds", "seconds_per_iteration", "peak_host_bytes")  # different every time
 
 
 def records(store):
@@ -65,9 +56,9 @@ def test_workers_give_the_same_numbers(tmp_path):
         other = found[run_id]
         assert list(one.metrics) == list(other.metrics)
         for name, value in one.metrics.items():
-            assert name in CLOCK or np.array_equal(value, other.metrics[name], equal_nan=True), name
+            assert name in MEASURED or np.array_equal(value, other.metrics[name], equal_nan=True), name
         for name, curve in one.curves.items():
-            assert name in CLOCK or np.array_equal(curve, other.curves[name], equal_nan=True), name
+            assert name in MEASURED or np.array_equal(curve, other.curves[name], equal_nan=True), name
         np.testing.assert_array_equal(one.object, other.object)
         assert one.reference == other.reference
         assert other.provenance["process"] != one.provenance["process"]
@@ -110,18 +101,6 @@ def test_what_the_user_must_act_on_stops_the_sweep(tmp_path, cluster):
     assert "end" in session
     names = {record.solver["name"] for record in (read_run(p).spec for p in results.glob("runs/??/*.zip"))}
     assert names <= {"rpie"}
-
-
-@pytest.mark.usefixtures("broken_solvers")
-def test_a_solver_that_kills_its_process(tmp_path):
-    """The worker's death becomes a failed run; those that waited on the same worker are carried out."""
-    plan = plan_text(tmp_path, "axes: {solver: [kills, rpie, epie]}\n")
-    store, tally = carry_out(plan, tmp_path, cluster="local", workers=1)
-    assert dict(tally.counts) == {"failed": 1, "completed": 2}
-    (failed,) = [r for r in records(store).values() if r.status == "failed"]
-    assert failed.spec.solver["name"] == "kills"
-    assert "KilledWorker" in failed.message
-    assert failed.run_id in plan.run_ids
 
 
 def test_sessions_say_who_ran_what(tmp_path):
