@@ -24,7 +24,7 @@ from suite.core.factors import are_numbers, factor_names, factor_value
 from suite.store.layout import SCHEMA_VERSION, Store, disk_error
 from suite.store.read import inventory, read_run, sessions
 
-IDENTITY = ("run_id", "spec_id", "status", "path", "start")
+IDENTITY = ("run_id", "spec_id", "status", "path", "start", "lane")
 RUN_CHUNK = 4096  # rows a chunk of the one-dimensional columns
 CURVE_CHUNK = 64  # rows a chunk of the curves
 BATCH = 512  # runs read and written at once
@@ -174,6 +174,7 @@ def _write_rows(
         "status": [str(record.status) for record in records],
         "path": [str(file.relative_to(store.root)) for file in files.values()],
         "start": [str(record.provenance.get("start", "")) for record in records],
+        "lane": [str(record.provenance.get("lane", "")) for record in records],
     }
     for name, texts in identity.items():
         _write_column(group, name, texts, first, numeric=False)

@@ -105,9 +105,10 @@ def test_workers_killed_at_random(tmp_path):
         rng = random.Random(1)
         while len(killed) < KILLS and not ended.wait(rng.uniform(0.05, 0.2)):
             at_work = set(cluster.scheduler.workers)
-            victims = [nanny.pid for nanny in cluster.workers.values() if nanny.worker_address in at_work]
+            nannies = [nanny for nanny in cluster.workers.values() if nanny.worker_address in at_work]
+            victims = {nanny.pid for nanny in nannies} - {*killed, None}
             if victims:
-                killed.append(rng.choice(victims))
+                killed.append(rng.choice(sorted(victims)))
                 os.kill(killed[-1], signal.SIGKILL)
 
     def watch(tally, summary):
