@@ -74,17 +74,20 @@ def usable_cores() -> int:
 def _local(workers: int) -> Iterator[Connection]:
     import dask
     from distributed import Client, LocalCluster
+    from distributed.utils import get_mp_context
 
     settings = {
         "distributed.nanny.pre-spawn-environ": ONE_THREAD,  # before NumPy is imported, or it is too late
         "distributed.scheduler.allowed-failures": 0,  # we look for the reason before we try again
         "distributed.deploy.lost-worker-timeout": "5s",  # then a worker is replaced
+        "distributed.worker.multiprocessing-method": "forkserver",  # packages are imported once
         "distributed.worker.preload": ["suite.cluster.preload"],
         "distributed.worker.memory.target": False,  # nothing worth spilling stays on a worker
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,  # a worker that is full is ended, not left waiting
     }
     with dask.config.set(settings):
+        get_mp_context().set_forkserver_preload(["distributed", "suite.cluster.work"])
         try:
             cluster = LocalCluster(
                 n_workers=workers,
