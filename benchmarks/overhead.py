@@ -2,12 +2,13 @@
 
     python benchmarks/overhead.py [--runs 200 1000] [--benchopt PYTHON] [--json FILE]
 
-The solver does nothing, the problem is tiny; all that is measured is ours: sending runs out, simulating, metrics,
-provenance, writing, the dataset at the end. Two local workers, a fresh results folder each time. Two sweeps of
-different length are timed from outside; the slope between them is the cost of a run, the rest is start-up.
+The solver does nothing, the problem is tiny; all that is measured is ours: sending runs out, simulating,
+metrics, provenance, writing, the dataset at the end. Two local workers, a fresh results folder each time. Two
+sweeps of different length are timed from outside; the slope between them is the cost of a run, the rest is
+start-up.
 
-``--benchopt`` names a Python that has benchopt with its Dask backend; the same number of runs of a solver that
-does nothing goes through it on as many workers, between our two sweeps and after them.
+``--benchopt`` names a Python that has benchopt and dask[distributed]; as many runs of a solver that does
+nothing go through its Dask backend on as many workers, right after ours.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ solver: idle
 axes: {solver.number: {range: %d}}
 """
 BENCHOPT = {
-    "objective.py": '''
+    "objective.py": """
 from benchopt import BaseObjective
 
 
@@ -73,8 +74,8 @@ class Objective(BaseObjective):
 
     def get_one_result(self):
         return {"y": 0.0}
-''',
-    "datasets/tiny.py": '''
+""",
+    "datasets/tiny.py": """
 from benchopt import BaseDataset
 
 
@@ -83,8 +84,8 @@ class Dataset(BaseDataset):
 
     def get_data(self):
         return {"x": 0.0}
-''',
-    "solvers/idle.py": '''
+""",
+    "solvers/idle.py": """
 from benchopt import BaseSolver
 
 
@@ -101,14 +102,16 @@ class Solver(BaseSolver):
 
     def get_result(self):
         return {"y": 0.0}
-''',
+""",
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, nargs=2, default=(200, 1000), help="lengths of the two sweeps")
-    parser.add_argument("--benchopt", metavar="PYTHON", help="a Python that has benchopt and dask[distributed]")
+    parser.add_argument(
+        "--benchopt", metavar="PYTHON", help="a Python that has benchopt and dask[distributed]"
+    )
     parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE")
     options = parser.parse_args()
 

@@ -10,6 +10,8 @@ import pytest
 
 from suite.cluster.connect import connect
 from suite.cluster.sweep import to_do
+from suite.core.footprint import Footprint
+from suite.core.run import Lane
 from suite.errors import BackendError, ClusterError
 from suite.store.read import inventory, read_run, sessions
 from tests.study.small import carry_out, plan_text, run_files
@@ -64,6 +66,36 @@ def test_workers_give_the_same_numbers(tmp_path):
         assert other.provenance["process"] != one.provenance["process"]
         threads = other.provenance["threads"]
         assert {value for key, value in threads.items() if key.endswith("NUM_THREADS")} == {"1"}
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinities")
+def test_lanes(tmp_path):
+    """In the timing lane no two workers share a core; in the throughput lane they are free."""
+    plan = plan_text(tmp_path, "axes: {seed: {range: 12}}\n")
+    for lane in Lane:
+        store, _ = carry_out(plan, tmp_path / lane, cluster="local", workers=2, lane=lane)
+        found = records(store).values()
+        assert {record.provenance["lane"] for record in found} == {lane}
+        cores = {record.provenance["process"]: record.provenance["cores"] for record in found}
+        if lane is Lane.THROUGHPUT:
+            assert all(free == sorted(os.sched_getaffinity(0)) for free in cores.values())
+        else:
+            own = [tuple(held) for held in cores.values() if len(held) == 1]  # the others found none free
+            assert len(own) == len(set(own))
+
+
+def test_a_run_that_cannot_fit_is_not_begun(tmp_path):
+    """It fails with the numbers, here and on workers; the others are carried out."""
+    plan = plan_text(tmp_path, "axes: {solver: [rpie, epie]}\n")
+
+    def footprint(spec):
+        return Footprint(1e15 if spec.solver["name"] == "epie" else 1e6)
+
+    for cluster in ("none", "local"):
+        store, tally = carry_out(plan, tmp_path / cluster, cluster=cluster, footprint=footprint)
+        assert dict(tally.counts) == {"failed": 1, "completed": 1}
+        (failed,) = [record for record in records(store).values() if record.status == "failed"]
+        assert failed.message.startswith("not begun: needs about 1e+06 GB of memory; there are")
 
 
 @pytest.mark.usefixtures("broken_solvers")
