@@ -64,7 +64,7 @@ def run_all(
 class _Sent:
     """A parcel that is with the cluster."""
 
-    worker: str  # the only one that may have it: who dies with it is known
+    worker: str  # the only one that may have it, so that who dies with it is known
     future: Future
     tries: dict[str, Try]  # by token; those that have not ended
 

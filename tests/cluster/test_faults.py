@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 import zipfile
@@ -16,6 +19,7 @@ from distributed import Client, LocalCluster
 from suite.cluster.connect import Connection, connect
 from suite.cluster.sweep import sweep
 from suite.cluster.work import Terms
+from suite.errors import ClusterError
 from suite.store.layout import Store
 from suite.store.read import inventory, read_run
 from tests.study.small import carry_out, plan_text
@@ -135,3 +139,52 @@ def test_workers_killed_at_random(tmp_path):
         for name in set(one.metrics) - set(MEASURED):
             assert np.array_equal(one.metrics[name], other.metrics[name], equal_nan=True), name
         np.testing.assert_array_equal(one.object, other.object)
+
+
+def dask_command(*arguments):
+    """Start a part of a cluster as its own program."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "distributed.cli." + arguments[0], *arguments[1:]],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def test_lost_scheduler(tmp_path):
+    """The sweep ends with what to do, keeps what is finished, and goes on elsewhere."""
+    plan = plan_text(tmp_path, "axes: {solver: [{name: slow, seconds: 0.2}], seed: {range: 20}}\n")
+    file = tmp_path / "scheduler.json"
+    scheduler = dask_command(
+        "dask_scheduler",
+        "--scheduler-file",
+        str(file),
+        "--host",
+        "127.0.0.1",
+        "--no-dashboard",
+        "--port",
+        "0",
+    )
+    worker = dask_command("dask_worker", "--scheduler-file", str(file), "--nthreads", "1", "--no-dashboard")
+    try:
+        while not file.exists():
+            time.sleep(0.05)
+        address = json.loads(file.read_text())["address"]
+
+        def kill(tally, summary):
+            if tally.ended == 2:
+                scheduler.kill()
+
+        store = Store.create(tmp_path / plan.name)
+        with (
+            pytest.raises(ClusterError, match=r"lost the scheduler at tcp://.*goes on where"),
+            connect(address) as connection,
+        ):
+            sweep(plan, store, plan.runs, connection, ["test"], kill)
+    finally:
+        for process in (scheduler, worker):
+            process.kill()
+            process.wait()
+    done = len(inventory(store).done)
+    assert 2 <= done < 20
+    _, tally = carry_out(plan, tmp_path, cluster="local", workers=2)
+    assert tally.done_before >= done
+    assert len(inventory(store).done) == 20
