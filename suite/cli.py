@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import click
 
@@ -28,6 +29,7 @@ from suite.terminal import (
 if TYPE_CHECKING:
     from suite.cluster.connection import ClusterKind
     from suite.cluster.sweep import Tally
+    from suite.cluster.work import Terms
     from suite.core.plan import Plan
 
 # Imports that cost time stand inside the commands that need them: --help answers at once.
@@ -49,6 +51,20 @@ results_option = click.option(
     help="Folder that holds a results folder for each study, or s3://BUCKET/PREFIX.",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]
+    """Seconds from "90", "30s", "10m" or "2h"."""
+
+    name = "duration"
+    units: ClassVar = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        match = re.fullmatch(r"(\d+\.?\d*)\s*([smh]?)", str(value).strip())
+        seconds = float(match[1]) * self.units[match[2]] if match else 0.0
+        if seconds == 0.0:
+            self.fail(f"found '{value}'; expected a time such as 90, 30s, 10m or 2h", param, ctx)
+        return seconds
 
 
 class Commands(click.Group):
@@ -110,6 +126,7 @@ def plan(
             "remaining": len(remaining),
             "cpu_seconds_at_most": cost.cpu_seconds,
             "disk_bytes": cost.disk_bytes,
+            "memory_bytes": cost.memory_bytes,
         }
         click.echo(json.dumps(content, indent=1))
         return
@@ -119,7 +136,8 @@ def plan(
     if remaining:
         click.echo(
             f"at most {duration(cost.cpu_seconds)} on one core of this machine, "
-            f"about {size_text(cost.disk_bytes)} on disk in {root}"
+            f"about {size_text(cost.memory_bytes)} of memory a run, "
+            f"{size_text(cost.disk_bytes)} on disk in {root}"
         )
 
 
@@ -137,6 +155,15 @@ def plan(
     "--workers", type=click.IntRange(min=1),
     help="Workers on this machine, or in all jobs of a batch system.  [default: one for each core here]",
 )  # fmt: skip
+@click.option(
+    "--lane", type=click.Choice(["timing", "throughput"]), default="timing", show_default=True,
+    help="timing: each run alone on its core or device. throughput: as many as fit; times mean nothing.",
+)  # fmt: skip
+@click.option("--timeout", type=Duration(), help="Stop a run after this time: 90, 30s, 10m, 2h.")
+@click.option(
+    "--retries", type=click.IntRange(min=0), default=1, show_default=True,
+    help="Times to try a run again whose worker died under it.",
+)  # fmt: skip
 @click.option("--retry-failed", is_flag=True, help="Try failed runs again.")
 @click.option("--dry-run", is_flag=True, help="Say what would run, with a batch system's job script; stop.")
 @json_option
@@ -147,6 +174,9 @@ def run(
     results: str,
     cluster: str,
     workers: int | None,
+    lane: str,
+    timeout: float | None,
+    retries: int,
     retry_failed: bool,
     dry_run: bool,
     as_json: bool,
@@ -154,12 +184,18 @@ def run(
     """Carry out the runs of STUDY that are not done yet."""
     from suite.cluster.settings import cluster_settings
     from suite.cluster.sweep import Tally, to_do
+    from suite.cluster.work import Terms
+    from suite.core.run import Lane
     from suite.store.layout import Store, results_of
+    from suite.study.estimate import footprint
 
     kind = cluster_settings(cluster, workers)
+    terms = Terms(Lane(lane), timeout, retries, footprint)
+    _check_terms(terms, kind)
     planned = _plan(study, settings, override_file)
     if kind.on_this_machine:
         _check_backends(planned)
+        _check_memory(planned, kind)
     root = results_of(results, planned.name)
     if dry_run:
         begun = Store.find(root)
@@ -172,7 +208,7 @@ def run(
     click.echo(f"{planned.title}: {count_runs(planned.runs)}, {done} done, {len(specs)} to do", err=as_json)
     tally = Tally(total=0, done_before=done)
     if specs:
-        tally = _sweep(planned, store, specs, kind, quiet=as_json)
+        tally = _sweep(planned, store, specs, kind, terms, quiet=as_json)
     else:
         from suite.store.compact import compact
 
@@ -339,7 +375,39 @@ def _check_backends(planned: Plan) -> None:
         backend(name)
 
 
-def _sweep(planned: Plan, store: Any, specs: Sequence[Any], kind: ClusterKind, quiet: bool) -> Tally:
+def _check_terms(terms: Terms, kind: ClusterKind) -> None:
+    """Refuse what cannot be promised."""
+    from suite.cluster.workers import usable_cores
+    from suite.core.run import Lane
+
+    if kind.cluster == "none" and terms.timeout_s is not None:
+        raise UserError(
+            "--timeout needs a worker process that can be ended, and --cluster none has none; "
+            "say --cluster local --workers 1"
+        )
+    workers = kind.processes_here
+    if terms.lane is Lane.TIMING and workers > usable_cores():
+        raise UserError(
+            f"{workers} workers: the timing lane gives each of them a core of its own, and there are "
+            f"{usable_cores()}; take fewer workers, or --lane throughput"
+        )
+
+
+def _check_memory(planned: Plan, kind: ClusterKind) -> None:
+    """Refuse a study of which no run fits on this computer; single ones are refused as their turn comes."""
+    from suite.execute.memory import machine_memory_bytes
+    from suite.study.estimate import footprint
+
+    share = machine_memory_bytes() / kind.processes_here
+    lacks = [footprint(spec).lack(share, None) for spec in planned.runs]
+    if all(lacks):
+        hint = " for each worker; take fewer workers or a larger computer" if kind.processes_here > 1 else ""
+        raise UserError(f"no run fits: the first {lacks[0]}{hint}")
+
+
+def _sweep(
+    planned: Plan, store: Any, specs: Sequence[Any], kind: ClusterKind, terms: Terms, quiet: bool
+) -> Tally:
     from suite.cluster.sweep import sweep
 
     signal.signal(signal.SIGTERM, _interrupt)  # a batch system's polite request ends like Ctrl-C
@@ -350,7 +418,7 @@ def _sweep(planned: Plan, store: Any, specs: Sequence[Any], kind: ClusterKind, q
             if connection.dashboard:
                 click.echo(f"{connection.description}; dashboard: {connection.dashboard}", err=quiet)
             update = stack.enter_context(progress(len(specs)))
-            return sweep(planned, store, specs, connection, sys.argv, update)
+            return sweep(planned, store, specs, connection, sys.argv, update, terms)
     except KeyboardInterrupt:
         click.echo(
             "\nstopped; finished runs are kept. The same command goes on where this one stopped.", err=True

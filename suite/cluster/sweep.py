@@ -12,6 +12,7 @@ from typing import Any
 from suite.cluster.connection import Connection
 from suite.cluster.resources import check_devices
 from suite.cluster.submit import run_all
+from suite.cluster.work import Terms
 from suite.core.figures import FIGURES, Figure
 from suite.core.plan import Plan
 from suite.core.run import RunSpec, Status
@@ -59,6 +60,7 @@ def sweep(
     connection: Connection,
     command: Sequence[str],
     progress: Callable[[Tally, dict[str, Any]], None],
+    terms: Terms = Terms(),  # noqa: B008 - frozen
 ) -> Tally:
     """Carry out ``specs``, keep a session file, and bring the dataset up to date, whatever happens.
 
@@ -73,7 +75,7 @@ def sweep(
     write_session(store, name, session)
     last_compaction = time.monotonic()
     try:
-        for summary in run_all(connection, specs, store):
+        for summary in run_all(connection, specs, store, terms):
             tally.counts[summary["status"]] += 1
             progress(tally, summary)
             if time.monotonic() - last_compaction > COMPACT_EVERY_S:

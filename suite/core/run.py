@@ -32,6 +32,13 @@ class Status(StrEnum):
         return self in (Status.COMPLETED, Status.DIVERGED)
 
 
+class Lane(StrEnum):
+    """How runs share a machine: whether their times may be compared."""
+
+    TIMING = "timing"  # one run alone on its core or device
+    THROUGHPUT = "throughput"  # as many as fit; times mean nothing
+
+
 @dataclass(frozen=True)
 class RunSpec:
     """One reconstruction: plain data, complete, with every default filled in.

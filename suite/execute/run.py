@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import json
+import sys
 import traceback
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from suite.core.arrays import Backend, backend, to_numpy
 from suite.core.fingerprint import code_fingerprint
 from suite.core.problem import Problem
 from suite.core.registry import build
-from suite.core.run import RunRecord, RunSpec, Status, canonical_json
+from suite.core.run import Lane, RunRecord, RunSpec, Status, canonical_json
 from suite.errors import BackendError, DataFileError
 from suite.execute.loop import Outcome, reconstruct
+from suite.execute.memory import peak_host_bytes, reset_peak_host
 from suite.execute.provenance import now, run_provenance
 from suite.execute.resolution import Resolution, against_truth, between_half_scans
 from suite.problems.build import build_problem
 from suite.solvers.protocol import Solver
 
 
-def execute(spec: RunSpec, threads: int = 1) -> tuple[RunRecord, Problem | None]:
+def execute(spec: RunSpec, threads: int = 1, lane: Lane = Lane.TIMING) -> tuple[RunRecord, Problem | None]:
     """Carry out ``spec`` and record how it went; an error inside it becomes a failed record.
 
     Parameters
@@ -33,6 +35,8 @@ def execute(spec: RunSpec, threads: int = 1) -> tuple[RunRecord, Problem | None]
         What to compute.
     threads
         Threads of BLAS, FFT and torch, fixed so that times mean something.
+    lane
+        Whether the run has its core or device to itself; recorded, so that only such times are compared.
 
     Returns
     -------
@@ -47,8 +51,11 @@ def execute(spec: RunSpec, threads: int = 1) -> tuple[RunRecord, Problem | None]
     run_id, start = spec.run_id(code_fingerprint()), now()
     chosen = backend(spec.backend)
     _limit_torch_threads(spec.backend, threads)
-    with threadpool_limits(limits=threads):
-        provenance = {**run_provenance(chosen), "start": start}
+    pools = _thread_pools(len(sys.modules))
+    with pools.limit(limits=threads):
+        provenance = {**run_provenance(chosen, pools), "lane": str(lane), "start": start}
+        watched = reset_peak_host()
+        chosen.reset_peak_memory()
         try:
             problem = _cached_problem(_problem_key(spec), chosen)
             with np.errstate(
@@ -59,6 +66,8 @@ def execute(spec: RunSpec, threads: int = 1) -> tuple[RunRecord, Problem | None]
                 outcome = reconstruct(problem, solver, spec.stop, spec.rng("order"), chosen)
                 resolution = _resolution(spec, problem, solver, outcome)
                 record = _record(spec, run_id, problem, outcome, resolution)
+                memory = _peak_memory(chosen, watched)
+                record = replace(record, metrics={**record.metrics, **memory})
         except (BackendError, DataFileError):
             raise
         except Exception:
@@ -107,6 +116,13 @@ def _cached_problem(key: str, chosen: Backend) -> Problem:
     return build_problem(RunSpec.from_dict(json.loads(key)), chosen)
 
 
+def _peak_memory(chosen: Backend, watched: bool) -> dict[str, float]:
+    """Peak memory of process and device since the run began, in bytes, where they can be known."""
+    device = chosen.peak_memory_bytes()
+    host = {"peak_host_bytes": peak_host_bytes()} if watched else {}
+    return host if device is None else {**host, "peak_device_bytes": float(device)}
+
+
 def _warm_up(solver: Solver, problem: Problem, chosen: Backend) -> None:
     """One step on a few positions, once a process and kind of run: what is compiled or planned at first use
     is ready before the clock starts."""
@@ -118,6 +134,12 @@ def _warm_up(solver: Solver, problem: Problem, chosen: Backend) -> None:
 
 
 _warm: set[tuple[Any, ...]] = set()
+
+
+@lru_cache(maxsize=1)
+def _thread_pools(imported_modules: int) -> ThreadpoolController:
+    """The thread pools of the libraries that are loaded; looked for again when there are new ones."""
+    return ThreadpoolController()
 
 
 def _limit_torch_threads(name: str, threads: int) -> None:

@@ -22,7 +22,7 @@ from suite.store.layout import SCHEMA_VERSION, Store
 from suite.store.place import Place
 from suite.store.read import inventory, read_run, sessions
 
-IDENTITY = ("run_id", "spec_id", "status", "path", "start")
+IDENTITY = ("run_id", "spec_id", "status", "path", "start", "lane")
 RUN_CHUNK = 4096  # rows a chunk of the one-dimensional columns
 CURVE_CHUNK = 64  # rows a chunk of the curves
 BATCH = 4096  # runs read and written at once
@@ -161,6 +161,7 @@ def _blocks(
         "status": _texts([str(record.status) for record in records]),
         "path": _texts(paths),
         "start": _texts([record.provenance.get("start") for record in records]),
+        "lane": _texts([record.provenance.get("lane") for record in records]),
         "n_iterations": _numbers([len(next(iter(record.curves.values()), ())) for record in records]),
     }
     for path, column in columns.items():
