@@ -53,8 +53,16 @@ def may_have(backend: str, has: Collection[str], offers: Collection[str]) -> boo
 
 
 def resources_by_worker(client: Client) -> dict[str, frozenset[str]]:
-    """The workers that are up, by address, with the resources they declare."""
-    workers = client.scheduler_info(n_workers=-1)["workers"]
+    """The workers that are up, by address, with the resources they declare.
+
+    Raises
+    ------
+    OSError
+        The scheduler does not answer.
+    """
+    workers = client.scheduler_info(n_workers=-1).get("workers")
+    if workers is None:
+        raise OSError("the scheduler does not answer")
     return {address: frozenset(worker["resources"]) for address, worker in workers.items()}
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# Detector pixels that are worked on at once, where a whole scan is passed over
+BATCH_PIXELS = 2**16  # 4 patterns of 128 x 128: several arrays of them stay in a core's cache
+GPU_BATCH_PIXELS = 2**22  # 256 such patterns: enough to fill a device
+
 
 @dataclass(frozen=True)
 class Footprint:

@@ -12,9 +12,8 @@ import numpy as np
 
 from suite.core import registry
 from suite.core.arrays import fft2, ifft2
-from suite.core.footprint import Footprint
+from suite.core.footprint import BATCH_PIXELS, GPU_BATCH_PIXELS, Footprint
 from suite.core.run import RunSpec
-from suite.physics.forward import BATCH_PIXELS, GPU_BATCH_PIXELS
 from suite.study.schema import problem_size
 
 DEFAULT_COST = 3.0  # of a solver from another package that does not say

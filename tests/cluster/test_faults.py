@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def test_a_solver_that_kills_its_process(tmp_path):
     assert failed.status == "failed"
     assert "its worker died (2 times)" in failed.message
     assert failed.run_id in plan.run_ids
-    assert not list(store.root.glob(".flights/*"))
+    assert not list(Path(store.root).glob(".flights/*"))
 
 
 def test_a_segmentation_fault_leaves_its_trace(tmp_path):
@@ -117,7 +118,7 @@ def test_workers_killed_at_random(tmp_path):
 
     def watch(tally, summary):
         seen.append(summary["run_id"])
-        for file in store.runs.glob("??/[!.]*.zip"):
+        for file in Path(store.runs).glob("??/[!.]*.zip"):
             assert zipfile.is_zipfile(file)
 
     with connect("local", 3) as connection:

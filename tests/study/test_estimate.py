@@ -11,25 +11,25 @@ BIG = "problem.object.size=4096", "problem.probe.size=256", "problem.probe.fwhm_
 
 
 def test_memory_is_estimated_without_taking_any(tmp_path):
-    """Hundreds of gigabytes are added up in a few kilobytes."""
+    """Gigabytes are added up in a few kilobytes."""
     (run,) = plan_text(tmp_path, "", *BIG, "problem.scan.overlap=0.95").runs
     footprint(run)
     tracemalloc.start()
     needed = footprint(run).host_bytes
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert needed > 100e9
+    assert needed > 10e9
     assert peak < 1e6
 
 
 def test_memory_follows_the_data(tmp_path):
-    """Data in double precision, noise and a larger object all take more; a device holds data and work."""
+    """More patterns, noiseless ones, a larger object take more; a device holds data and work."""
     base = footprint(plan_text(tmp_path, "", *BIG).runs[0])
     for change in ("dtype=complex128", "problem.scan.overlap=0.8", "problem.object.size=8192"):
         assert footprint(plan_text(tmp_path, "", *BIG, change).runs[0]).host_bytes > base.host_bytes, change
     quiet = plan_text(tmp_path, "", "problem.noise=0", *BIG, "problem.scan.overlap=0.8").runs[0]
     noisy = plan_text(tmp_path, "", "problem.noise=0.1", *BIG, "problem.scan.overlap=0.8").runs[0]
-    assert footprint(quiet).host_bytes < footprint(noisy).host_bytes
+    assert footprint(quiet).host_bytes > footprint(noisy).host_bytes  # no counts, four bytes a pixel
     assert base.device_bytes == 0
     on_device = footprint(plan_text(tmp_path, "", *BIG, "backend=torch-cuda").runs[0])
     assert on_device.device_bytes > 0
