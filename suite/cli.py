@@ -67,6 +67,19 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
         return seconds
 
 
+class Stack(click.ParamType):  # type: ignore[type-arg]
+    """A number of runs, or None for "auto"."""
+
+    name = "runs"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        if value in (None, "auto"):
+            return None
+        if not str(value).isdigit() or int(value) == 0:
+            self.fail(f"found '{value}'; expected a number of runs, or auto", param, ctx)
+        return int(value)
+
+
 class Commands(click.Group):
     """Commands in the order in which they are used."""
 
@@ -159,6 +172,10 @@ def plan(
     "--lane", type=click.Choice(["timing", "throughput"]), default="timing", show_default=True,
     help="timing: each run alone on its core or device. throughput: as many as fit; times mean nothing.",
 )  # fmt: skip
+@click.option(
+    "--stack", type=Stack(), default="auto", show_default=True, metavar="N",
+    help="Throughput lane: runs of equal shape to advance side by side on a device. auto: 32 on a GPU or 1.",
+)  # fmt: skip
 @click.option("--timeout", type=Duration(), help="Stop a run after this time: 90, 30s, 10m, 2h.")
 @click.option(
     "--retries", type=click.IntRange(min=0), default=1, show_default=True,
@@ -175,6 +192,7 @@ def run(
     cluster: str,
     workers: int | None,
     lane: str,
+    stack: int | None,
     timeout: float | None,
     retries: int,
     retry_failed: bool,
@@ -190,7 +208,7 @@ def run(
     from suite.study.estimate import footprint
 
     kind = cluster_settings(cluster, workers)
-    terms = Terms(Lane(lane), timeout, retries, footprint)
+    terms = Terms(Lane(lane), timeout, retries, footprint, stack)
     _check_terms(terms, kind)
     planned = _plan(study, settings, override_file)
     if kind.on_this_machine:
@@ -384,6 +402,10 @@ def _check_terms(terms: Terms, kind: ClusterKind) -> None:
         raise UserError(
             "--timeout needs a worker process that can be ended, and --cluster none has none; "
             "say --cluster local --workers 1"
+        )
+    if terms.lane is Lane.TIMING and (terms.stack or 1) > 1:
+        raise UserError(
+            f"--stack {terms.stack}: runs side by side have no times of their own; add --lane throughput"
         )
     workers = kind.processes_here
     if terms.lane is Lane.TIMING and workers > usable_cores():

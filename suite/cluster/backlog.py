@@ -1,7 +1,8 @@
 """Which run goes where: the runs that wait, kept together with those that share their problem.
 
 A worker keeps the problem that it has simulated; it goes on with the runs that share it for as long as there
-are any, and only when no problem is left untouched do workers help each other out. Pure: knows no Dask.
+are any, and only when no problem is left untouched do workers help each other out. Runs that are advanced
+side by side need not share a problem, only its shape. Pure: knows no Dask.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from suite.core.run import RunSpec
+from suite.core.run import RunSpec, canonical_json
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ class Try:
 
 
 class Group(NamedTuple):
-    """What runs have in common that share their data in a worker."""
+    """What runs have in common that are kept together."""
 
-    problem_id: str
+    key: str
     backend: str
     dtype: str
 
@@ -45,10 +46,12 @@ class Group(NamedTuple):
 class Backlog:
     """Runs that wait for a worker."""
 
-    def __init__(self, specs: Iterable[RunSpec]) -> None:
+    def __init__(self, specs: Iterable[RunSpec], stack_of: Callable[[str], int] = lambda backend: 1) -> None:
+        """``stack_of``: how many runs of a backend are advanced side by side."""
+        self._stack_of = stack_of
         self._groups: dict[Group, deque[Try]] = {}
         for spec in specs:
-            self._groups.setdefault(_group(spec), deque()).append(Try(spec))
+            self._groups.setdefault(self._group(spec), deque()).append(Try(spec))
         self._untouched: dict[str, deque[Group]] = {}  # by backend
         for group in self._groups:
             self._untouched.setdefault(group.backend, deque()).append(group)
@@ -76,7 +79,7 @@ class Backlog:
     def put_back(self, tries: Iterable[Try]) -> None:
         """Runs that were taken and not carried out; they are the next of their group."""
         for item in reversed(list(tries)):
-            self._groups.setdefault(_group(item.spec), deque()).appendleft(item)
+            self._groups.setdefault(self._group(item.spec), deque()).appendleft(item)
             self._count += 1
 
     def _choose(self, worker: str, suits: Callable[[str], bool]) -> Group | None:
@@ -91,6 +94,10 @@ class Backlog:
             self._group_of[worker] = mine
         return mine
 
+    def _group(self, spec: RunSpec) -> Group:
+        key = spec.problem_id if self._stack_of(spec.backend) == 1 else shape_key(spec)
+        return Group(key, spec.backend, spec.dtype)
+
     def _next_untouched(self, backend: str) -> Group | None:
         groups = self._untouched[backend]
         while groups:
@@ -100,5 +107,8 @@ class Backlog:
         return None
 
 
-def _group(spec: RunSpec) -> Group:
-    return Group(spec.problem_id, spec.backend, spec.dtype)
+def shape_key(spec: RunSpec) -> str:
+    """Equal for runs that differ only in noise, seed and step sizes: those may be advanced side by side."""
+    problem = {name: value for name, value in spec.problem.items() if name != "noise"}
+    solver = {name: value for name, value in spec.solver.items() if not isinstance(value, float)}
+    return canonical_json([problem, solver, spec.fast_forward, spec.half_scans])

@@ -18,9 +18,11 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from suite.execute.provenance import now
 
 LOG_TAIL = 2000  # characters of a worker's output that a record keeps
 STACKS = re.compile(r"^(Fatal Python error: |Timeout \(|Current thread 0x|Thread 0x)", re.MULTILINE)
@@ -30,7 +32,7 @@ STACKS = re.compile(r"^(Fatal Python error: |Timeout \(|Current thread 0x|Thread
 class Entry:
     """What a worker notes before it begins a run."""
 
-    token: str  # of this try at this run
+    tokens: list[str]  # of these tries at runs that go together; one, as a rule
     worker: str  # address
     memory_limit_bytes: int
     start: str
@@ -86,11 +88,12 @@ class Recorder:
 
     @contextlib.contextmanager
     def flight(
-        self, token: str, worker: str, memory_limit_bytes: int, start: str, timeout_s: float | None
+        self, tokens: Sequence[str], worker: str, memory_limit_bytes: int, timeout_s: float | None
     ) -> Iterator[None]:
-        """Keep the record of one run; end the process where the run takes longer than ``timeout_s``."""
+        """Keep the record of one run, or of several side by side; end the process after ``timeout_s``."""
         thread = f"0x{threading.get_ident():016x}"
-        entry = Entry(token, worker, memory_limit_bytes, start, thread, socket.gethostname(), os.getpid())
+        host = socket.gethostname()
+        entry = Entry(list(tokens), worker, memory_limit_bytes, now(), thread, host, os.getpid())
         os.write(self._file, json.dumps(asdict(entry)).encode() + b"\n")
         faulthandler.register(signal.SIGTERM, self._file, chain=True)
         if timeout_s is not None:
@@ -130,12 +133,12 @@ class Recorder:
 
 def read_flights(folder: Path) -> dict[str, Flight]:
     """Token -> flight, of every run that some worker has begun and not ended."""
-    flights = {}
+    flights: dict[str, Flight] = {}
     for file in folder.glob("*.flight"):
         header, _, text = file.read_text(errors="replace").partition("\n")
         if header:
             entry = Entry(**json.loads(header))
-            flights[entry.token] = Flight(entry, text)
+            flights |= dict.fromkeys(entry.tokens, Flight(entry, text))
     return flights
 
 

@@ -6,6 +6,7 @@ dies, its flight recorder tells which run it was at: that one is blamed, the oth
 
 from __future__ import annotations
 
+import math
 import os
 import queue
 import shutil
@@ -25,7 +26,7 @@ from suite.cluster.blame import judge
 from suite.cluster.connection import Connection
 from suite.cluster.flight import Flight, read_flights
 from suite.cluster.resources import may_have, resources_by_worker
-from suite.cluster.work import Parcel, Task, Terms, carry_out, carry_out_one
+from suite.cluster.work import Parcel, Task, Terms, carry_out, carry_out_stack
 from suite.core.fingerprint import code_fingerprint
 from suite.core.run import RunRecord, RunSpec, Status
 from suite.errors import ClusterError
@@ -54,9 +55,13 @@ def run_all(
         the others are cancelled.
     """
     if connection.client is None:
-        limit = machine_memory_bytes()
-        for spec in specs:
-            yield carry_out_one(_task(Try(spec), terms), store, terms.lane, limit)
+        limit, backlog = machine_memory_bytes(), Backlog(specs, terms.stack_of)
+        while len(backlog):
+            tries = backlog.take("this process", LARGEST_PARCEL)
+            stack = terms.stack_of(tries[0].spec.backend)
+            tasks = [_task(item, terms) for item in tries[:stack]]
+            backlog.put_back(tries[stack:])
+            yield from (summary for _, summary in carry_out_stack(tasks, store, terms.lane, limit))
     else:
         flights = _flights_folder(store, connection, terms)
         try:
@@ -84,7 +89,7 @@ class _Dispatch:
         assert connection.client is not None
         self.client = connection.client
         self.address = self.client.scheduler.address
-        self.backlog = Backlog(specs)
+        self.backlog = Backlog(specs, terms.stack_of)
         self.sent: dict[str, _Sent] = {}  # by the name of the parcel
         self.news: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self.topic = f"ptychosuite-{uuid.uuid4().hex}"
@@ -113,7 +118,7 @@ class _Dispatch:
         busy = {sent.worker for sent in self.sent.values()}
         for worker, has in self.workers.items():
             if worker not in busy and len(self.backlog):
-                size = -(-len(self.backlog) // (2 * len(self.workers)))
+                size = math.ceil(len(self.backlog) / (2 * len(self.workers)))
                 suits = partial(may_have, has=has, offers=self.connection.offers)
                 tries = self.backlog.take(worker, min(size, LARGEST_PARCEL), suits)
                 if tries:
@@ -152,6 +157,7 @@ class _Dispatch:
             flights=str(self.flights),
             lane=self.terms.lane,
             timeout_s=self.terms.timeout_s,
+            stack=1 if any(item.deaths for item in tries) else self.terms.stack_of(tries[0].spec.backend),
         )
         future = self.client.submit(carry_out, parcel, key=f"runs-{name}", pure=False, workers=[worker])
         self.sent[name] = _Sent(worker, future, {item.token: item for item in tries})

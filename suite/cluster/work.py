@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suite.cluster.flight import Recorder
 from suite.cluster.pinning import settle
+from suite.cluster.resources import GPU_BACKENDS
 from suite.core.arrays import backend
 from suite.core.fingerprint import code_fingerprint
 from suite.core.footprint import Footprint
@@ -23,7 +25,7 @@ from suite.core.run import Lane, RunRecord, RunSpec, Status
 from suite.errors import ClusterError, StoreError, UserError
 from suite.execute.memory import machine_memory_bytes
 from suite.execute.provenance import now
-from suite.execute.run import execute
+from suite.execute.run import execute, execute_stack
 from suite.store.layout import Store
 from suite.store.place import LocalPlace, place
 from suite.store.read import read_run
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from distributed import Worker
 
 PARCEL_SECONDS = 0.5
+GPU_STACK = 32  # runs side by side that fill a GPU; a CPU's cache is full with one
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,13 @@ class Terms:
     timeout_s: float | None = None  # wall-clock time of a run
     retries: int = 1  # of a run whose worker died under it
     footprint: Callable[[RunSpec], Footprint] | None = None  # None: memory is not looked at beforehand
+    stack: int | None = None  # runs side by side on one device; None: as the device likes it
+
+    def stack_of(self, backend: str) -> int:
+        """How many runs of a backend go together: one in the timing lane."""
+        if self.lane is Lane.TIMING:
+            return 1
+        return self.stack or (GPU_STACK if backend in GPU_BACKENDS else 1)
 
 
 @dataclass(frozen=True)
@@ -65,7 +75,11 @@ class Parcel:
     flights: str  # folder of the flight recorders
     lane: Lane
     timeout_s: float | None
+    stack: int  # runs side by side
 
+
+Flights = Callable[[Sequence[str]], AbstractContextManager[None]]
+"""Makes, of the tokens of runs that go together, what keeps the record of them while they are under way."""
 
 _alone = threading.Lock()  # one run at a time in a process: its clock, threads and memory are the process's
 _recorder: Recorder | None = None
@@ -92,48 +106,82 @@ def carry_out(parcel: Parcel) -> None:
             settle(parcel.lane)
             limit = worker.memory_manager.memory_limit or machine_memory_bytes()
             end = time.monotonic() + PARCEL_SECONDS
-            for task in parcel.tasks:
-                flight = recorder.flight(task.token, worker.address, limit, now(), parcel.timeout_s)
-                summary = carry_out_one(task, store, parcel.lane, limit, flight, recorder.log)
-                tell(token=task.token, summary=summary)
+            flight = partial(
+                recorder.flight, worker=worker.address, memory_limit_bytes=limit, timeout_s=parcel.timeout_s
+            )
+            for first in range(0, len(parcel.tasks), parcel.stack):
+                tasks = parcel.tasks[first : first + parcel.stack]
+                for token, summary in carry_out_stack(tasks, store, parcel.lane, limit, flight, recorder.log):
+                    tell(token=token, summary=summary)
                 if time.monotonic() > end:
                     return
         except UserError as error:
             tell(error=type(error).__name__, message=str(error))
 
 
-def carry_out_one(
-    task: Task,
+def carry_out_stack(
+    tasks: Sequence[Task],
     store: Store,
     lane: Lane,
     memory_limit_bytes: int,
-    flight: AbstractContextManager[None] | None = None,
+    flight: Flights = lambda tokens: nullcontext(),
     log: Callable[[], str] = str,
-) -> dict[str, Any]:
-    """Carry out and write one run; its summary is returned. What is stored already stays as it is.
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Carry out and write runs side by side, or one alone; yields tokens and summaries.
+
+    What is stored already stays as it is. Runs that do not fit into memory together go one by one.
 
     Raises
     ------
     UserError
         No further run could get past this: a missing backend, a full disk.
     """
+    left = []
+    for task in tasks:
+        earlier = _before_it_begins(task, store, lane, memory_limit_bytes)
+        if earlier is None:
+            left.append(task)
+        else:
+            yield task.token, earlier
+    if len(left) > 1 and _lack(left, memory_limit_bytes):
+        for task in left:
+            yield from carry_out_stack([task], store, lane, memory_limit_bytes, flight, log)
+        return
+    if not left:
+        return
+    specs = [RunSpec.from_dict(task.spec) for task in left]
+    with flight([task.token for task in left]):
+        results = [execute(specs[0], lane=lane)] if len(specs) == 1 else execute_stack(specs, lane=lane)
+        output = log() if any(record.status is Status.FAILED for record, _ in results) else ""
+    for task, (record, problem) in zip(left, results, strict=True):
+        if output and record.status is Status.FAILED:
+            record = replace(record, message=f"the worker's output:\n{output}\n\n{record.message}")
+        write_run(store, record, problem.reference if problem else None)
+        yield task.token, record.summary()
+
+
+def _before_it_begins(task: Task, store: Store, lane: Lane, limit: int) -> dict[str, Any] | None:
+    """The summary of a run that is stored, or that cannot fit and is recorded as such; None for others."""
     spec = RunSpec.from_dict(task.spec)
     run_id = spec.run_id(code_fingerprint())
     if store.run_file(run_id).exists():
         return read_run(store.run_file(run_id), images=False).summary()
-    lack = task.footprint and task.footprint.lack(memory_limit_bytes, backend(spec.backend).memory_bytes())
-    if lack:
-        provenance = {"start": now(), "lane": str(lane)}
-        record = RunRecord(run_id, spec, Status.FAILED, provenance=provenance, message=f"not begun: {lack}")
-        write_run(store, record)
-        return record.summary()
-    with flight or nullcontext():
-        record, problem = execute(spec, lane=lane)
-        output = log() if record.status is Status.FAILED else ""
-    if output:
-        record = replace(record, message=f"the worker's output:\n{output}\n\n{record.message}")
-    write_run(store, record, problem.reference if problem else None)
+    lack = _lack([task], limit)
+    if not lack:
+        return None
+    provenance = {"start": now(), "lane": str(lane)}
+    record = RunRecord(run_id, spec, Status.FAILED, provenance=provenance, message=f"not begun: {lack}")
+    write_run(store, record)
     return record.summary()
+
+
+def _lack(tasks: Sequence[Task], memory_limit_bytes: int) -> str:
+    """Why runs do not fit side by side into this process and its device; empty where they do."""
+    footprints = [task.footprint for task in tasks if task.footprint]
+    if not footprints:
+        return ""
+    device = backend(tasks[0].spec["backend"]).memory_bytes()
+    return sum(footprints[1:], start=footprints[0]).lack(memory_limit_bytes, device)
 
 
 def _recorder_in(folder: Path, store: Store, worker: Worker, timeout_s: float | None) -> Recorder:

@@ -16,6 +16,10 @@ class Footprint:
     host_bytes: float
     device_bytes: float = 0.0  # 0 on the CPU
 
+    def __add__(self, other: Footprint) -> Footprint:
+        """Of both at once; what a process holds before any data counts twice."""
+        return Footprint(self.host_bytes + other.host_bytes, self.device_bytes + other.device_bytes)
+
     def lack(self, host_limit_bytes: float | None, device_limit_bytes: float | None) -> str:
         """Why the run cannot fit, with the numbers; empty where it can. None is no limit."""
         for place, needed, limit in (

@@ -11,21 +11,28 @@ RESET_PEAK = "5"  # what /proc/PID/clear_refs takes for "begin anew with VmHWM";
 CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
-def reset_peak_host() -> bool:
-    """Begin to watch the peak of this process's memory anew; False where the system cannot."""
+def reset_peak_host() -> None:
+    """Begin to watch the peak of this process's memory anew, where the system can."""
+    global _watched
     try:
         Path("/proc/self/clear_refs").write_text(RESET_PEAK)
+        _watched = True
     except OSError:
-        return False
-    return True
+        _watched = False
 
 
-def peak_host_bytes() -> float:
-    """Most memory held by this process, interpreter and libraries too, since :func:`reset_peak_host`."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return float(line.split()[1]) * 1024
-    return float("nan")
+_watched = False
+
+
+def peak_host_bytes() -> float | None:
+    """Most memory held by this process, interpreter and libraries too, since :func:`reset_peak_host`.
+
+    None where the system cannot tell.
+    """
+    if not _watched:
+        return None
+    status = Path("/proc/self/status").read_text()
+    return next(float(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
 
 
 def machine_memory_bytes() -> int:

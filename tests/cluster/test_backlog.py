@@ -15,7 +15,7 @@ from suite.cluster.flight import LOG_TAIL, Entry, Flight, read_flights, tail
 from suite.core.footprint import Footprint
 from suite.core.run import RunSpec, Status
 
-ENTRY = Entry("token", "tcp://w", 300_000_000, "2030-01-01T00:00", "0x00007f0000000001", "host", 7)
+ENTRY = Entry(["token"], "tcp://w", 300_000_000, "2030-01-01T00:00", "0x00007f0000000001", "host", 7)
 STACK = """\
 Thread 0x00007f0000000002 (most recent call first):
   File "loop.py", line 1 in wait
@@ -132,11 +132,11 @@ import sys
 from pathlib import Path
 from suite.cluster.flight import Recorder, read_flights
 recorder = Recorder(Path(sys.argv[1]), redirect=True)
-with recorder.flight("first", "w", 0, "now", None):
+with recorder.flight(["first"], "w", 0, None):
     print("of the first run")
 assert read_flights(recorder.folder) == {{}}
 print("between")
-with recorder.flight("second", "w", 0, "now", None):
+with recorder.flight(["second"], "w", 0, None):
     print("of the second run")
     print("native", file=sys.stderr)
     assert recorder.log() == "of the second run\\nnative", recorder.log()
