@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from suite.execute.provenance import environment
+from timing import machine
 
 WORKERS = 2
 RESULTS = Path(__file__).parent / "results" / "overhead.json"
@@ -126,7 +126,7 @@ def main() -> None:
     content = {
         "workers": WORKERS,
         "runs": options.runs,
-        "machine": environment(),
+        "machine": machine(),
         "seconds": seconds,
         "start_up_seconds": {name: start for name, (start, _) in figures.items()},
         "seconds_a_run": {name: run for name, (_, run) in figures.items()},

@@ -23,12 +23,13 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from timing import machine
 
 from suite.cluster.sweep import session_content
 from suite.core.arrays import backend
 from suite.core.plan import Plan
 from suite.core.run import RunRecord, RunSpec, Status
-from suite.execute.provenance import environment, now, run_provenance
+from suite.execute.provenance import now, run_provenance
 from suite.store.compact import compact
 from suite.store.layout import Store
 from suite.store.write import write_run, write_session
@@ -77,14 +78,14 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         measurements = measure(folder, options.runs, options.no_fsync)
-    machine = environment()
-    print(f"{options.runs} runs, {machine['cpu']}, {machine['cpu_count']} cores")
+    here = machine()
+    print(f"{options.runs} runs, {here['cpu']}, {here['cpu_count']} cores")
     print(f"{'':52} {'s':>8} {'ms/run':>8} {'MB':>6}")
     for item in measurements:
         each = f"{item.seconds / item.number * 1e3:8.2f}" if item.number > 1 else f"{'':8}"
         print(f"{item.what:52} {item.seconds:8.2f} {each} {item.peak_megabytes:6.0f}")
     if options.json:
-        content = {"runs": options.runs, "fsync": not options.no_fsync, "machine": machine}
+        content = {"runs": options.runs, "fsync": not options.no_fsync, "machine": here}
         content["measurements"] = [vars(item) for item in measurements]
         options.json.write_text(json.dumps(content, indent=1))
 
