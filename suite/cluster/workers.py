@@ -58,7 +58,7 @@ def preload_forkserver() -> None:
     """Have the server from which worker processes are forked import the packages, once."""
     from distributed.utils import get_mp_context
 
-    get_mp_context().set_forkserver_preload(["distributed", "suite.cluster.work"])
+    get_mp_context().set_forkserver_preload(["distributed", "suite.cluster.work", "suite.core.kernels"])
 
 
 def usable_cores() -> int:
