@@ -20,6 +20,7 @@ from suite.errors import BackendError, DataFileError
 from suite.execute.loop import Outcome, reconstruct
 from suite.execute.provenance import now, run_provenance
 from suite.execute.resolution import Resolution, against_truth, between_half_scans
+from suite.fastforward.apply import jump_metrics, rejections, with_fast_forward
 from suite.problems.build import build_problem
 from suite.solvers.protocol import Solver
 
@@ -54,8 +55,9 @@ def execute(spec: RunSpec, threads: int = 1) -> tuple[RunRecord, Problem | None]
             with np.errstate(
                 all="ignore"
             ):  # overflow on the way to divergence: the loop looks at the residual
-                solver = build("solvers", spec.solver)
-                _warm_up(solver, problem, chosen)
+                plain = build("solvers", spec.solver)
+                _warm_up(plain, problem, chosen)
+                solver = with_fast_forward(plain, spec.fast_forward, problem, chosen)
                 outcome = reconstruct(problem, solver, spec.stop, spec.rng("order"), chosen)
                 resolution = _resolution(spec, problem, solver, outcome)
                 record = _record(spec, run_id, problem, outcome, resolution)
@@ -73,13 +75,13 @@ def _record(
         run_id=run_id,
         spec=spec,
         status=outcome.status,
-        metrics={**outcome.metrics, **resolution.metrics},
+        metrics={**outcome.metrics, **resolution.metrics, **jump_metrics(outcome.state)},
         curves=outcome.curves,
         object=to_numpy(outcome.state.object).astype(np.complex64),
         probe=to_numpy(outcome.state.probe).astype(np.complex64),
         rings=resolution.rings,
         scan_positions_px=problem.positions_px if problem.reference is None else None,
-        message=outcome.message,
+        message=outcome.message + rejections(outcome.state),
     )
 
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -27,6 +27,7 @@ from suite.errors import UserError, nearest
 from suite.problems.files import file_sha256
 from suite.problems.images import BUNDLED, is_bundled
 
+PLAIN_FILES = ("path", "checkpoint")  # fields that name a file; others may name a bundled image as well
 VARIABLE = re.compile(r"\$\{(\w+)\}")  # an environment variable in a path
 RUN_FIELDS = ("problem", "solver", "fast_forward", "stop", "seed", "backend", "dtype", "half_scans")
 STUDY_FIELDS = ("study", "title", "axes", "zip", "exclude", "include", "figures", *RUN_FIELDS)
@@ -125,14 +126,15 @@ def complete_run(fields: Mapping[str, Any], base: Path) -> RunSpec:
     refuse_unknown(fields, RUN_FIELDS, ())
     problem = json.loads(_complete_problem(json.dumps(_with_files(fields["problem"], base))))
     solver = json.loads(_complete_solver(json.dumps(fields["solver"])))
+    stop = dataclasses.asdict(validate(Stop, fields["stop"], ("stop",)))
     single = dataclasses.asdict(
         validate(RunFields, {f.name: fields[f.name] for f in dataclasses.fields(RunFields)}, ())
     )
     spec = RunSpec(
         problem=problem,
         solver=solver,
-        stop=dataclasses.asdict(validate(Stop, fields["stop"], ("stop",))),
-        fast_forward=_fast_forward(fields["fast_forward"]),
+        stop=stop,
+        fast_forward=_fast_forward(fields["fast_forward"], base),
         **single,
     )
     try:
@@ -140,6 +142,8 @@ def complete_run(fields: Mapping[str, Any], base: Path) -> RunSpec:
     except ValueError as error:
         name, _, message = str(error).partition(": ")
         raise SettingError(("solver", name), message) from error
+    if spec.fast_forward is not None:
+        _check_fast_forward(spec, spec.fast_forward)
     return spec
 
 
@@ -293,34 +297,68 @@ def _resolved_files(cls: type[Any], settings: Mapping[str, Any], base: Path, pat
         if key.endswith("_sha256"):
             raise SettingError((*path, key), f"unknown key '{key}'; hashes of files are taken, not given")
         if f"{key}_sha256" in fields:
-            resolved |= _resolved_file(key, settings[key], base, path)
+            resolved |= _resolved_file(key, settings[key], base, path, getattr(cls, "bundled_files", {}))
     return resolved
 
 
-def _resolved_file(field: str, value: Any, base: Path, path: Keys) -> dict[str, str]:
-    """Absolute path and hash of a file; a bundled image's name stays as it is."""
+def _resolved_file(
+    field: str, value: Any, base: Path, path: Keys, bundled: Mapping[str, Path]
+) -> dict[str, str]:
+    """Absolute path and hash of a file; the name of a bundled file or image stays as it is."""
     if not isinstance(value, str):
         raise SettingError((*path, field), f"found {shown(value)}; expected a path")
-    if field != "path" and is_bundled(value):
+    names_image = field not in PLAIN_FILES
+    if names_image and is_bundled(value):
         return {}
+    if value in bundled:
+        return {f"{field}_sha256": _hash_of(bundled[value], (*path, field))}
+    if bundled and not PurePath(value).suffix:
+        message = f"found '{value}', neither a name nor a file with a suffix; {nearest(value, bundled)}"
+        raise SettingError((*path, field), message)
     for name in VARIABLE.findall(value):
         if name not in os.environ:
             message = f"the environment variable {name} is not set; export {name}=FOLDER first"
             raise SettingError((*path, field), message)
     value = VARIABLE.sub(lambda match: os.environ[match[1]], value)
     file = (base / value).expanduser().resolve()
-    if field != "path" and not file.exists():
+    if names_image and not file.exists():
         message = f"image '{value}' is neither a file ({file}) nor a bundled image; {nearest(value, BUNDLED)}"
         raise SettingError((*path, field), message)
+    return {field: str(file), f"{field}_sha256": _hash_of(file, (*path, field))}
+
+
+def _hash_of(file: Path, path: Keys) -> str:
     try:
-        return {field: str(file), f"{field}_sha256": file_sha256(str(file))}
+        return file_sha256(str(file))
     except UserError as error:
-        raise SettingError((*path, field), str(error)) from error
+        raise SettingError(path, str(error)) from error
 
 
-def _fast_forward(value: Any) -> dict[str, Any] | None:
+def _fast_forward(value: Any, base: Path) -> dict[str, Any] | None:
+    """Settings of the operator, complete; a trained network where its kind is not said."""
+    path: Keys = ("fast_forward",)
     if value is None or value is False:
         return None
-    raise SettingError(
-        ("fast_forward",), f"found {shown(value)}; this version has no fast-forward operator yet, say 'off'"
-    )
+    if value is True or isinstance(value, str):  # "on", or a kind alone
+        value = {"kind": value} if isinstance(value, str) else {}
+    settings = {"kind": "network", **as_mapping(value, path)}
+    cls = _class_of(settings, "operators", "kind", path)
+    names = [f.name for f in dataclasses.fields(cls)]
+    refuse_unknown(settings, ["kind", *names], path)
+    for field in dataclasses.fields(cls):  # a file by default has a hash as well
+        if f"{field.name}_sha256" in names:
+            settings.setdefault(field.name, field.default)
+    resolved = _resolved_files(cls, settings, base, path)
+    return _complete_kind(settings | resolved, "operators", "kind", path)
+
+
+def _check_fast_forward(spec: RunSpec, settings: Mapping[str, Any]) -> None:
+    solver = spec.solver["name"]
+    if not getattr(registry.settings_class("solvers", solver), "can_go_back", True):
+        message = f"the solver '{solver}' cannot go back to an earlier state; say 'off'"
+        raise SettingError(("fast_forward",), message, partner=("solver",))
+    try:
+        registry.build("operators", settings).check(spec.stop["iterations"])
+    except ValueError as error:
+        name, _, message = str(error).partition(": ")
+        raise SettingError(("fast_forward", name), message, partner=("stop", "iterations")) from error
