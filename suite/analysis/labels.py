@@ -78,5 +78,5 @@ def _solver_label(row: pd.Series, settings: list[str]) -> str:
     if given:
         label += " (" + ", ".join(given) + ")"
     if row.get("fast_forward"):
-        label += " + fast-forward"
+        label += f" + {row['fast_forward']}"
     return str(label)

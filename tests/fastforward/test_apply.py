@@ -157,11 +157,11 @@ def test_a_good_jump_is_kept(solver, each_backend):
 
 def test_half_a_step_is_tried():
     """Where the whole change is too much, half of it may be right."""
-    found = run(RPIE(alpha=0.1), Beyond(**PLAN | {"jumps": 1}), iterations=7)
+    found = run(RPIE(alpha=0.1), Beyond(**PLAN | {"jumps": 1, "look_ahead": 1}), iterations=7)
     (jump,) = found.state.jumps
     assert jump.step == 0.5
     assert jump.reason == ""
-    truth = run(RPIE(alpha=0.1), Truth(**PLAN | {"jumps": 1}), iterations=7)
+    truth = run(RPIE(alpha=0.1), Truth(**PLAN | {"jumps": 1, "look_ahead": 1}), iterations=7)
     np.testing.assert_allclose(found.state.object, truth.state.object, atol=1e-9)
 
 
