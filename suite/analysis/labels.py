@@ -55,6 +55,8 @@ def line_labels(table: pd.DataFrame, factor: str) -> pd.Series:
 
     For "solver" the settings that tell apart runs which differ in nothing else are part of the label.
     """
+    if factor == "fast_forward":
+        return table[factor].map(lambda settings: settings or "off")
     if factor != "solver":
         return table[factor].map(value_text)
     telling = _telling_settings(table)

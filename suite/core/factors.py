@@ -76,9 +76,9 @@ def fast_forward_label(leaves: Mapping[str, Any]) -> str:
     name = kind if checkpoint == "default" else f"{kind} {PurePath(checkpoint).stem}-{sha256[:4]}"
     scheduled = {f.name: settings.pop(f.name, f.default) for f in fields(Schedule)}
     schedule = Schedule(**scheduled)
-    own = [f"{name} {value}" for name, value in sorted(settings.items())]
+    own = [f"{name} {_in_words(value)}" for name, value in sorted(settings.items())]
     changed = [
-        f"{f.name.replace('_', '-')} {_switch(scheduled[f.name])}"
+        f"{f.name.replace('_', '-')} {_in_words(scheduled[f.name])}"
         for f in fields(Schedule)
         if f.name not in ("warm_up", "jumps", "spacing") and scheduled[f.name] != f.default
     ]
@@ -86,8 +86,10 @@ def fast_forward_label(leaves: Mapping[str, Any]) -> str:
     return ", ".join([" ".join([name, *own, at]), *changed])
 
 
-def _switch(value: Any) -> str:
-    return str(value) if not isinstance(value, bool) else "on" if value else "off"
+def _in_words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _significant(path: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.markers import CARETLEFT
+from matplotlib.ticker import LogLocator
 
 from suite.analysis.labels import METRIC_NAMES, column_name
 from suite.analysis.speed_up import speed_up_pairs, speed_up_summary
@@ -17,7 +18,8 @@ from suite.core.figures import SpeedUpFigure
 from suite.report.figures import Drawn, NothingToDraw, factor_column, narrow
 from suite.report.style import COLOURS
 
-LEAST = 0.1  # of an interval's upper end, where its lower end is 0 and has no place on a logarithmic axis
+GAINS = {"seconds": "solver time", "iteration": "iterations", "data_passes": "passes over the data"}
+BEYOND = 0.85  # how far left of all bounds an interval goes whose lower end, 0, no logarithmic axis has
 HEADINGS = {
     "line": "",
     "pairs": "pairs",
@@ -44,16 +46,22 @@ def draw_speed_up(settings: SpeedUpFigure, table: pd.DataFrame, dataset: xr.Data
     longest = max(len(line) for line in summary["line"])
     figure = Figure(figsize=(4.2 + 0.07 * longest, 0.9 + 0.42 * len(summary)))
     axis = figure.subplots()
+    least = BEYOND * min([1.0, *pairs["bound"][pairs["bound"] > 0]])
     for place, row in enumerate(summary.itertuples(index=False)):
         members = pairs[pairs["line"] == row.line]
-        _draw_line(axis, place, members, row, COLOURS[place % len(COLOURS)])
+        _draw_line(axis, place, members, row, least, COLOURS[place % len(COLOURS)])
     axis.axvline(1, color="0.4", linestyle=":", linewidth=1)
     axis.set(xscale="log", yticks=range(len(summary)), yticklabels=summary["line"])
-    axis.set_xlabel(f"speed-up in {METRIC_NAMES[settings.x]} to the plain run's final {METRIC_NAMES[metric]}")
+    axis.xaxis.set_major_locator(LogLocator(2))
+    axis.xaxis.set_minor_locator(LogLocator(2, subs=[1.25, 1.5, 1.75]))
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter("{x:g}")
+    axis.tick_params(axis="x", which="minor", labelsize=7, labelcolor="0.4")
+    axis.set_xlabel(f"speed-up in {GAINS[settings.x]}")
     axis.set_ylim(len(summary) - 0.5, -0.5)
     axis.grid(False, axis="y")
     caption = (
-        f"Speed-up of fast-forwarded runs: {METRIC_NAMES[settings.x]} until the {METRIC_NAMES[metric]} stays "
+        f"Speed-up of fast-forwarded runs: {GAINS[settings.x]} until the {METRIC_NAMES[metric]} stays "
         "at or below what the plain run with the same data, seed and solver ends with. A dot is a pair; an "
         "arrow is a run that never gets there, drawn at the bound that its length sets. Bar: median; line: "
         "its 95 % interval by order statistics, in which such runs may be slower than all others."
@@ -61,7 +69,7 @@ def draw_speed_up(settings: SpeedUpFigure, table: pd.DataFrame, dataset: xr.Data
     return Drawn(figure, caption, pairs, table=_as_text(summary, METRIC_NAMES[metric]))
 
 
-def _draw_line(axis: Axes, place: int, members: pd.DataFrame, row: Any, colour: str) -> None:
+def _draw_line(axis: Axes, place: int, members: pd.DataFrame, row: Any, least: float, colour: str) -> None:
     offsets = place + np.linspace(-0.18, 0.18, len(members)) * (len(members) > 1)
     there = np.isfinite(members["reached"].to_numpy())
     bounds = members["bound"].to_numpy()
@@ -69,8 +77,8 @@ def _draw_line(axis: Axes, place: int, members: pd.DataFrame, row: Any, colour: 
     bounded = ~there & (bounds > 0)
     axis.plot(bounds[bounded], offsets[bounded], marker=CARETLEFT, ls="", mfc="white", mec=colour, ms=6)
     if np.isfinite(row.interval_high):
-        low = max(row.interval_low, LEAST * row.interval_high)
-        axis.plot([low, row.interval_high], [place, place], color=colour, linewidth=1.4)
+        ends = [max(row.interval_low, least), row.interval_high]
+        axis.plot(ends, [place, place], color=colour, linewidth=1.4)
     axis.plot([row.speed_up_bound] * 2, [place - 0.3, place + 0.3], color=colour, linewidth=2.6)
 
 

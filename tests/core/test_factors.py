@@ -70,7 +70,7 @@ def test_value_of_a_factor():
             {"kind": "network", "checkpoint": "/a/mine.safetensors", "checkpoint_sha256": "0123456789"},
             "network mine-0123 at 50, 70",
         ),
-        ({"kind": "extrapolation", "factor": 6.0, "jumps": 1}, "extrapolation factor 6.0 at 50"),
+        ({"kind": "extrapolation", "factor": 6.0, "jumps": 1}, "extrapolation factor 6 at 50"),
         ({"kind": "identity", "warm_up": 20, "spacing": 10, "jumps": 3}, "identity at 20, 30, 40"),
         ({"kind": "identity", "refits": 0}, "identity at 50, 70, refits 0"),
         (
