@@ -20,7 +20,8 @@ from suite.errors import BackendError, DataFileError
 from suite.execute.loop import Outcome, reconstruct
 from suite.execute.provenance import now, run_provenance
 from suite.execute.resolution import Resolution, against_truth, between_half_scans
-from suite.fastforward.apply import jump_metrics, rejections, with_fast_forward
+from suite.fastforward.apply import with_fast_forward
+from suite.fastforward.state import jump_metrics, rejections
 from suite.problems.build import build_problem
 from suite.solvers.protocol import Solver
 

@@ -12,66 +12,26 @@ The safeguard is not in the work that proposed the operator.
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from suite.core.arrays import Array, Backend, namespace
+from suite.core.arrays import Array, Backend, copy, namespace
 from suite.core.problem import Problem
 from suite.core.registry import build
 from suite.errors import UserError
 from suite.fastforward.deviance import poisson_deviance
 from suite.fastforward.operator import Snapshot
 from suite.fastforward.refit import refitted_probe
+from suite.fastforward.state import FastForwardState, Jump
 from suite.solvers.protocol import Solver
 
 STEPS = (1.0, 0.5)  # shares of the proposed change that are tried, in this order
-UNKNOWN = float("nan")
 LONGEST_REASON = 200
-RECORDED = ("step", "deviance_before", "deviance_inserted", "deviance_jumped", "deviance_plain")
-
-
-@dataclass(frozen=True)
-class Jump:
-    """What came of one application of the operator. Deviances are NaN where they were not computed."""
-
-    iteration: int  # after which it was applied
-    step: float = 0.0  # share of the proposed change that was accepted; 0 where it was rejected
-    seconds_inference: float = 0.0
-    seconds_look_ahead: float = 0.0  # refits, restart, compared iterations and their deviances
-    deviance_before: float = UNKNOWN
-    deviance_inserted: float = UNKNOWN  # after the jump and the refits; of the last step that was tried
-    deviance_jumped: float = UNKNOWN  # the same, after the look-ahead
-    deviance_plain: float = UNKNOWN  # of the solver that went on alone
-    reason: str = ""  # why it was rejected
-
-
-@dataclass(frozen=True)
-class FastForwardState:
-    """The solver's state, and what the next jumps need to know."""
-
-    inner: Any  # the solver's own state
-    iteration: int = 0
-    past: tuple[Snapshot, ...] = ()  # what the operator will be shown as earlier states
-    ahead: tuple[Any, ...] = ()  # states of iterations that are computed already
-    passes_beside: int = 0  # over the data, for what was tried
-    jumps: tuple[Jump, ...] = ()
-
-    @property
-    def object(self) -> Array:
-        return self.inner.object
-
-    @property
-    def probe(self) -> Array:
-        return self.inner.probe
-
-    @property
-    def data_passes(self) -> int:
-        return int(self.inner.data_passes) + self.passes_beside
 
 
 @dataclass(frozen=True)
@@ -131,7 +91,8 @@ class FastForward:
         return replace(after, past=past, jumps=(*state.jumps, jump))
 
     def _proposal(self, problem: Problem, state: FastForwardState) -> Snapshot:
-        now = Snapshot(state.object, state.probe, state.iteration)
+        # copies: an operator that writes into what it is shown must not spoil the run it is judged against
+        now = Snapshot(copy(state.object), copy(state.probe), state.iteration)
         wanted = state.iteration - self.operator.memory
         before = next((shot for shot in state.past if shot.iteration == wanted), None)
         obj, probe = self.operator.advance(problem, now, before)
@@ -161,12 +122,12 @@ class FastForward:
         jump: Jump,
         rng: np.random.Generator,
     ) -> tuple[FastForwardState, Jump]:
-        """The best of what was tried, compared after ``look_ahead`` iterations in the same random order.
+        """The first step that is no worse than the solver alone after ``look_ahead`` iterations, or the latter.
 
-        ``rng`` goes on with the solver alone; the other branches have copies of it.
+        ``rng`` goes on with the solver alone; the other branches have copies of it, hence its scan orders.
         """
         before = poisson_deviance(problem, state.object, state.probe)
-        start = copy.deepcopy(rng)
+        start = deepcopy(rng)
         plain = self._branch(problem, state.inner, rng)
         chosen, total_passes = plain, plain.passes + 1
         jump = replace(jump, deviance_before=before, deviance_plain=plain.deviance)
@@ -174,7 +135,7 @@ class FastForward:
             try:
                 first, passes = self._restart(problem, state, proposal, step)
                 inserted = poisson_deviance(problem, first.object, first.probe)
-                branch = self._branch(problem, first, copy.deepcopy(start))
+                branch = self._branch(problem, first, deepcopy(start))
             except UserError:
                 raise
             except Exception as error:  # a solver may well stumble over a state that no solver would reach
@@ -251,29 +212,6 @@ def with_fast_forward(
     except Exception:  # what it makes of a state is judged, and reported, at the jumps
         pass
     return FastForward(solver, operator, backend)
-
-
-def jump_metrics(state: Any) -> dict[str, float]:
-    """Figures of the jumps on the way to ``state``, by name; empty without a fast-forward."""
-    if not isinstance(state, FastForwardState):
-        return {}
-    metrics = {
-        "ff_jumps": float(len(state.jumps)),
-        "ff_rejected": float(sum(jump.step == 0 for jump in state.jumps)),
-        "ff_seconds_inference": sum(jump.seconds_inference for jump in state.jumps),
-        "ff_seconds_look_ahead": sum(jump.seconds_look_ahead for jump in state.jumps),
-    }
-    for number, jump in enumerate(state.jumps, start=1):
-        metrics |= {f"ff_{name}_{number}": getattr(jump, name) for name in RECORDED}
-    return metrics
-
-
-def rejections(state: Any) -> str:
-    """What a message says of jumps that were rejected; empty where there are none."""
-    jumps = state.jumps if isinstance(state, FastForwardState) else ()
-    return "".join(
-        f"; jump after {jump.iteration} rejected: {jump.reason}" for jump in jumps if jump.step == 0
-    )
 
 
 def _between(now: Array, proposed: Array, step: float) -> Array:

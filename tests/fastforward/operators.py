@@ -54,6 +54,14 @@ class Raises(Schedule):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Vandal(Schedule):
+    def advance(self, problem, now, before):
+        now.object[...] = 0
+        now.probe[...] = 0
+        raise RuntimeError("what was shown is spoilt")
+
+
+@dataclass(frozen=True, kw_only=True)
 class WrongShape(Schedule):
     def advance(self, problem, now, before):
         return now.object[1:], now.probe
