@@ -122,7 +122,7 @@ class FastForward:
         jump: Jump,
         rng: np.random.Generator,
     ) -> tuple[FastForwardState, Jump]:
-        """The first step that is no worse than the solver alone after ``look_ahead`` iterations, or the latter.
+        """The first step that is no worse than the solver alone after ``look_ahead`` iterations, or that one.
 
         ``rng`` goes on with the solver alone; the other branches have copies of it, hence its scan orders.
         """
