@@ -235,7 +235,7 @@ def figures(options: argparse.Namespace, races: Mapping[str, tuple[float, list[R
         **vars(CASES[options.problem]),
         "target": f"{MARGIN} x the residual of the reference after {options.iterations} iterations",
         "limits": {"seconds": options.seconds, "iterations": MOST_ITERATIONS},
-        "machine": machine(backend("numpy")),
+        "machine": machine(),
         "threads": 1,
         "dtype": "complex64",
         "probe": {

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from speed_figure import draw
-from timing import Action, fft_floor, machine, make_problem, typical_seconds, stepper, threads, write
+from timing import Action, fft_floor, machine, make_problem, stepper, threads, typical_seconds, write
 
 from suite.core.arrays import Backend, backend
 from suite.core.problem import Problem

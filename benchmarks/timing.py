@@ -92,11 +92,12 @@ def threads(count: int) -> Any:
         torch.set_num_threads(before)
 
 
-def machine(chosen: Backend) -> dict[str, Any]:
+def machine(chosen: Backend | None = None) -> dict[str, Any]:
     """What the figures were measured on; nothing that names the machine itself."""
     private = ("host", "git_commit", "git_dirty", "platform")
     found = {name: value for name, value in environment().items() if name not in private}
-    return {**found, **chosen.device_description(), "load": os.getloadavg()[0]}
+    device = chosen.device_description() if chosen else {}
+    return {**found, **device, "load": os.getloadavg()[0]}
 
 
 def write(name: str, content: Mapping[str, Any]) -> Path:

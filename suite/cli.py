@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import click
 
@@ -28,6 +29,7 @@ from suite.terminal import (
 if TYPE_CHECKING:
     from suite.cluster.connection import ClusterKind
     from suite.cluster.sweep import Tally
+    from suite.cluster.work import Terms
     from suite.core.plan import Plan
 
 # Imports that cost time stand inside the commands that need them: --help answers at once.
@@ -45,10 +47,37 @@ override_option = click.option(
     help="A YAML file of overrides: dotted paths and values, as for --set.",
 )  # fmt: skip
 results_option = click.option(
-    "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True, metavar="DIR",
-    help="Folder that holds a results folder for each study.",
+    "--results", default="results", show_default=True, metavar="DIR",
+    help="Folder that holds a results folder for each study, or s3://BUCKET/PREFIX.",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]
+    """Seconds from "90", "30s", "10m" or "2h"."""
+
+    name = "duration"
+    units: ClassVar = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        match = re.fullmatch(r"(\d+\.?\d*)\s*([smh]?)", str(value).strip())
+        seconds = float(match[1]) * self.units[match[2]] if match else 0.0
+        if seconds == 0.0:
+            self.fail(f"found '{value}'; expected a time such as 90, 30s, 10m or 2h", param, ctx)
+        return seconds
+
+
+class Stack(click.ParamType):  # type: ignore[type-arg]
+    """A number of runs, or None for "auto"."""
+
+    name = "runs"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        if value in (None, "auto"):
+            return None
+        if not str(value).isdigit() or int(value) == 0:
+            self.fail(f"found '{value}'; expected a number of runs, or auto", param, ctx)
+        return int(value)
 
 
 class Commands(click.Group):
@@ -84,18 +113,19 @@ def plan(
     study: Path,
     settings: tuple[str, ...],
     override_file: Path | None,
-    results: Path,
+    results: str,
     show_all: bool,
     as_json: bool,
 ) -> None:
     """Check STUDY and show its runs, what is done and what the rest will cost. Runs nothing."""
-    from suite.store.layout import Store
+    from suite.store.layout import Store, results_of
     from suite.store.read import Inventory, inventory
     from suite.study.estimate import estimate
 
     planned = _plan(study, settings, override_file)
-    root = results / planned.name
-    held = inventory(Store.open(root)) if Store(root).marker.exists() else Inventory({}, {})
+    root = results_of(results, planned.name)
+    store = Store.find(root)
+    held = inventory(store) if store else Inventory({}, {})
     remaining = planned.remaining(held.done)
     cost = estimate(remaining)
     if as_json:
@@ -109,6 +139,7 @@ def plan(
             "remaining": len(remaining),
             "cpu_seconds_at_most": cost.cpu_seconds,
             "disk_bytes": cost.disk_bytes,
+            "memory_bytes": cost.memory_bytes,
         }
         click.echo(json.dumps(content, indent=1))
         return
@@ -118,7 +149,8 @@ def plan(
     if remaining:
         click.echo(
             f"at most {duration(cost.cpu_seconds)} on one core of this machine, "
-            f"about {size_text(cost.disk_bytes)} on disk in {root}"
+            f"about {size_text(cost.memory_bytes)} of memory a run, "
+            f"{size_text(cost.disk_bytes)} on disk in {root}"
         )
 
 
@@ -136,6 +168,19 @@ def plan(
     "--workers", type=click.IntRange(min=1),
     help="Workers on this machine, or in all jobs of a batch system.  [default: one for each core here]",
 )  # fmt: skip
+@click.option(
+    "--lane", type=click.Choice(["timing", "throughput"]), default="timing", show_default=True,
+    help="timing: each run alone on its core or device. throughput: as many as fit; times mean nothing.",
+)  # fmt: skip
+@click.option(
+    "--stack", type=Stack(), default="auto", show_default=True, metavar="N",
+    help="Throughput lane: runs of equal shape to advance side by side on a device. auto: 32 on a GPU or 1.",
+)  # fmt: skip
+@click.option("--timeout", type=Duration(), help="Stop a run after this time: 90, 30s, 10m, 2h.")
+@click.option(
+    "--retries", type=click.IntRange(min=0), default=1, show_default=True,
+    help="Times to try a run again whose worker died under it.",
+)  # fmt: skip
 @click.option("--retry-failed", is_flag=True, help="Try failed runs again.")
 @click.option("--dry-run", is_flag=True, help="Say what would run, with a batch system's job script; stop.")
 @json_option
@@ -143,9 +188,13 @@ def run(
     study: Path,
     settings: tuple[str, ...],
     override_file: Path | None,
-    results: Path,
+    results: str,
     cluster: str,
     workers: int | None,
+    lane: str,
+    stack: int | None,
+    timeout: float | None,
+    retries: int,
     retry_failed: bool,
     dry_run: bool,
     as_json: bool,
@@ -153,16 +202,22 @@ def run(
     """Carry out the runs of STUDY that are not done yet."""
     from suite.cluster.settings import cluster_settings
     from suite.cluster.sweep import Tally, to_do
-    from suite.store.layout import Store
+    from suite.cluster.work import Terms
+    from suite.core.run import Lane
+    from suite.store.layout import Store, results_of
+    from suite.study.estimate import footprint
 
     kind = cluster_settings(cluster, workers)
+    terms = Terms(Lane(lane), timeout, retries, footprint, stack)
+    _check_terms(terms, kind)
     planned = _plan(study, settings, override_file)
     if kind.on_this_machine:
         _check_backends(planned)
-    root = results / planned.name
+        _check_memory(planned, kind)
+    root = results_of(results, planned.name)
     if dry_run:
-        begun = Store(root).marker.exists()
-        specs = to_do(planned, Store.open(root), retry_failed) if begun else planned.runs
+        begun = Store.find(root)
+        specs = to_do(planned, begun, retry_failed) if begun else planned.runs
         _print_dry_run(planned, specs, root, kind.job_script(), as_json)
         return
     store = Store.create(root)
@@ -171,7 +226,7 @@ def run(
     click.echo(f"{planned.title}: {count_runs(planned.runs)}, {done} done, {len(specs)} to do", err=as_json)
     tally = Tally(total=0, done_before=done)
     if specs:
-        tally = _sweep(planned, store, specs, kind, quiet=as_json)
+        tally = _sweep(planned, store, specs, kind, terms, quiet=as_json)
     else:
         from suite.store.compact import compact
 
@@ -179,7 +234,7 @@ def run(
     failures = _failed_runs(planned, store)
     if as_json:
         counts = {"done_before": done, "failed": len(failures), **tally.counts}
-        click.echo(json.dumps({"study": planned.name, "results": str(root), "counts": counts}))
+        click.echo(json.dumps({"study": planned.name, "results": root, "counts": counts}))
     else:
         _print_outcome(planned, tally, root, failures, study)
     if failures:
@@ -196,7 +251,7 @@ def run(
     help="Folder that gets a report folder for each study.",
 )  # fmt: skip
 def report(
-    study: Path, settings: tuple[str, ...], override_file: Path | None, results: Path, out: Path
+    study: Path, settings: tuple[str, ...], override_file: Path | None, results: str, out: Path
 ) -> None:
     """Draw the figures of STUDY and write its report.
 
@@ -226,7 +281,7 @@ def report(
     help="Of a data file: draw scan and mean pattern into this picture.",
 )  # fmt: skip
 @json_option
-def show(study: Path, run_id: str | None, results: Path, out: Path | None, as_json: bool) -> None:
+def show(study: Path, run_id: str | None, results: str, out: Path | None, as_json: bool) -> None:
     """Show how the runs of STUDY (a study file or a results folder) ended, or all about one run.
 
     RUN_ID may be shortened to its first digits. Where STUDY is a data file (CXI, NeXus, ptyd, HDF5, NPZ,
@@ -235,11 +290,11 @@ def show(study: Path, run_id: str | None, results: Path, out: Path | None, as_js
     if study.is_file() and study.suffix not in (".yaml", ".yml"):
         _show_data_file(study, out, as_json)
         return
-    from suite.store.layout import Store
+    from suite.store.layout import Store, results_of
     from suite.store.read import inventory, read_run
     from suite.study.load import load_study
 
-    root = study if study.is_dir() else results / load_study(study).name
+    root = str(study) if study.is_dir() else results_of(results, load_study(study).name)
     store = Store.open(root)
     if run_id is None:
         _show_store(store, as_json)
@@ -338,7 +393,43 @@ def _check_backends(planned: Plan) -> None:
         backend(name)
 
 
-def _sweep(planned: Plan, store: Any, specs: Sequence[Any], kind: ClusterKind, quiet: bool) -> Tally:
+def _check_terms(terms: Terms, kind: ClusterKind) -> None:
+    """Refuse what cannot be promised."""
+    from suite.cluster.workers import usable_cores
+    from suite.core.run import Lane
+
+    if kind.cluster == "none" and terms.timeout_s is not None:
+        raise UserError(
+            "--timeout needs a worker process that can be ended, and --cluster none has none; "
+            "say --cluster local --workers 1"
+        )
+    if terms.lane is Lane.TIMING and (terms.stack or 1) > 1:
+        raise UserError(
+            f"--stack {terms.stack}: runs side by side have no times of their own; add --lane throughput"
+        )
+    workers = kind.processes_here
+    if terms.lane is Lane.TIMING and workers > usable_cores():
+        raise UserError(
+            f"{workers} workers: the timing lane gives each of them a core of its own, and there are "
+            f"{usable_cores()}; take fewer workers, or --lane throughput"
+        )
+
+
+def _check_memory(planned: Plan, kind: ClusterKind) -> None:
+    """Refuse a study of which no run fits on this computer; single ones are refused as their turn comes."""
+    from suite.execute.memory import machine_memory_bytes
+    from suite.study.estimate import footprint
+
+    share = machine_memory_bytes() / kind.processes_here
+    lacks = [footprint(spec).lack(share, None) for spec in planned.runs]
+    if all(lacks):
+        hint = " for each worker; take fewer workers or a larger computer" if kind.processes_here > 1 else ""
+        raise UserError(f"no run fits: the first {lacks[0]}{hint}")
+
+
+def _sweep(
+    planned: Plan, store: Any, specs: Sequence[Any], kind: ClusterKind, terms: Terms, quiet: bool
+) -> Tally:
     from suite.cluster.sweep import sweep
 
     signal.signal(signal.SIGTERM, _interrupt)  # a batch system's polite request ends like Ctrl-C
@@ -349,7 +440,7 @@ def _sweep(planned: Plan, store: Any, specs: Sequence[Any], kind: ClusterKind, q
             if connection.dashboard:
                 click.echo(f"{connection.description}; dashboard: {connection.dashboard}", err=quiet)
             update = stack.enter_context(progress(len(specs)))
-            return sweep(planned, store, specs, connection, sys.argv, update)
+            return sweep(planned, store, specs, connection, sys.argv, update, terms)
     except KeyboardInterrupt:
         click.echo(
             "\nstopped; finished runs are kept. The same command goes on where this one stopped.", err=True
@@ -368,10 +459,10 @@ def _failed_runs(planned: Plan, store: Any) -> list[str]:
     return [run_id for run_id in planned.run_ids if run_id in failed]
 
 
-def _print_dry_run(planned: Plan, specs: Sequence[Any], root: Path, job_script: str, as_json: bool) -> None:
+def _print_dry_run(planned: Plan, specs: Sequence[Any], root: str, job_script: str, as_json: bool) -> None:
     done = len(planned.runs) - len(specs)
     if as_json:
-        content = {"study": planned.name, "results": str(root), "done": done}
+        content = {"study": planned.name, "results": root, "done": done}
         script = {"job_script": job_script} if job_script else {}
         click.echo(json.dumps(content | {"to_do": [spec.spec_id for spec in specs]} | script))
     else:
@@ -380,9 +471,9 @@ def _print_dry_run(planned: Plan, specs: Sequence[Any], root: Path, job_script: 
             click.echo(f"\n{job_script}")
 
 
-def _print_outcome(planned: Plan, tally: Tally, root: Path, failures: Sequence[str], study: Path) -> None:
+def _print_outcome(planned: Plan, tally: Tally, root: str, failures: Sequence[str], study: Path) -> None:
     counts = ", ".join(f"{count} {status}" for status, count in sorted(tally.counts.items()))
-    click.echo(f"{counts or 'nothing to do'}; results: {root / 'study.zarr'}")
+    click.echo(f"{counts or 'nothing to do'}; results: {root}/study.zarr")
     if failures:
         click.echo(
             f"{len(failures)} of {count_runs(planned.runs)} failed; see why with: ptychosuite show {study} "

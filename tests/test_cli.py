@@ -118,6 +118,7 @@ def test_plan_shows_runs_and_cost(command, tmp_path):
     code, out, _ = command("plan", study)
     assert code == 0
     assert "4 runs, 0 done, 4 to do" in out
+    assert "MB of memory a run" in out
     assert out.count("to do\n") == 5
     assert not (tmp_path / "results").exists()
     code, out, _ = command("plan", study, "--set", "seed={range: 60}")
@@ -267,6 +268,8 @@ def test_failed_runs_leave_with_1(command, tmp_path, monkeypatch):
     assert command("run", study, "--cluster", "none")[0] == 0
 
 
+HUGE = ("--set", "problem.object.size=16384", "--set", "problem.probe.size=512", "--set",
+        "problem.probe.fwhm_px=99", "--set", "problem.scan.overlap=0.98")  # fmt: skip
 WRONG = {
     "no study": (["plan", "nope.yaml"], r"nope.yaml"),
     "close name": (["plan", "tny.yaml"], "did you mean tiny.yaml"),
@@ -277,6 +280,18 @@ WRONG = {
     "unknown cluster": (["run", "tiny.yaml", "--cluster", "locl"], "did you mean 'local'"),
     "no backend": (["run", "tiny.yaml", "--set", "backend=cupy"], "cupy"),
     "no workers": (["run", "tiny.yaml", "--workers", "0"], "workers"),
+    "more workers than cores": (["run", "tiny.yaml", "--workers", "4096"], "--lane throughput"),
+    "unknown lane": (["run", "tiny.yaml", "--lane", "fast"], "throughput"),
+    "no time": (["run", "tiny.yaml", "--timeout", "soon"], "90, 30s, 10m or 2h"),
+    "no time at all": (["run", "tiny.yaml", "--timeout", "0"], "found '0'"),
+    "time limit without a worker": (
+        ["run", "tiny.yaml", "--cluster", "none", "--timeout", "10m"],
+        "--cluster local --workers 1",
+    ),
+    "no room": (
+        ["run", "tiny.yaml", "--cluster", "none", *HUGE],
+        "no run fits: the first needs about",
+    ),
     "unknown command": (["rum"], "rum"),
     "unknown option": (["run", "tiny.yaml", "--clutser", "none"], "--cluster"),
     "report before run": (["report", "tiny.yaml"], "run the study first"),

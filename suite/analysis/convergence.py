@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from suite.analysis.lanes import TIMES, timed
+
 
 @dataclass(frozen=True)
 class Band:
@@ -63,7 +65,14 @@ def _hit(dataset: xr.Dataset, runs: pd.DataFrame, x: str) -> float:
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """One row for each combination of factors, over its seeds: medians, and how many met the tolerance."""
+    """One row for each combination of factors, over its seeds: medians, and how many met the tolerance.
+
+    Times are those of the timing lane; where there are none, their columns say so.
+    """
+    comparable, note = timed(table)
+    table = table.assign(
+        **{name: table[name].where(table.index.isin(comparable.index)) for name in TIMES if name in table}
+    )
     factors = [
         name for name in table.attrs["factors"] if name != "seed" and table[name].nunique(dropna=False) > 1
     ] or ["solver"]
@@ -80,7 +89,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     result = groups.size().rename("runs").to_frame()
     for name in metrics:
         if name in table and table[name].notna().any():
-            result[name] = groups[name].median()
+            result[name + (note if name in TIMES else "")] = groups[name].median()
     if "iterations_to_tol" in table:
         result["met_tolerance"] = groups["iterations_to_tol"].count()
         # a run that never meets the tolerance counts as infinitely long: it is censored, not dropped

@@ -17,6 +17,8 @@ METRIC_NAMES = {
     "seconds": "solver time / s",
     "seconds_per_iteration": "time per iteration / s",
     "iterations_to_tol": "iterations to tolerance",
+    "peak_host_bytes": "peak memory / B",
+    "peak_device_bytes": "peak device memory / B",
     "nmse": "squared complex error, relative",
     "frc_resolution_px": "resolution / px",
     "half_frc_resolution_px": "half-scan resolution / px",

@@ -15,7 +15,7 @@ from suite.core.figures import FIGURES, Figure
 from suite.core.plan import Plan
 from suite.core.run import Status
 from suite.errors import StoreError
-from suite.store.layout import Store
+from suite.store.layout import Store, results_of
 from suite.store.read import sessions
 
 
@@ -39,7 +39,7 @@ class Selection:
         return self.table[self.table["status"].isin([Status.COMPLETED, Status.DIVERGED])]
 
 
-def selection_of_plan(plan: Plan, results: Path) -> Selection:
+def selection_of_plan(plan: Plan, results: str | Path) -> Selection:
     """The runs of ``plan`` that are in its results folder.
 
     Raises
@@ -47,12 +47,12 @@ def selection_of_plan(plan: Plan, results: Path) -> Selection:
     StoreError
         There is no such folder, or it holds none of the runs.
     """
-    store = Store.open(results / plan.name)
+    store = Store.open(results_of(results, plan.name))
     spec_ids = [spec.spec_id for spec in plan.runs]
     return _select(store, plan.name, plan.title, plan.figures, spec_ids, plan.text, plan.overrides)
 
 
-def selection_of_store(root: Path) -> Selection:
+def selection_of_store(root: str | Path) -> Selection:
     """The runs of the latest session of a results folder; no study file is needed."""
     store = Store.open(root)
     *_, session = [{}, *sessions(store)]

@@ -22,7 +22,8 @@ def open_dataset(store: Store) -> xr.Dataset:
         The store has no runs.
     """
     compact(store)
-    dataset = xr.open_zarr(store.dataset, chunks=None)
+    with store.dataset.refusals():
+        dataset = xr.open_zarr(store.dataset.zarr_store(read_only=True), chunks=None)
     if dataset.sizes.get("run", 0) == 0:
         raise StoreError(f"{store.root} has no runs yet; run the study first")
     return dataset

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from suite.cluster.scaling import Demand
 from suite.core.settings import SettingError
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ class Connection:
         Dask resources that the workers declare, "GPU" and "CPU" among them.
     workers
         How many workers there are, or will be once every job has started.
+    demand
+        What a cluster that grows and shrinks goes by.
     """
 
     client: Client | None
@@ -35,6 +38,7 @@ class Connection:
     dashboard: str = ""
     offers: frozenset[str] = frozenset()
     workers: int = 1
+    demand: Demand = field(default_factory=Demand)
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,11 @@ class ClusterKind:
     cluster: str
 
     on_this_machine: ClassVar[bool] = False  # whether runs meet the devices that this process sees
+
+    @property
+    def processes_here(self) -> int:
+        """Processes that carry out runs on this machine; 0 where others do."""
+        return 0
 
     def connect(self) -> AbstractContextManager[Connection]:
         """Start or reach the cluster; at the end, take down what was started.

@@ -47,7 +47,25 @@ def check_devices(backends: Collection[str], offers: Collection[str]) -> None:
         resources_for(backend, offers)
 
 
+def may_have(backend: str, has: Collection[str], offers: Collection[str]) -> bool:
+    """Whether a run may go to a worker that declares ``has``, in a cluster that declares ``offers``."""
+    return all(name in has for name in resources_for(backend, offers))
+
+
+def resources_by_worker(client: Client) -> dict[str, frozenset[str]]:
+    """The workers that are up, by address, with the resources they declare.
+
+    Raises
+    ------
+    OSError
+        The scheduler does not answer.
+    """
+    workers = client.scheduler_info(n_workers=-1).get("workers")
+    if workers is None:
+        raise OSError("the scheduler does not answer")
+    return {address: frozenset(worker["resources"]) for address, worker in workers.items()}
+
+
 def offered(client: Client) -> frozenset[str]:
     """The resources declared by the workers that are up."""
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    return frozenset(name for worker in workers for name in worker["resources"])
+    return frozenset(name for has in resources_by_worker(client).values() for name in has)

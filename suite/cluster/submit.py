@@ -1,119 +1,279 @@
 """Send runs to a cluster, a bounded number at a time, and follow them home.
 
-Workers write their own results; what travels back is a summary of a few hundred bytes.
+Workers write their own results; what travels back is a summary of a few hundred bytes a run. When a worker
+dies, its flight recorder tells which run it was at: that one is blamed, the others are sent out again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+import os
+import queue
+import shutil
+import socket
+import tempfile
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from suite import errors
+from suite.cluster.backlog import Backlog, Try
+from suite.cluster.blame import judge
 from suite.cluster.connection import Connection
-from suite.cluster.resources import resources_for
+from suite.cluster.flight import Flight, read_flights
+from suite.cluster.resources import may_have, resources_by_worker
+from suite.cluster.work import Parcel, Task, Terms, carry_out, carry_out_stack
 from suite.core.fingerprint import code_fingerprint
 from suite.core.run import RunRecord, RunSpec, Status
-from suite.errors import UserError
-from suite.execute.run import execute
+from suite.errors import ClusterError
+from suite.execute.memory import machine_memory_bytes
 from suite.store.layout import Store
+from suite.store.place import LocalPlace
 from suite.store.write import write_run
 
-RUNS_AHEAD = 3  # runs in flight for each worker: enough to keep it busy, few enough to stop at once
+if TYPE_CHECKING:
+    from distributed import Future
+
+LARGEST_PARCEL = 64
+LOOK_FOR_WORKERS_S = 1.0
+MEMORY_EVENTS = "worker-restart-memory"  # topic under which nannies report workers that outgrew their limit
 
 
-def run_and_store(spec: dict[str, Any], root: str) -> dict[str, Any] | UserError:
-    """Carry out one run and write it: what a worker does.
-
-    An error that the user has to act on is handed back, not raised: on a worker it is no accident.
-    """
-    try:
-        record, problem = execute(RunSpec.from_dict(spec))
-        write_run(Store(Path(root)), record, problem.reference if problem else None)
-    except UserError as error:
-        return error
-    return record.summary()
-
-
-def run_all(connection: Connection, specs: Sequence[RunSpec], store: Store) -> Iterator[dict[str, Any]]:
+def run_all(
+    connection: Connection, specs: Sequence[RunSpec], store: Store, terms: Terms
+) -> Iterator[dict[str, Any]]:
     """Carry out ``specs`` and yield a summary as each one ends.
 
     Raises
     ------
     UserError
-        Something no further run could get past (a missing backend, a full disk); the others are cancelled.
+        Something no further run could get past (a missing backend, a full disk, a scheduler that is gone);
+        the others are cancelled.
     """
     if connection.client is None:
-        for spec in specs:
-            yield _checked(run_and_store(spec.to_dict(), str(store.root)))
+        limit, backlog = machine_memory_bytes(), Backlog(specs, terms.stack_of)
+        while len(backlog):
+            tries = backlog.take("this process", LARGEST_PARCEL)
+            stack = terms.stack_of(tries[0].spec.backend)
+            tasks = [_task(item, terms) for item in tries[:stack]]
+            backlog.put_back(tries[stack:])
+            yield from (summary for _, summary in carry_out_stack(tasks, store, terms.lane, limit))
     else:
-        yield from _on_cluster(connection, specs, store)
+        flights = _flights_folder(store, connection, terms)
+        try:
+            yield from _Dispatch(connection, specs, store, terms, flights)
+        finally:
+            shutil.rmtree(flights, ignore_errors=True)
 
 
-def _on_cluster(connection: Connection, specs: Sequence[RunSpec], store: Store) -> Iterator[dict[str, Any]]:
-    """All runs side by side; then, one at a time, those whose worker died.
+@dataclass
+class _Sent:
+    """A parcel that is with the cluster."""
 
-    The scheduler blames every run that was on a worker when it died. Alone, a run that kills its worker is
-    told from those that were its neighbours.
+    worker: str  # the only one that may have it, so that who dies with it is known
+    future: Future
+    tries: dict[str, Try]  # by token; those that have not ended
+
+
+class _Dispatch:
+    """The runs that wait, those that are under way, and the workers."""
+
+    def __init__(
+        self, connection: Connection, specs: Sequence[RunSpec], store: Store, terms: Terms, flights: Path
+    ) -> None:
+        self.connection, self.store, self.terms, self.flights = connection, store, terms, flights
+        assert connection.client is not None
+        self.client = connection.client
+        self.address = self.client.scheduler.address
+        self.backlog = Backlog(specs, terms.stack_of)
+        self.sent: dict[str, _Sent] = {}  # by the name of the parcel
+        self.news: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self.topic = f"ptychosuite-{uuid.uuid4().hex}"
+        self.workers: dict[str, frozenset[str]] = {}  # address -> the Dask resources it declares
+        self.looked = float("-inf")
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        self.client.subscribe_topic(self.topic, lambda event: self.news.put(event[1]))
+        try:
+            while self.sent or len(self.backlog):
+                if time.monotonic() - self.looked > LOOK_FOR_WORKERS_S:
+                    yield from self._look_for_workers()
+                self._send()
+                try:
+                    news = self.news.get(timeout=LOOK_FOR_WORKERS_S)
+                except queue.Empty:
+                    continue
+                yield from self._received(news)
+        finally:
+            if self.client.status == "running":
+                self.client.unsubscribe_topic(self.topic)
+                self.client.cancel([sent.future for sent in self.sent.values()], force=True)
+
+    def _send(self) -> None:
+        """Give each idle worker a parcel; smaller ones towards the end, so that all end together."""
+        busy = {sent.worker for sent in self.sent.values()}
+        for worker, has in self.workers.items():
+            if worker not in busy and len(self.backlog):
+                size = math.ceil(len(self.backlog) / (2 * len(self.workers)))
+                suits = partial(may_have, has=has, offers=self.connection.offers)
+                tries = self.backlog.take(worker, min(size, LARGEST_PARCEL), suits)
+                if tries:
+                    self._submit(worker, tries)
+
+    def _look_for_workers(self) -> Iterator[dict[str, Any]]:
+        """Learn who is there; take back what was with workers that are gone."""
+        try:
+            self.workers = resources_by_worker(self.client)
+        except (OSError, RuntimeError, TimeoutError) as error:
+            raise self._scheduler_is_gone() from error
+        self.looked = time.monotonic()
+        for name, sent in list(self.sent.items()):
+            if sent.worker not in self.workers:
+                self.client.cancel([sent.future], force=True)
+                del self.sent[name]
+                yield from self._after_death(sent.tries.values())
+        self.connection.demand.workers = len(self.sent) + len(self.backlog)
+        self._replace_lost_workers()
+
+    def _replace_lost_workers(self) -> None:
+        """Have a local cluster start the workers anew whose nannies have given up."""
+        from distributed import LocalCluster
+
+        cluster = self.client.cluster
+        if isinstance(cluster, LocalCluster) and len(self.workers) < len(cluster.worker_spec):
+            cluster.scale(len(cluster.worker_spec))
+
+    def _submit(self, worker: str, tries: list[Try]) -> None:
+        name = uuid.uuid4().hex
+        parcel = Parcel(
+            name=name,
+            topic=self.topic,
+            tasks=tuple(_task(item, self.terms) for item in tries),
+            root=self.store.root.address,
+            flights=str(self.flights),
+            lane=self.terms.lane,
+            timeout_s=self.terms.timeout_s,
+            stack=1 if any(item.deaths for item in tries) else self.terms.stack_of(tries[0].spec.backend),
+        )
+        future = self.client.submit(carry_out, parcel, key=f"runs-{name}", pure=False, workers=[worker])
+        self.sent[name] = _Sent(worker, future, {item.token: item for item in tries})
+        future.add_done_callback(lambda _: self.news.put({"parcel": name, "ended": True}))
+
+    def _received(self, news: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Act on an event; yield the summaries of runs that have ended with it."""
+        sent = self.sent.get(news["parcel"])
+        if sent is None:
+            return
+        if "error" in news:
+            raise getattr(errors, news["error"], errors.UserError)(news["message"])
+        if "summary" in news and sent.tries.pop(news["token"], None) is not None:
+            yield news["summary"]
+        if "ended" in news:
+            del self.sent[news["parcel"]]
+            if self._died(sent.future):
+                yield from self._after_death(sent.tries.values())
+            else:
+                self.backlog.put_back(sent.tries.values())
+
+    def _died(self, future: Future) -> bool:
+        """Whether a parcel came to its end with its worker.
+
+        Raises
+        ------
+        ClusterError
+            Neither run nor worker is to blame.
+        """
+        from distributed import KilledWorker
+
+        if future.status == "finished":
+            return False
+        if future.status != "error":
+            if self.client.status != "running":
+                raise self._scheduler_is_gone()
+            return True
+        error = future.exception()
+        if isinstance(error, KilledWorker):
+            return True
+        raise ClusterError(
+            f"a worker cannot carry out runs: {type(error).__name__}: {error}; "
+            "all workers need the same ptychosuite and the same packages as this computer"
+        ) from error
+
+    def _after_death(self, tries: Iterable[Try]) -> Iterator[dict[str, Any]]:
+        """Tell the run that was at work from those that were only near it."""
+        self.looked = float("-inf")
+        flights = read_flights(self.flights)
+        for item in tries:
+            flight = flights.get(item.token)
+            grown = self._grown_to_bytes(flight) if flight and not flight.timed_out else None
+            verdict = judge(item, flight, self.terms.retries, grown)
+            if isinstance(verdict, Try):
+                self.backlog.put_back([verdict])
+            else:
+                yield self._written(item, flight, *verdict)
+
+    def _written(self, item: Try, flight: Flight | None, status: Status, message: str) -> dict[str, Any]:
+        """Record a run that came to no end of its own."""
+        provenance: dict[str, Any] = {"lane": str(self.terms.lane)}
+        if flight is not None:
+            provenance |= {"start": flight.entry.start, "host": flight.entry.host}
+        record = RunRecord(
+            run_id=item.spec.run_id(code_fingerprint()),
+            spec=item.spec,
+            status=status,
+            provenance=provenance,
+            message=message,
+        )
+        write_run(self.store, record)
+        return record.summary()
+
+    def _grown_to_bytes(self, flight: Flight) -> float | None:
+        """Memory of a worker that its nanny ended because it had outgrown its limit."""
+        events = (event for _, event in self.client.get_events(MEMORY_EVENTS))
+        return next((e["rss"] for e in events if e["worker"] == flight.entry.worker), None)
+
+    def _scheduler_is_gone(self) -> ClusterError:
+        return ClusterError(
+            f"lost the scheduler at {self.address}; finished runs are kept. Start it again, "
+            "or take another --cluster: the same command goes on where this one stopped"
+        )
+
+
+def _task(item: Try, terms: Terms) -> Task:
+    footprint = terms.footprint(item.spec) if terms.footprint else None
+    return Task(item.token, item.spec.to_dict(), footprint)
+
+
+def _flights_folder(store: Store, connection: Connection, terms: Terms) -> Path:
+    """A new folder for the flight recorders of this sweep's workers; those of dead sweeps are removed.
+
+    It lies with the results, where all workers see it; beside results on object storage it is a folder of
+    this machine, and workers elsewhere go without.
+
+    Raises
+    ------
+    ClusterError
+        There is a time limit, and no recorder to tell of runs that it ends.
     """
-    suspects: list[RunSpec] = []
-    ahead = RUNS_AHEAD * max(1, connection.workers)
-    for spec, outcome in _submitted(connection, specs, store, ahead):
-        if isinstance(outcome, BaseException):
-            suspects.append(spec)
-        else:
-            yield outcome
-    for spec, outcome in _submitted(connection, suspects, store, ahead=1):
-        yield _lost(store, spec, outcome) if isinstance(outcome, BaseException) else outcome
+    from distributed import LocalCluster
 
-
-def _submitted(
-    connection: Connection, specs: Sequence[RunSpec], store: Store, ahead: int
-) -> Iterator[tuple[RunSpec, dict[str, Any] | BaseException]]:
-    """Each run with its summary, or with the error of a worker that died, in the order in which they end.
-
-    At most ``ahead`` runs are with the cluster at once.
-    """
-    from distributed import as_completed
-
-    client: Any = connection.client
-    root = str(store.root.resolve())
-    queue = iter(specs)
-    pending: dict[Any, RunSpec] = {}
-    futures = as_completed()
-
-    def submit_next() -> None:
-        spec = next(queue, None)
-        if spec is not None:
-            device = resources_for(spec.backend, connection.offers)
-            future = client.submit(run_and_store, spec.to_dict(), root, pure=False, resources=device)
-            pending[future] = spec
-            futures.add(future)
-
-    try:
-        for _ in range(ahead):
-            submit_next()
-        for future in futures:
-            spec = pending.pop(future)
-            submit_next()
-            error = future.exception()
-            yield spec, _checked(future.result()) if error is None else error
-    finally:
-        client.cancel(list(pending), force=True)
-
-
-def _checked(result: dict[str, Any] | UserError) -> dict[str, Any]:
-    if isinstance(result, UserError):
-        raise result
-    return result
-
-
-def _lost(store: Store, spec: RunSpec, error: BaseException) -> dict[str, Any]:
-    """Record a run that came to no end of its own: its worker died under it."""
-    record = RunRecord(
-        run_id=spec.run_id(code_fingerprint()),
-        spec=spec,
-        status=Status.FAILED,
-        message=f"{type(error).__name__}: {error}",
-    )
-    write_run(store, record)
-    return record.summary()
+    if isinstance(store.root, LocalPlace):
+        parent = Path(store.root.address) / ".flights"
+    elif isinstance(getattr(connection.client, "cluster", None), LocalCluster) or terms.timeout_s is None:
+        parent = Path(tempfile.gettempdir()) / "ptychosuite-flights"
+    else:
+        raise ClusterError(
+            "--timeout needs a folder that all workers share, to know which run it ended; "
+            "keep the results on a shared filesystem, or leave --timeout out"
+        )
+    name = f"{socket.gethostname()}-{os.getpid()}"
+    with LocalPlace(str(parent)).refusals():
+        for old in parent.glob(f"{socket.gethostname()}-*"):
+            if old.name == name or not Path(f"/proc/{old.name.rpartition('-')[2]}").exists():
+                shutil.rmtree(old, ignore_errors=True)
+        (parent / name).mkdir(parents=True)
+    return parent / name

@@ -12,6 +12,7 @@ from typing import Any
 from suite.cluster.connection import Connection
 from suite.cluster.resources import check_devices
 from suite.cluster.submit import run_all
+from suite.cluster.work import Terms
 from suite.core.figures import FIGURES, Figure
 from suite.core.plan import Plan
 from suite.core.run import RunSpec, Status
@@ -19,7 +20,7 @@ from suite.execute.provenance import environment, now
 from suite.store.compact import compact
 from suite.store.layout import Store
 from suite.store.read import inventory
-from suite.store.write import remove_leftovers, write_session
+from suite.store.write import write_session
 
 COMPACT_EVERY_S = 30.0
 
@@ -59,13 +60,14 @@ def sweep(
     connection: Connection,
     command: Sequence[str],
     progress: Callable[[Tally, dict[str, Any]], None],
+    terms: Terms = Terms(),  # noqa: B008 - frozen
 ) -> Tally:
     """Carry out ``specs``, keep a session file, and bring the dataset up to date, whatever happens.
 
     ``progress`` is called with the tally and the summary of each run that ends.
     """
     check_devices({spec.backend for spec in specs}, connection.offers)
-    remove_leftovers(store)
+    store.root.remove_leftovers()
     tally = Tally(total=len(specs), done_before=len(plan.runs) - len(specs))
     started = now()
     name = f"{started.replace(':', '').replace('+0000', 'Z')}-{os.getpid()}"
@@ -73,7 +75,7 @@ def sweep(
     write_session(store, name, session)
     last_compaction = time.monotonic()
     try:
-        for summary in run_all(connection, specs, store):
+        for summary in run_all(connection, specs, store, terms):
             tally.counts[summary["status"]] += 1
             progress(tally, summary)
             if time.monotonic() - last_compaction > COMPACT_EVERY_S:

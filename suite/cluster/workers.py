@@ -22,17 +22,20 @@ ONE_THREAD = {
 }
 DASK_CONFIG: Mapping[str, Any] = {
     "distributed.nanny.pre-spawn-environ": ONE_THREAD,  # before NumPy is imported, or it is too late
-    "distributed.scheduler.allowed-failures": 1,
-    "distributed.scheduler.unknown-task-duration": "1m",  # so that adapting does not wait for the first run
+    "distributed.scheduler.allowed-failures": 0,  # we look for the reason before we try again
+    "distributed.deploy.lost-worker-timeout": "5s",  # then a worker is replaced
+    "distributed.worker.multiprocessing-method": "forkserver",  # packages are imported once
     "distributed.worker.preload": [PRELOAD],
     "distributed.worker.memory.target": False,  # nothing worth spilling stays on a worker
     "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,  # a worker that is full is ended, not left waiting
 }
 # the same for workers that are started by a job script
 ENVIRONMENT = {
     **ONE_THREAD,
     "DASK_DISTRIBUTED__WORKER__MEMORY__TARGET": "False",
     "DASK_DISTRIBUTED__WORKER__MEMORY__SPILL": "False",
+    "DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "False",
 }
 
 
@@ -49,6 +52,13 @@ def ctrl_c_held_back() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def preload_forkserver() -> None:
+    """Have the server from which worker processes are forked import the packages, once."""
+    from distributed.utils import get_mp_context
+
+    get_mp_context().set_forkserver_preload(["distributed", "suite.cluster.work"])
 
 
 def usable_cores() -> int:

@@ -60,6 +60,35 @@ class Backend:
         elif self.name == "cupy":
             self.library.cuda.get_current_stream().synchronize()
 
+    def reset_peak_memory(self) -> None:
+        """Begin to count device memory afresh."""
+        if self.name == "torch-cuda":
+            import torch
+
+            torch.cuda.reset_peak_memory_stats()
+        elif self.name == "cupy":
+            self.library.get_default_memory_pool().free_all_blocks()
+
+    def peak_memory_bytes(self) -> int | None:
+        """Most device memory since :meth:`reset_peak_memory`; None on the CPU. CuPy's includes its pool's."""
+        if self.name == "torch-cuda":
+            import torch
+
+            return int(torch.cuda.max_memory_allocated())
+        if self.name == "cupy":
+            return int(self.library.get_default_memory_pool().total_bytes())
+        return None
+
+    def memory_bytes(self) -> int | None:
+        """Memory of the device; None on the CPU."""
+        if self.name == "torch-cuda":
+            import torch
+
+            return int(torch.cuda.mem_get_info()[1])
+        if self.name == "cupy":
+            return int(self.library.cuda.runtime.memGetInfo()[1])
+        return None
+
     def device_description(self) -> dict[str, str]:
         """Model, UUID and driver of the device, for provenance. Empty on the CPU."""
         if self.device == "cpu":

@@ -56,10 +56,12 @@ def are_numbers(values: Iterable[Any]) -> bool:
     return all(v is None or (isinstance(v, int | float) and not isinstance(v, bool)) for v in values)
 
 
-def fast_forward_as_one(leaves: Mapping[str, Any]) -> dict[str, Any]:
+def fast_forward_as_one(leaves: Mapping[str, Any]) -> Mapping[str, Any]:
     """``leaves`` with the fast-forward settings as one; None where it is off."""
-    rest = {path: value for path, value in leaves.items() if not path.startswith("fast_forward")}
-    return rest | {"fast_forward": fast_forward_label(leaves) or None}
+    if "fast_forward" in leaves:  # off: one already
+        return leaves
+    rest = {path: value for path, value in leaves.items() if not path.startswith("fast_forward.")}
+    return rest | {"fast_forward": fast_forward_label(leaves)}
 
 
 def fast_forward_label(leaves: Mapping[str, Any]) -> str:

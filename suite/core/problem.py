@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -19,6 +21,18 @@ class Reference:
     object: np.ndarray  # (H, W) complex
     probe: np.ndarray  # (m, m) complex
     scan_positions_px: np.ndarray  # (N, 2), whole or fractional
+
+    @cached_property
+    def name(self) -> str:
+        """Hash of the content, as it is stored: equal truths have one name."""
+        content = hashlib.sha256()
+        for array, dtype in (
+            (self.object, np.complex64),
+            (self.probe, np.complex64),
+            (self.scan_positions_px, np.float64),
+        ):
+            content.update(str(array.shape).encode() + array.astype(dtype).tobytes())
+        return content.hexdigest()[:16]
 
 
 @dataclass(frozen=True)

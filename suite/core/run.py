@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from suite.core.memo import by_identity
+
+CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 ID_LENGTH = 16  # hexadecimal digits: 64 bits, so 1e5 runs collide with probability 3e-10
 
 
@@ -27,6 +30,13 @@ class Status(StrEnum):
     def is_final(self) -> bool:
         """Whether the same specification would end the same way again."""
         return self in (Status.COMPLETED, Status.DIVERGED)
+
+
+class Lane(StrEnum):
+    """How runs share a machine: whether their times may be compared."""
+
+    TIMING = "timing"  # one run alone on its core or device
+    THROUGHPUT = "throughput"  # as many as fit; times mean nothing
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,8 @@ class RunSpec:
     half_scans: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """All fields as plain data that are the caller's own."""
+        return {name: _copied(getattr(self, name)) for name in FIELDS}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RunSpec:
@@ -54,8 +65,9 @@ class RunSpec:
 
     @cached_property
     def spec_id(self) -> str:
-        """Hash of the canonical JSON of the specification."""
-        return digest(_identity(self.to_dict()))
+        """Hash of the canonical JSON of the specification, without the paths of files."""
+        parts = (f'"{name}":{_canonical_field(getattr(self, name))}' for name in sorted(FIELDS))
+        return _hash("{" + ",".join(parts) + "}")
 
     @cached_property
     def problem_id(self) -> str:
@@ -76,7 +88,17 @@ class RunSpec:
 
     def leaves(self) -> dict[str, Any]:
         """Dotted path of every scalar in the specification, with its value."""
-        return dict(_leaves("", self.to_dict()))
+        result: dict[str, Any] = {}
+        for name in FIELDS:
+            value = getattr(self, name)
+            if isinstance(value, Mapping):
+                result |= {f"{name}.{path}": leaf for path, leaf in _part_leaves(value).items()}
+            else:
+                result[name] = value
+        return result
+
+
+FIELDS = tuple(f.name for f in fields(RunSpec))
 
 
 @dataclass(frozen=True)
@@ -111,12 +133,30 @@ class RunRecord:
 
 def canonical_json(data: Any) -> str:
     """JSON with sorted keys and no spaces: equal data give equal text."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return CANONICAL.encode(data)
 
 
 def digest(data: Any) -> str:
     """Short hash of plain data."""
-    return hashlib.sha256(canonical_json(data).encode()).hexdigest()[:ID_LENGTH]
+    return _hash(canonical_json(data))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
+
+
+def _canonical_field(value: Any) -> str:
+    return _canonical_part(value) if isinstance(value, Mapping) else canonical_json(value)
+
+
+@by_identity
+def _canonical_part(part: Mapping[str, Any]) -> str:
+    return canonical_json(_identity(part))
+
+
+@by_identity
+def _part_leaves(part: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(_leaves("", part))
 
 
 def _identity(data: Any) -> Any:
@@ -128,9 +168,16 @@ def _identity(data: Any) -> Any:
     return data
 
 
-def _leaves(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _leaves(f"{prefix}.{key}" if prefix else key, item)
-    else:
-        yield prefix, value
+def _copied(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {key: _copied(value) for key, value in data.items()}
+    return [_copied(value) for value in data] if isinstance(data, list | tuple) else data
+
+
+def _leaves(prefix: str, value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, item in value.items():
+        path = f"{prefix}.{key}" if prefix else key
+        if isinstance(item, Mapping):
+            yield from _leaves(path, item)
+        else:
+            yield path, item

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from threadpoolctl import threadpool_info
+from threadpoolctl import ThreadpoolController
 
 from suite import __version__
 from suite.core.arrays import Backend
@@ -50,16 +50,17 @@ def environment() -> dict[str, Any]:
     }
 
 
-def run_provenance(backend: Backend) -> dict[str, Any]:
-    """The environment, with what may differ from run to run: device and threads."""
+def run_provenance(backend: Backend, pools: ThreadpoolController) -> dict[str, Any]:
+    """The environment, with what may differ from run to run: device, threads and cores."""
     return {
         **environment(),
         **backend.device_description(),
         "threads": {
             **{name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ},
-            **{pool["user_api"]: pool["num_threads"] for pool in threadpool_info()},
+            **{pool["user_api"]: pool["num_threads"] for pool in pools.info()},
             **_torch_threads(),
         },
+        "cores": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [],
         "process": os.getpid(),
     }
 

@@ -16,12 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from suite.core.arrays import Array, fft2, is_on_gpu, squared_modulus
+from suite.core.footprint import BATCH_PIXELS, GPU_BATCH_PIXELS
 from suite.core.problem import Problem
 from suite.physics.patches import extract_patches
 from suite.physics.shift import fourier_shift, shift_phases
-
-BATCH_PIXELS = 2**16  # 4 patterns of 128 x 128: several arrays of them stay in a core's cache
-GPU_BATCH_PIXELS = 2**22  # 256 such patterns: enough to fill a device
 
 
 def detector_waves(

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from suite.analysis.convergence import Band, band
 from suite.analysis.labels import METRIC_NAMES, column_name, line_labels, value_text
+from suite.analysis.lanes import TIMES, timed
 from suite.core.figures import ConvergenceFigure, HeatmapFigure
 from suite.errors import StudyError, nearest
 from suite.report.style import COLOURS, PANEL_INCHES
@@ -77,6 +78,7 @@ def draw_convergence(settings: ConvergenceFigure, table: pd.DataFrame, dataset: 
         curves = [str(name).removesuffix("_curve") for name in dataset if str(name).endswith("_curve")]
         raise StudyError(f"a figure asks for curves of '{settings.metric}'; {nearest(metric, curves)}")
     table = narrow(table, settings.where)
+    table, note = timed(table) if settings.x in TIMES else (table, "")
     line = factor_column(table, settings.line)
     labels = line_labels(table, line)
     colours = dict(zip(dict.fromkeys(labels), _cycle(COLOURS), strict=False))
@@ -89,14 +91,15 @@ def draw_convergence(settings: ConvergenceFigure, table: pd.DataFrame, dataset: 
             _draw_band(axis, curve, str(label), colours[label])
             numbers.append(_band_numbers(curve, title, str(label)))
         axis.set(xscale="log", yscale="log", title=title)
+    x_name = METRIC_NAMES[settings.x] + note
     for axis in axes[: len(panels)]:
-        axis.set_xlabel(METRIC_NAMES[settings.x] + (" (the start is 1)" if settings.x == "iteration" else ""))
+        axis.set_xlabel(x_name + (" (the start is 1)" if settings.x == "iteration" else ""))
     axes[0].set_ylabel(METRIC_NAMES.get(metric, metric))
     handles, names = axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)))
     pooled = _pooled(table, [line, settings.panel])
     name = METRIC_NAMES.get(metric, metric)
-    caption = f"{_capitalised(name)} against {METRIC_NAMES[settings.x]}: median and range over {pooled}."
+    caption = f"{_capitalised(name)} against {x_name}: median and range over {pooled}."
     if any(np.isfinite(entry["hit"]).any() for entry in numbers):
         caption += " A hollow circle marks where the tolerance is met; beyond it the line is dashed."
     return Drawn(figure, caption, pd.concat(numbers, ignore_index=True).drop(columns="hit"))
@@ -106,6 +109,7 @@ def draw_heatmap(settings: HeatmapFigure, table: pd.DataFrame, dataset: xr.Datas
     """Medians over two factors. A cell whose runs mostly never meet the tolerance says so."""
     table = narrow(table, settings.where)
     value = factor_column(table, settings.value)
+    table, note = timed(table) if value in TIMES else (table, "")
     x, y = factor_column(table, settings.x), factor_column(table, settings.y)
     if x == y:
         raise StudyError(f"a heatmap has '{settings.x}' on both axes; name two factors")
@@ -131,8 +135,9 @@ def draw_heatmap(settings: HeatmapFigure, table: pd.DataFrame, dataset: xr.Datas
     for axis, (title, grid) in zip(axes, grids, strict=False):
         image = _draw_grid(axis, grid, norm)
         axis.set(title=title, xlabel=settings.x.rsplit(".", 1)[-1])
-    figure.colorbar(image, ax=list(axes[: len(panels)]), label=METRIC_NAMES.get(value, value), shrink=0.8)
-    caption = f"Median of the {METRIC_NAMES.get(value, value)} over {_pooled(table, [x, y, settings.panel])}."
+    name = METRIC_NAMES.get(value, value) + note
+    figure.colorbar(image, ax=list(axes[: len(panels)]), label=name, shrink=0.8)
+    caption = f"Median of the {name} over {_pooled(table, [x, y, settings.panel])}."
     if censored:
         caption += " A dash: at least half of the runs never meet the tolerance."
     numbers = keyed.groupby([f"_{y}", f"_{x}"], sort=False, dropna=False)[value].median().reset_index()

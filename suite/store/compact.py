@@ -7,27 +7,26 @@ A reader sees the old dataset or the new one; a compactor that is killed is simp
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import shutil
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 
 from suite.core.factors import are_numbers, factor_names, factor_value
-from suite.store.layout import SCHEMA_VERSION, Store, disk_error
+from suite.core.run import RunRecord
+from suite.store.layout import SCHEMA_VERSION, Store
+from suite.store.place import Place
 from suite.store.read import inventory, read_run, sessions
 
-IDENTITY = ("run_id", "spec_id", "status", "path", "start")
+IDENTITY = ("run_id", "spec_id", "status", "path", "start", "lane")
 RUN_CHUNK = 4096  # rows a chunk of the one-dimensional columns
 CURVE_CHUNK = 64  # rows a chunk of the curves
-BATCH = 512  # runs read and written at once
+BATCH = 4096  # runs read and written at once
+REQUESTS = 16  # files read, and arrays written, at once: object storage answers late but to many
 
 
 @dataclass(frozen=True)
@@ -44,84 +43,58 @@ def compact(store: Store, rebuild: bool = False) -> int:
     Raises
     ------
     StoreError
-        A run file is damaged, or the disk refuses.
+        A run file is damaged, or the disk or the server refuses.
     """
-    with _only_writer(store):
-        try:
-            columns = _columns(store)
-            held = inventory(store)
-            files = {**held.failed, **held.done}
-            rows = None if rebuild else _rows(store, columns, files)
-            if rows is None:
-                return _rebuild(store, columns, files)
-            return _extend(store, columns, files, rows)
-        except OSError as error:
-            raise disk_error(store.dataset, error) from error
+    with (store.root / ".compactor.lock").lock(), store.dataset.refusals():
+        columns = _columns(store)
+        held = inventory(store)
+        files = {**held.failed, **held.done}
+        rows = None if rebuild else _rows(store, columns, files)
+        if rows is None:
+            return _rebuild(store, columns, files)
+        return _extend(store, columns, files, rows)
 
 
-def _rebuild(store: Store, columns: Mapping[str, Column], files: Mapping[str, Path]) -> int:
+def _rebuild(store: Store, columns: Mapping[str, Column], files: Mapping[str, Place]) -> int:
     """Write a new dataset beside the old one and put it in its place."""
-    fresh, old = store.root / ".study.zarr.new", store.root / ".study.zarr.old"
-    for leftover in (fresh, old):
-        shutil.rmtree(leftover, ignore_errors=True)
+    fresh = store.root / ".study.zarr.new"
+    fresh.delete()
     attributes = {
         "schema_version": SCHEMA_VERSION,
         "study": store.root.name,
         "columns": {path: [column.name, column.numeric] for path, column in columns.items()},
         "coordinates": " ".join([*IDENTITY, *(column.name for column in columns.values())]),
     }
-    group = zarr.open_group(str(fresh), mode="w", attributes=attributes)
+    group = zarr.open_group(fresh.zarr_store(), mode="w", attributes=attributes)
     for name in IDENTITY:
         _create(group, name, (0,), False)
     for column in columns.values():
         _create(group, column.name, (0,), column.numeric)
-    names = list(files)
-    for first in range(0, len(names), BATCH):
-        _write_rows(
-            group, store, {name: files[name] for name in names[first : first + BATCH]}, columns, first
-        )
+    _write_runs(group, store, columns, files, first=0)
     _commit(fresh)
-    if store.dataset.exists():
-        store.dataset.rename(old)
-    fresh.rename(store.dataset)
-    shutil.rmtree(old, ignore_errors=True)
+    fresh.move_to(store.dataset)
     return len(files)
 
 
 def _extend(
     store: Store,
     columns: Mapping[str, Column],
-    files: Mapping[str, Path],
+    files: Mapping[str, Place],
     rows: Collection[str],
 ) -> int:
     """Append new runs behind the committed rows."""
-    missing = [run_id for run_id in files if run_id not in rows]
-    if not missing:
-        return 0
-    group = zarr.open_group(str(store.dataset), mode="r+", use_consolidated=False)
-    for first in range(0, len(missing), BATCH):
-        batch = {run_id: files[run_id] for run_id in missing[first : first + BATCH]}
-        _write_rows(group, store, batch, columns, len(rows) + first)
-    _commit(store.dataset)
+    missing = {run_id: file for run_id, file in files.items() if run_id not in rows}
+    if missing:
+        group = zarr.open_group(store.dataset.zarr_store(), mode="r+", use_consolidated=False)
+        _write_runs(group, store, columns, missing, first=len(rows))
+        _commit(store.dataset)
     return len(missing)
 
 
-def _commit(dataset: Path) -> None:
+def _commit(dataset: Place) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # consolidated metadata are no part of the v3 standard yet
-        zarr.consolidate_metadata(str(dataset))
-
-
-@contextmanager
-def _only_writer(store: Store) -> Iterator[None]:
-    """Wait until no other compactor is at work on this store."""
-    with contextlib.ExitStack() as stack:
-        try:
-            lock = stack.enter_context(open(store.root / ".compactor.lock", "w"))
-        except OSError as error:
-            raise disk_error(store.root, error) from error
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        zarr.consolidate_metadata(dataset.zarr_store())
 
 
 def _columns(store: Store) -> dict[str, Column]:
@@ -140,14 +113,14 @@ def _columns(store: Store) -> dict[str, Column]:
     return {path: Column(name, numeric[path]) for path, name in names.items()}
 
 
-def _rows(store: Store, columns: Mapping[str, Column], files: Mapping[str, Path]) -> list[str] | None:
+def _rows(store: Store, columns: Mapping[str, Column], files: Mapping[str, Place]) -> set[str] | None:
     """run_id of the committed rows; None where the dataset has to be made anew.
 
     That is so where it has other columns, and where a row no longer stands for its run: a failed try that has
     been followed by a success is not overwritten in place, where a reader could see it half done.
     """
     try:
-        group = zarr.open_group(str(store.dataset), mode="r", use_consolidated=True)
+        group = zarr.open_group(store.dataset.zarr_store(read_only=True), mode="r", use_consolidated=True)
         if group.attrs["schema_version"] != SCHEMA_VERSION:
             return None
         if group.attrs["columns"] != {
@@ -158,64 +131,97 @@ def _rows(store: Store, columns: Mapping[str, Column], files: Mapping[str, Path]
     except (KeyError, ValueError, FileNotFoundError):  # there is none, or it was never committed
         return None
     for run_id, path in zip(run_ids, paths, strict=True):
-        if run_id not in files or str(files[run_id].relative_to(store.root)) != path:
+        if run_id not in files or store.root / path != files[run_id]:
             return None
-    return list(run_ids)
+    return set(run_ids)
 
 
-def _write_rows(
-    group: zarr.Group, store: Store, files: Mapping[str, Path], columns: Mapping[str, Column], first: int
+def _write_runs(
+    group: zarr.Group, store: Store, columns: Mapping[str, Column], files: Mapping[str, Place], first: int
 ) -> None:
     """Write runs into consecutive rows from ``first`` on."""
-    records = [read_run(file, images=False) for file in files.values()]
-    identity = {
-        "run_id": [record.run_id for record in records],
-        "spec_id": [record.spec.spec_id for record in records],
-        "status": [str(record.status) for record in records],
-        "path": [str(file.relative_to(store.root)) for file in files.values()],
-        "start": [str(record.provenance.get("start", "")) for record in records],
-    }
-    for name, texts in identity.items():
-        _write_column(group, name, texts, first, numeric=False)
+    places = list(files.values())
+    with ThreadPoolExecutor(REQUESTS) as pool:
+        for start in range(0, len(places), BATCH):
+            batch = places[start : start + BATCH]
+            records = list(pool.map(lambda file: read_run(file, images=False), batch))
+            paths = [str(file).removeprefix(f"{store.root}/") for file in batch]
+            blocks = _blocks(records, paths, columns)
+            _write_blocks(group, blocks, first + start, len(batch), pool)
+
+
+def _blocks(
+    records: Sequence[RunRecord], paths: Sequence[str], columns: Mapping[str, Column]
+) -> dict[str, np.ndarray]:
+    """What the dataset holds of ``records``: columns (run,), and curves (run, iteration) padded with NaN."""
     leaves = [record.spec.leaves() for record in records]
-    names = [column.name for column in columns.values()]
-    metrics = dict.fromkeys(name for record in records for name in record.metrics)
-    curves = dict.fromkeys(name for record in records for name in record.curves)
+    blocks = {
+        "run_id": _texts([record.run_id for record in records]),
+        "spec_id": _texts([record.spec.spec_id for record in records]),
+        "status": _texts([str(record.status) for record in records]),
+        "path": _texts(paths),
+        "start": _texts([record.provenance.get("start") for record in records]),
+        "lane": _texts([record.provenance.get("lane") for record in records]),
+        "n_iterations": _numbers([len(next(iter(record.curves.values()), ())) for record in records]),
+    }
     for path, column in columns.items():
-        _write_column(group, column.name, [factor_value(run, path) for run in leaves], first, column.numeric)
-    for name in metrics:
-        _write_column(group, name, [record.metrics.get(name) for record in records], first, numeric=True)
-    for name in curves:
-        _write_curve(group, f"{name}_curve", [record.curves.get(name) for record in records], first)
-    lengths = [len(next(iter(record.curves.values()), ())) for record in records]
-    _write_column(group, "n_iterations", lengths, first, numeric=True)
-    _pad(group, first, written={*identity, *names, *metrics, *(f"{name}_curve" for name in curves)})
+        values = [factor_value(run, path) for run in leaves]
+        blocks[column.name] = _numbers(values) if column.numeric else _texts(values)
+    for name in dict.fromkeys(name for record in records for name in record.metrics):
+        blocks[name] = _numbers([record.metrics.get(name) for record in records])
+    for name in dict.fromkeys(name for record in records for name in record.curves):
+        blocks[f"{name}_curve"] = _padded([record.curves.get(name) for record in records])
+    return blocks
 
 
-def _write_column(group: zarr.Group, name: str, values: Sequence[Any], first: int, numeric: bool) -> None:
-    if name not in group:
-        _create(group, name, (first,), numeric)
-    array = group[name]
-    last = first + len(values)
-    array.resize((max(last, array.shape[0]),))
-    if numeric:
-        array[first:last] = np.asarray([np.nan if v is None else v for v in values], dtype=np.float64)
-    else:
-        array[first:last] = np.asarray(["" if v is None else str(v) for v in values], dtype=object)
+def _numbers(values: Sequence[Any]) -> np.ndarray:
+    return np.asarray([np.nan if v is None else v for v in values], dtype=np.float64)
 
 
-def _write_curve(group: zarr.Group, name: str, curves: Sequence[np.ndarray | None], first: int) -> None:
-    longest = max(len(curve) for curve in curves if curve is not None)
-    if name not in group:
-        _create(group, name, (first, longest), numeric=True)
-    array = group[name]
-    last, width = first + len(curves), max(longest, array.shape[1])
-    array.resize((max(last, array.shape[0]), width))
-    block = np.full((len(curves), width), np.nan)
+def _texts(values: Sequence[Any]) -> np.ndarray:
+    return np.asarray(["" if v is None else str(v) for v in values], dtype=object)
+
+
+def _padded(curves: Sequence[np.ndarray | None]) -> np.ndarray:
+    block = np.full((len(curves), max(len(curve) for curve in curves if curve is not None)), np.nan)
     for row, curve in zip(block, curves, strict=True):
         if curve is not None:
             row[: len(curve)] = curve
-    array[first:last] = block
+    return block
+
+
+def _write_blocks(
+    group: zarr.Group, blocks: Mapping[str, np.ndarray], first: int, count: int, pool: ThreadPoolExecutor
+) -> None:
+    """Write ``blocks`` into ``count`` rows from ``first`` on, and nothing into these rows of other arrays.
+
+    Every array gets the same number of rows, and every curve the same number of iterations. Rows are written
+    even where there is nothing to say: a compactor that was killed may have left something there.
+    """
+    for name, block in blocks.items():
+        if name not in group:
+            _create(group, name, (first, *block.shape[1:]), numeric=block.dtype != object)
+    arrays = dict(group.arrays())
+    widths = [array.shape[1] for array in arrays.values() if array.ndim == 2]
+    shape = (first + count, max([*widths, *(b.shape[1] for b in blocks.values() if b.ndim == 2)], default=0))
+
+    def write(name: str) -> None:
+        array, block = arrays[name], blocks.get(name)
+        if array.shape != shape[: array.ndim]:
+            array.resize(shape[: array.ndim])
+        if block is None or block.ndim == 2:
+            block = _widened(block, (count, *shape[1 : array.ndim]))
+        array[first:] = block
+
+    list(pool.map(write, arrays))
+
+
+def _widened(block: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
+    """``block`` in the first columns of an array of ``shape`` that holds NaN elsewhere."""
+    result = np.full(shape, np.nan)
+    if block is not None:
+        result[:, : block.shape[1]] = block
+    return result
 
 
 def _create(group: zarr.Group, name: str, shape: tuple[int, ...], numeric: bool) -> None:
@@ -231,20 +237,3 @@ def _create(group: zarr.Group, name: str, shape: tuple[int, ...], numeric: bool)
             fill_value=np.nan if numeric else "",
             dimension_names=("run", "iteration")[: len(shape)],
         )
-
-
-def _pad(group: zarr.Group, first: int, written: Collection[str]) -> None:
-    """Give every array the same number of rows, and every curve the same number of iterations.
-
-    From row ``first`` on, what has not been ``written`` is emptied: a compactor that was killed may have left
-    something there.
-    """
-    arrays = [array for _, array in group.arrays()]
-    rows = max(array.shape[0] for array in arrays)
-    width = max((array.shape[1] for array in arrays if array.ndim == 2), default=0)
-    for array in arrays:
-        wanted = (rows, width)[: array.ndim]
-        if array.shape != wanted:
-            array.resize(wanted)
-        if array.basename not in written and array.basename != "n_iterations":
-            array[first:] = array.fill_value

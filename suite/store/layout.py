@@ -14,11 +14,11 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from suite.errors import StoreError
+from suite.store.place import Place, place
 
 SCHEMA_VERSION = 1
 SUFFIX = ".zarr.zip"
@@ -26,9 +26,26 @@ SUFFIX = ".zarr.zip"
 
 @dataclass(frozen=True)
 class Store:
-    """A results folder."""
+    """A results folder, on a filesystem or on object storage."""
 
-    root: Path
+    root: Place
+
+    @classmethod
+    def find(cls, root: str | Path) -> Store | None:
+        """The results folder at ``root`` (a path or ``s3://bucket/prefix``), if there is one.
+
+        Raises
+        ------
+        StoreError
+            It has another schema version, or cannot be read.
+        """
+        store = cls(place(root))
+        try:
+            marker = store.marker.read()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        store._check_version(marker)
+        return store
 
     @classmethod
     def open(cls, root: str | Path) -> Store:
@@ -39,10 +56,9 @@ class Store:
         StoreError
             There is none, or it has another schema version.
         """
-        store = cls(Path(root))
-        if not store.marker.is_file():
-            raise StoreError(f"no results in {store.root}; run the study first: ptychosuite run STUDY")
-        store._check_version()
+        store = cls.find(root)
+        if store is None:
+            raise StoreError(f"no results in {place(root)}; run the study first: ptychosuite run STUDY")
         return store
 
     @classmethod
@@ -54,27 +70,21 @@ class Store:
         StoreError
             The folder cannot be written, holds something else, or has another schema version.
         """
-        store = cls(Path(root))
-        if store.marker.is_file():
-            store._check_version()
-            return store
-        try:
-            store.root.mkdir(parents=True, exist_ok=True)
-            if any(not entry.name.startswith(".") for entry in store.root.iterdir()):
-                raise StoreError(
-                    f"{store.root} holds something other than results; name another folder with --results"
-                )
-            temporary = store.root / f".store.{os.getpid()}"
-            temporary.write_text(json.dumps({"schema_version": SCHEMA_VERSION}))
-            temporary.replace(store.marker)
-        except OSError as error:
-            raise disk_error(store.root, error) from error
+        found = cls.find(root)
+        if found is not None:
+            return found
+        store = cls(place(root))
+        if any(store.root.files()):
+            raise StoreError(
+                f"{store.root} holds something other than results; name another folder with --results"
+            )
+        store.marker.create(json.dumps({"schema_version": SCHEMA_VERSION}).encode())
         return store
 
-    def _check_version(self) -> None:
+    def _check_version(self, marker: bytes) -> None:
         try:
-            found = json.loads(self.marker.read_text()).get("schema_version")
-        except (OSError, ValueError, AttributeError) as error:
+            found = json.loads(marker).get("schema_version")
+        except (ValueError, AttributeError) as error:
             raise StoreError(f"{self.marker} cannot be read: {error}") from error
         if found != SCHEMA_VERSION:
             raise StoreError(
@@ -84,38 +94,35 @@ class Store:
             )
 
     @property
-    def marker(self) -> Path:
+    def marker(self) -> Place:
         return self.root / "store.json"
 
     @property
-    def runs(self) -> Path:
+    def runs(self) -> Place:
         return self.root / "runs"
 
     @property
-    def references(self) -> Path:
+    def references(self) -> Place:
         return self.root / "references"
 
     @property
-    def sessions(self) -> Path:
+    def sessions(self) -> Place:
         return self.root / "sessions"
 
     @property
-    def dataset(self) -> Path:
+    def dataset(self) -> Place:
         return self.root / "study.zarr"
 
-    def run_file(self, run_id: str) -> Path:
-        return self.runs / run_id[:2] / f"{run_id}{SUFFIX}"
+    def run_file(self, run_id: str) -> Place:
+        return self.runs / f"{run_id[:2]}/{run_id}{SUFFIX}"
 
-    def failed_file(self, run_id: str, attempt: int) -> Path:
-        return self.runs / run_id[:2] / f"{run_id}.failed-{attempt}{SUFFIX}"
+    def failed_file(self, run_id: str, attempt: int) -> Place:
+        return self.runs / f"{run_id[:2]}/{run_id}.failed-{attempt}{SUFFIX}"
 
-    def reference_file(self, name: str) -> Path:
+    def reference_file(self, name: str) -> Place:
         return self.references / f"{name}{SUFFIX}"
 
 
-def disk_error(path: Path, error: OSError) -> StoreError:
-    """A readable error for a disk that is full, read-only or otherwise unwilling."""
-    return StoreError(
-        f"cannot write {path}: {error.strerror or error}; what is stored already is unharmed. "
-        "Free some space or name another folder with --results, then run the same command again"
-    )
+def results_of(results: str | Path, study: str) -> str:
+    """Where the results of ``study`` are, in the folder or below the address ``results``."""
+    return f"{str(results).rstrip('/')}/{study}"

@@ -18,12 +18,13 @@ from suite.core import registry
 from suite.core.factors import are_numbers, fast_forward_as_one
 from suite.core.figures import ConvergenceFigure, Figure, ImagesFigure
 from suite.core.fingerprint import code_fingerprint
+from suite.core.memo import by_identity
 from suite.core.plan import Plan
 from suite.core.run import RunSpec
 from suite.core.settings import SettingError, shown
 from suite.errors import StudyError, nearest
 from suite.study.load import Override, StudyFile
-from suite.study.schema import DEFAULTS, KINDS, RUN_FIELDS, SIMULATED, Stop, complete_run, figure
+from suite.study.schema import DEFAULTS, KINDS, RUN_FIELDS, SIMULATED, Completion, Stop, figure
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,14 @@ def make_plan(study: StudyFile) -> Plan:
     runs: dict[str, RunSpec] = {}
     written: dict[str, None] = {}
     excludes = _entries(study, "exclude")
+    complete = Completion(study.base)
     for assignments, fields in _assignments(study, overrides):
-        run = _complete(study, assignments, fields)
-        if any(_matches(run.to_dict(), pattern) for pattern in excludes):
+        run = _complete(study, assignments, fields, complete)
+        if excludes and any(_matches(run.to_dict(), pattern) for pattern in excludes):
             continue  # by a default that the study does not write
         runs.setdefault(run.spec_id, run)
-        written |= dict.fromkeys(path for assignment in assignments for path in _written_paths(assignment))
+        for assignment in assignments:
+            written |= _written_paths(assignment)
     _check_excludes(study, runs.values())
     if not runs:
         raise study.error(("exclude",), "nothing is left to run; every combination is excluded")
@@ -241,8 +244,11 @@ def _defaults(study: StudyFile) -> dict[str, Any]:
 
 def _check_excludes(study: StudyFile, runs: Iterable[RunSpec]) -> None:
     """Refuse an exclude whose path no run has: it would exclude nothing."""
+    excludes = _entries(study, "exclude")
+    if not excludes:
+        return
     known = {*_known_paths(), *(path for run in runs for path in run.leaves())}
-    for index, pattern in enumerate(_entries(study, "exclude")):
+    for index, pattern in enumerate(excludes):
         for path in pattern:
             if not any(leaf == path or leaf.startswith(f"{path}.") for leaf in known):
                 raise study.error(("exclude", index, path), f"no run has '{path}'; {nearest(path, known)}")
@@ -251,8 +257,11 @@ def _check_excludes(study: StudyFile, runs: Iterable[RunSpec]) -> None:
 def _apply(
     study: StudyFile, defaults: Mapping[str, Any], assignments: Sequence[Assignment]
 ) -> dict[str, Any]:
-    """Whole parts are set before their details, so that ``solver`` does not wipe out ``solver.alpha``."""
-    fields = copy.deepcopy(dict(defaults))
+    """Whole parts are set before their details, so that ``solver`` does not wipe out ``solver.alpha``.
+
+    What an assignment changes is copied on the way to it; everything else the runs share.
+    """
+    fields = dict(defaults)
     for assignment in sorted(assignments, key=_depth):
         *parents, last = assignment.path.split(".")
         target = fields
@@ -268,7 +277,7 @@ def _apply(
                 raise _located(study, assignments, error)
             target[key] = dict(inner or {})
             target, done = target[key], (*done, key)
-        target[last] = copy.deepcopy(assignment.value)
+        target[last] = assignment.value
     return fields
 
 
@@ -298,9 +307,11 @@ def _get(fields: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def _complete(study: StudyFile, assignments: Sequence[Assignment], fields: Mapping[str, Any]) -> RunSpec:
+def _complete(
+    study: StudyFile, assignments: Sequence[Assignment], fields: Mapping[str, Any], complete: Completion
+) -> RunSpec:
     try:
-        return complete_run(fields, study.base)
+        return complete.run(fields)
     except SettingError as error:
         raise _located(study, assignments, error) from error
 
@@ -343,17 +354,15 @@ def _what_varies(runs: Sequence[RunSpec], written: Iterable[str]) -> tuple[dict[
     return factors, constants
 
 
-def _written_paths(assignment: Assignment) -> Iterator[str]:
-    """Dotted paths of the scalars that an assignment writes."""
+@by_identity
+def _written_paths(assignment: Assignment) -> dict[str, None]:
+    """Dotted paths of the scalars that an assignment writes, in order; fast-forward counts as one."""
     if assignment.path.split(".")[0] == "fast_forward":
-        yield "fast_forward"
-    elif isinstance(assignment.value, Mapping):
-        for key, value in assignment.value.items():
-            yield from _written_paths(Assignment(f"{assignment.path}.{key}", value))
-    elif assignment.path == "solver":
-        yield "solver.name"
-    else:
-        yield assignment.path
+        return {"fast_forward": None}
+    if isinstance(assignment.value, Mapping):
+        inner = (Assignment(f"{assignment.path}.{key}", value) for key, value in assignment.value.items())
+        return dict.fromkeys(path for item in inner for path in _written_paths(item))
+    return {"solver.name" if assignment.path == "solver" else assignment.path: None}
 
 
 def _figures(study: StudyFile) -> tuple[Figure, ...]:

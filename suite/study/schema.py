@@ -10,7 +10,7 @@ import dataclasses
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePath
@@ -21,6 +21,7 @@ from annotated_types import Ge, Gt
 
 from suite.core import registry
 from suite.core.figures import FIGURES, Figure
+from suite.core.memo import by_identity
 from suite.core.run import RunSpec
 from suite.core.settings import Keys, SettingError, as_mapping, refuse_unknown, shown, validate
 from suite.errors import UserError, nearest
@@ -28,6 +29,7 @@ from suite.problems.files import file_sha256
 from suite.problems.images import BUNDLED, is_bundled
 
 PLAIN_FILES = ("path", "checkpoint")  # fields that name a file; others may name a bundled image as well
+JSON = json.JSONEncoder()
 VARIABLE = re.compile(r"\$\{(\w+)\}")  # an environment variable in a path
 RUN_FIELDS = ("problem", "solver", "fast_forward", "stop", "seed", "backend", "dtype", "half_scans")
 STUDY_FIELDS = ("study", "title", "axes", "zip", "exclude", "include", "figures", *RUN_FIELDS)
@@ -92,6 +94,9 @@ class RunFields:
     half_scans: bool = False
 
 
+SINGLE = tuple(f.name for f in dataclasses.fields(RunFields))
+
+
 @dataclass(frozen=True)
 class Noise:
     """eta of d = eta * Poisson(|F psi|^2 / eta); 0 is noiseless."""
@@ -108,48 +113,56 @@ class Size:
     n_positions: int
 
 
-def complete_run(fields: Mapping[str, Any], base: Path) -> RunSpec:
-    """Check one run's fields and fill in every default.
+class Completion:
+    """Checks runs and fills in their defaults; runs with equal parts share them, checked once.
 
     Parameters
     ----------
-    fields
-        The run as the study gives it: plain nested data.
     base
         Folder that relative paths count from.
-
-    Raises
-    ------
-    SettingError
-        Unknown key, wrong type or impossible value.
     """
-    refuse_unknown(fields, RUN_FIELDS, ())
-    problem = json.loads(_complete_problem(json.dumps(_with_files(fields["problem"], base))))
-    solver = json.loads(_complete_solver(json.dumps(fields["solver"])))
-    stop = dataclasses.asdict(validate(Stop, fields["stop"], ("stop",)))
-    single = dataclasses.asdict(
-        validate(RunFields, {f.name: fields[f.name] for f in dataclasses.fields(RunFields)}, ())
-    )
-    spec = RunSpec(
-        problem=problem,
-        solver=solver,
-        stop=stop,
-        fast_forward=_fast_forward(fields["fast_forward"], base),
-        **single,
-    )
-    try:
-        registry.build("solvers", solver).check(problem_size(spec).probe_size)
-    except ValueError as error:
-        name, _, message = str(error).partition(": ")
-        raise SettingError(("solver", name), message) from error
-    if spec.fast_forward is not None:
-        _check_fast_forward(spec, spec.fast_forward)
-    return spec
+
+    def __init__(self, base: Path) -> None:
+        self._base = base
+        self._parts: dict[str, Any] = {}  # JSON of a part as the study gives it -> the part, complete
+
+    def run(self, fields: Mapping[str, Any]) -> RunSpec:
+        """Check one run's fields, plain nested data as the study gives it, and fill in every default.
+
+        Raises
+        ------
+        SettingError
+            Unknown key, wrong type or impossible value.
+        """
+        refuse_unknown(fields, RUN_FIELDS, ())
+        problem = self._part("problem", fields["problem"], self._problem)
+        solver = self._part("solver", fields["solver"], _complete_solver)
+        stop = self._part("stop", fields["stop"], _complete_stop)
+        single = self._part("single", {name: fields[name] for name in SINGLE}, _complete_single)
+        fast_forward = self._part("fast_forward", fields["fast_forward"], self._fast_forward)
+        size = problem_size(problem).probe_size
+        self._part("check", [fields["solver"], size], lambda _: _check_solver(solver, size))
+        if fast_forward is not None:
+            _check_fast_forward(fast_forward, solver["name"], stop["iterations"])
+        return RunSpec(problem=problem, solver=solver, stop=stop, fast_forward=fast_forward, **single)
+
+    def _part(self, name: str, given: Any, complete: Callable[[Any], Any]) -> Any:
+        key = f"{name} {JSON.encode(given)}"
+        if key not in self._parts:
+            self._parts[key] = complete(given)
+        return self._parts[key]
+
+    def _problem(self, given: Any) -> dict[str, Any]:
+        return _complete_problem(_with_files(given, self._base))
+
+    def _fast_forward(self, given: Any) -> dict[str, Any] | None:
+        return _complete_fast_forward(given, self._base)
 
 
-def problem_size(spec: RunSpec) -> Size:
-    """Sizes of the problem of ``spec``."""
-    return _problem_size(json.dumps(spec.problem, sort_keys=True))
+@by_identity
+def problem_size(problem: Mapping[str, Any]) -> Size:
+    """Sizes of a run's problem."""
+    return _problem_size(json.dumps(problem, sort_keys=True))
 
 
 def figure(settings: Any, path: Keys) -> Figure:
@@ -188,10 +201,7 @@ def _with_files(problem: Any, base: Path) -> dict[str, Any]:
     return problem
 
 
-@lru_cache(maxsize=4096)
-def _complete_problem(text: str) -> str:
-    """JSON in, JSON out, so that the runs that share a problem are checked once."""
-    problem: dict[str, Any] = json.loads(text)
+def _complete_problem(problem: dict[str, Any]) -> dict[str, Any]:
     start_probe = problem.pop("start_probe", None)
     kind = problem["kind"]
     if kind == "simulated":
@@ -201,9 +211,8 @@ def _complete_problem(text: str) -> str:
     if start_probe is not None:
         start_probe = _complete_kind(start_probe, "probes", "kind", ("problem", "start_probe"))
     result["start_probe"] = start_probe
-    completed = json.dumps(result, sort_keys=True)
-    _check_problem(result, _problem_size(completed))
-    return completed
+    _check_problem(result, problem_size(result))
+    return _plain(result, sort_keys=True)
 
 
 def _complete_simulated(problem: dict[str, Any]) -> dict[str, Any]:
@@ -265,11 +274,31 @@ def _built(part: str, problem: Mapping[str, Any]) -> Any:
     return built
 
 
-@lru_cache(maxsize=4096)
-def _complete_solver(text: str) -> str:
-    solver = json.loads(text)
+def _complete_solver(solver: Any) -> dict[str, Any]:
     settings = {"name": solver} if isinstance(solver, str) else as_mapping(solver, ("solver",))
-    return json.dumps(_complete_kind(settings, "solvers", "name", ("solver",)))
+    return _plain(_complete_kind(settings, "solvers", "name", ("solver",)))
+
+
+def _plain(data: dict[str, Any], sort_keys: bool = False) -> Any:
+    """As it comes back from a file: lists for tuples."""
+    return json.loads(json.dumps(data, sort_keys=sort_keys))
+
+
+def _complete_stop(stop: Any) -> dict[str, Any]:
+    return dataclasses.asdict(validate(Stop, stop, ("stop",)))
+
+
+def _complete_single(single: Any) -> dict[str, Any]:
+    return dataclasses.asdict(validate(RunFields, single, ()))
+
+
+def _check_solver(solver: Mapping[str, Any], probe_size: int) -> None:
+    """Let the solver refuse what it cannot do with patterns of this size."""
+    try:
+        registry.build("solvers", solver).check(probe_size)
+    except ValueError as error:
+        name, _, message = str(error).partition(": ")
+        raise SettingError(("solver", name), message) from error
 
 
 def _complete_kind(settings: Any, group: str, key: str, path: Keys) -> dict[str, Any]:
@@ -334,7 +363,7 @@ def _hash_of(file: Path, path: Keys) -> str:
         raise SettingError(path, str(error)) from error
 
 
-def _fast_forward(value: Any, base: Path) -> dict[str, Any] | None:
+def _complete_fast_forward(value: Any, base: Path) -> dict[str, Any] | None:
     """Settings of the operator, complete; a trained network where its kind is not said."""
     path: Keys = ("fast_forward",)
     if value is None or value is False:
@@ -352,13 +381,12 @@ def _fast_forward(value: Any, base: Path) -> dict[str, Any] | None:
     return _complete_kind(settings | resolved, "operators", "kind", path)
 
 
-def _check_fast_forward(spec: RunSpec, settings: Mapping[str, Any]) -> None:
-    solver = spec.solver["name"]
+def _check_fast_forward(settings: Mapping[str, Any], solver: str, iterations: int) -> None:
     if not getattr(registry.settings_class("solvers", solver), "can_go_back", True):
         message = f"the solver '{solver}' cannot go back to an earlier state; say 'off'"
         raise SettingError(("fast_forward",), message, partner=("solver",))
     try:
-        registry.build("operators", settings).check(spec.stop["iterations"])
+        registry.build("operators", settings).check(iterations)
     except ValueError as error:
         name, _, message = str(error).partition(": ")
         raise SettingError(("fast_forward", name), message, partner=("stop", "iterations")) from error

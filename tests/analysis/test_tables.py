@@ -9,6 +9,7 @@ import pytest
 
 from suite.analysis.convergence import band, summary
 from suite.analysis.labels import column_name, line_labels, value_text
+from suite.analysis.lanes import NOT_COMPARABLE, timed
 from suite.analysis.selection import selection_of_plan, selection_of_store
 from suite.analysis.tables import open_dataset, run_table
 from suite.errors import StoreError
@@ -161,3 +162,38 @@ def test_column_names(name, column):
 def test_values_in_legends(value, text):
     """Numbers are short, missing ones empty."""
     assert value_text(value) == text
+
+
+def in_lanes(path, lanes):
+    """A store with a run of each lane; the run's number is its time."""
+    items = [
+        replace(
+            record(
+                seed, iterations=2, metrics={"seconds": float(seed), "seconds_per_iteration": float(seed)}
+            ),
+            provenance={"start": "2030", "lane": lane} if lane else {"start": "2030"},
+        )
+        for seed, lane in enumerate(lanes, start=1)
+    ]
+    return filled(path, items)
+
+
+def test_times_of_the_lanes_are_not_mixed(tmp_path):
+    """Medians of times leave the throughput lane out; other figures do not. Runs without a lane are alone."""
+    table = run_table(in_lanes(tmp_path, ["throughput", "timing", "", "throughput"]))
+    assert sorted(table["lane"]) == ["", "throughput", "throughput", "timing"]
+    row = summary(table).iloc[0]
+    assert row["runs"] == 4
+    assert row["seconds"] == 2.5
+    assert row["error"] == np.median([1.5, 2.5, 3.5, 4.5])
+
+
+def test_times_that_cannot_be_compared_say_so(tmp_path):
+    """Where all runs shared their cores, the name of a time tells."""
+    table = run_table(in_lanes(tmp_path, ["throughput"] * 3))
+    row = summary(table).iloc[0]
+    assert "seconds" not in row
+    assert row[f"seconds{NOT_COMPARABLE}"] == 2.0
+    timed_runs, note = timed(table)
+    assert len(timed_runs) == 3
+    assert note == NOT_COMPARABLE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import time
 from dataclasses import dataclass, replace
@@ -69,3 +70,32 @@ class Diverges(_Base):
 
     def step(self, problem: Problem, state: Any, rng: np.random.Generator) -> Any:
         return replace(state, object=state.object * 1e3, data_passes=state.data_passes + 1)
+
+
+@dataclass(frozen=True)
+class Segfaults(_Base):
+    """Reads where nothing is."""
+
+    def step(self, problem: Problem, state: Any, rng: np.random.Generator) -> Any:
+        print("about to read address 0")
+        ctypes.string_at(0)
+
+
+@dataclass(frozen=True)
+class HoldsGil(_Base):
+    """Sleeps in native code and lets no other thread of its process run."""
+
+    def step(self, problem: Problem, state: Any, rng: np.random.Generator) -> Any:
+        ctypes.PyDLL(None).sleep(60)
+        return super().step(problem, state, rng)
+
+
+@dataclass(frozen=True)
+class EatsMemory(_Base):
+    """Takes memory until somebody stops it."""
+
+    def step(self, problem: Problem, state: Any, rng: np.random.Generator) -> Any:
+        eaten = []
+        while True:
+            eaten.append(np.ones(2**20))
+            time.sleep(0.005)

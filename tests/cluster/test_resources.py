@@ -11,6 +11,7 @@ from suite.cluster.kinds.cuda import add_cpu_workers
 from suite.cluster.resources import check_devices, offered, resources_for
 from suite.cluster.submit import run_all
 from suite.cluster.sweep import sweep, to_do
+from suite.cluster.work import Terms
 from suite.errors import ClusterError
 from suite.store.layout import Store
 from suite.store.read import inventory, read_run
@@ -77,7 +78,9 @@ def test_a_sweep_goes_to_both_kinds(tmp_path, mixed, monkeypatch):
     plan = plan_text(tmp_path, "axes: {backend: [numpy, torch], seed: {range: 6}}\n")
     store = Store.create(tmp_path / plan.name)
     connection = Connection(mixed, "both", offers=offered(mixed), workers=3)
-    assert [summary["status"] for summary in run_all(connection, plan.runs, store)] == ["completed"] * 12
+    assert [summary["status"] for summary in run_all(connection, plan.runs, store, Terms())] == [
+        "completed"
+    ] * 12
     processes: dict[str, set[int]] = {"numpy": set(), "torch": set()}
     for file in inventory(store).done.values():
         record = read_run(file)

@@ -40,6 +40,27 @@ def test_ids_are_short_hexadecimal():
         assert set(name) <= set("0123456789abcdef")
 
 
+def test_ids_are_those_of_earlier_versions():
+    """Stores that exist stay valid: this run has had these ids since there are stores."""
+    spec = RunSpec(
+        problem={
+            "object": {"kind": "images", "magnitude": "/data/a.npy", "magnitude_sha256": "ab12",
+                       "phase": "camera", "phase_sha256": ""},
+            "noise": 0.1,
+            "start_probe": None,
+        },
+        solver={"name": "magpie", "alpha": 1e-4, "levels": 7, "name_ü": [1, 2.0]},
+        stop={"iterations": 3, "gradient": None},
+        seed=5,
+    )  # fmt: skip
+    assert (spec.spec_id, spec.problem_id, spec.run_id("code")) == (
+        "2b1cf2c75c5d1697",
+        "7ccfb2daabfb6416",
+        "29239bb7468b091f",
+    )
+    assert spec.rng("data").integers(1 << 30) == 46011004
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from suite.core.fingerprint import code_fingerprint
-from suite.core.run import RunSpec, Status
+from suite.core.run import Lane, RunSpec, Status
 from suite.errors import BackendError, DataFileError
 from suite.execute import run as run_module
 from suite.execute.run import execute
@@ -156,6 +156,27 @@ def test_users_errors_are_raised(tmp_path):
         execute(changed(backend="fortran"))
 
 
+def test_peak_memory_is_measured():
+    """A run that takes more memory says so; the peak of the one before is forgotten."""
+    small = execute(SPEC)[0].metrics
+    if "peak_host_bytes" not in small:
+        pytest.skip("this system cannot reset the peak of a process's memory")
+    size = {"kind": "texture", "size": 1024}
+    large = execute(changed(problem={**SPEC.problem, "object": size}))[0].metrics
+    again = execute(SPEC)[0].metrics
+    data_bytes = 8 * (1024 / 8) ** 2 * 16**2
+    assert large["peak_host_bytes"] - small["peak_host_bytes"] > data_bytes
+    assert again["peak_host_bytes"] < large["peak_host_bytes"]
+
+
+def test_the_lane_is_recorded():
+    """Provenance says whether the run's times may be compared, and on which cores it ran."""
+    assert execute(SPEC)[0].provenance["lane"] == "timing"
+    provenance = execute(SPEC, lane=Lane.THROUGHPUT)[0].provenance
+    assert provenance["lane"] == "throughput"
+    assert provenance["cores"]
+
+
 def test_threads_are_fixed():
     """BLAS and torch run on the number of threads that is asked for, and that number is recorded."""
     import torch
@@ -226,3 +247,14 @@ def test_half_scans_are_fast_forwarded_as_well():
     """What is compared between halves is the method of the run."""
     spec = changed(stop={**STOP, "iterations": 9}, half_scans=True, fast_forward=FAST_FORWARD)
     assert np.isfinite(execute(spec)[0].metrics["half_frc_crossing"])
+
+
+def test_fast_forwarded_runs_go_alone():
+    """Runs that could be stacked are not where an operator has to judge each by itself."""
+    stop = {**STOP, "iterations": 9}
+    spec = changed(solver={"name": "rpie"}, stop=stop, fast_forward=FAST_FORWARD)
+    specs = [spec, dataclasses.replace(spec, seed=1)]
+    for (record, _), each in zip(run_module.execute_stack(specs), specs, strict=True):
+        assert record.metrics["ff_jumps"] == 2
+        assert "stack" not in record.provenance
+        np.testing.assert_array_equal(record.object, execute(each)[0].object)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ from suite.errors import StoreError
 from suite.store import compact as compaction
 from suite.store.compact import compact
 from suite.store.layout import Store
+from suite.store.objects import ObjectPlace
 from suite.store.write import write_run
 from tests.store.records import NUMBERS, record, session, store_at
 
@@ -34,7 +34,7 @@ MIXED = [
 
 def dataset(store: Store) -> xr.Dataset:
     """The dataset in memory, its rows in the order of their ids."""
-    found = xr.open_zarr(store.dataset, chunks=None).load()
+    found = xr.open_zarr(store.dataset.zarr_store(), chunks=None).load()
     found.close()
     return found.sortby("run_id")
 
@@ -49,9 +49,9 @@ def fill(store: Store, records) -> None:
         write_run(store, item)
 
 
-def test_dataset_holds_all_that_the_runs_do(tmp_path):
+def test_dataset_holds_all_that_the_runs_do(address):
     """One row a run: identity, factors, metrics, and curves padded with NaN."""
-    store = store_at(tmp_path / "r", {**NUMBERS, "solver.alpha": True, "solver.levels": True})
+    store = store_at(address, {**NUMBERS, "solver.alpha": True, "solver.levels": True})
     fill(store, MIXED)
     assert compact(store) == 5
     found = dataset(store)
@@ -61,7 +61,7 @@ def test_dataset_holds_all_that_the_runs_do(tmp_path):
         one = row(store, item.spec.seed)
         assert one["spec_id"] == item.spec.spec_id
         assert one["status"] == str(item.status)
-        assert (store.root / str(one["path"].values)).is_file()
+        assert (store.root / str(one["path"].values)).exists()
         assert one["solver"] == item.spec.solver["name"]
         np.testing.assert_equal(float(one["levels"]), item.spec.solver.get("levels", np.nan))
         for name in ("residual", "error", "iterations_to_tol"):
@@ -91,9 +91,9 @@ def test_increments_equal_a_rebuild(tmp_path, monkeypatch, steps, batch):
     xr.testing.assert_identical(grown, dataset(store))
 
 
-def test_success_takes_the_place_of_a_failure(tmp_path):
+def test_success_takes_the_place_of_a_failure(address):
     """A later try takes the place of a failed one, in a dataset made anew; no second row appears."""
-    store = store_at(tmp_path / "r")
+    store = store_at(address)
     fill(store, [record(0), record(1, "failed")])
     compact(store)
     fill(store, [replace(record(1, "failed"), message="again")])
@@ -105,11 +105,22 @@ def test_success_takes_the_place_of_a_failure(tmp_path):
     assert dataset(store).sizes["run"] == 2
 
 
-@pytest.mark.parametrize("point", ["_write_rows", "_pad", "_commit", "_write_curve"])
+@pytest.mark.parametrize("point", ["_blocks", "_write_blocks", "_widened", "_commit"])
 @pytest.mark.parametrize("rebuild", [False, True])
 def test_compaction_that_is_killed(tmp_path, monkeypatch, point, rebuild):
     """Readers keep the old dataset, and the next compaction completes the new one."""
-    store = store_at(tmp_path / "r")
+    check_kill(str(tmp_path / "r"), monkeypatch, point, rebuild)
+
+
+@pytest.mark.parametrize("rebuild", [False, True])
+def test_compaction_on_object_storage_that_is_killed(bucket, monkeypatch, rebuild):
+    """The same holds there, at the last moment before the commit."""
+    check_kill(f"{bucket}/r", monkeypatch, "_commit", rebuild)
+
+
+def check_kill(address, monkeypatch, point, rebuild):
+    """Kill a compaction when it comes to ``point``."""
+    store = store_at(address)
     fill(store, [record(0), record(1)])
     compact(store)
     before = dataset(store)
@@ -127,13 +138,13 @@ def test_compaction_that_is_killed(tmp_path, monkeypatch, point, rebuild):
     completed = dataset(store)
     compact(store, rebuild=True)
     xr.testing.assert_identical(completed, dataset(store))
-    assert sorted(p.name for p in store.root.iterdir() if p.name.startswith(".study")) == []
+    assert all(list((store.root / f".study.zarr.{part}").files()) == [] for part in ("new", "old"))
 
 
-def test_rows_of_a_killed_compaction_do_not_shine_through(tmp_path, monkeypatch):
+def test_rows_of_a_killed_compaction_do_not_shine_through(address, monkeypatch):
     """What a killed compaction wrote into a row does not stay in it when another run gets the row."""
     monkeypatch.setattr(compaction, "BATCH", 1)
-    store = store_at(tmp_path / "r")
+    store = store_at(address)
     fill(store, [record(0)])
     compact(store)
     with_tolerance, without = record(1, metrics={"iterations_to_tol": 2.0}), record(2)
@@ -153,9 +164,9 @@ def test_rows_of_a_killed_compaction_do_not_shine_through(tmp_path, monkeypatch)
     assert row(store, 1)["iterations_to_tol"] == 2
 
 
-def test_retry_that_is_compacted_halfway(tmp_path, monkeypatch):
+def test_retry_that_is_compacted_halfway(address, monkeypatch):
     """Until the commit, a reader sees the failed row as it was."""
-    store = store_at(tmp_path / "r")
+    store = store_at(address)
     fill(store, [record(0), record(1, "failed")])
     compact(store)
     before = dataset(store)
@@ -173,15 +184,37 @@ def test_swap_that_is_killed(tmp_path):
     fill(store, [record(0)])
     compact(store)
     before = dataset(store)
-    store.dataset.rename(store.root / ".study.zarr.old")
+    os.rename(store.dataset, store.root / ".study.zarr.old")
     compact(store)
     xr.testing.assert_identical(dataset(store), before)
-    assert not (store.root / ".study.zarr.old").exists()
+    assert not os.path.exists(store.root / ".study.zarr.old")
 
 
-def test_new_factor_makes_the_dataset_anew(tmp_path):
+def test_swap_on_object_storage_that_is_killed(bucket, monkeypatch):
+    """There is no dataset until its last part is there; the next compaction makes it."""
+    store = store_at(f"{bucket}/r")
+    fill(store, [record(0)])
+    compact(store)
+    before = dataset(store)
+    copy = ObjectPlace._copy_to
+
+    def die_at_the_end(self, target):
+        if target == store.dataset / "zarr.json":
+            raise KeyboardInterrupt
+        copy(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ObjectPlace, "_copy_to", die_at_the_end)
+        with pytest.raises(KeyboardInterrupt):
+            compact(store, rebuild=True)
+    assert not (store.dataset / "zarr.json").exists()
+    compact(store)
+    xr.testing.assert_identical(dataset(store), before)
+
+
+def test_new_factor_makes_the_dataset_anew(address):
     """When a later session varies something else, all rows get its column."""
-    store = store_at(tmp_path / "r", {"seed": True}, **{"problem.noise": 0.1})
+    store = store_at(address, {"seed": True}, **{"problem.noise": 0.1})
     fill(store, [record(0)])
     compact(store)
     assert "noise" not in dataset(store)
@@ -223,7 +256,7 @@ def test_factors_do_not_overwrite_other_columns(tmp_path, factor, value):
     write_run(store, item)
     compact(store)
     found = dataset(store)
-    assert (store.root / str(found["path"].values[0])).is_file()
+    assert (store.root / str(found["path"].values[0])).exists()
     for name, metric in item.metrics.items():
         assert found[name].values[0] == metric
     column = found.attrs["columns"][factor][0]
@@ -240,32 +273,32 @@ def test_other_dataset_version_is_made_anew(tmp_path):
     compaction._commit(store.dataset)
     compact(store)
     xr.testing.assert_identical(dataset(store), before)
-    (store.dataset / "zarr.json").write_text("{")
+    (store.dataset / "zarr.json").replace(b"{")
     compact(store)
     xr.testing.assert_identical(dataset(store), before)
-    shutil.rmtree(store.dataset)
+    store.dataset.delete()
     compact(store)
     xr.testing.assert_identical(dataset(store), before)
 
 
-def test_runs_that_were_deleted_are_left_out(tmp_path):
+def test_runs_that_were_deleted_are_left_out(address):
     """When run files are gone, their rows go."""
-    store = store_at(tmp_path / "r")
+    store = store_at(address)
     paths = [write_run(store, record(seed)) for seed in range(3)]
     compact(store)
-    paths[1].unlink()
+    paths[1].delete()
     compact(store)
     assert sorted(dataset(store)["seed"].values) == [0, 2]
 
 
-def test_damaged_run_file_is_named(tmp_path):
+def test_damaged_run_file_is_named(address):
     """Compaction says which file is damaged; the dataset stays as it was."""
-    store = store_at(tmp_path / "r")
+    store = store_at(address)
     fill(store, [record(0)])
     compact(store)
     before = dataset(store)
     path = write_run(store, record(1))
-    path.write_bytes(path.read_bytes()[:50])
+    path.replace(path.read()[:50])
     with pytest.raises(StoreError, match=rf"{path.name} cannot be read"):
         compact(store)
     xr.testing.assert_identical(dataset(store), before)
@@ -286,19 +319,19 @@ def test_full_disk(tmp_path, monkeypatch):
     assert compact(store) == 1
 
 
-def test_empty_store(tmp_path):
+def test_empty_store(address):
     """A store without runs has an empty dataset that can be opened."""
-    store = store_at(tmp_path / "r")
+    store = store_at(address)
     assert compact(store) == 0
-    assert xr.open_zarr(store.dataset, chunks=None).sizes.get("run", 0) == 0
+    assert xr.open_zarr(store.dataset.zarr_store(), chunks=None).sizes.get("run", 0) == 0
     fill(store, [record(2, "failed")])
     compact(store)
     assert dataset(store)["status"].values.tolist() == ["failed"]
 
 
-def test_compactors_wait_for_each_other(tmp_path):
+def test_compactors_wait_for_each_other(address):
     """Several at once leave one complete dataset."""
-    store = store_at(tmp_path / "r")
+    store = store_at(address)
     fill(store, [record(seed) for seed in range(6)])
     counts: list[int] = []
     threads = [threading.Thread(target=lambda: counts.append(compact(store))) for _ in range(3)]

@@ -14,21 +14,22 @@ import pytest
 from suite.core.run import Status
 from suite.errors import StoreError
 from suite.store.layout import SCHEMA_VERSION, Store
+from suite.store.place import place
 from suite.store.read import inventory, read_reference, read_run, sessions
-from suite.store.write import publish, remove_leftovers, write_reference, write_run, write_session
+from suite.store.write import write_reference, write_run, write_session
 from tests.store.records import record, reference, session, store_at
 
 
 def files(store: Store) -> list[str]:
     """Everything below the runs and references, by name."""
     return sorted(
-        p.name for folder in (store.runs, store.references) for p in folder.rglob("*") if p.is_file()
+        p.name for folder in (store.runs, store.references) for p in Path(folder).rglob("*") if p.is_file()
     )
 
 
-def test_round_trip(tmp_path):
+def test_round_trip(address):
     """A record comes back as it was written, NaN and all."""
-    store = store_at(tmp_path / "r")
+    store = store_at(address)
     written = replace(
         record(3, metrics={"iterations_to_tol": float("nan")}),
         message="time is up\nand more",
@@ -58,9 +59,9 @@ def test_curves_with_nan_and_infinity(tmp_path):
     assert found.metrics["residual"] == float("inf")
 
 
-def test_record_without_results(tmp_path):
+def test_record_without_results(address):
     """A failure has no arrays and is read back all the same; images can be left out."""
-    store = store_at(tmp_path / "r")
+    store = store_at(address)
     failed = read_run(write_run(store, record(1, "failed")))
     assert (failed.status, failed.message) == (Status.FAILED, "why it failed")
     assert (failed.metrics, failed.curves, failed.object, failed.reference) == ({}, {}, None, "")
@@ -73,31 +74,31 @@ def test_record_without_results(tmp_path):
 def test_equal_content_gives_equal_bytes(tmp_path):
     """The same record in two stores is the same file."""
     paths = [write_run(store_at(tmp_path / name), record(5), reference()) for name in "ab"]
-    assert paths[0].read_bytes() == paths[1].read_bytes()
-    assert files(Store(tmp_path / "a")) == files(Store(tmp_path / "b"))
+    assert paths[0].read() == paths[1].read()
+    assert files(Store.open(tmp_path / "a")) == files(Store.open(tmp_path / "b"))
 
 
-def test_references_are_shared(tmp_path):
+def test_references_are_shared(address):
     """Runs with the same truth share its file; another truth has another."""
-    store = store_at(tmp_path / "r")
+    store = store_at(address)
     names = [write_reference(store, reference(value)) for value in (1.0, 1.0, 2.0)]
     assert names[0] == names[1] != names[2]
-    assert len(list(store.references.iterdir())) == 2
+    assert len(list(store.references.files())) == 2
 
 
-def test_first_writer_wins(tmp_path):
+def test_first_writer_wins(address):
     """A second writer of a run changes nothing and is told where the run is."""
-    store = store_at(tmp_path / "r")
+    store = store_at(address)
     first = write_run(store, record(1))
-    content = first.read_bytes()
+    content = first.read()
     assert write_run(store, replace(record(1), message="second")) == first
-    assert first.read_bytes() == content
-    assert len(files(store)) == 1
+    assert first.read() == content
+    assert len(list(store.runs.files())) == 1
 
 
-def test_failed_tries_are_numbered_and_superseded(tmp_path):
+def test_failed_tries_are_numbered_and_superseded(address):
     """Each failed try is kept; the latest counts, until one succeeds."""
-    store = store_at(tmp_path / "r")
+    store = store_at(address)
     failed = record(1, "failed")
     names = [write_run(store, replace(failed, message=text)).name for text in ("one", "two")]
     assert names == [f"{failed.run_id}.failed-{n}.zarr.zip" for n in (1, 2)]
@@ -106,7 +107,7 @@ def test_failed_tries_are_numbered_and_superseded(tmp_path):
     held = inventory(store)
     assert set(held.done) == {failed.run_id}
     assert held.failed == {}
-    assert len(files(store)) == 3
+    assert len(list(store.runs.files())) == 3
 
 
 def test_ten_failed_tries_are_in_numerical_order(tmp_path):
@@ -128,7 +129,7 @@ def test_full_disk_leaves_nothing(tmp_path, monkeypatch, call):
 
     with monkeypatch.context() as patch:
         if call == "open":
-            patch.setattr("suite.store.write.open", refuse, raising=False)
+            patch.setattr("suite.store.place.open", refuse, raising=False)
         else:
             patch.setattr(os, call, refuse)
         with pytest.raises(StoreError, match=r"No space left.*(?i:free some space).*same command") as caught:
@@ -136,7 +137,7 @@ def test_full_disk_leaves_nothing(tmp_path, monkeypatch, call):
     assert "\n" not in str(caught.value)
     assert files(store) == []
     assert inventory(store).done == {}
-    assert write_run(store, record(1), reference()).is_file()
+    assert write_run(store, record(1), reference()).exists()
 
 
 def test_folder_made_on_a_full_disk_can_be_used_later(tmp_path, monkeypatch):
@@ -146,17 +147,17 @@ def test_folder_made_on_a_full_disk_can_be_used_later(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", refuse)
+        patch.setattr(os, "fsync", refuse)
         with pytest.raises(StoreError, match="No space left"):
             Store.create(tmp_path / "r")
     write_run(Store.create(tmp_path / "r"), record(1))
 
 
-def test_creating_a_store_twice_is_opening_it(tmp_path):
+def test_creating_a_store_twice_is_opening_it(address):
     """Creating what is there changes nothing."""
-    store = store_at(tmp_path / "r")
+    store = store_at(address)
     write_run(store, record(1))
-    assert Store.create(tmp_path / "r") == Store.open(tmp_path / "r") == store
+    assert Store.create(address) == Store.open(address) == store
     assert len(inventory(store).done) == 1
 
 
@@ -165,7 +166,7 @@ def test_leftovers_of_dead_writers_are_removed(tmp_path):
     store = store_at(tmp_path / "r")
     dead = subprocess.Popen(["true"])
     dead.wait()
-    folder = store.runs / "ab"
+    folder = Path(store.runs / "ab")
     folder.mkdir(parents=True)
     host = os.uname().nodename
     names = [
@@ -175,25 +176,25 @@ def test_leftovers_of_dead_writers_are_removed(tmp_path):
     ]
     for name in names:
         (folder / name).write_text("half a run")
-    (store.sessions / f".{host}-{dead.pid}-s.json.tmp").write_text("{")
+    Path(store.sessions / f".{host}-{dead.pid}-s.json.tmp").write_text("{")
     assert list(inventory(store).done) == []
-    assert remove_leftovers(store) == 2
+    assert store.root.remove_leftovers() == 2
     assert sorted(p.name for p in folder.iterdir()) == sorted(names[1:])
     assert len(list(sessions(store))) == 1
 
 
-def test_publish_does_not_touch_what_is_there(tmp_path):
-    """Publishing says whether it was first; no temporary file stays."""
-    target = tmp_path / "new" / "file"
-    assert publish(b"one", target) is True
-    assert publish(b"two", target) is False
-    assert target.read_bytes() == b"one"
-    assert [p.name for p in target.parent.iterdir()] == ["file"]
+def test_creating_does_not_touch_what_is_there(tmp_path):
+    """Creating says whether it was first; no temporary file stays."""
+    target = place(tmp_path / "new" / "file")
+    assert target.create(b"one") is True
+    assert target.create(b"two") is False
+    assert target.read() == b"one"
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["file"]
 
 
-def test_sessions_are_rewritten_and_come_in_order(tmp_path):
+def test_sessions_are_rewritten_and_come_in_order(address):
     """A session's file is replaced whole; sessions are listed oldest first."""
-    store = store_at(tmp_path / "r")
+    store = store_at(address)
     session(store, "2031-01-01", {"solver.alpha": True})
     write_session(store, "2031-01-01", {"factors": {}, "constants": {}, "end": "now"})
     assert [item.get("end") for item in sessions(store)] == [None, "now"]
@@ -212,26 +213,26 @@ def test_foreign_folder_is_left_alone(tmp_path):
 def test_folder_that_cannot_be_made(tmp_path):
     """A path below a file is refused readably."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match=r"cannot write .*file/tiny: Not a directory"):
+    with pytest.raises(StoreError, match=r"cannot write .*file/tiny/store.json: Not a directory"):
         Store.create(tmp_path / "file" / "tiny")
 
 
-def test_other_schema_version(tmp_path):
+def test_other_schema_version(address):
     """A store of another version is neither read nor written."""
-    store = store_at(tmp_path / "r")
-    store.marker.write_text('{"schema_version": 99}')
+    store = store_at(address)
+    store.marker.replace(b'{"schema_version": 99}')
     for access in (Store.open, Store.create):
         with pytest.raises(StoreError, match=rf"version 99; .* {SCHEMA_VERSION}\. .*--results"):
-            access(store.root)
+            access(store.root.address)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{"])
-def test_damaged_marker(tmp_path, content):
+def test_damaged_marker(address, content):
     """A marker that is no JSON object is named."""
-    store = store_at(tmp_path / "r")
-    store.marker.write_text(content)
+    store = store_at(address)
+    store.marker.replace(content.encode())
     with pytest.raises(StoreError, match=r"store\.json cannot be read"):
-        Store.open(store.root)
+        Store.open(store.root.address)
 
 
 @pytest.mark.parametrize(
@@ -239,27 +240,30 @@ def test_damaged_marker(tmp_path, content):
     [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"\0" * len(data)],
     ids=["cut", "empty", "zeros"],
 )
-def test_damaged_run_file_is_named(tmp_path, damage):
+def test_damaged_run_file_is_named(address, damage):
     """A run file that cannot be read is named, with what to do."""
-    path = write_run(store_at(tmp_path / "r"), record(1))
-    path.write_bytes(damage(path.read_bytes()))
+    path = write_run(store_at(address), record(1))
+    content = damage(path.read())
+    if address.startswith("s3:") and not content:
+        pytest.skip("servers differ in what they say to a range of an empty object")
+    path.replace(content)
     with pytest.raises(StoreError, match=rf"{path.name} cannot be read: .*delete it") as caught:
         read_run(path)
     assert "\n" not in str(caught.value)
 
 
-def test_missing_files_are_named(tmp_path):
+def test_missing_files_are_named(address):
     """A run or a truth that is gone is named."""
-    store = store_at(tmp_path / "r")
+    store = store_at(address)
     with pytest.raises(StoreError, match=r"gone\.zarr\.zip cannot be read"):
-        read_run(store.runs / "ab" / "gone.zarr.zip")
+        read_run(store.runs / "ab/gone.zarr.zip")
     with pytest.raises(StoreError, match=r"gone\.zarr\.zip cannot be read"):
         read_reference(store, "gone")
 
 
-def test_damaged_session_is_named(tmp_path):
+def test_damaged_session_is_named(address):
     """A session that is no JSON is named."""
-    store = store_at(tmp_path / "r")
-    (store.sessions / "2032.json").write_text("{")
+    store = store_at(address)
+    (store.sessions / "2032.json").replace(b"{")
     with pytest.raises(StoreError, match=r"2032\.json cannot be read"):
         list(sessions(store))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from suite.cluster.connect import connect
 from suite.cluster.sweep import Tally, sweep, to_do
+from suite.cluster.work import Terms
 from suite.core import registry
 from suite.core.plan import Plan
 from suite.store.layout import Store
@@ -25,7 +28,9 @@ problem:
 stop: {iterations: 3}
 """
 
-TEST_SOLVERS = ("raises", "kills", "slow", "no-device", "diverges")
+TEST_SOLVERS = (
+    "raises", "kills", "slow", "no-device", "diverges", "segfaults", "holds-gil", "eats-memory",
+)  # fmt: skip
 
 
 def study_file(folder: Path, extra: str = "", head: str = HEAD, name: str = "tiny.yaml") -> Path:
@@ -46,18 +51,26 @@ def plan_text(folder: Path, extra: str, *settings: str) -> Plan:
 
 
 def carry_out(
-    plan: Plan, results: Path, *, cluster: str = "none", workers: int | None = 1, retry_failed: bool = False
+    plan: Plan,
+    results: Path,
+    *,
+    cluster: str = "none",
+    workers: int | None = 1,
+    retry_failed: bool = False,
+    **terms: Any,
 ) -> tuple[Store, Tally]:
-    """Run what is left of ``plan``, as the command ``run`` does."""
+    """Run what is left of ``plan``, as the command ``run`` does; ``terms`` as in the class Terms."""
     store = Store.create(results / plan.name)
     with connect(cluster, workers) as connection:
         specs = to_do(plan, store, retry_failed)
-        return store, sweep(plan, store, specs, connection, ["test"], lambda tally, summary: None)
+        sweep_terms = Terms(**terms)
+        tally = sweep(plan, store, specs, connection, ["test"], lambda *_: None, sweep_terms)
+        return store, tally
 
 
-def run_files(store_root: Path) -> dict[str, float]:
+def run_files(root: str | os.PathLike[str]) -> dict[str, float]:
     """Name and time of change of every run file."""
-    return {file.name: file.stat().st_mtime_ns for file in sorted(store_root.glob("runs/??/*.zarr.zip"))}
+    return {file.name: file.stat().st_mtime_ns for file in sorted(Path(root).glob("runs/??/*.zarr.zip"))}
 
 
 def install_test_solvers(folder: Path) -> str:

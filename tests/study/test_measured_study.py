@@ -68,7 +68,7 @@ def test_file_beside_the_study(star):
     assert spec.problem["bin"] == 1
     assert spec.problem["columns"] == "row-column"
     assert spec.problem["start_probe"] is None
-    size = problem_size(spec)
+    size = problem_size(spec.problem)
     assert (size.probe_size, size.n_positions) == (16, 16)
 
 
@@ -156,11 +156,11 @@ def test_axis_over_a_setting_of_the_file(star):
     """problem.bin varies the patterns, and with them what the solver may do."""
     path = study_file(star, "axes: {problem.bin: [1, 2]}\n", head=head("{kind: file, path: star.npz}"))
     plan = plan_of(path)
-    assert [problem_size(spec).probe_size for spec in plan.runs] == [16, 8]
+    assert [problem_size(spec.problem).probe_size for spec in plan.runs] == [16, 8]
     assert plan.factors == {"problem.bin": True}
     store, tally = carry_out(plan, star / "results")
     assert tally.failed == 0
-    assert store.dataset.exists()
+    assert (store.dataset / "zarr.json").exists()
     message = refusal(path, "solver={name: magpie, levels: 4}")
     assert "levels" in message
     assert "8 x 8" in message

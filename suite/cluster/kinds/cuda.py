@@ -56,6 +56,10 @@ class Cuda(ClusterKind):
 
     on_this_machine: ClassVar[bool] = True
 
+    @property
+    def processes_here(self) -> int:
+        return usable_cores() if self.workers is None else self.workers + len(self.gpus or [0])
+
     def __post_init__(self) -> None:
         at_most_one(host=self.host, interface=self.interface)
 

@@ -12,7 +12,7 @@ from annotated_types import Ge
 
 from suite.cluster.connection import ClusterKind, Connection, at_most_one
 from suite.cluster.resources import offered
-from suite.cluster.scaling import IDLE_CHECK, Adapt
+from suite.cluster.scaling import Adapt, Demand, adapt_to
 from suite.cluster.security import TLS, dask_security
 from suite.cluster.workers import DASK_CONFIG, count
 from suite.errors import ClusterError
@@ -48,11 +48,12 @@ class Importable(ClusterKind):
         from distributed import Client
 
         with dask.config.set(DASK_CONFIG), self._start() as cluster, Client(cluster) as client:
-            most = self._scale(cluster)
+            demand = Demand()
+            most = self._scale(cluster, demand)
             client.wait_for_workers(1)  # what the workers offer is known from the first one
             workers = most or len(client.scheduler_info(n_workers=-1)["workers"])
             description = f"{count(workers, 'worker')} of {self.cluster}"
-            yield Connection(client, description, client.dashboard_link, offered(client), workers)
+            yield Connection(client, description, client.dashboard_link, offered(client), workers, demand)
 
     def _start(self) -> Any:
         cluster_class = _cluster_class(self.cluster)
@@ -63,7 +64,7 @@ class Importable(ClusterKind):
         except Exception as error:  # other people's class: it may raise anything
             raise ClusterError(f"{self.cluster} did not start: {type(error).__name__}: {error}") from error
 
-    def _scale(self, cluster: Any) -> int | None:
+    def _scale(self, cluster: Any, demand: Demand) -> int | None:
         """Ask for workers; the number there will be at most, None where the class decides."""
         if self.adapt is None:
             if self.workers is not None:
@@ -71,7 +72,7 @@ class Importable(ClusterKind):
             return self.workers
         at_least = max(1, self.adapt.minimum)
         cluster.scale(at_least)
-        cluster.adapt(minimum=at_least, maximum=self.adapt.maximum, **IDLE_CHECK)
+        adapt_to(cluster, demand, minimum=at_least, maximum=self.adapt.maximum)
         return self.adapt.maximum
 
 

@@ -19,7 +19,7 @@ from annotated_types import Ge, Gt, Le
 from suite.cluster.connection import ClusterKind, Connection, at_most_one
 from suite.cluster.kinds.rmm import POOL, allocator_libraries
 from suite.cluster.resources import CPU, GPU
-from suite.cluster.scaling import IDLE_CHECK, Adapt
+from suite.cluster.scaling import Adapt, Demand, adapt_to
 from suite.cluster.security import TLS, dask_security
 from suite.cluster.workers import (
     DASK_CONFIG,
@@ -127,11 +127,12 @@ class JobQueue(ClusterKind):
             with ctrl_c_held_back():
                 cluster = stack.enter_context(self._start(cluster_class, options))
                 client = stack.enter_context(Client(cluster))
-                jobs = self._submit(cluster, each)
+                demand = Demand()
+                jobs = self._submit(cluster, each, demand)
             most = "up to " if self.adapt else ""
             description = f"{self.cluster}: {most}{count(jobs, 'job')} of {count(each, 'worker')}"
             offers = frozenset({GPU if self.gpus else CPU})
-            yield Connection(client, description, dashboard_link(client), offers, jobs * each)
+            yield Connection(client, description, dashboard_link(client), offers, jobs * each, demand)
 
     def _start(self, cluster_class: Any, options: Mapping[str, Any]) -> Any:
         """A cluster that has its scheduler and no job yet."""
@@ -142,7 +143,7 @@ class JobQueue(ClusterKind):
         except (OSError, RuntimeError, TimeoutError, ValueError) as error:
             raise ClusterError(f"the scheduler for {self.cluster} did not start: {error}") from error
 
-    def _submit(self, cluster: Any, workers_a_job: int) -> int:
+    def _submit(self, cluster: Any, workers_a_job: int, demand: Demand) -> int:
         """Submit the jobs; return how many there will be at most."""
         first = max(1, self.adapt.minimum) if self.adapt else self._jobs(workers_a_job)
         try:
@@ -154,7 +155,7 @@ class JobQueue(ClusterKind):
             ) from error
         if self.adapt is None:
             return first
-        cluster.adapt(minimum_jobs=self.adapt.minimum, maximum_jobs=self.adapt.maximum, **IDLE_CHECK)
+        adapt_to(cluster, demand, minimum_jobs=self.adapt.minimum, maximum_jobs=self.adapt.maximum)
         return self.adapt.maximum
 
     def _jobs(self, workers_a_job: int) -> int:

@@ -20,6 +20,7 @@ from suite.cluster.workers import (
     count,
     ctrl_c_held_back,
     dashboard_link,
+    preload_forkserver,
     usable_cores,
 )
 from suite.errors import ClusterError
@@ -46,6 +47,10 @@ class Local(ClusterKind):
 
     on_this_machine: ClassVar[bool] = True
 
+    @property
+    def processes_here(self) -> int:
+        return self.workers or usable_cores()
+
     def __post_init__(self) -> None:
         at_most_one(host=self.host, interface=self.interface)
 
@@ -54,9 +59,10 @@ class Local(ClusterKind):
         import dask
         from distributed import Client
 
-        workers = self.workers or usable_cores()
+        workers = self.processes_here
         with dask.config.set(DASK_CONFIG), ExitStack() as stack:
             with ctrl_c_held_back():
+                preload_forkserver()
                 cluster = stack.enter_context(self._start(workers))
                 client = stack.enter_context(Client(cluster))
             description = f"{count(workers, 'local worker')}, one thread each"

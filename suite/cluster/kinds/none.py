@@ -17,6 +17,10 @@ class ThisProcess(ClusterKind):
 
     on_this_machine: ClassVar[bool] = True
 
+    @property
+    def processes_here(self) -> int:
+        return 1
+
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         yield Connection(None, "this process", offers=frozenset({CPU, GPU}))
