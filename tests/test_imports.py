@@ -19,7 +19,7 @@ ALLOWED = {
     "metrics": {"physics", "core"},
     "problems": {"physics", "core"},
     "solvers": {"physics", "core"},
-    "fastforward": {"solvers", "problems", "core"},
+    "fastforward": {"solvers", "problems", "metrics", "physics", "core"},
     "study": {"core", "problems"},
     "execute": {"core", "physics", "problems", "solvers", "metrics", "fastforward"},
     "store": {"core"},

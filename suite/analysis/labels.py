@@ -57,6 +57,8 @@ def line_labels(table: pd.DataFrame, factor: str) -> pd.Series:
 
     For "solver" the settings that tell apart runs which differ in nothing else are part of the label.
     """
+    if factor == "fast_forward":
+        return table[factor].map(lambda settings: settings or "off")
     if factor != "solver":
         return table[factor].map(value_text)
     telling = _telling_settings(table)
@@ -80,5 +82,5 @@ def _solver_label(row: pd.Series, settings: list[str]) -> str:
     if given:
         label += " (" + ", ".join(given) + ")"
     if row.get("fast_forward"):
-        label += " + fast-forward"
+        label += f" + {row['fast_forward']}"
     return str(label)

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from pathlib import PurePath
 from typing import Any
+
+from suite.core.fast_forward import Schedule
 
 RESERVED = frozenset(
     """
@@ -52,15 +56,42 @@ def are_numbers(values: Iterable[Any]) -> bool:
     return all(v is None or (isinstance(v, int | float) and not isinstance(v, bool)) for v in values)
 
 
+def fast_forward_as_one(leaves: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``leaves`` with the fast-forward settings as one; None where it is off."""
+    if "fast_forward" in leaves:  # off: one already
+        return leaves
+    rest = {path: value for path, value in leaves.items() if not path.startswith("fast_forward.")}
+    return rest | {"fast_forward": fast_forward_label(leaves)}
+
+
 def fast_forward_label(leaves: Mapping[str, Any]) -> str:
-    """Fast-forward settings in one word; empty where it is off."""
-    settings = {
-        key.removeprefix("fast_forward."): value
-        for key, value in leaves.items()
-        if key.startswith("fast_forward.")
-    }
-    checkpoint = settings.pop("checkpoint", "")
-    return " ".join([str(checkpoint), *(f"{key}={value}" for key, value in sorted(settings.items()))]).strip()
+    """Fast-forward settings in a few words, "network at 50, 70"; empty where it is off.
+
+    The kind, its own settings, the iterations of the jumps, and what else differs from its default.
+    """
+    prefix = "fast_forward."
+    settings = {path.removeprefix(prefix): v for path, v in leaves.items() if path.startswith(prefix)}
+    if not settings:
+        return ""
+    kind = settings.pop("kind", "network")
+    checkpoint, sha256 = settings.pop("checkpoint", "default"), settings.pop("checkpoint_sha256", "")
+    name = kind if checkpoint == "default" else f"{kind} {PurePath(checkpoint).stem}-{sha256[:4]}"
+    scheduled = {f.name: settings.pop(f.name, f.default) for f in fields(Schedule)}
+    schedule = Schedule(**scheduled)
+    own = [f"{name} {_in_words(value)}" for name, value in sorted(settings.items())]
+    changed = [
+        f"{f.name.replace('_', '-')} {_in_words(scheduled[f.name])}"
+        for f in fields(Schedule)
+        if f.name not in ("warm_up", "jumps", "spacing") and scheduled[f.name] != f.default
+    ]
+    at = "at " + ", ".join(str(iteration) for iteration in schedule.jumps_after)
+    return ", ".join([" ".join([name, *own, at]), *changed])
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _significant(path: str) -> tuple[str, ...]:

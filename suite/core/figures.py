@@ -70,7 +70,22 @@ class RingsFigure:
     title: str = ""
 
 
-Figure = ConvergenceFigure | ImagesFigure | HeatmapFigure | SetupFigure | ProbeFigure | RingsFigure
+@dataclass(frozen=True)
+class SpeedUpFigure:
+    """How much sooner fast-forwarded runs reach what their plain partners end with, in ``metric``.
+
+    ``x`` is what is saved: "seconds", "iteration" or "data_passes".
+    """
+
+    metric: str = "poisson_nll"
+    x: Literal["seconds", "iteration", "data_passes"] = "seconds"
+    where: Mapping[str, Any] = field(default_factory=dict)
+    title: str = ""
+
+
+Figure = (
+    ConvergenceFigure | ImagesFigure | HeatmapFigure | SetupFigure | ProbeFigure | RingsFigure | SpeedUpFigure
+)
 
 FIGURES: Mapping[str, type[Figure]] = {
     "convergence": ConvergenceFigure,
@@ -79,4 +94,5 @@ FIGURES: Mapping[str, type[Figure]] = {
     "setup": SetupFigure,
     "probe": ProbeFigure,
     "rings": RingsFigure,
+    "speed-up": SpeedUpFigure,
 }

@@ -2,8 +2,8 @@
 
 A class is named as "module:attribute" and imported on first use, so that reading a study loads only
 what the study uses. Other packages add their own through entry-point groups called
-``ptychosuite.solvers``, ``ptychosuite.problems``, ``ptychosuite.objects``, ``ptychosuite.probes`` and
-``ptychosuite.scans``.
+``ptychosuite.solvers``, ``ptychosuite.operators``, ``ptychosuite.problems``, ``ptychosuite.objects``,
+``ptychosuite.probes`` and ``ptychosuite.scans``.
 
 Every entry is a frozen dataclass: its fields are the settings a study file may give.
 """
@@ -32,6 +32,12 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "lbfgs": "suite.solvers.lbfgs:LBFGS",
         "ptychi": "suite.solvers.peers.ptychi:PtyChi",
         "cdtools": "suite.solvers.peers.cdtools:CDTools",
+    },
+    "operators": {
+        "network": "suite.fastforward.trained:Trained",
+        "identity": "suite.fastforward.controls:Identity",
+        "extrapolation": "suite.fastforward.controls:Extrapolation",
+        "probe-refit": "suite.fastforward.controls:ProbeRefit",
     },
     "objects": {
         "images": "suite.problems.objects:Images",

@@ -24,6 +24,8 @@ from suite.execute.loop import Outcome, reconstruct, reconstruct_stack
 from suite.execute.memory import peak_host_bytes, reset_peak_host
 from suite.execute.provenance import now, run_provenance
 from suite.execute.resolution import Resolution, against_truth, between_half_scans
+from suite.fastforward.apply import with_fast_forward
+from suite.fastforward.state import jump_metrics, rejections
 from suite.problems.build import build_problem
 from suite.solvers.protocol import Solver
 from suite.solvers.stack import can_stack
@@ -54,8 +56,9 @@ def execute(spec: RunSpec, threads: int = 1, lane: Lane = Lane.TIMING) -> tuple[
     with _prepared(spec, threads, lane) as (chosen, provenance):
         try:
             problem = _cached_problem(_problem_key(spec), chosen)
-            solver = build("solvers", spec.solver)
-            _warm_up(solver, problem, chosen)
+            plain = build("solvers", spec.solver)
+            _warm_up(plain, problem, chosen)
+            solver = with_fast_forward(plain, spec.fast_forward, problem, chosen)
             outcome = reconstruct(problem, solver, spec.stop, spec.rng("order"), chosen)
             record = _record(spec, problem, solver, outcome, chosen)
         except (BackendError, DataFileError):
@@ -79,7 +82,8 @@ def execute_stack(
             made = {key: build_problem(spec, chosen) for key, spec in zip(keys, specs, strict=True)}
             problems = [made[key] for key in keys]
             solvers = [build("solvers", spec.solver) for spec in specs]
-            together = all(map(partial(_alike, problems[0], solvers[0]), problems, solvers))
+            plain = all(spec.fast_forward is None for spec in specs)
+            together = plain and all(map(partial(_alike, problems[0], solvers[0]), problems, solvers))
             if together:
                 _warm_up(solvers[0], problems[0], chosen)
                 stops, rngs = [spec.stop for spec in specs], [spec.rng("order") for spec in specs]
@@ -129,13 +133,18 @@ def _record(spec: RunSpec, problem: Problem, solver: Solver, outcome: Outcome, c
         run_id=spec.run_id(code_fingerprint()),
         spec=spec,
         status=outcome.status,
-        metrics={**outcome.metrics, **resolution.metrics, **_peak_memory(chosen)},
+        metrics={
+            **outcome.metrics,
+            **resolution.metrics,
+            **jump_metrics(outcome.state),
+            **_peak_memory(chosen),
+        },
         curves=outcome.curves,
         object=to_numpy(outcome.state.object).astype(np.complex64),
         probe=to_numpy(outcome.state.probe).astype(np.complex64),
         rings=resolution.rings,
         scan_positions_px=problem.positions_px if problem.reference is None else None,
-        message=outcome.message,
+        message=outcome.message + rejections(outcome.state),
     )
 
 

@@ -31,6 +31,7 @@ class Drawn:
     caption: str
     numbers: pd.DataFrame
     is_photograph: bool = False  # pixels rather than lines: the page embeds a PNG
+    table: pd.DataFrame | None = None  # text that the page shows below the figure
 
 
 class NothingToDraw(Exception):

@@ -27,12 +27,14 @@ from suite.core.figures import (
     ProbeFigure,
     RingsFigure,
     SetupFigure,
+    SpeedUpFigure,
 )
 from suite.core.run import Status
 from suite.errors import StoreError
 from suite.report.figures import Drawn, NothingToDraw, draw_convergence, draw_heatmap
 from suite.report.images import draw_images, draw_probes, draw_setup
 from suite.report.rings import draw_rings
+from suite.report.speed_up import draw_speed_up
 from suite.report.style import house_style, picture, save
 from suite.store.read import read_run
 
@@ -45,6 +47,7 @@ class Embedded:
     caption: str
     source: str  # data URI; empty where there is nothing to draw
     stem: str  # of the files beside the page
+    table: pd.DataFrame | None = None
 
 
 def write_report(selection: Selection, out: Path) -> Path:
@@ -121,7 +124,7 @@ def _figures(selection: Selection, folder: Path) -> Iterator[Embedded]:
         else:
             media, content = "image/svg+xml", files["svg"].read_bytes()
         source = f"data:{media};base64,{base64.b64encode(content).decode()}"
-        yield Embedded(settings.title, drawn.caption, source, stem)
+        yield Embedded(settings.title, drawn.caption, source, stem, drawn.table)
 
 
 def _draw(settings: Figure, selection: Selection) -> Drawn:
@@ -139,6 +142,8 @@ def _draw(settings: Figure, selection: Selection) -> Drawn:
             return draw_probes(settings, table, selection.store)
         case RingsFigure():
             return draw_rings(settings, table, selection.store)
+        case SpeedUpFigure():  # a run that failed has not reached its target: it counts
+            return draw_speed_up(settings, selection.table, selection.dataset)
 
 
 def _slug(settings: Figure) -> str:
@@ -155,6 +160,8 @@ def _slug(settings: Figure) -> str:
             return "probe"
         case RingsFigure():
             return "rings"
+        case SpeedUpFigure():
+            return f"speed-up-{settings.x}".replace("_", "-")
 
 
 def _with_attrs(table: pd.DataFrame, source: pd.DataFrame) -> pd.DataFrame:

@@ -51,10 +51,12 @@ class SolverSettings:
     """Base of the solvers' dataclasses: settings can be checked against the probe's size.
 
     ``typical_cost`` is the time of an iteration on a CPU in units of one forward and one inverse transform of
-    every pattern, for estimates (``benchmarks/speed.py`` measures it).
+    every pattern, for estimates (``benchmarks/speed.py`` measures it). ``can_go_back`` says whether a state
+    may be stepped from more than once, which a fast-forward needs.
     """
 
     typical_cost: ClassVar[float] = 2.0
+    can_go_back: ClassVar[bool] = True
 
     def check(self, probe_size: int) -> None:
         """Raise ValueError, its text beginning with the field's name, where a setting cannot work."""

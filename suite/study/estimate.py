@@ -46,7 +46,9 @@ def estimate(specs: Iterable[RunSpec]) -> Estimate:
         iterations = spec.stop["iterations"]
         evaluations = 1 + iterations * _measured_share(spec.stop)
         solver = registry.settings_class("solvers", spec.solver["name"])
-        steps = iterations * getattr(solver, "typical_cost", DEFAULT_COST) * (2 if spec.half_scans else 1)
+        beside = _iterations_beside(spec.fast_forward)
+        steps = (iterations + beside) * getattr(solver, "typical_cost", DEFAULT_COST)
+        steps *= 2 if spec.half_scans else 1
         seconds += fft_pass * (steps + evaluations * METRICS_OVER_FFT)
         pixels = size.object_shape[0] * size.object_shape[1] + size.probe_size**2
         memory = max(memory, footprint(spec).host_bytes)
@@ -73,6 +75,13 @@ def footprint(spec: RunSpec) -> Footprint:
         return Footprint(fixed + patterns + evaluation, amplitudes + work)
     data = patterns if spec.backend == "numpy" else patterns + amplitudes
     return Footprint(fixed + data + work + evaluation)
+
+
+def _iterations_beside(fast_forward: Mapping[str, Any] | None) -> int:
+    """Iterations that a fast-forward computes beside the run's own, at worst: both steps lose."""
+    if fast_forward is None or not fast_forward["safeguard"]:
+        return 0
+    return 2 * int(fast_forward["jumps"]) * int(fast_forward["look_ahead"])
 
 
 def _measured_share(stop: Mapping[str, Any]) -> float:

@@ -26,7 +26,7 @@ def study_schema() -> dict[str, Any]:
         "solver": {
             "oneOf": [{"enum": sorted(registry.names("solvers"))}, *_choice("solvers", "name")["oneOf"]]
         },
-        "fast_forward": {"enum": ["off", "no", False, None]},
+        "fast_forward": _fast_forward(),
         "stop": _object(Stop),
         **single,
     }
@@ -82,6 +82,15 @@ def _measured() -> list[dict[str, Any]]:
         schema["properties"]["start_probe"] = _choice("probes", "kind")
         kinds.append(schema)
     return kinds
+
+
+def _fast_forward() -> dict[str, Any]:
+    """Off, on, the kind of an operator, or its settings; a network's kind need not be said."""
+    kinds = _choice("operators", "kind")["oneOf"]
+    for kind in kinds:
+        if kind["properties"]["kind"]["const"] == "network":
+            kind["required"].remove("kind")
+    return {"oneOf": [{"enum": [*SWITCH, None, *sorted(registry.names("operators"))]}, *kinds]}
 
 
 def _choice(group: str, key: str) -> dict[str, Any]:

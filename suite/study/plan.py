@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any
 
 from suite.core import registry
-from suite.core.factors import are_numbers
+from suite.core.factors import are_numbers, fast_forward_as_one
 from suite.core.figures import ConvergenceFigure, Figure, ImagesFigure
 from suite.core.fingerprint import code_fingerprint
 from suite.core.memo import by_identity
@@ -37,7 +37,7 @@ class Assignment:
     source: str = ""  # instead of a place: an override
 
 
-SHORTENED = ("solver", *KINDS, "start_probe")
+SHORTENED = ("solver", "fast_forward", *KINDS, "start_probe")
 
 
 def make_plan(study: StudyFile) -> Plan:
@@ -224,8 +224,9 @@ def _known_paths() -> tuple[str, ...]:
         ("stop", Stop),
         *(("solver", registry.settings_class("solvers", n)) for n in registry.names("solvers")),
     ]
-    for part, group in KINDS.items():
-        classes += [(f"problem.{part}", registry.settings_class(group, n)) for n in registry.names(group)]
+    groups = {"fast_forward": "operators", **{f"problem.{part}": group for part, group in KINDS.items()}}
+    for head, group in groups.items():
+        classes += [(head, registry.settings_class(group, n)) for n in registry.names(group)]
     paths = [f"{head}.{f.name}" for head, cls in classes for f in dataclasses.fields(cls)]
     singles = (*RUN_FIELDS, "solver.name", *(f"problem.{part}.kind" for part in KINDS), "problem.kind")
     return ("problem.noise", *dict.fromkeys(paths), *singles)
@@ -340,7 +341,7 @@ def _what_varies(runs: Sequence[RunSpec], written: Iterable[str]) -> tuple[dict[
     values: dict[str, set[Any]] = {}
     counts: Counter[str] = Counter()
     for run in runs:
-        for path, value in run.leaves().items():
+        for path, value in fast_forward_as_one(run.leaves()).items():
             values.setdefault(path, set()).add(value)
             counts[path] += 1
     everywhere = {path for path, count in counts.items() if count == len(runs)}
@@ -348,20 +349,16 @@ def _what_varies(runs: Sequence[RunSpec], written: Iterable[str]) -> tuple[dict[
         path for path in written if path in values and (len(values[path]) > 1 or path not in everywhere)
     )
     varying |= dict.fromkeys(path for path in values if len(values[path]) > 1)
-    factors = {
-        "fast_forward" if path.startswith("fast_forward") else path: are_numbers(values[path])
-        for path in varying
-        if not path.endswith("_sha256")
-    }
-    if "fast_forward" in factors:
-        factors["fast_forward"] = False
+    factors = {path: are_numbers(values[path]) for path in varying if not path.endswith("_sha256")}
     constants = {p: next(iter(values[p])) for p in values if p in everywhere and p not in varying}
     return factors, constants
 
 
 @by_identity
 def _written_paths(assignment: Assignment) -> dict[str, None]:
-    """Dotted paths of the scalars that an assignment writes, in order."""
+    """Dotted paths of the scalars that an assignment writes, in order; fast-forward counts as one."""
+    if assignment.path.split(".")[0] == "fast_forward":
+        return {"fast_forward": None}
     if isinstance(assignment.value, Mapping):
         inner = (Assignment(f"{assignment.path}.{key}", value) for key, value in assignment.value.items())
         return dict.fromkeys(path for item in inner for path in _written_paths(item))

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -28,6 +28,7 @@ from suite.errors import UserError, nearest
 from suite.problems.files import file_sha256
 from suite.problems.images import BUNDLED, is_bundled
 
+PLAIN_FILES = ("path", "checkpoint")  # fields that name a file; others may name a bundled image as well
 JSON = json.JSONEncoder()
 VARIABLE = re.compile(r"\$\{(\w+)\}")  # an environment variable in a path
 RUN_FIELDS = ("problem", "solver", "fast_forward", "stop", "seed", "backend", "dtype", "half_scans")
@@ -138,9 +139,11 @@ class Completion:
         solver = self._part("solver", fields["solver"], _complete_solver)
         stop = self._part("stop", fields["stop"], _complete_stop)
         single = self._part("single", {name: fields[name] for name in SINGLE}, _complete_single)
-        fast_forward = _fast_forward(fields["fast_forward"])
+        fast_forward = self._part("fast_forward", fields["fast_forward"], self._fast_forward)
         size = problem_size(problem).probe_size
         self._part("check", [fields["solver"], size], lambda _: _check_solver(solver, size))
+        if fast_forward is not None:
+            _check_fast_forward(fast_forward, solver["name"], stop["iterations"])
         return RunSpec(problem=problem, solver=solver, stop=stop, fast_forward=fast_forward, **single)
 
     def _part(self, name: str, given: Any, complete: Callable[[Any], Any]) -> Any:
@@ -151,6 +154,9 @@ class Completion:
 
     def _problem(self, given: Any) -> dict[str, Any]:
         return _complete_problem(_with_files(given, self._base))
+
+    def _fast_forward(self, given: Any) -> dict[str, Any] | None:
+        return _complete_fast_forward(given, self._base)
 
 
 @by_identity
@@ -320,34 +326,67 @@ def _resolved_files(cls: type[Any], settings: Mapping[str, Any], base: Path, pat
         if key.endswith("_sha256"):
             raise SettingError((*path, key), f"unknown key '{key}'; hashes of files are taken, not given")
         if f"{key}_sha256" in fields:
-            resolved |= _resolved_file(key, settings[key], base, path)
+            resolved |= _resolved_file(key, settings[key], base, path, getattr(cls, "bundled_files", {}))
     return resolved
 
 
-def _resolved_file(field: str, value: Any, base: Path, path: Keys) -> dict[str, str]:
-    """Absolute path and hash of a file; a bundled image's name stays as it is."""
+def _resolved_file(
+    field: str, value: Any, base: Path, path: Keys, bundled: Mapping[str, Path]
+) -> dict[str, str]:
+    """Absolute path and hash of a file; the name of a bundled file or image stays as it is."""
     if not isinstance(value, str):
         raise SettingError((*path, field), f"found {shown(value)}; expected a path")
-    if field != "path" and is_bundled(value):
+    names_image = field not in PLAIN_FILES
+    if names_image and is_bundled(value):
         return {}
+    if value in bundled:
+        return {f"{field}_sha256": _hash_of(bundled[value], (*path, field))}
+    if bundled and not PurePath(value).suffix:
+        message = f"found '{value}', neither a name nor a file with a suffix; {nearest(value, bundled)}"
+        raise SettingError((*path, field), message)
     for name in VARIABLE.findall(value):
         if name not in os.environ:
             message = f"the environment variable {name} is not set; export {name}=FOLDER first"
             raise SettingError((*path, field), message)
     value = VARIABLE.sub(lambda match: os.environ[match[1]], value)
     file = (base / value).expanduser().resolve()
-    if field != "path" and not file.exists():
+    if names_image and not file.exists():
         message = f"image '{value}' is neither a file ({file}) nor a bundled image; {nearest(value, BUNDLED)}"
         raise SettingError((*path, field), message)
+    return {field: str(file), f"{field}_sha256": _hash_of(file, (*path, field))}
+
+
+def _hash_of(file: Path, path: Keys) -> str:
     try:
-        return {field: str(file), f"{field}_sha256": file_sha256(str(file))}
+        return file_sha256(str(file))
     except UserError as error:
-        raise SettingError((*path, field), str(error)) from error
+        raise SettingError(path, str(error)) from error
 
 
-def _fast_forward(value: Any) -> dict[str, Any] | None:
+def _complete_fast_forward(value: Any, base: Path) -> dict[str, Any] | None:
+    """Settings of the operator, complete; a trained network where its kind is not said."""
+    path: Keys = ("fast_forward",)
     if value is None or value is False:
         return None
-    raise SettingError(
-        ("fast_forward",), f"found {shown(value)}; this version has no fast-forward operator yet, say 'off'"
-    )
+    if value is True or isinstance(value, str):  # "on", or a kind alone
+        value = {"kind": value} if isinstance(value, str) else {}
+    settings = {"kind": "network", **as_mapping(value, path)}
+    cls = _class_of(settings, "operators", "kind", path)
+    names = [f.name for f in dataclasses.fields(cls)]
+    refuse_unknown(settings, ["kind", *names], path)
+    for field in dataclasses.fields(cls):  # a file by default has a hash as well
+        if f"{field.name}_sha256" in names:
+            settings.setdefault(field.name, field.default)
+    resolved = _resolved_files(cls, settings, base, path)
+    return _complete_kind(settings | resolved, "operators", "kind", path)
+
+
+def _check_fast_forward(settings: Mapping[str, Any], solver: str, iterations: int) -> None:
+    if not getattr(registry.settings_class("solvers", solver), "can_go_back", True):
+        message = f"the solver '{solver}' cannot go back to an earlier state; say 'off'"
+        raise SettingError(("fast_forward",), message, partner=("solver",))
+    try:
+        registry.build("operators", settings).check(iterations)
+    except ValueError as error:
+        name, _, message = str(error).partition(": ")
+        raise SettingError(("fast_forward", name), message, partner=("stop", "iterations")) from error

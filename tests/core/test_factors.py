@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suite.core.factors import are_numbers, factor_names, factor_value, fast_forward_label
+from suite.core.factors import (
+    are_numbers,
+    factor_names,
+    factor_value,
+    fast_forward_as_one,
+    fast_forward_label,
+)
 
 
 @pytest.mark.parametrize(
@@ -48,9 +54,34 @@ def test_numbers(values, numbers):
 
 
 def test_value_of_a_factor():
-    """A run without the setting has None; fast-forward is one word."""
+    """A run without the setting has None; fast-forward is a few words, empty where it is off."""
     leaves = {"solver.name": "magpie", "fast_forward.checkpoint": "default", "fast_forward.warm_up": 50}
     assert factor_value(leaves, "solver.name") == "magpie"
     assert factor_value(leaves, "solver.alpha") is None
-    assert factor_value(leaves, "fast_forward") == fast_forward_label(leaves) == "default warm_up=50"
+    assert factor_value(leaves, "fast_forward") == fast_forward_label(leaves) == "network at 50, 70"
     assert factor_value({"fast_forward": None}, "fast_forward") == ""
+
+
+@pytest.mark.parametrize(
+    ("settings", "label"),
+    [
+        ({"kind": "network"}, "network at 50, 70"),
+        (
+            {"kind": "network", "checkpoint": "/a/mine.safetensors", "checkpoint_sha256": "0123456789"},
+            "network mine-0123 at 50, 70",
+        ),
+        ({"kind": "extrapolation", "factor": 6.0, "jumps": 1}, "extrapolation factor 6 at 50"),
+        ({"kind": "identity", "warm_up": 20, "spacing": 10, "jumps": 3}, "identity at 20, 30, 40"),
+        ({"kind": "identity", "refits": 0}, "identity at 50, 70, refits 0"),
+        (
+            {"kind": "probe-refit", "safeguard": False, "look_ahead": 5},
+            "probe-refit at 50, 70, safeguard off, look-ahead 5",
+        ),
+    ],
+)
+def test_fast_forward_in_words(settings, label):
+    """Kind, own settings, where it jumps, and what is not as by default."""
+    leaves = {f"fast_forward.{name}": value for name, value in settings.items()}
+    assert fast_forward_label(leaves) == label
+    assert fast_forward_as_one({"seed": 1, **leaves}) == {"seed": 1, "fast_forward": label}
+    assert fast_forward_as_one({"seed": 1, "fast_forward": None}) == {"seed": 1, "fast_forward": None}

@@ -17,7 +17,12 @@ def test_every_name_loads(group, name):
     assert dataclasses.is_dataclass(cls)
     assert cls.__dataclass_params__.frozen
     assert cls.__doc__
-    wanted = {"solvers": ("init", "step", "check"), "objects": ("make", "shape"), "probes": ("make",)}
+    wanted = {
+        "solvers": ("init", "step", "check"),
+        "operators": ("advance", "check"),
+        "objects": ("make", "shape"),
+        "probes": ("make",),
+    }
     assert all(hasattr(cls, method) for method in wanted.get(group, ("positions",)))
 
 

@@ -190,3 +190,71 @@ def test_threads_are_fixed():
         assert all(threads[pool] == 1 for pool in ("blas", "openmp") if pool in threads)
     finally:
         torch.set_num_threads(before)
+
+
+FAST_FORWARD = {
+    "kind": "probe-refit",
+    "warm_up": 4,
+    "jumps": 2,
+    "spacing": 3,
+    "refits": 2,
+    "safeguard": True,
+    "look_ahead": 2,
+}
+
+
+def test_fast_forward_is_recorded():
+    """Steps, deviances and time of the jumps are metrics; curves keep one entry an iteration."""
+    stop = {**STOP, "iterations": 10}
+    start_probe = {"kind": "gaussian", "size": 16, "fwhm_px": 8.0}
+    blind = {
+        "problem": {**SPEC.problem, "start_probe": start_probe},
+        "solver": {"name": "rpie"},
+        "stop": stop,
+    }
+    plain, _ = execute(changed(**blind))
+    record, _ = execute(changed(**blind, fast_forward=FAST_FORWARD))
+    assert record.status is Status.COMPLETED
+    assert record.run_id != plain.run_id
+    found = {name for name in record.metrics if name.startswith("ff_")}
+    each = {"step", "deviance_before", "deviance_inserted", "deviance_jumped", "deviance_plain"}
+    totals = {"ff_jumps", "ff_rejected", "ff_seconds_inference", "ff_seconds_look_ahead"}
+    assert found == totals | {f"ff_{name}_{number}" for name in each for number in (1, 2)}
+    assert not any(name.startswith("ff_") for name in plain.metrics)
+    assert all(isinstance(value, float) for value in record.metrics.values())
+    assert record.metrics["ff_jumps"] == 2
+    assert {len(curve) for curve in record.curves.values()} == {11}
+    plain_deviance = plain.curves["poisson_deviance"]
+    assert record.metrics["ff_deviance_before_1"] == pytest.approx(plain_deviance[4])
+    assert record.metrics["ff_deviance_plain_1"] == pytest.approx(plain_deviance[6])
+    assert record.curves["poisson_deviance"][6] <= plain_deviance[6] * (1 + 1e-9)
+    np.testing.assert_array_equal(record.curves["residual"][:5], plain.curves["residual"][:5])
+
+
+def test_rejected_jumps_are_in_the_message():
+    """Why a jump was rejected stands behind why the run ended."""
+    settings = {**FAST_FORWARD, "kind": "extrapolation", "factor": 1.0}
+    record, _ = execute(changed(stop={**STOP, "iterations": 9}, fast_forward=settings))
+    assert record.message.startswith(
+        "all iterations done; jump after 4 rejected: ValueError: extrapolation needs"
+    )
+    plain, _ = execute(changed(stop={**STOP, "iterations": 9}))
+    np.testing.assert_array_equal(record.object, plain.object)
+    assert record.metrics["ff_rejected"] == 2
+
+
+def test_half_scans_are_fast_forwarded_as_well():
+    """What is compared between halves is the method of the run."""
+    spec = changed(stop={**STOP, "iterations": 9}, half_scans=True, fast_forward=FAST_FORWARD)
+    assert np.isfinite(execute(spec)[0].metrics["half_frc_crossing"])
+
+
+def test_fast_forwarded_runs_go_alone():
+    """Runs that could be stacked are not where an operator has to judge each by itself."""
+    stop = {**STOP, "iterations": 9}
+    spec = changed(solver={"name": "rpie"}, stop=stop, fast_forward=FAST_FORWARD)
+    specs = [spec, dataclasses.replace(spec, seed=1)]
+    for (record, _), each in zip(run_module.execute_stack(specs), specs, strict=True):
+        assert record.metrics["ff_jumps"] == 2
+        assert "stack" not in record.provenance
+        np.testing.assert_array_equal(record.object, execute(each)[0].object)

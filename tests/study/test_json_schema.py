@@ -26,6 +26,8 @@ GOOD = [
     "zip: [{problem.noise: {linspace: [0, 1, 2]}, seed: [0, 1]}]\n",
     "include: [{solver.alpha: 0.5}]\nexclude: [{seed: 3}]\n",
     "fast_forward: off\nbackend: numpy\n",
+    "fast_forward: {kind: extrapolation, factor: 3, warm_up: 1, jumps: 1, safeguard: off}\n",
+    "axes: {fast_forward: [off, {kind: identity, warm_up: 1, jumps: 1, look_ahead: 2}]}\n",
     "figures: [{kind: convergence, panel: noise}, {kind: heatmap, x: noise, y: solver}, {kind: setup}]\n",
 ]
 
@@ -37,6 +39,9 @@ BAD = [
     "backend: torhc\n",
     "seed: -1\n",
     "seed: one\n",
+    "fast_forward: idenity\n",
+    "fast_forward: {kind: identity, factor: 2}\n",
+    "fast_forward: {warm_up: 0}\n",
     "axes: {sed: [1]}\n",
     "axes: {seed: []}\n",
     "axes: {seed: 3}\n",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from suite.core import registry
+from suite.core.factors import fast_forward_label
 from suite.errors import StudyError
 from suite.study.load import load_overrides, load_study
 from suite.study.plan import axis_values, make_plan
@@ -343,3 +345,41 @@ def test_plug_in_solvers(tmp_path, monkeypatch):
         assert dict(run.solver) == {"name": "slow", "seconds": 0.5}
         assert registry.names("solvers")["rpie"] == registry.BUILT_IN["solvers"]["rpie"]
     forget_names()
+
+
+def test_fast_forward_settings_are_completed(tmp_path):
+    """A kind alone, settings, or off; a checkpoint is known by its content and its path does not count."""
+    (tmp_path / "a.safetensors").write_bytes(b"weights")
+    (tmp_path / "b.safetensors").write_bytes(b"weights")
+    axis = "[off, identity, {kind: extrapolation, factor: 3}, {checkpoint: a.safetensors, jumps: 1}]"
+    plan = plan_text(tmp_path, f"axes: {{fast_forward: {axis}}}\n", "stop.iterations=80")
+    off, identity, extrapolation, network = (run.fast_forward for run in plan.runs)
+    assert off is None
+    schedule = {"warm_up": 50, "jumps": 2, "spacing": 20, "refits": 5, "safeguard": True, "look_ahead": 10}
+    assert identity == {"kind": "identity", **schedule, "refits": 0}
+    assert extrapolation == {"kind": "extrapolation", **schedule, "factor": 3}
+    digest = hashlib.sha256(b"weights").hexdigest()
+    assert network == {
+        "kind": "network",
+        **schedule,
+        "jumps": 1,
+        "checkpoint": str((tmp_path / "a.safetensors").resolve()),
+        "checkpoint_sha256": digest,
+    }
+    assert plan.factors == {"fast_forward": False}
+    assert not any(path.startswith("fast_forward") for path in plan.constants)
+    other = plan_text(tmp_path, "fast_forward: {checkpoint: b.safetensors, jumps: 1}\n", "stop.iterations=80")
+    assert other.runs[0].spec_id == plan.runs[3].spec_id
+    assert other.constants["fast_forward"].startswith("network b-")
+
+
+def test_fast_forward_by_its_parts(tmp_path):
+    """Dotted paths reach below a kind that is given alone."""
+    plan = plan_text(
+        tmp_path,
+        "fast_forward: identity\naxes: {fast_forward.warm_up: [5, 10], fast_forward.safeguard: [on, off]}\n",
+        "stop.iterations=80",
+    )
+    assert [run.fast_forward["warm_up"] for run in plan.runs] == [5, 5, 10, 10]
+    assert plan.factors == {"fast_forward": False}
+    assert len({fast_forward_label(run.leaves()) for run in plan.runs}) == 4

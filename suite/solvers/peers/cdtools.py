@@ -63,6 +63,7 @@ class CDTools(SolverSettings):
     """
 
     typical_cost: ClassVar[float] = 6.0  # L-BFGS fifteen times that
+    can_go_back: ClassVar[bool] = False
 
     algorithm: Optimiser = "adam"
     step_length: Annotated[float, Gt(0)] | None = None

@@ -74,6 +74,7 @@ class PtyChi(SolverSettings):
     """
 
     typical_cost: ClassVar[float] = 25.0
+    can_go_back: ClassVar[bool] = False
 
     algorithm: Algorithm = "rpie"
     alpha: Annotated[float, Gt(0), Le(1)] = 0.01

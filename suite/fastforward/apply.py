@@ -1,0 +1,237 @@
+"""A solver that is carried ahead by an operator now and then.
+
+:class:`FastForward` is itself a solver: loop, clock and stopping rules treat it as any other. After the
+iterations that the schedule names, the operator proposes a state further on; the solver starts again from
+there, and ``look_ahead`` iterations are compared, by their Poisson deviance, with those of the solver that
+went on alone in the same random order. The better ones are handed out, one a step. So a jump that is rejected
+leaves the run as it would have been without it, and all that was tried is on the clock, at the first of the
+iterations that it decided about.
+
+The safeguard is not in the work that proposed the operator.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from suite.core.arrays import Array, Backend, copy, namespace
+from suite.core.problem import Problem
+from suite.core.registry import build
+from suite.errors import UserError
+from suite.fastforward.deviance import poisson_deviance
+from suite.fastforward.operator import Snapshot
+from suite.fastforward.refit import refitted_probe
+from suite.fastforward.state import FastForwardState, Jump
+from suite.solvers.protocol import Solver
+
+STEPS = (1.0, 0.5)  # shares of the proposed change that are tried, in this order
+LONGEST_REASON = 200
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Consecutive states of the solver, one an iteration."""
+
+    states: tuple[Any, ...]
+    passes: int  # over the data, with the one for the deviance
+    deviance: float  # of the last of them
+
+
+@dataclass(frozen=True)
+class FastForward:
+    """``solver``, carried ahead by ``operator`` (a :class:`suite.core.fast_forward.Schedule`)."""
+
+    solver: Solver
+    operator: Any
+    backend: Backend
+
+    def init(self, problem: Problem) -> FastForwardState:
+        return self._with_memory(FastForwardState(self.solver.init(problem)))
+
+    def step(self, problem: Problem, state: FastForwardState, rng: np.random.Generator) -> FastForwardState:
+        if state.ahead:
+            after = replace(state, inner=state.ahead[0], ahead=state.ahead[1:])
+        elif state.iteration in self.operator.jumps_after:
+            after = self._jump(problem, state, rng)
+        else:
+            after = replace(state, inner=self.solver.step(problem, state.inner, rng))
+        return self._with_memory(replace(after, iteration=state.iteration + 1))
+
+    def _with_memory(self, state: FastForwardState) -> FastForwardState:
+        """Keep the state where a later jump will ask for it."""
+        memory = self.operator.memory
+        if state.iteration + memory not in self.operator.jumps_after:
+            return state
+        needed = tuple(shot for shot in state.past if shot.iteration + memory > state.iteration)
+        return replace(state, past=(*needed, Snapshot(state.object, state.probe, state.iteration)))
+
+    def _jump(self, problem: Problem, state: FastForwardState, rng: np.random.Generator) -> FastForwardState:
+        """Apply the operator and take one iteration of what goes on."""
+        begin = self._now()
+        try:
+            proposal = self._proposal(problem, state)
+        except UserError:
+            raise
+        except Exception as error:
+            jump = Jump(state.iteration, seconds_inference=self._now() - begin, reason=_reason(error))
+            inner = self.solver.step(problem, state.inner, rng)
+            return replace(state, inner=inner, jumps=(*state.jumps, jump))
+        inferred = self._now()
+        jump = Jump(state.iteration, seconds_inference=inferred - begin)
+        take = self._safeguarded if self.operator.safeguard else self._unguarded
+        after, jump = take(problem, state, proposal, jump, rng)
+        jump = replace(jump, seconds_look_ahead=self._now() - inferred)
+        past = after.past if jump.step == 0 else ()
+        return replace(after, past=past, jumps=(*state.jumps, jump))
+
+    def _proposal(self, problem: Problem, state: FastForwardState) -> Snapshot:
+        # copies: an operator that writes into what it is shown must not spoil the run it is judged against
+        now = Snapshot(copy(state.object), copy(state.probe), state.iteration)
+        wanted = state.iteration - self.operator.memory
+        before = next((shot for shot in state.past if shot.iteration == wanted), None)
+        obj, probe = self.operator.advance(problem, now, before)
+        _check("object", obj, now.object)
+        _check("probe", probe, now.probe)
+        return Snapshot(obj, probe, state.iteration)
+
+    def _unguarded(
+        self,
+        problem: Problem,
+        state: FastForwardState,
+        proposal: Snapshot,
+        jump: Jump,
+        rng: np.random.Generator,
+    ) -> tuple[FastForwardState, Jump]:
+        first, passes = self._restart(problem, state, proposal, 1.0)
+        after = replace(
+            state, inner=self.solver.step(problem, first, rng), passes_beside=state.passes_beside + passes
+        )
+        return after, replace(jump, step=1.0)
+
+    def _safeguarded(
+        self,
+        problem: Problem,
+        state: FastForwardState,
+        proposal: Snapshot,
+        jump: Jump,
+        rng: np.random.Generator,
+    ) -> tuple[FastForwardState, Jump]:
+        """The first step that is no worse than the solver alone after ``look_ahead`` iterations, or that one.
+
+        ``rng`` goes on with the solver alone; the other branches have copies of it, hence its scan orders.
+        """
+        before = poisson_deviance(problem, state.object, state.probe)
+        start = deepcopy(rng)
+        plain = self._branch(problem, state.inner, rng)
+        chosen, total_passes = plain, plain.passes + 1
+        jump = replace(jump, deviance_before=before, deviance_plain=plain.deviance)
+        for step in STEPS:
+            try:
+                first, passes = self._restart(problem, state, proposal, step)
+                inserted = poisson_deviance(problem, first.object, first.probe)
+                branch = self._branch(problem, first, deepcopy(start))
+            except UserError:
+                raise
+            except Exception as error:  # a solver may well stumble over a state that no solver would reach
+                jump = replace(jump, reason=_reason(error))
+                continue
+            total_passes += passes + 1 + branch.passes
+            jump = replace(jump, deviance_inserted=inserted, deviance_jumped=branch.deviance)
+            if branch.deviance <= plain.deviance:
+                chosen, jump = branch, replace(jump, step=step, reason="")
+                break
+            jump = replace(jump, reason=f"deviance {branch.deviance:.4g}, without it {plain.deviance:.4g}")
+        first_state, *ahead = chosen.states
+        counted = int(chosen.states[-1].data_passes) - int(state.inner.data_passes)
+        after = replace(
+            state,
+            inner=first_state,
+            ahead=tuple(ahead),
+            passes_beside=state.passes_beside + total_passes - counted,
+        )
+        return after, jump
+
+    def _restart(
+        self, problem: Problem, state: FastForwardState, proposal: Snapshot, step: float
+    ) -> tuple[Any, int]:
+        """The solver's first state at a share ``step`` of the proposed change, and the passes that it took.
+
+        The probe moves only where the solver has moved it. The solver's own count of passes goes on: some
+        settings, such as ``probe_start``, refer to it.
+        """
+        obj, probe = _between(state.object, proposal.object, step), state.probe
+        passes = 0
+        if bool(namespace(probe).any(probe != problem.probe)):
+            probe = _between(probe, proposal.probe, step)
+            for _ in range(self.operator.refits):
+                probe = refitted_probe(problem, obj, probe)
+            passes = self.operator.refits
+        first = self.solver.init(replace(problem, start_object=obj, probe=probe))
+        return replace(first, data_passes=state.inner.data_passes), passes + int(first.data_passes)
+
+    def _branch(self, problem: Problem, inner: Any, rng: np.random.Generator) -> Branch:
+        states, passes = [inner], int(inner.data_passes)
+        for _ in range(self.operator.look_ahead):
+            states.append(self.solver.step(problem, states[-1], rng))
+        last = states[-1]
+        deviance = poisson_deviance(problem, last.object, last.probe)
+        return Branch(tuple(states[1:]), int(last.data_passes) - passes + 1, deviance)
+
+    def _now(self) -> float:
+        self.backend.synchronise()
+        return time.perf_counter()
+
+
+def with_fast_forward(
+    solver: Solver, settings: Mapping[str, Any] | None, problem: Problem, backend: Backend
+) -> Solver:
+    """``solver`` with the fast-forward of ``settings``; the solver itself where there is none (None).
+
+    The operator is applied once to the start of ``problem``, so that what it loads is there before the clock
+    starts.
+
+    Raises
+    ------
+    UserError
+        The operator cannot work here: a checkpoint or a package is missing.
+    """
+    if settings is None:
+        return solver
+    operator = build("operators", settings)
+    start = Snapshot(problem.start_object, problem.probe, 0)
+    try:
+        operator.advance(problem, start, start)
+    except UserError:
+        raise
+    except Exception:  # what it makes of a state is judged, and reported, at the jumps
+        pass
+    return FastForward(solver, operator, backend)
+
+
+def _between(now: Array, proposed: Array, step: float) -> Array:
+    return proposed if step == 1 else now + step * (proposed - now)
+
+
+def _check(name: str, found: Any, now: Array) -> None:
+    """Raise ValueError for what cannot stand in the place of ``now``."""
+    if type(found) is not type(now) or found.shape != now.shape or found.dtype != now.dtype:
+        raise ValueError(f"{name}: found {_description(found)}; expected {_description(now)}")
+    xp = namespace(found)
+    if not bool(xp.all(xp.isfinite(found))):
+        raise ValueError(f"{name}: found values that are not finite")
+
+
+def _description(array: Any) -> str:
+    parts = (type(array).__name__, getattr(array, "shape", ""), getattr(array, "dtype", ""))
+    return " ".join(str(part) for part in parts).strip()
+
+
+def _reason(error: Exception) -> str:
+    first_line = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first_line}"[:LONGEST_REASON]

@@ -1,0 +1,302 @@
+"""The fast-forward around a solver: what it keeps, what it costs, and that it never does harm."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from suite.core.arrays import backend, to_numpy
+from suite.core.registry import BUILT_IN, build
+from suite.core.run import Status
+from suite.errors import DataFileError
+from suite.execute.loop import reconstruct
+from suite.fastforward.apply import FastForward, with_fast_forward
+from suite.fastforward.controls import Extrapolation, Identity, ProbeRefit
+from suite.fastforward.deviance import poisson_deviance
+from suite.fastforward.state import jump_metrics, rejections
+from suite.metrics.misfit import DataConstants, misfit_metrics
+from suite.solvers.pie import EPIE, RPIE
+from tests.conftest import small_problem
+from tests.execute.test_loop import STOP, Scaling
+from tests.fastforward.operators import (
+    Beyond,
+    Noise,
+    NotANumber,
+    Nothing,
+    Raises,
+    Truth,
+    Vandal,
+    Watcher,
+    WrongShape,
+    WrongType,
+)
+from tests.solvers.test_contract import SOLVERS
+
+NUMPY = backend("numpy")
+PLAN = {"warm_up": 4, "jumps": 2, "spacing": 5, "look_ahead": 3}
+OURS = {
+    name: settings
+    for name, settings in SOLVERS.items()
+    if not BUILT_IN["solvers"][settings["name"]].startswith("suite.solvers.peers")
+}
+
+
+def run(solver, operator=None, problem=None, iterations=12, chosen=NUMPY):
+    problem = problem or small_problem(chosen, noise=0.2)
+    solver = solver if operator is None else FastForward(solver, operator, chosen)
+    stop = {**STOP, "iterations": iterations}
+    return reconstruct(problem, solver, stop, np.random.default_rng(0), chosen)
+
+
+def blind(**settings):
+    """A problem whose probe starts wide of the truth."""
+    problem = small_problem(noise=0.2, **settings)
+    return dataclasses.replace(problem, probe=abs(problem.probe) + 0.05 + 0j, probe_known=False)
+
+
+def same(one, other):
+    np.testing.assert_array_equal(to_numpy(one.state.object), to_numpy(other.state.object))
+    np.testing.assert_array_equal(to_numpy(one.state.probe), to_numpy(other.state.probe))
+    np.testing.assert_array_equal(one.curves["residual"], other.curves["residual"])
+
+
+@pytest.mark.parametrize("solver", OURS.values(), ids=OURS)
+def test_identity_costs_a_restart(solver, each_backend):
+    """Without the safeguard the run is, bit for bit, the solver's with restarts: nothing else is touched."""
+    solver = build("solvers", solver)
+    problem = small_problem(each_backend, noise=0.2)
+    found = run(solver, Identity(**PLAN, safeguard=False), problem, chosen=each_backend)
+    rng, state = np.random.default_rng(0), solver.init(problem)
+    for iteration in range(12):
+        if iteration in (4, 9):
+            here = dataclasses.replace(problem, start_object=state.object, probe=state.probe)
+            state = dataclasses.replace(solver.init(here), data_passes=state.data_passes)
+        state = solver.step(problem, state, rng)
+    np.testing.assert_array_equal(to_numpy(found.state.object), to_numpy(state.object))
+    np.testing.assert_array_equal(to_numpy(found.state.probe), to_numpy(state.probe))
+
+
+@pytest.mark.parametrize("problem", [small_problem(noise=0.2), blind()], ids=["known", "blind"])
+@pytest.mark.parametrize("solver", [RPIE(alpha=0.1), EPIE(), RPIE(alpha=0.1, probe_start=6)])
+@pytest.mark.parametrize("safeguard", [True, False])
+def test_identity_is_the_plain_run(solver, problem, safeguard):
+    """A solver without memory goes on as if nothing had happened, curves and all."""
+    plain = run(solver, problem=problem)
+    found = run(solver, Identity(**PLAN, safeguard=safeguard), problem)
+    same(found, plain)
+    metrics = jump_metrics(found.state)
+    assert (metrics["ff_jumps"], metrics["ff_rejected"]) == (2, 0)
+    assert metrics["ff_step_1"] == metrics["ff_step_2"] == 1
+    extra = found.metrics["data_passes"] - plain.metrics["data_passes"]
+    # the other branch, and the deviance before, after the jump, and at the end of both branches
+    assert extra == (2 * (3 + 4) if safeguard else 0)
+    assert len(found.curves["seconds"]) == 13
+
+
+@pytest.mark.parametrize("solver", OURS.values(), ids=OURS)
+@pytest.mark.parametrize("operator", [Noise, Raises])
+def test_harmful_operators_change_nothing(solver, operator, each_backend):
+    """What is worse than the solver alone, no state at all, or an error, leaves the solver's own iterates."""
+    solver = build("solvers", solver)
+    problem = small_problem(each_backend, noise=0.2)
+    plain, found = (
+        run(solver, chosen_operator, problem, 11, each_backend)
+        for chosen_operator in (None, operator(**PLAN))
+    )
+    metrics = jump_metrics(found.state)
+    assert found.metrics["poisson_nll"] <= plain.metrics["poisson_nll"] * 1.001
+    assert found.status is Status.COMPLETED
+    assert metrics["ff_jumps"] == 2
+    if metrics["ff_rejected"] == 2:
+        same(found, plain)
+
+
+@pytest.mark.parametrize(
+    ("operator", "reason"),
+    [
+        (Noise, "deviance "),
+        (NotANumber, "ValueError: object: found values that are not finite"),
+        (Raises, "RuntimeError: out of memory"),
+        (WrongShape, r"ValueError: object: found ndarray \(39, 40\) complex128; expected ndarray \(40, 40\)"),
+        (WrongType, "ValueError: object: found ndarray .* complex64; expected ndarray .* complex128"),
+        (Nothing, "TypeError: "),
+        (Vandal, "RuntimeError: what was shown is spoilt"),
+    ],
+)
+def test_rejections_are_told(operator, reason):
+    """The message says after which iteration, and why in one line."""
+    found = run(RPIE(alpha=0.1), operator(**PLAN))
+    assert jump_metrics(found.state)["ff_rejected"] == 2
+    assert [jump.step for jump in found.state.jumps] == [0, 0]
+    for jump in found.state.jumps:
+        with pytest.raises(AssertionError, match=reason):
+            raise AssertionError(jump.reason)
+    assert rejections(found.state).startswith(f"; jump after 4 rejected: {found.state.jumps[0].reason}; jump")
+    assert "\n" not in rejections(found.state)
+    same(found, run(RPIE(alpha=0.1)))
+
+
+@pytest.mark.parametrize("solver", OURS.values(), ids=OURS)
+def test_a_good_jump_is_kept(solver, each_backend):
+    """The answer itself beats every solver; the curve has one entry an iteration, and is faster down."""
+    solver = build("solvers", solver)
+    problem = small_problem(each_backend, noise=0.2)
+    plain, found = (
+        run(solver, operator, problem, 9, each_backend) for operator in (None, Truth(**PLAN | {"jumps": 1}))
+    )
+    (jump,) = found.state.jumps
+    assert jump.step == 1
+    assert jump.deviance_jumped <= jump.deviance_plain
+    assert found.metrics["iterations"] == 9
+    np.testing.assert_array_equal(found.curves["residual"][:5], plain.curves["residual"][:5])
+    assert found.curves["poisson_deviance"][7] == pytest.approx(jump.deviance_jumped)
+    assert found.curves["poisson_deviance"][4] == pytest.approx(jump.deviance_before)
+    assert plain.curves["poisson_deviance"][7] == pytest.approx(jump.deviance_plain, rel=1e-6)
+    assert (np.diff(found.curves["seconds"]) >= 0).all()
+    assert jump_metrics(found.state)["ff_deviance_jumped_1"] == jump.deviance_jumped
+
+
+def test_half_a_step_is_tried():
+    """Where the whole change is too much, half of it may be right."""
+    found = run(RPIE(alpha=0.1), Beyond(**PLAN | {"jumps": 1, "look_ahead": 1}), iterations=7)
+    (jump,) = found.state.jumps
+    assert jump.step == 0.5
+    assert jump.reason == ""
+    truth = run(RPIE(alpha=0.1), Truth(**PLAN | {"jumps": 1, "look_ahead": 1}), iterations=7)
+    np.testing.assert_allclose(found.state.object, truth.state.object, atol=1e-9)
+
+
+def test_cost_of_a_rejection():
+    """Two look-aheads of passes beside the run's own, and the deviances that were compared."""
+    solver, problem = RPIE(alpha=0.1), small_problem(noise=0.2)
+    plain, found = run(solver, problem=problem), run(solver, Noise(**PLAN), problem)
+    assert jump_metrics(found.state)["ff_rejected"] == 2
+    passes = found.curves["data_passes"] - plain.curves["data_passes"]
+    each = 2 * (3 + 2) + 2  # two steps: look-ahead and two deviances; the deviances before and without it
+    np.testing.assert_array_equal(passes, [0] * 5 + [each] * 5 + [2 * each] * 3)
+
+
+def test_all_that_is_tried_is_on_the_clock(monkeypatch):
+    """Seconds of inference and look-ahead are parts of the run's seconds."""
+    import time
+
+    operator = Noise(**PLAN)
+    advance = Noise.advance
+    monkeypatch.setattr(Noise, "advance", lambda *a: time.sleep(0.02) or advance(*a))
+    found = run(RPIE(alpha=0.1), operator)
+    metrics = jump_metrics(found.state)
+    assert metrics["ff_seconds_inference"] >= 0.04
+    assert metrics["ff_seconds_look_ahead"] > 0
+    assert found.metrics["seconds"] >= metrics["ff_seconds_inference"] + metrics["ff_seconds_look_ahead"]
+    jumped_at = np.flatnonzero(np.diff(found.curves["seconds"]) >= 0.02)
+    assert {4, 9} <= set(jumped_at.tolist())
+
+
+def test_probe_moves_where_the_solver_moves_it():
+    """A known probe stays whatever the operator says; one that has not begun to move yet stays as well."""
+    known = run(RPIE(alpha=0.1), Beyond(**PLAN, safeguard=False))
+    np.testing.assert_array_equal(known.state.probe, small_problem().probe)
+    problem = blind()
+    late = run(RPIE(alpha=0.1, probe_start=6), Beyond(**PLAN, safeguard=False), problem, iterations=6)
+    np.testing.assert_array_equal(late.state.probe, problem.probe)
+    moved = run(RPIE(alpha=0.1), Truth(**PLAN | {"jumps": 1}, safeguard=False, refits=0), problem, 5)
+    assert np.abs(moved.state.probe - problem.reference.probe).max() < 0.1 * np.abs(problem.probe).max()
+
+
+def test_refits_follow_the_jump():
+    """An unknown probe is refitted to the jumped object before the solver goes on."""
+    problem = blind()
+    with_, without = (
+        run(RPIE(alpha=0.1), ProbeRefit(**PLAN | {"jumps": 1}, refits=n), problem, 8).state.jumps[0]
+        for n in (5, 0)
+    )
+    assert with_.deviance_inserted < with_.deviance_before
+    assert without.deviance_inserted == without.deviance_before
+
+
+def test_what_operators_are_shown():
+    """The state now and ``memory`` iterations earlier; none across a jump."""
+    seen: list = []
+    plain, states = [], RPIE(alpha=0.1)
+    problem, rng = small_problem(noise=0.2), np.random.default_rng(0)
+    plain.append(states.init(problem))
+    for _ in range(30):
+        plain.append(states.step(problem, plain[-1], rng))
+    operator = Watcher(warm_up=11, jumps=3, spacing=6, look_ahead=2, seen=seen)
+    run(RPIE(alpha=0.1), operator, problem, 30)
+    assert [(now.iteration, before and before.iteration) for now, before in seen] == [
+        (11, 1),
+        (17, None),
+        (23, None),
+    ]
+    np.testing.assert_array_equal(seen[0][1].object, plain[1].object)
+    np.testing.assert_array_equal(seen[0][0].object, plain[11].object)
+    seen.clear()
+    run(RPIE(alpha=0.1), Watcher(warm_up=9, jumps=2, spacing=12, look_ahead=2, seen=seen), problem, 30)
+    assert [(now.iteration, before and before.iteration) for now, before in seen] == [(9, None), (21, 11)]
+
+
+def test_passes_of_the_solver_go_on():
+    """A restart does not reset what ``probe_start`` counts."""
+    problem = blind()
+    plain = run(RPIE(alpha=0.1, probe_start=6), None, problem)
+    same(run(RPIE(alpha=0.1, probe_start=6), Identity(**PLAN, safeguard=False), problem), plain)
+
+
+def test_arguments_are_not_written(each_backend):
+    """Problem, state and what the operator was shown are as they were."""
+    problem = small_problem(each_backend, noise=0.2)
+    solver = FastForward(RPIE(alpha=0.1), Extrapolation(warm_up=10, jumps=1, look_ahead=2), each_backend)
+    rng, state = np.random.default_rng(0), solver.init(problem)
+    for _ in range(14):
+        kept = to_numpy(state.object).copy(), to_numpy(state.probe).copy(), len(state.ahead)
+        after = solver.step(problem, state, rng)
+        np.testing.assert_array_equal(to_numpy(state.object), kept[0])
+        np.testing.assert_array_equal(to_numpy(state.probe), kept[1])
+        assert len(state.ahead) == kept[2]
+        state = after
+    assert len(state.jumps) == 1
+
+
+def test_deviance_is_the_metric():
+    """The safeguard's number is the metric of that name."""
+    problem = small_problem(noise=0.2)
+    mask = np.ones((16, 16))
+    mask[3, 4] = 0
+    for chosen in (problem, dataclasses.replace(problem, detector_mask=mask), small_problem()):
+        figures = misfit_metrics(chosen, chosen.start_object, chosen.probe, DataConstants.of(chosen))
+        found = poisson_deviance(chosen, chosen.start_object, chosen.probe)
+        assert found == pytest.approx(figures["poisson_deviance"], rel=1e-12)
+
+
+def test_off_is_the_solver_itself():
+    """Without settings nothing stands between loop and solver; its states have no jumps."""
+    solver, problem = RPIE(), small_problem()
+    assert with_fast_forward(solver, None, problem, NUMPY) is solver
+    assert jump_metrics(solver.init(problem)) == {}
+    assert rejections(solver.init(problem)) == ""
+
+
+def test_what_an_operator_lacks_is_said_before_the_start(tmp_path):
+    """A checkpoint that has changed or gone is the user's to put right: it is no rejected jump."""
+    pytest.importorskip("suite.fastforward.network")
+    settings = {"kind": "network", "checkpoint": str(tmp_path / "gone.safetensors"), "checkpoint_sha256": "1"}
+    with pytest.raises(DataFileError, match=r"gone\.safetensors"):
+        with_fast_forward(RPIE(), settings, small_problem(), NUMPY)
+
+
+def test_a_solver_that_stumbles_over_the_jump():
+    """An error in the iterations after a jump rejects it; the plain ones stand."""
+
+    class Stumbles(Scaling):
+        def step(self, problem, state, rng):
+            if np.abs(state.object).max() > 1.5:
+                raise ZeroDivisionError("too bright")
+            return super().step(problem, state, rng)
+
+    found = run(Stumbles(), Noise(**PLAN), iterations=12)
+    assert found.status is Status.COMPLETED
+    assert jump_metrics(found.state)["ff_rejected"] == 2
+    assert found.state.jumps[0].reason == "ZeroDivisionError: too bright"
