@@ -93,7 +93,7 @@ def loader_of(dataset: Any, batches: list[list[int]]) -> Any:
 
 def intensity(problem: Problem) -> np.ndarray:
     """Measured intensities (N, m, m) on the host, zero frequency at [0, 0]."""
-    return to_numpy(problem.diffraction_amplitude) ** 2
+    return to_numpy(problem.diffraction_amplitude[:]) ** 2
 
 
 @contextmanager
