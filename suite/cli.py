@@ -208,6 +208,8 @@ def run(
     from suite.study.estimate import footprint
 
     kind = cluster_settings(cluster, workers)
+    if not dry_run:
+        kind.prepare()
     terms = Terms(Lane(lane), timeout, retries, footprint, stack)
     _check_terms(terms, kind)
     planned = _plan(study, settings, override_file)

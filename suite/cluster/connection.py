@@ -60,6 +60,9 @@ class ClusterKind:
         """Processes that carry out runs on this machine; 0 where others do."""
         return 0
 
+    def prepare(self) -> None:
+        """Begin, in the background, what takes time and needs no knowledge of the runs."""
+
     def connect(self) -> AbstractContextManager[Connection]:
         """Start or reach the cluster; at the end, take down what was started.
 

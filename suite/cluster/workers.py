@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
+from multiprocessing.forkserver import ensure_running, set_forkserver_preload
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -54,11 +55,20 @@ def ctrl_c_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def preload_forkserver() -> None:
-    """Have the server from which worker processes are forked import the packages, once."""
-    from distributed.utils import get_mp_context
-
-    get_mp_context().set_forkserver_preload(["distributed", "suite.cluster.work", "suite.core.kernels"])
+def start_forkserver() -> None:
+    """Start the process from which workers are forked; it imports the packages once, for all of them."""
+    set_forkserver_preload(["distributed", "suite.cluster.work", "suite.core.kernels"])
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)  # before NumPy is imported there, or it is too late
+    try:
+        with ctrl_c_held_back():
+            ensure_running()
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def usable_cores() -> int:

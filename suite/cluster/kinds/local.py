@@ -20,7 +20,7 @@ from suite.cluster.workers import (
     count,
     ctrl_c_held_back,
     dashboard_link,
-    preload_forkserver,
+    start_forkserver,
     usable_cores,
 )
 from suite.errors import ClusterError
@@ -54,15 +54,18 @@ class Local(ClusterKind):
     def __post_init__(self) -> None:
         at_most_one(host=self.host, interface=self.interface)
 
+    def prepare(self) -> None:
+        start_forkserver()
+
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         import dask
         from distributed import Client
 
+        self.prepare()
         workers = self.processes_here
         with dask.config.set(DASK_CONFIG), ExitStack() as stack:
             with ctrl_c_held_back():
-                preload_forkserver()
                 cluster = stack.enter_context(self._start(workers))
                 client = stack.enter_context(Client(cluster))
             description = f"{count(workers, 'local worker')}, one thread each"
