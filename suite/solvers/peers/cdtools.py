@@ -26,15 +26,13 @@ from annotated_types import Ge, Gt, Lt
 from suite.core.arrays import to_numpy
 from suite.core.problem import Problem
 from suite.solvers.peers.session import (
-    PeerState,
-    advance,
+    PeerSettings,
     contained,
     importing,
     intensity,
     loader_of,
     shuffled_batches,
 )
-from suite.solvers.protocol import SolverSettings
 
 Optimiser = Literal["adam", "lbfgs", "sgd"]
 DEFAULT_STEPS: Mapping[Optimiser, float] = {"adam": 0.005, "lbfgs": 0.1, "sgd": 0.1}
@@ -43,7 +41,7 @@ EVERY_PATTERN = 10**9  # patterns of a batch
 
 
 @dataclass(frozen=True, kw_only=True)
-class CDTools(SolverSettings):
+class CDTools(PeerSettings):
     """An optimiser of the package cdtools on one CPU thread; ``step`` is not pure.
 
     Parameters
@@ -58,36 +56,18 @@ class CDTools(SolverSettings):
         Pairs that "lbfgs" keeps.
     batch
         Patterns of a batch; "lbfgs" takes all at once.
-    update_probe
-        Whether the probe is updated; by default (null) where the problem does not know it.
     """
 
     typical_cost: ClassVar[float] = 6.0  # L-BFGS fifteen times that
-    can_go_back: ClassVar[bool] = False
 
     algorithm: Optimiser = "adam"
     step_length: Annotated[float, Gt(0)] | None = None
     momentum: Annotated[float, Ge(0), Lt(1)] = 0.0
     history: Annotated[int, Ge(1)] = 2
     batch: Annotated[int, Ge(1)] = 15
-    update_probe: bool | None = None
 
-    def init(self, problem: Problem) -> PeerState:
-        """The state before the first epoch.
-
-        Raises
-        ------
-        BackendError
-            cdtools is not installed.
-        """
-        return PeerState.of(CDToolsSession(self, problem), problem)
-
-    def step(self, problem: Problem, state: PeerState, rng: np.random.Generator) -> PeerState:
-        """The state after one more epoch. Not pure: cdtools changes its arrays, and ``state`` is spent."""
-        return advance(problem, state, rng)
-
-    def moves_probe(self, problem: Problem) -> bool:
-        return not problem.probe_known if self.update_probe is None else self.update_probe
+    def session(self, problem: Problem) -> CDToolsSession:
+        return CDToolsSession(self, problem)
 
 
 class CDToolsSession:

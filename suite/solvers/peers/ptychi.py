@@ -24,15 +24,13 @@ from annotated_types import Ge, Gt, Le, Lt
 from suite.core.arrays import to_numpy
 from suite.core.problem import Problem
 from suite.solvers.peers.session import (
-    PeerState,
-    advance,
+    PeerSettings,
     contained,
     importing,
     intensity,
     loader_of,
     shuffled_batches,
 )
-from suite.solvers.protocol import SolverSettings
 
 Algorithm = Literal["pie", "epie", "rpie", "lsqml", "dm", "raar", "autodiff"]
 OPTIONS: Mapping[Algorithm, str] = {
@@ -51,7 +49,7 @@ WHOLE_SCAN = ("dm", "raar")  # algorithms that take all patterns at once
 
 
 @dataclass(frozen=True, kw_only=True)
-class PtyChi(SolverSettings):
+class PtyChi(PeerSettings):
     """A reconstructor of the package pty-chi on one CPU thread; ``step`` is not pure.
 
     Parameters
@@ -67,14 +65,11 @@ class PtyChi(SolverSettings):
         PIE family: Nesterov momentum, which makes rPIE mPIE. LSQML: gain of its acceleration.
     batch
         Patterns of a batch; dm and raar take all at once.
-    update_probe
-        Whether the probe is updated; by default (null) where the problem does not know it.
     probe_start
         Iterations before the first update of the probe.
     """
 
     typical_cost: ClassVar[float] = 25.0
-    can_go_back: ClassVar[bool] = False
 
     algorithm: Algorithm = "rpie"
     alpha: Annotated[float, Gt(0), Le(1)] = 0.01
@@ -82,29 +77,14 @@ class PtyChi(SolverSettings):
     step_length: Annotated[float, Gt(0), Le(1)] | None = None
     momentum: Annotated[float, Ge(0), Lt(1)] = 0.0
     batch: Annotated[int, Ge(1)] = 1
-    update_probe: bool | None = None
     probe_start: Annotated[int, Ge(0)] = 0
 
     def check(self, probe_size: int) -> None:
         if self.algorithm == "raar" and self.step_length is not None and self.step_length <= 0.5:
             raise ValueError(f"step_length is {self.step_length}; RAAR's beta has to be above 0.5")
 
-    def init(self, problem: Problem) -> PeerState:
-        """The state before the first epoch.
-
-        Raises
-        ------
-        BackendError
-            pty-chi is not installed.
-        """
-        return PeerState.of(PtyChiSession(self, problem), problem)
-
-    def step(self, problem: Problem, state: PeerState, rng: np.random.Generator) -> PeerState:
-        """The state after one more epoch. Not pure: pty-chi changes its arrays, and ``state`` is spent."""
-        return advance(problem, state, rng)
-
-    def moves_probe(self, problem: Problem) -> bool:
-        return not problem.probe_known if self.update_probe is None else self.update_probe
+    def session(self, problem: Problem) -> PtyChiSession:
+        return PtyChiSession(self, problem)
 
 
 class PtyChiSession:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import array_api_compat
 import numpy as np
@@ -21,6 +21,7 @@ import numpy as np
 from suite.core.arrays import Array, namespace, to_numpy
 from suite.core.problem import Problem
 from suite.errors import BackendError
+from suite.solvers.protocol import SolverSettings
 
 
 class Session(Protocol):
@@ -68,11 +69,42 @@ class PeerState:
             )
 
 
-def advance(problem: Problem, state: PeerState, rng: np.random.Generator) -> PeerState:
-    """The peer's next state, after one epoch."""
-    state.refuse_if_past()
-    state.session.epoch(problem, rng)
-    return PeerState.of(state.session, problem)
+@dataclass(frozen=True, kw_only=True)
+class PeerSettings(SolverSettings):
+    """Base of the peers' solvers.
+
+    Parameters
+    ----------
+    update_probe
+        Whether the probe is updated; by default (null) where the problem does not know it.
+    """
+
+    can_go_back: ClassVar[bool] = False
+
+    update_probe: bool | None = None
+
+    def session(self, problem: Problem) -> Session:
+        """The peer, ready to begin."""
+        raise NotImplementedError
+
+    def init(self, problem: Problem) -> PeerState:
+        """The state before the first epoch.
+
+        Raises
+        ------
+        BackendError
+            The peer is not installed.
+        """
+        return PeerState.of(self.session(problem), problem)
+
+    def step(self, problem: Problem, state: PeerState, rng: np.random.Generator) -> PeerState:
+        """The state after one more epoch. Not pure: the peer changes its arrays, and ``state`` is spent."""
+        state.refuse_if_past()
+        state.session.epoch(problem, rng)
+        return PeerState.of(state.session, problem)
+
+    def moves_probe(self, problem: Problem) -> bool:
+        return not problem.probe_known if self.update_probe is None else self.update_probe
 
 
 def shuffled_batches(n_positions: int, batch: int, rng: np.random.Generator) -> list[list[int]]:
