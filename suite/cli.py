@@ -6,7 +6,7 @@ import json
 import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -49,6 +49,15 @@ override_option = click.option(
 results_option = click.option(
     "--results", default="results", show_default=True, metavar="DIR",
     help="Folder that holds a results folder for each study, or s3://BUCKET/PREFIX.",
+)  # fmt: skip
+cluster_option = click.option(
+    "--cluster", default="local", show_default=True, metavar="CLUSTER",
+    help="none (this process), local (worker processes here), cuda (the GPUs here), slurm, pbs, lsf, sge, "
+    "a cluster file FILE.yaml, a Dask scheduler file FILE.json, tcp://HOST:PORT or tls://HOST:PORT.",
+)  # fmt: skip
+workers_option = click.option(
+    "--workers", type=click.IntRange(min=1),
+    help="Workers on this machine, or in all jobs of a batch system.  [default: one for each core here]",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
@@ -159,15 +168,8 @@ def plan(
 @set_option
 @override_option
 @results_option
-@click.option(
-    "--cluster", default="local", show_default=True, metavar="CLUSTER",
-    help="none (this process), local (worker processes here), cuda (the GPUs here), slurm, pbs, lsf, sge, "
-    "a cluster file FILE.yaml, a Dask scheduler file FILE.json, tcp://HOST:PORT or tls://HOST:PORT.",
-)  # fmt: skip
-@click.option(
-    "--workers", type=click.IntRange(min=1),
-    help="Workers on this machine, or in all jobs of a batch system.  [default: one for each core here]",
-)  # fmt: skip
+@cluster_option
+@workers_option
 @click.option(
     "--lane", type=click.Choice(["timing", "throughput"]), default="timing", show_default=True,
     help="timing: each run alone on its core or device. throughput: as many as fit; times mean nothing.",
@@ -241,6 +243,55 @@ def run(
         _print_outcome(planned, tally, root, failures, study)
     if failures:
         sys.exit(1)
+
+
+@ptychosuite.command()
+@study_argument
+@set_option
+@override_option
+@results_option
+@cluster_option
+@workers_option
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE",
+    help="Copy the checkpoint to this .safetensors file as well.",
+)  # fmt: skip
+def train(
+    study: Path,
+    settings: tuple[str, ...],
+    override_file: Path | None,
+    results: str,
+    cluster: str,
+    workers: int | None,
+    out: Path | None,
+) -> None:
+    """Train the fast-forward operator on the runs of STUDY, as its section 'train' says.
+
+    Runs that are not done yet are carried out first. A training that was stopped goes on where it stopped.
+    """
+    from suite.cluster.settings import cluster_settings
+    from suite.cluster.sweep import to_do
+    from suite.cluster.work import Terms
+    from suite.store.layout import Store, results_of
+    from suite.study.load import load_study
+    from suite.study.training import training_settings
+
+    if "://" in results:
+        raise UserError(f"training reads and keeps files on this machine; {results} is no folder here")
+    kind = cluster_settings(cluster, workers)
+    chosen = training_settings(load_study(study))
+    planned = _plan(study, settings, override_file)
+    store = Store.create(results_of(results, planned.name))
+    specs = to_do(planned, store, retry_failed=False)
+    click.echo(f"{planned.title}: {count_runs(planned.runs)}, {len(specs)} to do")
+    if specs:
+        _sweep(planned, store, specs, kind, Terms(), quiet=False)
+    checkpoint = _train(planned, store, chosen, Path(results) / planned.name / "training")
+    if out:
+        from suite.fastforward.checkpoint import write_atomically
+
+        write_atomically(out, checkpoint.read_bytes())
+    click.echo(f"checkpoint: {out or checkpoint}")
 
 
 @ptychosuite.command()
@@ -448,6 +499,39 @@ def _sweep(
             "\nstopped; finished runs are kept. The same command goes on where this one stopped.", err=True
         )
         sys.exit(INTERRUPTED)
+
+
+def _train(planned: Plan, store: Any, chosen: Any, folder: Path) -> Path:
+    """Train on the runs that the store holds; the checkpoint's path."""
+    from suite.core.run import digest
+    from suite.execute.provenance import environment
+    from suite.fastforward.pairs import pairs_of
+    from suite.fastforward.train import train
+    from suite.report.training import draw_training
+    from suite.store.read import inventory, read_run
+
+    done = inventory(store).done
+    runs = [run_id for run_id in planned.run_ids if run_id in done]
+    with status("reading pairs"):
+        pairs = pairs_of(read_run(done[run_id]) for run_id in runs)
+    card = {"study": planned.text, "overrides": list(planned.overrides), "runs": digest(runs)}
+    code = {key: environment().get(key) for key in ("ptychosuite", "code", "git_commit")}
+
+    def update(figures: Mapping[str, float]) -> None:
+        click.echo(
+            f"epoch {figures['epoch']:.0f} of {chosen.epochs}: loss {figures['train_loss']:.4f}, validation "
+            f"{figures['validation_loss']:.4f}; removed of the squared distance: object "
+            f"{figures['object_removed']:.1%}, probe {figures['probe_removed']:.1%}"
+        )
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        checkpoint = train(pairs, chosen, {**card, **code}, folder, update)
+    except KeyboardInterrupt:
+        click.echo("\nstopped; the same command goes on after the last epoch that was finished.", err=True)
+        sys.exit(INTERRUPTED)
+    draw_training(folder / "metrics.json")
+    return checkpoint
 
 
 def _interrupt(signal_number: int, frame: Any) -> NoReturn:

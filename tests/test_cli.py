@@ -247,6 +247,51 @@ def test_report_by_study_and_by_folder(command, tmp_path):
     assert (tmp_path / "other/tiny/index.html").is_file()
 
 
+TRAINING = """\
+study: tiny
+problem:
+  object: {kind: texture, size: 32}
+  probe: {kind: gaussian, size: 16, fwhm_px: 6}
+stop: {iterations: 20, check_every: 20}
+snapshots: [10, 20]
+axes: {problem.object.pattern: {range: 3}}
+train: {width: 2, epochs: 1, mixed_precision: off}
+"""
+
+
+def test_train(command, tmp_path):
+    """The runs are carried out once; checkpoint, figures and metrics are there; the state is taken up."""
+    study = study_file(tmp_path, TRAINING, head="")
+    code, out, _ = command("train", study, "--cluster", "none", "--out", "net.safetensors")
+    assert code == 0
+    assert "3 to do" in out
+    assert "epoch 1 of 1" in out
+    folder = Path("results/tiny/training")
+    assert {f.name for f in folder.iterdir()} >= {"checkpoint.safetensors", "metrics.json", "training.png"}
+    assert Path("net.safetensors").read_bytes() == (folder / "checkpoint.safetensors").read_bytes()
+    code, out, _ = command("train", study, "--cluster", "none")
+    assert code == 0
+    assert "0 to do" in out
+    assert "epoch" not in out
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("train: {width: 2, epochs: 1, mixed_precision: off}\n", "", "'train' is missing"),
+        ("epochs: 1", "epoch: 1", "did you mean 'epochs'"),
+        ("epochs: 1", "epochs: 0", "greater than or equal to 1"),
+        ("snapshots: [10, 20]\n", "", "no training pairs"),
+    ],
+)
+def test_studies_that_cannot_train(command, tmp_path, old, new, message):
+    assert old in TRAINING
+    study = study_file(tmp_path, TRAINING.replace(old, new), head="")
+    code, _, err = command("train", study, "--cluster", "none")
+    assert code == 2
+    assert message in err
+
+
 def test_failed_runs_leave_with_1(command, tmp_path, monkeypatch):
     """A sweep with failures ends, says how to see why and how to try again, and leaves with 1."""
     import suite.execute.run as execution

@@ -36,7 +36,14 @@ ALLOWED = {
 # library -> the only modules that may import it
 RESERVED = {
     "cupy": {"core/arrays.py"},
-    "torch": {"core/arrays.py", "execute/run.py", "solvers/peers/session.py"},
+    "torch": {
+        "core/arrays.py",
+        "execute/run.py",
+        "solvers/peers/session.py",
+        "fastforward/unet.py",
+        "fastforward/network.py",
+        "fastforward/train.py",
+    },
     "ptychi": {"solvers/peers/ptychi.py"},
     "cdtools": {"solvers/peers/cdtools.py"},
     "array_api_compat.torch": {"core/arrays.py"},

@@ -26,8 +26,12 @@ RESERVED = frozenset(
 
 
 def factor_names(paths: Iterable[str]) -> dict[str, str]:
-    """Dotted path -> short name, unique among ``paths`` and none of the dataset's own names."""
-    parts = {path: _significant(path) for path in paths}
+    """Dotted path -> short name, unique among ``paths`` and none of the dataset's own names.
+
+    A part that some runs leave out (``problem.start_probe: null``) has no name beside that of its kind.
+    """
+    known = dict.fromkeys(paths)
+    parts = {path: _significant(path) for path in known if f"{path}.kind" not in known}
     names = {path: tail[-1] for path, tail in parts.items()}
     depth = 1
     while True:

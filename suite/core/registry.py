@@ -44,6 +44,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "circuit": "suite.problems.objects:Circuit",
         "siemens-star": "suite.problems.objects:SiemensStar",
         "texture": "suite.problems.objects:Texture",
+        "dead-leaves": "suite.problems.objects:DeadLeaves",
         "file": "suite.problems.files:ObjectFile",
     },
     "probes": {

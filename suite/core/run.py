@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from functools import cached_property
@@ -54,6 +54,7 @@ class RunSpec:
     backend: str = "numpy"
     dtype: str = "complex64"
     half_scans: bool = False
+    snapshots: Sequence[int] = ()  # iterations whose object and probe are kept
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain data that are the caller's own."""
@@ -61,12 +62,13 @@ class RunSpec:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RunSpec:
-        return cls(**data)
+        return cls(**{**data, "snapshots": tuple(data.get("snapshots", ()))})
 
     @cached_property
     def spec_id(self) -> str:
         """Hash of the canonical JSON of the specification, without the paths of files."""
-        parts = (f'"{name}":{_canonical_field(getattr(self, name))}' for name in sorted(FIELDS))
+        names = [name for name in sorted(FIELDS) if name != "snapshots" or self.snapshots]  # ids stay with none
+        parts = (f'"{name}":{_canonical_field(getattr(self, name))}' for name in names)
         return _hash("{" + ",".join(parts) + "}")
 
     @cached_property
@@ -112,6 +114,7 @@ class RunRecord:
     curves: Mapping[str, np.ndarray] = field(default_factory=dict)  # name -> (iterations,) float64
     object: np.ndarray | None = None  # (H, W) complex64
     probe: np.ndarray | None = None  # (m, m) complex64
+    snapshots: Mapping[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)  # object and probe
     rings: Mapping[str, np.ndarray] = field(default_factory=dict)  # ring correlation: name -> (rings,)
     scan_positions_px: np.ndarray | None = None  # (N, 2) float64; with simulated data the reference has them
     provenance: Mapping[str, Any] = field(default_factory=dict)

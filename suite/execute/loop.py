@@ -6,7 +6,7 @@ Only ``step`` is on the clock, with the device synchronised at both ends; metric
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -50,6 +50,7 @@ class Outcome:
     state: State
     metrics: Mapping[str, float]
     curves: Mapping[str, np.ndarray]
+    snapshots: Mapping[int, tuple[np.ndarray, np.ndarray]]  # iteration -> object and probe, on the host
 
 
 class Metrics:
@@ -71,18 +72,24 @@ class Metrics:
 class Track:
     """What is kept of one run while it goes on: curves, latest figures, and whether it has ended."""
 
-    def __init__(self, problem: Problem, stop: Mapping[str, Any], start: State) -> None:
+    def __init__(
+        self, problem: Problem, stop: Mapping[str, Any], start: State, keep: Collection[int] = ()
+    ) -> None:
         self.stop, self.measure = stop, Metrics(problem)
         self.latest = self.measure(start)
         self.curves = Curves()
         self.curves.append(seconds=0.0, data_passes=start.data_passes, **self.latest)
         self.iterations_to_tol = float("nan")
         self.iteration = 0
+        self.keep = keep
+        self.snapshots: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self.ended: tuple[Status, str] | None = None
 
     def follow(self, state: State, seconds: float) -> bool:
         """Take in the state after one more iteration; whether the run has ended with it."""
         self.iteration += 1
+        if self.iteration in self.keep:
+            self.snapshots[self.iteration] = to_numpy(state.object), to_numpy(state.probe)
         clock = {"seconds": seconds, "data_passes": state.data_passes}
         if not is_measured(self.stop, self.iteration, seconds):
             self.curves.append(**clock)
@@ -109,18 +116,24 @@ class Track:
         }
         if self.stop["gradient"] is not None or self.stop["residual"] is not None:
             metrics["iterations_to_tol"] = self.iterations_to_tol
-        return Outcome(status, message, state, metrics, self.curves.arrays())
+        return Outcome(status, message, state, metrics, self.curves.arrays(), self.snapshots)
 
 
 def reconstruct(
-    problem: Problem, solver: Solver, stop: Mapping[str, Any], rng: np.random.Generator, backend: Backend
+    problem: Problem,
+    solver: Solver,
+    stop: Mapping[str, Any],
+    rng: np.random.Generator,
+    backend: Backend,
+    keep: Collection[int] = (),
 ) -> Outcome:
     """Run ``solver`` on ``problem`` until a rule of ``stop`` ends it.
 
     Curves have one entry an iteration, the starting point first; ``seconds`` is cumulative solver time.
+    Object and probe after the iterations ``keep`` are kept.
     """
     state = solver.init(problem)
-    track = Track(problem, stop, state)
+    track = Track(problem, stop, state, keep)
     seconds, ended = 0.0, False
     while not ended:
         backend.synchronise()

@@ -23,7 +23,7 @@ from suite.core.fingerprint import code_fingerprint
 PACKAGES = (
     "numpy", "scipy", "numba", "ducc0", "torch", "cupy-cuda13x", "array-api-compat", "scikit-image", "h5py",
     "dask", "distributed", "dask-cuda", "xarray", "zarr", "pydantic", "matplotlib",
-    "ptychi", "cdtools-py",
+    "safetensors", "ptychi", "cdtools-py",
 )  # fmt: skip
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 

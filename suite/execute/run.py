@@ -59,7 +59,7 @@ def execute(spec: RunSpec, threads: int = 1, lane: Lane = Lane.TIMING) -> tuple[
             plain = build("solvers", spec.solver)
             _warm_up(plain, problem, chosen)
             solver = with_fast_forward(plain, spec.fast_forward, problem, chosen)
-            outcome = reconstruct(problem, solver, spec.stop, spec.rng("order"), chosen)
+            outcome = reconstruct(problem, solver, spec.stop, spec.rng("order"), chosen, spec.snapshots)
             record = _record(spec, problem, solver, outcome, chosen)
         except (BackendError, DataFileError):
             raise
@@ -82,7 +82,7 @@ def execute_stack(
             made = {key: build_problem(spec, chosen) for key, spec in zip(keys, specs, strict=True)}
             problems = [made[key] for key in keys]
             solvers = [build("solvers", spec.solver) for spec in specs]
-            plain = all(spec.fast_forward is None for spec in specs)
+            plain = all(spec.fast_forward is None and not spec.snapshots for spec in specs)
             together = plain and all(map(partial(_alike, problems[0], solvers[0]), problems, solvers))
             if together:
                 _warm_up(solvers[0], problems[0], chosen)
@@ -142,6 +142,7 @@ def _record(spec: RunSpec, problem: Problem, solver: Solver, outcome: Outcome, c
         curves=outcome.curves,
         object=to_numpy(outcome.state.object).astype(np.complex64),
         probe=to_numpy(outcome.state.probe).astype(np.complex64),
+        snapshots=outcome.snapshots,
         rings=resolution.rings,
         scan_positions_px=problem.positions_px if problem.reference is None else None,
         message=outcome.message + rejections(outcome.state),
@@ -163,6 +164,7 @@ def _resolution(spec: RunSpec, problem: Problem, solver: Solver, outcome: Outcom
 def _problem_key(spec: RunSpec) -> str:
     """Specification reduced to what decides the data: runs that differ in the solver alone share it."""
     reduced: dict[str, Any] = {"solver": {}, "stop": {}, "fast_forward": None, "half_scans": False}
+    reduced["snapshots"] = ()
     return canonical_json({**spec.to_dict(), **reduced})
 
 

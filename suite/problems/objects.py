@@ -181,6 +181,53 @@ class Texture(Square):
         )
 
 
+@dataclass(frozen=True)
+class DeadLeaves(Square):
+    """Opaque polygons of all sizes that cover one another: the edges and occlusions of natural images.
+
+    A. Lee, D. Mumford, J. Huang, "Occlusion models for natural images", Int. J. Comput. Vis. 41, 35 (2001):
+    radii are distributed as r^-3, which makes the image look alike at every scale.
+
+    Parameters
+    ----------
+    size
+        Pixels on a side.
+    leaves
+        Number of polygons.
+    radius_px_min
+        Smallest radius in pixels; the largest is half the side.
+    magnitude_min
+        Smallest magnitude; the largest is 1.
+    phase_range
+        Largest phase in radians; the smallest is 0.
+    pattern
+        Number of the random arrangement.
+    """
+
+    size: Annotated[int, Ge(8), Le(MAX_SIZE)] = 512
+    leaves: Annotated[int, Ge(1)] = 2000
+    radius_px_min: Annotated[float, Ge(1)] = 3.0
+    magnitude_min: Annotated[float, Gt(0), Le(1)] = 0.3
+    phase_range: Annotated[float, Gt(0)] = HALF_PI
+    pattern: Annotated[int, Ge(0)] = 0
+
+    def make(self) -> np.ndarray:
+        from skimage.draw import polygon
+
+        rng = np.random.default_rng(self.pattern)
+        obj = np.ones(self.shape, dtype=np.complex128)
+        for _ in range(self.leaves):
+            inverse_square = rng.uniform((2 / self.size) ** 2, self.radius_px_min**-2)
+            angles = np.sort(rng.uniform(0, 2 * np.pi, rng.integers(3, 12)))
+            corners = rng.uniform(0, self.size, 2)[:, None] + inverse_square**-0.5 * np.stack(
+                [np.sin(angles), np.cos(angles)]
+            )
+            magnitude = rng.uniform(self.magnitude_min, 1)
+            phase = rng.uniform(0, self.phase_range)
+            obj[polygon(*corners, shape=self.shape)] = magnitude * np.exp(1j * phase)
+        return obj
+
+
 def _power_law_field(size: int, exponent: float, rng: np.random.Generator) -> np.ndarray:
     frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :])
     frequency[0, 0] = np.inf  # no mean

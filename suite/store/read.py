@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from suite.store.layout import SUFFIX, Store
 from suite.store.place import Place
 
 RUN = re.compile(rf"../(?P<run_id>\w+)(\.failed-(?P<attempt>\d+))?{re.escape(SUFFIX)}")
-IMAGES = ("object", "probe")
+IMAGES = ("object", "probe", "snapshot_objects", "snapshot_probes")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def inventory(store: Store) -> Inventory:
 
 
 def read_run(file: Place, images: bool = True) -> RunRecord:
-    """One run from its file, with or without object and probe.
+    """One run from its file, with or without its images: object, probe and snapshots.
 
     Raises
     ------
@@ -69,12 +69,22 @@ def read_run(file: Place, images: bool = True) -> RunRecord:
         curves=dict(zip(attributes["curve"], arrays.get("curves", np.empty((0, 0))), strict=True)),
         object=arrays.get("object"),
         probe=arrays.get("probe"),
+        snapshots=_snapshots(attributes.get("snapshot", ()), arrays),
         rings=dict(zip(attributes["ring_quantity"], arrays.get("rings", np.empty((0, 0))), strict=True)),
         scan_positions_px=arrays.get("scan_positions_px"),
         provenance=attributes["provenance"],
         message=attributes["message"],
         reference=attributes["reference"],
     )
+
+
+def _snapshots(
+    iterations: Sequence[int], arrays: Mapping[str, np.ndarray]
+) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    if "snapshot_objects" not in arrays:
+        return {}
+    states = zip(arrays["snapshot_objects"], arrays["snapshot_probes"], strict=True)
+    return dict(zip(iterations, states, strict=True))
 
 
 def read_reference(store: Store, name: str) -> Reference | None:

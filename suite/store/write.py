@@ -21,6 +21,8 @@ DIMENSIONS = {
     "curves": ("curve", "iteration"),
     "rings": ("ring_quantity", "ring"),
     "scan_positions_px": ("position", "axis"),
+    "snapshot_objects": ("snapshot", "y", "x"),
+    "snapshot_probes": ("snapshot", "probe_y", "probe_x"),
 }
 
 
@@ -78,6 +80,10 @@ def _run_bytes(record: RunRecord) -> bytes:
         arrays["object"] = record.object.astype(np.complex64)
     if record.probe is not None:
         arrays["probe"] = record.probe.astype(np.complex64)
+    if record.snapshots:
+        objects, probes = zip(*record.snapshots.values(), strict=True)
+        arrays["snapshot_objects"] = np.stack(objects).astype(np.complex64)
+        arrays["snapshot_probes"] = np.stack(probes).astype(np.complex64)
     if record.metrics:
         arrays["metrics"] = np.asarray([float(v) for v in record.metrics.values()])
     if record.curves:
@@ -96,6 +102,7 @@ def _run_bytes(record: RunRecord) -> bytes:
         "metric": list(record.metrics),
         "curve": list(record.curves),
         "ring_quantity": list(record.rings),
+        "snapshot": list(record.snapshots),
         "spec": record.spec.to_dict(),
         "provenance": dict(record.provenance),
     }

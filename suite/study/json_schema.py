@@ -11,6 +11,7 @@ from typing import Any
 from suite.core import registry
 from suite.core.figures import FIGURES
 from suite.core.settings import settings_model
+from suite.core.training import Training
 from suite.study.schema import KINDS, RUN_FIELDS, Noise, RunFields, Stop
 
 DOTTED = "^(" + "|".join(RUN_FIELDS) + r")(\.[a-z_0-9]+)*$"
@@ -54,6 +55,8 @@ def study_schema() -> dict[str, Any]:
             "zip": {"type": "array", "items": axes},
             "exclude": {"type": "array", "items": values},
             "include": {"type": "array", "items": values},
+            "sample": {"type": "integer", "minimum": 1},
+            "train": _object(Training),
             "figures": {
                 "type": "array",
                 "items": {"oneOf": [_with_key(_object(cls), "kind", kind) for kind, cls in FIGURES.items()]},

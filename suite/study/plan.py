@@ -8,11 +8,14 @@ from __future__ import annotations
 import copy
 import dataclasses
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+import numpy as np
 
 from suite.core import registry
 from suite.core.factors import are_numbers, fast_forward_as_one
@@ -102,7 +105,7 @@ def _assignments(
             )
     defaults = _defaults(study)
     excludes = _entries(study, "exclude")
-    for choice in itertools.product(*groups):
+    for choice in _sampled(study, groups):
         assignments = list(itertools.chain.from_iterable(choice))
         fields = _apply(study, defaults, assignments)
         if not any(_matches(fields, pattern) for pattern in excludes):
@@ -114,6 +117,22 @@ def _assignments(
         extras = [Assignment(path, value, ("include", index, path)) for path, value in extra.items()]
         assignments = [*extras, *fixed]
         yield assignments, _apply(study, defaults, assignments)
+
+
+def _sampled(
+    study: StudyFile, groups: Sequence[Sequence[list[Assignment]]]
+) -> Iterable[Sequence[list[Assignment]]]:
+    """Every combination, or as many as ``sample`` says, drawn at random and always the same."""
+    number = study.data.get("sample")
+    if number is None:
+        return itertools.product(*groups)
+    lengths = [len(group) for group in groups]
+    total = math.prod(lengths)
+    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= total:
+        raise study.error(("sample",), f"found {number!r}; expected a number from 1 to {total}, all that are")
+    drawn = np.random.default_rng(0).choice(total, number, replace=False)
+    places = np.stack(np.unravel_index(drawn, lengths or (1,)), axis=-1).tolist()
+    return [[group[i] for group, i in zip(groups, place, strict=False)] for place in places]
 
 
 def _axes(study: StudyFile, overrides: Mapping[str, Override]) -> list[list[list[Assignment]]]:

@@ -10,7 +10,7 @@ import dataclasses
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePath
@@ -31,8 +31,29 @@ from suite.problems.images import BUNDLED, is_bundled
 PLAIN_FILES = ("path", "checkpoint")  # fields that name a file; others may name a bundled image as well
 JSON = json.JSONEncoder()
 VARIABLE = re.compile(r"\$\{(\w+)\}")  # an environment variable in a path
-RUN_FIELDS = ("problem", "solver", "fast_forward", "stop", "seed", "backend", "dtype", "half_scans")
-STUDY_FIELDS = ("study", "title", "axes", "zip", "exclude", "include", "figures", *RUN_FIELDS)
+RUN_FIELDS = (
+    "problem",
+    "solver",
+    "fast_forward",
+    "stop",
+    "seed",
+    "backend",
+    "dtype",
+    "half_scans",
+    "snapshots",
+)
+STUDY_FIELDS = (
+    "study",
+    "title",
+    "axes",
+    "zip",
+    "exclude",
+    "include",
+    "sample",
+    "figures",
+    "train",
+    *RUN_FIELDS,
+)
 KINDS = {"object": "objects", "probe": "probes", "scan": "scans"}
 SIMULATED = {
     "object": {"kind": "images"},
@@ -48,6 +69,7 @@ DEFAULTS: Mapping[str, Any] = {
     "backend": "numpy",
     "dtype": "complex64",
     "half_scans": False,
+    "snapshots": [],
 }
 
 
@@ -86,12 +108,14 @@ class RunFields:
     """The fields of a run that are single values.
 
     ``half_scans``: reconstruct two halves of the scan as well, for a Fourier ring correlation without truth.
+    ``snapshots``: iterations after which object and probe are kept.
     """
 
     seed: Annotated[int, Ge(0)] = 0
     backend: Literal["numpy", "torch", "torch-cuda", "cupy"] = "numpy"
     dtype: Literal["complex64", "complex128"] = "complex64"
     half_scans: bool = False
+    snapshots: Sequence[Annotated[int, Ge(1)]] = ()
 
 
 SINGLE = tuple(f.name for f in dataclasses.fields(RunFields))
@@ -289,7 +313,8 @@ def _complete_stop(stop: Any) -> dict[str, Any]:
 
 
 def _complete_single(single: Any) -> dict[str, Any]:
-    return dataclasses.asdict(validate(RunFields, single, ()))
+    complete = dataclasses.asdict(validate(RunFields, single, ()))
+    return complete | {"snapshots": tuple(sorted(set(complete["snapshots"])))}
 
 
 def _check_solver(solver: Mapping[str, Any], probe_size: int) -> None:

@@ -28,6 +28,7 @@ from suite.core.factors import (
         ),
         (["problem.object.kind", "problem.object.size"], ["object", "size"]),
         (["fast_forward"], ["fast_forward"]),
+        (["problem.start_probe", "problem.start_probe.kind"], ["start_probe"]),
         ([], []),
     ],
 )

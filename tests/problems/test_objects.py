@@ -5,7 +5,7 @@ import pytest
 
 from suite.errors import DataFileError
 from suite.problems.images import BUNDLED, is_bundled, load_image
-from suite.problems.objects import Circuit, Images, SiemensStar, Texture
+from suite.problems.objects import Circuit, DeadLeaves, Images, SiemensStar, Texture
 
 OBJECTS = [
     Images(size=40),
@@ -16,6 +16,8 @@ OBJECTS = [
     SiemensStar(size=48),
     Texture(size=40),
     Texture(size=9, exponent=0.0),
+    DeadLeaves(size=40, leaves=100),
+    DeadLeaves(size=8, leaves=1),
 ]
 
 
@@ -29,6 +31,16 @@ def test_objects_transmit(settings):
     assert np.abs(obj).min() > 0
     assert np.abs(obj).max() <= 1 + 1e-12
     np.testing.assert_array_equal(obj, settings.make())
+
+
+def test_dead_leaves():
+    """Flat pieces with edges between them, another arrangement for another number."""
+    obj = DeadLeaves(size=64, leaves=60, radius_px_min=4, magnitude_min=0.5, phase_range=1.0).make()
+    assert np.abs(obj).min() >= 0.5
+    assert 0 <= np.angle(obj).min() < np.angle(obj).max() <= 1.0
+    assert len(np.unique(obj)) <= 61
+    assert np.mean(obj[1:] == obj[:-1]) > 0.5
+    assert not np.array_equal(obj, DeadLeaves(size=64, leaves=60, pattern=1).make())
 
 
 def test_images_fill_their_ranges():

@@ -15,7 +15,7 @@ from tests.study.small import HEAD, REPOSITORY, study_file
 
 STUDIES = [
     path
-    for folder in ("studies", "studies/paper")
+    for folder in ("studies", "studies/paper", "studies/fast-forward")
     for path in sorted((REPOSITORY / folder).glob("*.yaml"))
     if "\nstudy:" in f"\n{path.read_text()}"  # the others hold overrides
 ]
@@ -26,6 +26,8 @@ GOOD = [
     "zip: [{problem.noise: {linspace: [0, 1, 2]}, seed: [0, 1]}]\n",
     "include: [{solver.alpha: 0.5}]\nexclude: [{seed: 3}]\n",
     "fast_forward: off\nbackend: numpy\n",
+    "snapshots: [1, 2]\ntrain: {epochs: 2}\n",
+    "sample: 2\naxes: {seed: {range: 3}}\n",
     "fast_forward: {kind: extrapolation, factor: 3, warm_up: 1, jumps: 1, safeguard: off}\n",
     "axes: {fast_forward: [off, {kind: identity, warm_up: 1, jumps: 1, look_ahead: 2}]}\n",
     "figures: [{kind: convergence, panel: noise}, {kind: heatmap, x: noise, y: solver}, {kind: setup}]\n",
@@ -39,6 +41,7 @@ BAD = [
     "backend: torhc\n",
     "seed: -1\n",
     "seed: one\n",
+    "snapshots: [0]\n",
     "fast_forward: idenity\n",
     "fast_forward: {kind: identity, factor: 2}\n",
     "fast_forward: {warm_up: 0}\n",

@@ -65,6 +65,24 @@ def test_zipped_axes_advance_together(tmp_path):
     assert sorted(pairs) == [(0.1, 3), (0.1, 3), (0.2, 5), (0.2, 5)]
 
 
+def test_sample_draws_from_all_combinations(tmp_path):
+    """As many as asked for, no two the same, always the same ones; included runs come on top."""
+    text = "sample: 7\naxes: {problem.noise: [0.1, 0.2, 0.3], seed: {range: 10}}\ninclude: [{seed: 99}]\n"
+    plan = plan_text(tmp_path, text)
+    assert len({run.spec_id for run in plan.runs}) == len(plan.runs) == 8
+    assert plan_text(tmp_path, text).run_ids == plan.run_ids
+    everything = plan_text(tmp_path, text.replace("sample: 7\n", ""))
+    assert set(plan.run_ids) < set(everything.run_ids)
+
+
+@pytest.mark.parametrize("sample", ["31", "0", "-1", "many", "on", "1.5"])
+def test_sample_that_cannot_be_drawn(tmp_path, sample):
+    with pytest.raises(StudyError, match="from 1 to 30"):
+        plan_text(
+            tmp_path, f"sample: {sample}\naxes: {{problem.noise: [0.1, 0.2, 0.3], seed: {{range: 10}}}}\n"
+        )
+
+
 def test_include_adds_runs(tmp_path):
     """An included run has the defaults and what it says, outside the product."""
     plan = plan_text(

@@ -1,0 +1,81 @@
+"""A trained network as a fast-forward operator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from suite.core.arrays import Array, is_on_gpu, namespace
+from suite.core.problem import Problem
+from suite.errors import DataFileError
+from suite.fastforward.checkpoint import Checkpoint
+from suite.fastforward.features import CHANNELS, views
+from suite.fastforward.operator import Snapshot
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """Object and probe further on, as the networks of a checkpoint see them.
+
+    A known probe stays as it is.
+    """
+
+    modules: Any  # suite.fastforward.unet.Pair, in evaluation mode on the CPU
+
+    @classmethod
+    def load(cls, path: str | Path) -> Network:
+        """The networks of a checkpoint file. No code in the file is executed.
+
+        Raises
+        ------
+        DataFileError
+            The file is missing, damaged, or its weights do not fit the architecture its card names.
+        """
+        import torch
+
+        from suite.fastforward.unet import Pair
+
+        checkpoint = Checkpoint.read(Path(path))
+        try:
+            architecture = checkpoint.card["architecture"]
+            if architecture["channels"] != CHANNELS:
+                raise ValueError(f"it sees {architecture['channels']} channels, this version has {CHANNELS}")
+            modules = Pair(CHANNELS, architecture["width"])
+            modules.load_state_dict(
+                {name: torch.from_numpy(value) for name, value in checkpoint.weights.items()}
+            )
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise DataFileError(f"{path} does not fit this version's network: {reason}") from error
+        return cls(modules.eval())
+
+    def advance(self, problem: Problem, now: Snapshot, before: Snapshot | None) -> tuple[Array, Array]:
+        """Object (H, W) and probe (m, m) further on; costs a forward pass and one pass over the data."""
+        seen = views(problem, now, before)
+        obj = seen.object.moved(now.object, self._apply("object", seen.object.channels))
+        if problem.probe_known:
+            return obj, now.probe
+        return obj, seen.probe.moved(now.probe, self._apply("probe", seen.probe.channels))
+
+    def _apply(self, name: str, channels: Array) -> Array:
+        """The change (2, h, w) that one network predicts, in the library of ``channels`` (7, h, w)."""
+        import torch
+
+        module = self._on_gpu[name] if is_on_gpu(channels) else getattr(self.modules, name)
+        with torch.inference_mode():
+            x = torch.from_dlpack(channels)[None].to(torch.float32, memory_format=torch.channels_last)
+            change = module(x)[0].contiguous()
+        if isinstance(channels, np.ndarray):
+            return change.numpy()
+        return namespace(channels).from_dlpack(change)
+
+    @cached_property
+    def _on_gpu(self) -> dict[str, Callable[[Any], Any]]:
+        import copy
+
+        return {name: copy.deepcopy(getattr(self.modules, name)).cuda() for name in ("object", "probe")}

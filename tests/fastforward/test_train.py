@@ -1,0 +1,132 @@
+"""Training on the runs of a tiny study: resumed, repeated, refused; and by the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from suite.core.training import Training
+from suite.errors import StudyError
+from suite.fastforward.checkpoint import Checkpoint
+from suite.fastforward.network import Network
+from suite.fastforward.pairs import Pairs, pairs_of
+from suite.fastforward.train import train
+from suite.store.read import inventory, read_run
+from tests.study.small import carry_out, plan_of, plan_text, study_file
+
+SNAPSHOTS = "snapshots: [10, 20, 30]\n"
+OBJECTS = "  problem.object.pattern: {range: 4}\n"
+STUDY = f"""\
+stop: {{iterations: 30, check_every: 30}}
+{SNAPSHOTS}axes:
+{OBJECTS}  problem.start_probe: [null, {{kind: gaussian, size: 16, fwhm_px: 7}}]
+train: {{width: 2, epochs: 3, batch: 4, mixed_precision: off, learning_rate: 1e-2}}
+"""
+HEAD = """\
+study: tiny
+problem:
+  object: {kind: texture, size: 32}
+  probe: {kind: gaussian, size: 16, fwhm_px: 6}
+  scan: {kind: raster, overlap: 0.75}
+"""
+SETTINGS = Training(width=2, epochs=3, batch=4, mixed_precision=False, learning_rate=1e-2)
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory) -> Pairs:
+    folder = tmp_path_factory.mktemp("runs")
+    plan = plan_of(study_file(folder, STUDY, head=HEAD))
+    store, _ = carry_out(plan, folder / "results")
+    return pairs_of(read_run(file) for file in inventory(store).done.values())
+
+
+def history(folder: Path) -> list[dict[str, float]]:
+    return json.loads((folder / "metrics.json").read_text())["history"]
+
+
+def test_pairs_lead_to_the_truth(pairs):
+    """Two pairs a run that gets anywhere; a known probe has nowhere to go; no object is in both halves."""
+    assert len(pairs) % 2 == 0
+    assert 8 < len(pairs) <= 2 * 8
+    assert sorted(set(pairs.moves.tolist())) == [False, True]
+    assert not pairs.probe.change[~pairs.moves].any()
+    assert pairs.object.change.any()
+    fit, validation = pairs.split(0.25, seed=0)
+    assert len(fit) + len(validation) == len(pairs)
+    assert not set(fit.family) & set(validation.family)
+
+
+def test_training_learns_and_its_checkpoint_serves(pairs, tmp_path):
+    """The loss falls, the best weights are written with their card, and a network is made of them."""
+    path = train(pairs, SETTINGS, {"study": "tiny"}, tmp_path)
+    losses = [figures["train_loss"] for figures in history(tmp_path)]
+    assert len(losses) == 3
+    assert losses[-1] < losses[0]
+    card = Checkpoint.read(path).card
+    assert card["study"] == "tiny"
+    assert card["result"]["validation_loss"] == min(f["validation_loss"] for f in history(tmp_path))
+    Network.load(path)
+
+
+class Killed(Exception):
+    pass
+
+
+def test_training_resumes_and_repeats(pairs, tmp_path):
+    """Stopped after the second epoch and begun again, it ends with the very weights of an unbroken one."""
+
+    def kill(figures: dict[str, float]) -> None:
+        if figures["epoch"] == 2:
+            raise Killed
+
+    whole = Checkpoint.read(train(pairs, SETTINGS, {}, tmp_path / "whole"))
+    with pytest.raises(Killed):
+        train(pairs, SETTINGS, {}, tmp_path / "broken", kill)
+    epochs: list[float] = []
+    resumed = Checkpoint.read(
+        train(pairs, SETTINGS, {}, tmp_path / "broken", lambda figures: epochs.append(figures["epoch"]))
+    )
+    assert epochs == [3]
+    for name, value in whole.weights.items():
+        np.testing.assert_array_equal(resumed.weights[name], value)
+
+
+def test_other_settings_begin_anew(pairs, tmp_path):
+    """The state of a training with another seed is not gone on from."""
+    train(pairs, SETTINGS, {}, tmp_path)
+    epochs: list[float] = []
+    other = Training(**{**vars(SETTINGS), "seed": 1})
+    train(pairs, other, {}, tmp_path, lambda figures: epochs.append(figures["epoch"]))
+    assert epochs == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (STUDY.replace(SNAPSHOTS, ""), "make no training pairs"),
+        (STUDY.replace(SNAPSHOTS, "snapshots: [10, 25]\n"), "make no training pairs"),
+        (STUDY.replace(OBJECTS, ""), "a single object"),
+        (STUDY.replace("object.pattern: {range: 4}", "object.size: [32, 40]"), "several sizes"),
+    ],
+)
+def test_studies_that_cannot_train(tmp_path, text, message):
+    """No two snapshots ten iterations apart, one object only, or several sizes."""
+    plan = plan_of(study_file(tmp_path, text, head=HEAD))
+    store, _ = carry_out(plan, tmp_path / "results")
+    with pytest.raises(StudyError, match=message):
+        pairs_of(read_run(file) for file in inventory(store).done.values())
+
+
+def test_snapshots_are_stored(tmp_path):
+    """Object and probe at the iterations that were asked for and reached; the last is where the run ended."""
+    plan = plan_text(tmp_path, "snapshots: [3, 1, 7]\n")
+    store, _ = carry_out(plan, tmp_path / "results")
+    (file,) = inventory(store).done.values()
+    record = read_run(file)
+    assert list(record.snapshots) == [1, 3]
+    np.testing.assert_array_equal(record.snapshots[3][0], record.object)
+    assert not np.array_equal(record.snapshots[1][0], record.object)
+    assert not read_run(file, images=False).snapshots
