@@ -67,7 +67,9 @@ class RunSpec:
     @cached_property
     def spec_id(self) -> str:
         """Hash of the canonical JSON of the specification, without the paths of files."""
-        names = [name for name in sorted(FIELDS) if name != "snapshots" or self.snapshots]  # ids stay with none
+        names = [
+            name for name in sorted(FIELDS) if name != "snapshots" or self.snapshots
+        ]  # ids stay with none
         parts = (f'"{name}":{_canonical_field(getattr(self, name))}' for name in names)
         return _hash("{" + ",".join(parts) + "}")
 
