@@ -30,6 +30,8 @@ def judge(
         if again.losses < MOST_LOSSES:
             return again
         return Status.FAILED, f"lost {MOST_LOSSES} times with its worker, which left no word of it"
+    if len(flight.entry.tokens) > 1:  # runs side by side: alone, the culprit is told from its neighbours
+        return item.after_death()
     if flight.timed_out:
         return Status.TIMED_OUT, _message("stopped at the time limit", flight)
     again = item.after_death()

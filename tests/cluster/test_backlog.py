@@ -144,6 +144,15 @@ with recorder.flight(["second"], "w", 0, None):
 """
 
 
+def test_runs_side_by_side_are_tried_alone():
+    """Whoever killed the worker, or took too long, is found out when each goes alone."""
+    together = dataclasses.replace(ENTRY, tokens=["token", "other"])
+    for text in ("", "Timeout (0:00:01)!\n"):
+        again = judge(Try(spec()), Flight(together, text), 0, None)
+        assert isinstance(again, Try)
+        assert again.deaths == 1
+
+
 @pytest.mark.parametrize(
     ("end", "code", "in_text"),
     [
