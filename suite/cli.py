@@ -50,6 +50,15 @@ results_option = click.option(
     "--results", default="results", show_default=True, metavar="DIR",
     help="Folder that holds a results folder for each study, or s3://BUCKET/PREFIX.",
 )  # fmt: skip
+
+
+def study_options(command: Any) -> Any:
+    """What all commands take that plan a study."""
+    for decorate in (results_option, override_option, set_option, study_argument):
+        command = decorate(command)
+    return command
+
+
 cluster_option = click.option(
     "--cluster", default="local", show_default=True, metavar="CLUSTER",
     help="none (this process), local (worker processes here), cuda (the GPUs here), slurm, pbs, lsf, sge, "
@@ -112,10 +121,7 @@ def ptychosuite() -> None:
 
 
 @ptychosuite.command()
-@study_argument
-@set_option
-@override_option
-@results_option
+@study_options
 @click.option("--all", "show_all", is_flag=True, help="List every run.")
 @json_option
 def plan(
@@ -164,10 +170,7 @@ def plan(
 
 
 @ptychosuite.command()
-@study_argument
-@set_option
-@override_option
-@results_option
+@study_options
 @cluster_option
 @workers_option
 @click.option(
@@ -246,10 +249,7 @@ def run(
 
 
 @ptychosuite.command()
-@study_argument
-@set_option
-@override_option
-@results_option
+@study_options
 @cluster_option
 @workers_option
 @click.option(
@@ -295,10 +295,7 @@ def train(
 
 
 @ptychosuite.command()
-@study_argument
-@set_option
-@override_option
-@results_option
+@study_options
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("reports"), show_default=True, metavar="DIR",
     help="Folder that gets a report folder for each study.",

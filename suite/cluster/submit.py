@@ -6,6 +6,7 @@ dies, its flight recorder tells which run it was at: that one is blamed, the oth
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import queue
@@ -68,6 +69,8 @@ def run_all(
             yield from _Dispatch(connection, specs, store, terms, flights)
         finally:
             shutil.rmtree(flights, ignore_errors=True)
+            with contextlib.suppress(OSError):  # another sweep has its own there
+                flights.parent.rmdir()
 
 
 @dataclass
