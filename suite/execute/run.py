@@ -78,9 +78,9 @@ def execute_stack(
     """
     with _prepared(specs[0], threads, lane) as (chosen, provenance):
         try:
-            keys = [_problem_key(spec) for spec in specs]
-            made = {key: build_problem(spec, chosen) for key, spec in zip(keys, specs, strict=True)}
-            problems = [made[key] for key in keys]
+            different = {_problem_key(spec): spec for spec in specs}
+            made = {key: build_problem(spec, chosen) for key, spec in different.items()}
+            problems = [made[_problem_key(spec)] for spec in specs]
             solvers = [build("solvers", spec.solver) for spec in specs]
             plain = all(spec.fast_forward is None and not spec.snapshots for spec in specs)
             together = plain and all(map(partial(_alike, problems[0], solvers[0]), problems, solvers))
