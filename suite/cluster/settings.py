@@ -102,8 +102,8 @@ def _kind_class(cluster: Any) -> type[ClusterKind]:
     else:
         raise SettingError(
             ("cluster",),
-            f"unknown cluster '{cluster}'; {nearest(word, KINDS)}, or a cluster file FILE.yaml, a Dask "
-            "scheduler file FILE.json, a class package.module:Class, or the address tcp://HOST:PORT",
+            f"unknown cluster '{cluster}'; {nearest(word, KINDS)} (a cluster file FILE.yaml, a Dask "
+            "scheduler file FILE.json, a class package.module:Class or an address tcp://HOST:PORT will do)",
         )
     module, _, name = where.partition(":")
     loaded: type[ClusterKind] = getattr(importlib.import_module(module), name)
