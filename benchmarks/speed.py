@@ -1,6 +1,6 @@
 """How near an iteration is to the time of its two Fourier transforms a pattern.
 
-    python benchmarks/speed.py [--backends numpy,torch] [--rounds 15] [--name speed]
+    PYTHONPATH=. python benchmarks/speed.py [--backends numpy,torch] [--rounds 15] [--name speed]
 
 Each table is one run in which everything takes turns; figures are lower quartiles, on one thread unless a
 table says otherwise. They go, with the machine's description, to benchmarks/results/NAME.json and NAME.png.

@@ -213,10 +213,10 @@ def run(
     from suite.study.estimate import footprint
 
     kind = cluster_settings(cluster, workers)
-    if not dry_run:
-        kind.prepare()
     terms = Terms(Lane(lane), timeout, retries, footprint, stack)
     _check_terms(terms, kind)
+    if not dry_run:
+        kind.prepare()
     planned = _plan(study, settings, override_file)
     if kind.on_this_machine:
         _check_backends(planned)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from suite.core.arrays import GPU_BACKENDS
 from suite.errors import ClusterError
 
 if TYPE_CHECKING:
     from distributed import Client
 
 GPU, CPU = "GPU", "CPU"
-GPU_BACKENDS = ("torch-cuda", "cupy")
 
 
 def resources_for(backend: str, offers: Collection[str]) -> dict[str, int]:

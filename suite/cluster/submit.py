@@ -33,7 +33,7 @@ from suite.core.run import RunRecord, RunSpec, Status
 from suite.errors import ClusterError
 from suite.execute.memory import machine_memory_bytes
 from suite.store.layout import Store
-from suite.store.place import LocalPlace
+from suite.store.place import LocalPlace, is_alive
 from suite.store.write import write_run
 
 if TYPE_CHECKING:
@@ -60,9 +60,9 @@ def run_all(
         while len(backlog):
             tries = backlog.take("this process", LARGEST_PARCEL)
             stack = terms.stack_of(tries[0].spec.backend)
-            tasks = [_task(item, terms) for item in tries[:stack]]
-            backlog.put_back(tries[stack:])
-            yield from (summary for _, summary in carry_out_stack(tasks, store, terms.lane, limit))
+            for first in range(0, len(tries), stack):
+                tasks = [_task(item, terms) for item in tries[first : first + stack]]
+                yield from (summary for _, summary in carry_out_stack(tasks, store, terms.lane, limit))
     else:
         flights = _flights_folder(store, connection, terms)
         try:
@@ -276,7 +276,7 @@ def _flights_folder(store: Store, connection: Connection, terms: Terms) -> Path:
     name = f"{socket.gethostname()}-{os.getpid()}"
     with LocalPlace(str(parent)).refusals():
         for old in parent.glob(f"{socket.gethostname()}-*"):
-            if old.name == name or not Path(f"/proc/{old.name.rpartition('-')[2]}").exists():
+            if old.name == name or not is_alive(int(old.name.rpartition("-")[2])):
                 shutil.rmtree(old, ignore_errors=True)
         (parent / name).mkdir(parents=True)
     return parent / name

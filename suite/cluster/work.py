@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from suite.cluster.flight import Recorder
 from suite.cluster.pinning import settle
-from suite.cluster.resources import GPU_BACKENDS
-from suite.core.arrays import backend
+from suite.core.arrays import GPU_BACKENDS, backend
 from suite.core.fingerprint import code_fingerprint
 from suite.core.footprint import Footprint
 from suite.core.run import Lane, RunRecord, RunSpec, Status

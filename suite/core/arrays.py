@@ -30,6 +30,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 BACKENDS = ("numpy", "torch", "torch-cuda", "cupy")
+GPU_BACKENDS = ("torch-cuda", "cupy")
 DTYPES = ("complex64", "complex128")
 
 

@@ -65,6 +65,11 @@ class Problem:
         return int(self.probe.shape[-1])
 
     @property
+    def good_pixels(self) -> int:
+        """Detector pixels of a pattern that are not masked."""
+        return self.probe_size**2 if self.detector_mask is None else int(self.detector_mask.sum())
+
+    @property
     def photon_scale(self) -> float:
         """Intensity of one count: eta, or 1 where the data are noiseless or measured."""
         return self.noise or 1.0

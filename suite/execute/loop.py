@@ -163,9 +163,8 @@ def reconstruct_stack(
     outcomes: dict[int, Outcome] = {}
     active = list(range(len(tracks)))
     state = SweepState(xp.stack([s.object for s in starts]), xp.stack([s.probe for s in starts]))
-    seconds = 0.0
+    stack, seconds = Stack.of(problems), 0.0
     while active:
-        stack = Stack.of([problems[r] for r in active])
         solver = merged([solvers[r] for r in active], like=problems[0].probe)
         ended: list[int] = []
         while not ended:
@@ -182,7 +181,7 @@ def reconstruct_stack(
                         replace(own, object=copy(own.object), probe=copy(own.probe))
                     )
         stay = [place for place in range(len(active)) if place not in ended]
-        active = [active[place] for place in stay]
+        active, stack = [active[place] for place in stay], stack.part(stay)
         state = replace(state, object=state.object[stay], probe=state.probe[stay])
     return [outcomes[r] for r in range(len(tracks))]
 

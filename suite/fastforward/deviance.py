@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from suite.core.arrays import Array, fft2, to_numpy
+from suite.core.arrays import Array, fft2
 from suite.core.problem import Problem
 from suite.metrics.misfit import half_deviance
 from suite.physics.forward import batches, illuminate
@@ -23,6 +23,4 @@ def poisson_deviance(problem: Problem, obj: Array, probe: Array) -> float:
         )
         for batch in batches(problem.n_positions, problem.probe_size, like=obj)
     )
-    mask = problem.detector_mask
-    good = problem.probe_size**2 if mask is None else int(to_numpy(mask).sum())
-    return 2 * total / (problem.n_positions * good)
+    return 2 * total / (problem.n_positions * problem.good_pixels)

@@ -21,10 +21,9 @@ import numpy as np
 from suite.core.arrays import Array, divide, namespace, squared_modulus
 from suite.core.problem import Problem
 from suite.fastforward.operator import Snapshot
-from suite.physics.forward import batches, illuminate
+from suite.physics.forward import batches, illuminate, own_probes
 from suite.physics.likelihood import exit_wave_correction
 from suite.physics.patches import accumulate_patches
-from suite.physics.shift import fourier_unshift
 
 CHANNELS = 7
 LIT = CHANNELS - 1  # the channel that says how well a pixel is lit
@@ -93,8 +92,7 @@ def data_pull(problem: Problem, obj: Array, probe: Array) -> Pull:
         object_sum = accumulate_patches(object_sum, xp.conj(lit.probes) * correction, lit.positions)
         power = xp.broadcast_to(squared_modulus(lit.probes), correction.shape)
         object_light = accumulate_patches(object_light, power, lit.positions)
-        asked = xp.conj(lit.patches) * correction
-        probe_sum += xp.sum(asked if lit.phases is None else fourier_unshift(asked, lit.phases), axis=0)
+        probe_sum += xp.sum(own_probes(xp.conj(lit.patches) * correction, lit.phases), axis=0)
         probe_light += xp.sum(squared_modulus(lit.patches), axis=0)
     floor = 1e-3  # of the largest power: in the dark the quotient is noise
     return Pull(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from suite.core.arrays import Array, divide, namespace, squared_modulus
 from suite.core.problem import Problem
-from suite.physics.forward import batches, illuminate
+from suite.physics.forward import batches, illuminate, own_probes
 from suite.physics.likelihood import exit_wave_correction
-from suite.physics.shift import fourier_unshift
 
 
 def refitted_probe(problem: Problem, obj: Array, probe: Array) -> Array:
@@ -22,9 +21,7 @@ def refitted_probe(problem: Problem, obj: Array, probe: Array) -> Array:
         lit = illuminate(problem, obj, probe, batch)
         amplitude = problem.diffraction_amplitude[batch]
         correction = exit_wave_correction(lit.exit_waves, amplitude, problem.detector_mask)
-        pulls = xp.conj(lit.patches) * correction
-        if lit.phases is not None:
-            pulls = fourier_unshift(pulls, lit.phases)
+        pulls = own_probes(xp.conj(lit.patches) * correction, lit.phases)
         gradient = gradient + xp.sum(pulls, axis=0)
         norm = norm + xp.sum(squared_modulus(lit.patches), axis=0)
     return probe + divide(gradient, norm)

@@ -41,9 +41,8 @@ class DataConstants:
             per_pixel = counts - scipy.special.xlogy(counts, counts) + scipy.special.gammaln(counts + 1)
             saturated_nll += float(per_pixel.sum())
             intensity_sum += float(intensity.sum())
-        m2 = problem.probe_size**2
-        good = m2 if problem.detector_mask is None else int(np.sum(mask))
-        return cls(saturated_nll, problem.n_positions * good, intensity_sum / (2 * m2))
+        pixels = problem.n_positions * problem.good_pixels
+        return cls(saturated_nll, pixels, intensity_sum / (2 * problem.probe_size**2))
 
 
 def misfit_metrics(problem: Problem, obj: Array, probe: Array, constants: DataConstants) -> dict[str, float]:

@@ -19,7 +19,7 @@ from suite.core.arrays import Array, fft2, is_on_gpu, squared_modulus
 from suite.core.footprint import BATCH_PIXELS, GPU_BATCH_PIXELS
 from suite.core.problem import Problem
 from suite.physics.patches import extract_patches
-from suite.physics.shift import fourier_shift, shift_phases
+from suite.physics.shift import fourier_shift, fourier_unshift, shift_phases
 
 
 def detector_waves(
@@ -61,6 +61,11 @@ def subpixel_phases(problem: Problem, batch: slice | np.ndarray) -> Array | None
 def local_probes(probe: Array, phases: Array | None) -> Array:
     """The probe as it lies on each patch: (n, m, m), or (1, m, m) where all are the same."""
     return probe[None] if phases is None else fourier_shift(probe, phases)
+
+
+def own_probes(probes: Array, phases: Array | None) -> Array:
+    """Back from :func:`local_probes`, and its adjoint image by image: (n, m, m)."""
+    return probes if phases is None else fourier_unshift(probes, phases)
 
 
 def diffraction_intensity(

@@ -24,10 +24,9 @@ from annotated_types import Ge, Gt, Le
 
 from suite.core.arrays import Array, copy, divide, fft2, ifft2, namespace, squared_modulus
 from suite.core.problem import Problem
-from suite.physics.forward import illuminate, local_probes
+from suite.physics.forward import illuminate, local_probes, own_probes
 from suite.physics.likelihood import wave_correction
 from suite.physics.patches import accumulate_patches, extract_patches, window
-from suite.physics.shift import fourier_unshift
 from suite.solvers.protocol import SweepState
 from suite.solvers.sweep import JointSweeping, Sweep, cut_into_batches
 
@@ -84,9 +83,7 @@ class LSQML(JointSweeping):
             return probe
 
         patch_weights = xp.sum(squared_modulus(lit.patches), axis=0)
-        probe_gradient = xp.conj(lit.patches) * chi
-        if lit.phases is not None:
-            probe_gradient = fourier_unshift(probe_gradient, lit.phases)
+        probe_gradient = own_probes(xp.conj(lit.patches) * chi, lit.phases)
         probe_direction = xp.sum(probe_gradient, axis=0) / (
             patch_weights + self.regularisation * xp.max(patch_weights)
         )

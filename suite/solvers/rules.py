@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from suite.core.arrays import Array, divide, namespace, squared_modulus
 from suite.core.problem import Problem
+from suite.physics.forward import own_probes
 
 Step = Callable[[Array], Array]
 """Maps the gradient of patches to their change, both (..., m, m) complex."""
@@ -30,12 +31,16 @@ class Rules:
         proposed = patches + step(namespace(probes).conj(probes) * correction)
         return proposed if self.accept is None else self.accept(patches, proposed)
 
-    def new_probes(self, probes: Array, patches: Array, correction: Array) -> Array:
-        """What each patch makes of the probe that lies on it; only where the probe is updated."""
+    def new_probes(self, probes: Array, patches: Array, correction: Array, phases: Array | None) -> Array:
+        """What each patch makes of the probe that lies on it, without its sub-pixel shift.
+
+        Only where the probe is updated.
+        """
         assert self.probe_step is not None
         step = self.probe_step(patches)
         proposed = probes + step(namespace(patches).conj(patches) * correction)
-        return proposed if self.accept is None else self.accept(probes, proposed)
+        accepted = proposed if self.accept is None else self.accept(probes, proposed)
+        return own_probes(accepted, phases)
 
 
 def fixed_step(problem: Problem, probe: Array, rules: Rules) -> Step | None:

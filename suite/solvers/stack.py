@@ -22,7 +22,7 @@ from suite.core.arrays import Array, copy, namespace
 from suite.core.patterns import Patterns
 from suite.core.problem import Problem
 from suite.physics.likelihood import exit_wave_correction
-from suite.physics.shift import axis_phases, fourier_shift, fourier_unshift
+from suite.physics.shift import axis_phases, fourier_shift
 from suite.solvers.rules import Rules, Step, fixed_step, mean_probe
 
 
@@ -52,6 +52,16 @@ class Stack:
 
     def __len__(self) -> int:
         return len(self.problems)
+
+    def part(self, runs: Sequence[int]) -> Stack:
+        """Some of the runs, on the same patterns."""
+        mask = self.detector_mask
+        return Stack(
+            tuple(self.problems[run] for run in runs),
+            self.amplitude,
+            self.first_pattern[list(runs)],
+            None if mask is None else mask[list(runs)],
+        )
 
 
 @dataclass(frozen=True)
@@ -139,9 +149,7 @@ def _update(
     objects[where] = rules.new_patches(step, lit_probes, patches, correction)
     if rules.probe_step is None:
         return probes
-    proposals = rules.new_probes(lit_probes, patches, correction)
-    if phases is not None:
-        proposals = fourier_unshift(proposals, phases)
+    proposals = rules.new_probes(lit_probes, patches, correction, phases)
     return proposals if len(stack) > 1 else mean_probe(probes[0], proposals, patches)[None]
 
 

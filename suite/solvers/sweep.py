@@ -23,7 +23,6 @@ from suite.core.problem import Problem
 from suite.physics.forward import illuminate
 from suite.physics.likelihood import exit_wave_correction
 from suite.physics.patches import accumulate_patches, window
-from suite.physics.shift import fourier_unshift
 from suite.solvers.protocol import SolverSettings, SweepState
 from suite.solvers.rules import Rules, Step, fixed_step, mean_probe
 from suite.solvers.stack import Stack, sweep_stack
@@ -135,9 +134,7 @@ def _update_batch(
     put_patches(obj, rules.new_patches(step, lit.probes, lit.patches, correction), lit.probes, lit.positions)
     if rules.probe_step is None:
         return probe
-    proposals = rules.new_probes(lit.probes, lit.patches, correction)
-    if lit.phases is not None:
-        proposals = fourier_unshift(proposals, lit.phases)
+    proposals = rules.new_probes(lit.probes, lit.patches, correction, lit.phases)
     return mean_probe(probe, proposals, lit.patches)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from suite.core import registry
-from suite.core.arrays import fft2, ifft2
+from suite.core.arrays import GPU_BACKENDS, fft2, ifft2
 from suite.core.footprint import BATCH_PIXELS, GPU_BATCH_PIXELS, Footprint
 from suite.core.run import RunSpec
 from suite.study.schema import problem_size
@@ -64,7 +64,7 @@ def footprint(spec: RunSpec) -> Footprint:
     object_pixels = size.object_shape[0] * size.object_shape[1]
     counted = spec.problem.get("noise", 1.0) > 0
     patterns = detector_pixels * (BYTES_A_COUNT if counted else wave_bytes / 2)
-    on_gpu = spec.backend in ("torch-cuda", "cupy")
+    on_gpu = spec.backend in GPU_BACKENDS
     batch_pixels = max(size.probe_size**2, min(detector_pixels, GPU_BATCH_PIXELS if on_gpu else BATCH_PIXELS))
     work = wave_bytes * (OBJECTS * object_pixels + BATCHES * batch_pixels)
     simulated = spec.problem.get("kind", "simulated") == "simulated"
