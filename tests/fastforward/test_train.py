@@ -40,7 +40,8 @@ def pairs(tmp_path_factory) -> Pairs:
     folder = tmp_path_factory.mktemp("runs")
     plan = plan_of(study_file(folder, STUDY, head=HEAD))
     store, _ = carry_out(plan, folder / "results")
-    return pairs_of(read_run(file) for file in inventory(store).done.values())
+    done = inventory(store).done
+    return pairs_of(read_run(done[run_id]) for run_id in plan.run_ids)  # as the command does; ids change
 
 
 def history(folder: Path) -> list[dict[str, float]]:
