@@ -1,4 +1,4 @@
-"""Printing on a terminal: tables, trees, progress. Only ``suite.cli`` uses it."""
+"""Printing on a terminal: tables, trees, progress. Only ``suite.commands`` uses it."""
 
 from __future__ import annotations
 
