@@ -24,17 +24,17 @@ class Schedule:
         Least-squares refits of the probe after each jump, where the solver updates the probe.
     safeguard
         Keep a jump only where, ``look_ahead`` iterations later, the likelihood is at least that of the solver
-        alone after as many iterations.
+        alone after as many iterations; where it is better by far, the latter is not run but extrapolated.
     look_ahead
         Iterations that are compared.
     """
 
     memory: ClassVar[int] = 10  # iterations between the two states that an operator is shown
 
-    warm_up: Annotated[int, Ge(1)] = 50
+    warm_up: Annotated[int, Ge(1)] = 10
     jumps: Annotated[int, Ge(1)] = 2
-    spacing: Annotated[int, Ge(1)] = 20
-    refits: Annotated[int, Ge(0)] = 5
+    spacing: Annotated[int, Ge(1)] = 15
+    refits: Annotated[int, Ge(0)] = 0
     safeguard: bool = True
     look_ahead: Annotated[int, Ge(1)] = 10
 

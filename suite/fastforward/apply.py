@@ -1,11 +1,12 @@
 """A solver that is carried ahead by an operator now and then.
 
 :class:`FastForward` is itself a solver: loop, clock and stopping rules treat it as any other. After the
-iterations that the schedule names, the operator proposes a state further on; the solver starts again from
-there, and ``look_ahead`` iterations are compared, by their Poisson deviance, with those of the solver that
-went on alone in the same random order. The better ones are handed out, one a step. So a jump that is rejected
-leaves the run as it would have been without it, and all that was tried is on the clock, at the first of the
-iterations that it decided about.
+iterations that the schedule names, the operator proposes a state further on, and the solver starts again from
+there. Where ``look_ahead`` iterations later the Poisson deviance is below what the solver alone would come to
+at more than the pace of its last iterations, the jump stands. Otherwise the solver goes on alone as well, in
+the same random order, and the better of the two stands. Its iterations are handed out, one a step. So a jump
+that is rejected leaves the run as it would have been without it, and all that was tried is on the clock, at
+the first of the iterations that it decided about.
 
 The safeguard is not in the work that proposed the operator.
 """
@@ -31,6 +32,8 @@ from suite.fastforward.state import FastForwardState, Jump
 from suite.solvers.protocol import Solver
 
 STEPS = (1.0, 0.5)  # shares of the proposed change that are tried, in this order
+PACE_OVER = 5  # iterations over which the pace of the solver alone is measured,
+PACE = 1.5  # and how many times faster it is supposed to become, when its look-ahead is left out
 LONGEST_REASON = 200
 
 
@@ -65,8 +68,8 @@ class FastForward:
 
     def _with_memory(self, state: FastForwardState) -> FastForwardState:
         """Keep the state where a later jump will ask for it."""
-        memory = self.operator.memory
-        if state.iteration + memory not in self.operator.jumps_after:
+        jumps, memory = self.operator.jumps_after, self.operator.memory
+        if not {state.iteration + memory, state.iteration + PACE_OVER} & set(jumps):
             return state
         needed = tuple(shot for shot in state.past if shot.iteration + memory > state.iteration)
         return replace(state, past=(*needed, Snapshot(state.object, state.probe, state.iteration)))
@@ -93,9 +96,7 @@ class FastForward:
     def _proposal(self, problem: Problem, state: FastForwardState) -> Snapshot:
         # copies: an operator that writes into what it is shown must not spoil the run it is judged against
         now = Snapshot(copy(state.object), copy(state.probe), state.iteration)
-        wanted = state.iteration - self.operator.memory
-        before = next((shot for shot in state.past if shot.iteration == wanted), None)
-        obj, probe = self.operator.advance(problem, now, before)
+        obj, probe = self.operator.advance(problem, now, state.shot(self.operator.memory))
         _check("object", obj, now.object)
         _check("probe", probe, now.probe)
         return Snapshot(obj, probe, state.iteration)
@@ -124,38 +125,60 @@ class FastForward:
     ) -> tuple[FastForwardState, Jump]:
         """The first step that is no worse than the solver alone after ``look_ahead`` iterations, or that one.
 
-        ``rng`` goes on with the solver alone; the other branches have copies of it, hence its scan orders.
+        All branches have the same scan orders; ``rng`` goes on after them.
         """
         before = poisson_deviance(problem, state.object, state.probe)
-        start = deepcopy(rng)
-        plain = self._branch(problem, state.inner, rng)
-        chosen, total_passes = plain, plain.passes + 1
-        jump = replace(jump, deviance_before=before, deviance_plain=plain.deviance)
+        supposed, passes = self._supposed(problem, state, before)
+        jump, passes = replace(jump, deviance_before=before), passes + 1
+        start, plain, chosen = deepcopy(rng), None, None
         for step in STEPS:
+            order, branch = deepcopy(start), None
             try:
-                first, passes = self._restart(problem, state, proposal, step)
+                first, more = self._restart(problem, state, proposal, step)
                 inserted = poisson_deviance(problem, first.object, first.probe)
-                branch = self._branch(problem, first, deepcopy(start))
+                branch = self._branch(problem, first, order)
             except UserError:
                 raise
             except Exception as error:  # a solver may well stumble over a state that no solver would reach
                 jump = replace(jump, reason=_reason(error))
-                continue
-            total_passes += passes + 1 + branch.passes
-            jump = replace(jump, deviance_inserted=inserted, deviance_jumped=branch.deviance)
-            if branch.deviance <= plain.deviance:
+            else:
+                passes += more + 1 + branch.passes
+                jump = replace(jump, deviance_inserted=inserted, deviance_jumped=branch.deviance)
+                if plain is None and branch.deviance < supposed:
+                    rng.bit_generator.state = order.bit_generator.state
+                    chosen, jump = branch, replace(jump, step=step)
+                    break
+            if plain is None:
+                plain = self._branch(problem, state.inner, rng)
+                passes += plain.passes
+                jump = replace(jump, deviance_plain=plain.deviance)
+            if branch is not None and branch.deviance <= plain.deviance:
                 chosen, jump = branch, replace(jump, step=step, reason="")
                 break
-            jump = replace(jump, reason=f"deviance {branch.deviance:.4g}, without it {plain.deviance:.4g}")
+            if branch is not None:
+                found = f"deviance {branch.deviance:.4g}, without it {plain.deviance:.4g}"
+                jump = replace(jump, reason=found)
+        chosen = chosen or plain
+        assert chosen is not None
         first_state, *ahead = chosen.states
         counted = int(chosen.states[-1].data_passes) - int(state.inner.data_passes)
         after = replace(
             state,
             inner=first_state,
             ahead=tuple(ahead),
-            passes_beside=state.passes_beside + total_passes - counted,
+            passes_beside=state.passes_beside + passes - counted,
         )
         return after, jump
+
+    def _supposed(self, problem: Problem, state: FastForwardState, now: float) -> tuple[float, int]:
+        """Deviance that the solver alone is supposed to come to in ``look_ahead`` iterations, going on from
+        ``now`` at its pace of late; 0 where that is not known. And the passes over the data that it took."""
+        shot = state.shot(PACE_OVER)
+        if shot is None:
+            return 0.0, 0
+        then = poisson_deviance(problem, shot.object, shot.probe)
+        share = min(now / then, 1.0) if then > 0 else 0.0
+        return now * share ** (PACE * self.operator.look_ahead / PACE_OVER), 1
 
     def _restart(
         self, problem: Problem, state: FastForwardState, proposal: Snapshot, step: float

@@ -17,15 +17,15 @@ from suite.fastforward.operator import Snapshot
 class Identity(Schedule):
     """Stays where it is: what the jump itself costs, and the solver's restart."""
 
-    refits: Annotated[int, Ge(0)] = 0
-
     def advance(self, problem: Problem, now: Snapshot, before: Snapshot | None) -> tuple[Array, Array]:
         return now.object, now.probe
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeRefit(Schedule):
-    """Stays where it is and lets the probe be refitted, which every jump does."""
+    """Stays where it is and lets the probe be refitted."""
+
+    refits: Annotated[int, Ge(0)] = 5
 
     def advance(self, problem: Problem, now: Snapshot, before: Snapshot | None) -> tuple[Array, Array]:
         return now.object, now.probe

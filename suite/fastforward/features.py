@@ -5,11 +5,14 @@ exit wave leaves no trace in the data). Both are therefore brought to one size a
 and taken back after it::
 
     z / c,   |c| the illumination-weighted root mean square of z, arg c the phase of its weighted mean
-    Q / b,   the same, weighted with |Q|^2
 
-The network sees seven channels of each: the state, how far it has come since the state ``before``, where
-the data pull it (the mean over the patterns of what each asks for, weighted with the counterpart's power),
-all three as real and imaginary part, and how well it is lit (the root of the counterpart's summed power).
+The probe is seen in its pupil P = F Q, where what is usually wrong with a probe, focus and aberrations, is a
+smooth phase. There the network works in units of the root mean square of P, and pixel by pixel in the phase
+of P: it sees |P|, and says what to add along P and across it.
+
+It sees seven channels of each: the state, how far it has come since the state ``before``, where the data pull
+it (the mean over the patterns of what each asks for, weighted with the counterpart's power), all three as
+real and imaginary part, and how well it is lit: the root of the probe's summed power, or of the mean pattern.
 """
 
 from __future__ import annotations
@@ -18,11 +21,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from suite.core.arrays import Array, divide, namespace, squared_modulus
+from suite.core.arrays import Array, divide, fft2, ifft2, modulus, namespace, squared_modulus
 from suite.core.problem import Problem
 from suite.fastforward.operator import Snapshot
 from suite.physics.forward import batches, illuminate, own_probes
-from suite.physics.likelihood import exit_wave_correction
+from suite.physics.likelihood import wave_correction
 from suite.physics.patches import accumulate_patches
 
 CHANNELS = 7
@@ -38,12 +41,11 @@ class View:
 
     channels: Array  # (7, h, w) real
     trust: Array  # (h, w) real, 0 in the dark to nearly 1 in full light: scales what the network says
-    scale: complex  # the field divided by it is what the first two channels hold
+    unit: Array  # (h, w) complex or a number: the field divided by it is what the first two channels hold
 
-    def moved(self, field: Array, change: Array) -> Array:
-        """``field`` (h, w) complex after the network's ``change`` (2, h, w) real."""
-        step = namespace(field).astype(self.trust * (change[0] + 1j * change[1]), field.dtype)
-        return field + self.scale * step
+    def step(self, change: Array) -> Array:
+        """What the network's ``change`` (2, h, w) real adds to the field, (h, w) complex."""
+        return self.unit * (self.trust * (change[0] + 1j * change[1]))
 
 
 @dataclass(frozen=True)
@@ -55,15 +57,37 @@ class Views:
 
 
 def views(problem: Problem, now: Snapshot, before: Snapshot | None) -> Views:
-    """Object (H, W) and probe (m, m) of ``now`` for the network; costs one pass over the data.
+    """Object (H, W) and pupil (m, m) of ``now`` for the network; costs one pass over the data.
 
     Without ``before`` the channels of what has changed since are zero.
     """
     pull = data_pull(problem, now.object, now.probe)
     then = before or now
-    obj = _view(now.object, then.object, pull.object, pull.object_light, pull.object_light)
-    probe = _view(now.probe, then.probe, pull.probe, pull.probe_light, squared_modulus(now.probe))
+    share = pull.object_light / namespace(pull.object_light).max(pull.object_light)
+    obj = _view(now.object, then.object, pull.object, share, field_scale(now.object, share))
+    pattern = pull.mean_pattern / namespace(pull.mean_pattern).max(pull.mean_pattern)
+    seen = pupil(now.probe)
+    probe = _view(seen, pupil(then.probe), pupil(pull.probe), pattern, _rms(seen) * phase_factor(seen))
     return Views(obj, probe)
+
+
+def phase_factor(field: Array) -> Array:
+    """exp(i arg field), 1 where it vanishes."""
+    xp = namespace(field)
+    size = modulus(field)
+    return xp.where(size > 0, divide(field, size), xp.ones_like(field))
+
+
+def pupil(probe: Array) -> Array:
+    """The probe (m, m), centred in its window, in the plane of the detector, zero frequency in the middle."""
+    fft = namespace(probe).fft
+    return fft.fftshift(fft2(fft.ifftshift(probe))) / probe.shape[-1]
+
+
+def from_pupil(field: Array) -> Array:
+    """Inverse of :func:`pupil`."""
+    fft = namespace(field).fft
+    return fft.fftshift(ifft2(fft.ifftshift(field))) * field.shape[-1]
 
 
 @dataclass(frozen=True)
@@ -73,7 +97,7 @@ class Pull:
     object: Array  # (H, W) complex, sum conj(Q) chi_k / sum |Q|^2
     probe: Array  # (m, m) complex, sum conj(z_k) chi_k / sum |z_k|^2
     object_light: Array  # (H, W) real, sum |Q|^2
-    probe_light: Array  # (m, m) real, sum |z_k|^2
+    mean_pattern: Array  # (m, m) real, zero frequency in the middle; bad pixels as the model has them
 
 
 def data_pull(problem: Problem, obj: Array, probe: Array) -> Pull:
@@ -84,11 +108,13 @@ def data_pull(problem: Problem, obj: Array, probe: Array) -> Pull:
     xp = namespace(obj)
     object_sum, probe_sum = xp.zeros_like(obj), xp.zeros_like(probe)
     object_light, probe_light = xp.zeros_like(obj.real), xp.zeros_like(probe.real)
+    pattern = xp.zeros_like(probe.real)
     for batch in batches(problem.n_positions, problem.probe_size, like=obj):
         lit = illuminate(problem, obj, probe, batch)
-        correction = exit_wave_correction(
-            lit.exit_waves, problem.diffraction_amplitude[batch], problem.detector_mask
-        )
+        wave = fft2(lit.exit_waves)
+        revision = wave_correction(wave, problem.diffraction_amplitude[batch], problem.detector_mask)
+        pattern = pattern + xp.sum(squared_modulus(wave + revision), axis=0)
+        correction = ifft2(revision)
         object_sum = accumulate_patches(object_sum, xp.conj(lit.probes) * correction, lit.positions)
         power = xp.broadcast_to(squared_modulus(lit.probes), correction.shape)
         object_light = accumulate_patches(object_light, power, lit.positions)
@@ -99,7 +125,7 @@ def data_pull(problem: Problem, obj: Array, probe: Array) -> Pull:
         divide(object_sum, object_light + floor * xp.max(object_light)),
         divide(probe_sum, probe_light + floor * xp.max(probe_light)),
         object_light,
-        probe_light,
+        xp.fft.fftshift(pattern) / problem.n_positions,
     )
 
 
@@ -121,14 +147,15 @@ def unit_phase(of: Array, like: Array, weight: Array) -> complex:
     return overlap / abs(overlap) if overlap else 1.0 + 0.0j
 
 
-def _view(field: Array, then: Array, pull: Array, light: Array, power: Array) -> View:
-    """``power`` weighs the pixels of ``field``; ``light`` is what they are seen by."""
+def _rms(field: Array) -> float:
     xp = namespace(field)
-    share = power / xp.max(power)
-    scale = field_scale(field, share)
-    travelled = (field - unit_phase(then, field, share) * then) / scale
-    parts = (field / scale, TRAVEL_GAIN * travelled, PULL_GAIN * pull / scale)
-    lit = xp.sqrt(light / xp.max(light))
+    return float(xp.sqrt(xp.mean(squared_modulus(field)))) or 1.0
+
+
+def _view(field: Array, then: Array, pull: Array, light: Array, unit: Array | complex) -> View:
+    """``light`` (h, w), at most one, says how well the pixels of ``field`` are seen."""
+    xp = namespace(field)
+    travelled = field - unit_phase(then, field, light) * then
+    parts = (field / unit, TRAVEL_GAIN * travelled / unit, PULL_GAIN * pull / unit)
     channels = [part for each in parts for part in (each.real, each.imag)]
-    trust = light / (light + DIM_SHARE * xp.max(light))
-    return View(xp.stack([*channels, lit]), trust, scale)
+    return View(xp.stack([*channels, xp.sqrt(light)]), light / (light + DIM_SHARE), unit)

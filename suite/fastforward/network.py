@@ -14,7 +14,7 @@ from suite.core.arrays import Array, is_on_gpu, namespace
 from suite.core.problem import Problem
 from suite.errors import DataFileError
 from suite.fastforward.checkpoint import Checkpoint
-from suite.fastforward.features import CHANNELS, views
+from suite.fastforward.features import CHANNELS, from_pupil, views
 from suite.fastforward.operator import Snapshot
 
 
@@ -57,10 +57,11 @@ class Network:
     def advance(self, problem: Problem, now: Snapshot, before: Snapshot | None) -> tuple[Array, Array]:
         """Object (H, W) and probe (m, m) further on; costs a forward pass and one pass over the data."""
         seen = views(problem, now, before)
-        obj = seen.object.moved(now.object, self._apply("object", seen.object.channels))
+        obj = now.object + seen.object.step(self._apply("object", seen.object.channels))
         if problem.probe_known:
             return obj, now.probe
-        return obj, seen.probe.moved(now.probe, self._apply("probe", seen.probe.channels))
+        step = seen.probe.step(self._apply("probe", seen.probe.channels))
+        return obj, now.probe + from_pupil(step)
 
     def _apply(self, name: str, channels: Array) -> Array:
         """The change (2, h, w) that one network predicts, in the library of ``channels`` (7, h, w)."""

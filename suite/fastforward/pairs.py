@@ -16,14 +16,14 @@ from suite.core.fast_forward import Schedule
 from suite.core.problem import Problem, Reference
 from suite.core.run import RunRecord, Status, digest
 from suite.errors import StudyError
-from suite.fastforward.features import LIT, View, Views, unit_phase, views
+from suite.fastforward.features import LIT, View, Views, pupil, unit_phase, views
 from suite.fastforward.operator import Snapshot
 from suite.metrics.gauge import Aligner, Gauge
 from suite.metrics.image import scanned_area
 from suite.physics.shift import fourier_shift, shift_phases
 from suite.problems.build import build_problem
 
-LOST = 0.3  # squared distance of the last state to the truth, relative to the state's power
+LOST = 0.5  # squared distance of the last state to the truth, relative to the state's power
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def pairs_of(records: Iterable[RunRecord]) -> Pairs:
     if not rows:
         raise StudyError(
             "the runs of this study make no training pairs; they are simulated runs with snapshots "
-            f"{Schedule.memory} iterations apart, as in 'snapshots: [40, 50, 70, 80]'"
+            f"{Schedule.memory} iterations apart, as in 'snapshots: [10, 20, 30, 40]'"
         )
     sizes = {(row.object.channels.shape, row.probe.channels.shape) for row in rows}
     if len(sizes) > 1:
@@ -109,34 +109,47 @@ def _rows(record: RunRecord) -> Iterator[_Row]:
     if not record.snapshots:
         return
     problem = build_problem(record.spec, backend("numpy"))
-    states = {
+    states = {0: Snapshot(problem.start_object, problem.probe, 0)}
+    states |= {
         iteration: Snapshot(obj, probe, iteration) for iteration, (obj, probe) in record.snapshots.items()
     }
     assert problem.reference is not None
-    truth = truth_in_gauge_of(states[max(states)], problem, problem.reference)
-    rows = []
+    final = states[max(states)]
+    truth = truth_in_gauge_of(final, problem, problem.reference)
+    if distance_to_truth(truth, final, _light(views(problem, final, None))) > LOST:
+        return
     for iteration, now in states.items():
         before = states.get(iteration - Schedule.memory)
         if before is not None:
             seen = views(problem, now, before)
-            near = truth if problem.probe_known else nearest_gauge(truth, now, seen)
+            near = truth if problem.probe_known else nearest_gauge(truth, now, _light(seen))
             obj = _sample(seen.object, now.object, near.object)
-            probe = _sample(seen.probe, now.probe, near.probe)
-            rows.append(_Row(obj, probe, not problem.probe_known, digest(record.spec.problem["object"])))
-    if rows and max(_distance(rows[-1].object), _distance(rows[-1].probe)) < LOST:
-        yield from rows
+            probe = _sample(seen.probe, pupil(now.probe), pupil(near.probe))
+            yield _Row(obj, probe, not problem.probe_known, digest(record.spec.problem["object"]))
 
 
-def _distance(sample: Samples) -> float:
-    """Weighted squared distance of a state to the truth, relative to the state's power."""
-    channels, change = sample.channels.astype(np.float32), sample.change.astype(np.float32)
-    weight = channels[LIT] ** 2
-    return float(np.sum(weight * change**2) / np.sum(weight * channels[:2] ** 2))
+def distance_to_truth(truth: Snapshot, now: Snapshot, light: np.ndarray) -> float:
+    """Squared distance of object or probe, whichever is larger, to the truth, relative to the state's power.
+
+    The object's pixels are weighted with ``light`` (H, W); phases are free.
+    """
+    return max(
+        float(np.sum(weight * np.abs(state - unit_phase(field, state, weight) * field) ** 2))
+        / float(np.sum(weight * np.abs(state) ** 2))
+        for field, state, weight in (
+            (truth.object, now.object, light),
+            (truth.probe, now.probe, np.ones(now.probe.shape)),
+        )
+    )
+
+
+def _light(seen: Views) -> np.ndarray:
+    return np.asarray(seen.object.channels[LIT] ** 2)
 
 
 def _sample(view: View, field: np.ndarray, target: np.ndarray) -> Samples:
     turned = target * unit_phase(target, field, view.channels[LIT] ** 2)
-    change = (turned - field) / view.scale
+    change = (turned - field) / view.unit
     return Samples(view.channels.astype(np.float16), np.stack([change.real, change.imag]).astype(np.float16))
 
 
@@ -151,19 +164,16 @@ def truth_in_gauge_of(now: Snapshot, problem: Problem, reference: Reference) -> 
     return Snapshot(obj, _carried(reference.probe, gauge), now.iteration)
 
 
-def nearest_gauge(truth: Snapshot, now: Snapshot, seen: Views) -> Snapshot:
+def nearest_gauge(truth: Snapshot, now: Snapshot, light: np.ndarray) -> Snapshot:
     """``truth`` moved within its gauge to where it is nearest to ``now``, to first order.
 
     While a reconstruction goes on it drifts in scale, ramp and translation, which nothing drives and nothing
-    can foresee. The nearest gauge is a linear least-squares fit over object and probe together.
+    can foresee. The nearest gauge is a linear least-squares fit over object and probe together, the object's
+    pixels weighted with ``light`` (H, W).
     """
-    obj, probe = (
-        field * unit_phase(field, state, view.channels[LIT] ** 2)
-        for field, state, view in (
-            (truth.object, now.object, seen.object),
-            (truth.probe, now.probe, seen.probe),
-        )
-    )
+    even = np.ones(now.probe.shape)
+    obj = truth.object * unit_phase(truth.object, now.object, light)
+    probe = truth.probe * unit_phase(truth.probe, now.probe, even)
     zero = np.zeros_like
     moves = [  # scale, phase of the object, phase of the probe; ramps and translations along rows and columns
         (obj, -probe),
@@ -173,8 +183,8 @@ def nearest_gauge(truth: Snapshot, now: Snapshot, seen: Views) -> Snapshot:
         *((np.gradient(obj, axis=axis), np.gradient(probe, axis=axis)) for axis in (0, 1)),
     ]
     weights = [
-        np.sqrt(view.channels[LIT] ** 2 / np.sum(view.channels[LIT] ** 2 * np.abs(state) ** 2))
-        for view, state in ((seen.object, now.object), (seen.probe, now.probe))
+        np.sqrt(weight / np.sum(weight * np.abs(state) ** 2))
+        for weight, state in ((light, now.object), (even, now.probe))
     ]
 
     def column(on_object: np.ndarray, on_probe: np.ndarray) -> np.ndarray:

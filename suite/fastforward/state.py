@@ -23,7 +23,7 @@ class Jump:
     deviance_before: float = UNKNOWN
     deviance_inserted: float = UNKNOWN  # after the jump and the refits; of the last step that was tried
     deviance_jumped: float = UNKNOWN  # the same, after the look-ahead
-    deviance_plain: float = UNKNOWN  # of the solver that went on alone
+    deviance_plain: float = UNKNOWN  # of the solver that went on alone, where it had to
     reason: str = ""  # why it was rejected
 
 
@@ -33,10 +33,14 @@ class FastForwardState:
 
     inner: Any  # the solver's own state
     iteration: int = 0
-    past: tuple[Snapshot, ...] = ()  # what the operator will be shown as earlier states
+    past: tuple[Snapshot, ...] = ()  # earlier states that the next jump asks for
     ahead: tuple[Any, ...] = ()  # states of iterations that are computed already
     passes_beside: int = 0  # over the data, for what was tried
     jumps: tuple[Jump, ...] = ()
+
+    def shot(self, ago: int) -> Snapshot | None:
+        """The state so many iterations ago; None where it was not kept, or lies before the last jump."""
+        return next((shot for shot in self.past if shot.iteration == self.iteration - ago), None)
 
     @property
     def object(self) -> Array:

@@ -12,6 +12,7 @@ from suite.core.registry import BUILT_IN, build
 from suite.core.run import Status
 from suite.errors import DataFileError
 from suite.execute.loop import reconstruct
+from suite.fastforward import apply
 from suite.fastforward.apply import FastForward, with_fast_forward
 from suite.fastforward.controls import Extrapolation, Identity, ProbeRefit
 from suite.fastforward.deviance import poisson_deviance
@@ -175,7 +176,24 @@ def test_cost_of_a_rejection():
     assert jump_metrics(found.state)["ff_rejected"] == 2
     passes = found.curves["data_passes"] - plain.curves["data_passes"]
     each = 2 * (3 + 2) + 2  # two steps: look-ahead and two deviances; the deviances before and without it
-    np.testing.assert_array_equal(passes, [0] * 5 + [each] * 5 + [2 * each] * 3)
+    pace = 1  # the deviance five iterations before the second jump, from which its pace is known
+    np.testing.assert_array_equal(passes, [0] * 5 + [each] * 5 + [2 * each + pace] * 3)
+
+
+def test_a_clear_gain_stands_unopposed(monkeypatch):
+    """The solver alone is not run where the jump beats what it could have come to; nothing else differs."""
+    schedule = {"warm_up": 6, "jumps": 1, "look_ahead": 3}
+    problem = small_problem(noise=0.2)
+    found = run(RPIE(alpha=0.1), Truth(**schedule), problem, iterations=14)
+    monkeypatch.setattr(apply, "PACE", 1e6)
+    opposed = run(RPIE(alpha=0.1), Truth(**schedule), problem, iterations=14)
+    (jump,), (other,) = found.state.jumps, opposed.state.jumps
+    assert jump.step == other.step == 1
+    assert np.isnan(jump.deviance_plain)
+    assert other.deviance_plain > jump.deviance_jumped
+    passes = opposed.curves["data_passes"] - found.curves["data_passes"]
+    np.testing.assert_array_equal(passes, [0] * 7 + [3 + 1] * 8)
+    np.testing.assert_array_equal(found.state.object, opposed.state.object)
 
 
 def test_all_that_is_tried_is_on_the_clock(monkeypatch):

@@ -56,7 +56,7 @@ ADDED = {
     "checkpoint is a number": ("fast_forward: {checkpoint: 3}\n", "6:16", ["found 3", "a path"]),
     "hash given": ("fast_forward: {kind: network, checkpoint_sha256: a}\n", "6:31", ["taken, not given"]),
     "run too short for jumps": ("fast_forward: {kind: identity, warm_up: 2}\n", "6:32", ["ends at 3", "32"]),
-    "warm-up too long by default": ("fast_forward: identity\n", "6:1", ["iteration 70", "80", "ends at 3"]),
+    "warm-up too long by default": ("fast_forward: identity\n", "6:1", ["iteration 25", "35", "ends at 3"]),
     "jumps too close": (
         "fast_forward: {kind: identity, spacing: 5}\n",
         "6:32",
