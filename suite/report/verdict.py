@@ -70,7 +70,7 @@ def sentence(verdict: Verdict) -> str:
 
 def _changed(verdict: Verdict) -> str:
     """What has changed of that which rounds: tolerances are wider for it."""
-    changed = [f"{name} {old} -> {new}" for name, (old, new) in verdict.against.get("changed", {}).items()]
+    changed = [f"{name} {old or 'none'} -> {new or 'none'}" for name, (old, new) in verdict.against.get("changed", {}).items()]
     return f"; allowing for {', '.join(changed)}" if changed else ""
 
 
