@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from suite.analysis.verdict import Finding, Verdict
     from suite.core.plan import Plan
 
-Comparison: TypeAlias = "tuple[dict[str, Any], list[Finding]]"  # with what, and what was found
 SHOWN_FINDINGS = 40
 
 
@@ -60,18 +59,14 @@ def check(
     from suite.execute.provenance import environment, now
     from suite.store.layout import Store, results_of
 
-    planned = planned_study(study, settings, override_file)
-    root = results_of(results, planned.name)
-    comparisons: list[Comparison] = []
-    if baseline is not None:
-        comparisons.append(_quality(planned, root, baselines, baseline))
-    if not comparisons:
+    if baseline is None:
         raise UserError(
             "nothing to compare with; name a baseline, as in --baseline nightly (ptychosuite baseline list)"
         )
-    against = {key: value for part, _ in comparisons for key, value in part.items()}
-    findings = tuple(finding for _, part in comparisons for finding in part)
-    verdict = Verdict(planned.name, now(), against, environment(), findings)
+    planned = planned_study(study, settings, override_file)
+    root = results_of(results, planned.name)
+    against, findings = _quality(planned, root, baselines, baseline)
+    verdict = Verdict(planned.name, now(), against, environment(), tuple(findings))
     kept = keep_verdict(Store.create(root), verdict)
     _write_reports(verdict, junit, markdown)
     _tell_github(verdict, quiet=as_json)
@@ -83,8 +78,8 @@ def check(
     sys.exit(verdict.judgement.exit_code)
 
 
-def _quality(planned: Plan, root: str, folder: Path, name: str) -> Comparison:
-    """The runs beside a baseline."""
+def _quality(planned: Plan, root: str, folder: Path, name: str) -> tuple[dict[str, object], list[Finding]]:
+    """What the runs are compared with, and what was found."""
     from suite.analysis.baseline import present_runs, read_baseline
     from suite.analysis.quality import quality_findings
     from suite.analysis.tolerances import arithmetic_changes

@@ -70,7 +70,8 @@ def sentence(verdict: Verdict) -> str:
 
 def _changed(verdict: Verdict) -> str:
     """What has changed of that which rounds: tolerances are wider for it."""
-    changed = [f"{name} {old or 'none'} -> {new or 'none'}" for name, (old, new) in verdict.against.get("changed", {}).items()]
+    changes = verdict.against.get("changed", {}).items()
+    changed = [f"{name} {old or 'none'} -> {new or 'none'}" for name, (old, new) in changes]
     return f"; allowing for {', '.join(changed)}" if changed else ""
 
 
