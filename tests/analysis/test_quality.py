@@ -131,6 +131,7 @@ def test_another_computation_with_a_better_end():
         "residual": "improvement",
     }
     assert judged(run(begin, residual=1.0, error=4.0))["first iterations"] == "regression"
+    assert judged(run(begin, residual=1.95), residual=1e-6)["first iterations"] == "regression"
     assert judged(run(begin, peak_host_bytes=1e9))["first iterations"] == "regression"
 
 
