@@ -1,8 +1,8 @@
 """The history of a study's checks: one series a quantity, and the nights at which its level changed.
 
 A point is the ratio to the baseline (of a quality figure) or to the revision beside which it was timed. While
-these stay the same, the ratios are a level, and their errors do not add up from night to night. A new baseline
-or revision begins a new stretch, with a level of its own; nothing is concluded across it.
+these stay the same, the ratios are a level, and their errors do not add up from night to night. A new
+baseline or revision begins a new stretch, with a level of its own; nothing is concluded across it.
 
 Change points are found offline (C. Truong, L. Oudre, N. Vayatis, "Selective review of offline change point
 detection methods", Signal Processing 167, 107299 (2020)): the logarithms of the ratios, over their noise, are
@@ -45,12 +45,22 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Level:
+    """Nights in a row over which a series keeps its level."""
+
+    first: int  # nights
+    last: int
+    ratio: float  # their median
+    is_fresh: bool  # it begins a stretch, so that it says nothing of the level before it
+
+
+@dataclass(frozen=True)
 class Change:
-    """Where the level of a series changed."""
+    """From one level to the next, on the way from one commit to another."""
 
     last_before: int  # nights
     first_after: int
-    before: float  # median ratio of the segment
+    before: float  # ratios
     after: float
 
 
@@ -62,7 +72,15 @@ class Series:
     quantity: str
     tolerance: float
     points: tuple[Point, ...]
-    changes: tuple[Change, ...] = ()
+    levels: tuple[Level, ...]
+
+    @property
+    def changes(self) -> list[Change]:
+        return [
+            Change(old.last, new.first, old.ratio, new.ratio)
+            for old, new in pairwise(self.levels)
+            if not new.is_fresh
+        ]
 
     @property
     def excess(self) -> float:
@@ -134,6 +152,8 @@ def change_points(ratios: Sequence[float], tolerance: float) -> list[int]:
     if len(ratios) < FEWEST_NIGHTS:
         return []
     logarithms = np.log(np.asarray(ratios, dtype=np.float64))
+    if np.ptp(logarithms) == 0:
+        return []
     noise = MAD_TO_SIGMA * np.median(np.abs(np.diff(logarithms))) / math.sqrt(2)
     signal = logarithms / max(noise, LEAST_NOISE * tolerance)
     search = ruptures.KernelCPD(kernel="linear", min_size=SHORTEST_SEGMENT)
@@ -158,24 +178,16 @@ def _first_night(logarithms: np.ndarray, cut: int, old: float, new: float) -> in
 def _series(
     nights: Sequence[Verdict], subject: str, quantity: str, tolerance: float, points: tuple[Point, ...]
 ) -> Series:
-    series = Series(subject, quantity, tolerance, points)
-    if series.is_constant:
-        return series
-    return Series(subject, quantity, tolerance, points, tuple(_changes(nights, points, tolerance)))
+    stretches = groupby(points, key=lambda point: reference(nights[point.night]))
+    levels = [level for _, stretch in stretches for level in _levels(list(stretch), tolerance)]
+    return Series(subject, quantity, tolerance, points, tuple(levels))
 
 
-def _changes(nights: Sequence[Verdict], points: Sequence[Point], tolerance: float) -> Iterator[Change]:
-    for stretch in stretches(nights, points):
-        ratios = [point.ratio for point in stretch]
-        bounds = [0, *change_points(ratios, tolerance), len(ratios)]
-        levels = [float(np.median(ratios[first:end])) for first, end in pairwise(bounds)]
-        for cut, (before, after) in zip(bounds[1:], pairwise(levels), strict=False):
-            yield Change(stretch[cut - 1].night, stretch[cut].night, before, after)
-
-
-def stretches(nights: Sequence[Verdict], points: Sequence[Point]) -> list[list[Point]]:
-    """The points, cut where they begin to count from something else."""
-    return [list(group) for _, group in groupby(points, key=lambda point: reference(nights[point.night]))]
+def _levels(stretch: Sequence[Point], tolerance: float) -> Iterator[Level]:
+    ratios = [point.ratio for point in stretch]
+    for first, end in pairwise([0, *change_points(ratios, tolerance), len(ratios)]):
+        level = float(np.median(ratios[first:end]))
+        yield Level(stretch[first].night, stretch[end - 1].night, level, is_fresh=first == 0)
 
 
 def _badness(series: Series) -> tuple[bool, float]:
