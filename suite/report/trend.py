@@ -52,7 +52,7 @@ class Plot:
 
 
 def write_trend(verdicts: Sequence[Verdict], folder: Path) -> Path:
-    """Write ``folder/trend.html``, one self-contained page, and return its path.
+    """Write ``folder/<study>-trend.html``, one self-contained page, and return its path.
 
     Parameters
     ----------
@@ -68,8 +68,8 @@ def write_trend(verdicts: Sequence[Verdict], folder: Path) -> Path:
     """
     if not verdicts:
         raise StoreError("no check is on record; make one with: ptychosuite check STUDY --baseline NAME")
-    page = folder / "trend.html"
-    fresh = folder / f".trend.{os.getpid()}.html"
+    page = folder / f"{verdicts[0].study}-trend.html"
+    fresh = page.with_name(f".{page.name}.{os.getpid()}")
     content = _page(trend_of(verdicts))
     try:
         folder.mkdir(parents=True, exist_ok=True)
