@@ -15,6 +15,7 @@ from suite.commands.report import report
 from suite.commands.run import run
 from suite.commands.show import show
 from suite.commands.train import train
+from suite.commands.trend import trend
 from suite.errors import UserError
 
 
@@ -40,7 +41,7 @@ def ptychosuite() -> None:
     """
 
 
-for command in (plan, run, train, report, show, check, baseline, schema, solvers, doctor):
+for command in (plan, run, train, report, show, check, trend, baseline, schema, solvers, doctor):
     ptychosuite.add_command(command)
 
 
