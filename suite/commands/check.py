@@ -13,11 +13,12 @@ import click
 from suite.commands.options import baselines_option, json_option, study_options
 from suite.commands.planning import planned_study
 from suite.errors import UserError
-from suite.terminal import print_table
+from suite.terminal import print_table, status
 
 if TYPE_CHECKING:
     from suite.analysis.verdict import Finding, Verdict
     from suite.core.plan import Plan
+    from suite.store.layout import Store
 
 SHOWN_FINDINGS = 40
 
@@ -34,6 +35,10 @@ SHOWN_FINDINGS = 40
 @click.option(
     "--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write the verdict as Markdown."
 )
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR",
+    help="Draw the history of the study's checks into this folder, as 'trend' does.",
+)  # fmt: skip
 def check(
     study: Path,
     settings: tuple[str, ...],
@@ -45,6 +50,7 @@ def check(
     as_json: bool,
     junit: Path | None,
     markdown: Path | None,
+    out: Path | None,
 ) -> None:
     """Say whether the runs of STUDY are as good as they were; runs nothing that is missing.
 
@@ -75,6 +81,8 @@ def check(
     else:
         _print(verdict, show_all)
         click.echo(f"verdict: {kept}")
+    if out is not None:
+        _draw_trend(Store.open(root), out, quiet=as_json)
     sys.exit(verdict.judgement.exit_code)
 
 
@@ -119,6 +127,15 @@ def _tell_github(verdict: Verdict, quiet: bool) -> None:
     if summary:
         with open(summary, "a", encoding="utf-8") as file:
             file.write(ci.markdown(verdict))
+
+
+def _draw_trend(store: Store, out: Path, quiet: bool) -> None:
+    from suite.analysis.checks import verdicts
+    from suite.report.trend import write_trend
+
+    with status("drawing"):
+        page = write_trend(verdicts(store), out)
+    click.echo(f"trend: {page}", err=quiet)
 
 
 def _print(verdict: Verdict, show_all: bool) -> None:
