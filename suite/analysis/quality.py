@@ -1,7 +1,7 @@
 """Judging quality: the figures of a study's runs against those of a baseline.
 
 Of every quantity that is compared, less is better. Two things are asked of each run
-(:mod:`suite.analysis.tolerances`):
+(:mod:`suite.analysis.quality_tolerances`):
 
 - Is it the same computation? Its first iterations answer that sharply, and in either direction, before
   rounding has grown.
@@ -15,7 +15,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from suite.analysis.baseline import METRICS, Baseline, PresentRuns, RunFigures
-from suite.analysis.tolerances import MEMORY, Tolerance, arithmetic_changes, first_tolerance, later_tolerance
+from suite.analysis.quality_tolerances import (
+    MEMORY,
+    Tolerance,
+    arithmetic_changes,
+    first_tolerance,
+    later_tolerance,
+)
 from suite.analysis.verdict import Finding, Judgement
 from suite.core.check import Tolerances
 from suite.core.plan import Plan

@@ -90,7 +90,7 @@ def _quality(planned: Plan, root: str, folder: Path, name: str) -> tuple[dict[st
     """What the runs are compared with, and what was found."""
     from suite.analysis.baseline import present_runs, read_baseline
     from suite.analysis.quality import quality_findings
-    from suite.analysis.tolerances import arithmetic_changes
+    from suite.analysis.quality_tolerances import arithmetic_changes
 
     baseline = read_baseline(folder, name)
     present = present_runs(planned, root)

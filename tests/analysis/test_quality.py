@@ -9,7 +9,7 @@ import pytest
 
 from suite.analysis.baseline import Baseline, PresentRuns, RunFigures
 from suite.analysis.quality import Pair, quality_findings, run_findings
-from suite.analysis.tolerances import arithmetic_changes
+from suite.analysis.quality_tolerances import arithmetic_changes
 from suite.analysis.verdict import Finding, Judgement
 from suite.core.check import Tolerances
 from suite.core.run import RunSpec
