@@ -372,3 +372,6 @@ def test_github(command, saved, tmp_path, monkeypatch):
     summary = (tmp_path / "summary.md").read_text()
     assert summary.startswith("before\n")
     assert summary.count("## tiny: could not judge") == 2
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "nowhere/summary.md")
+    code, _, err = command("check", saved, "--baseline", "healthy")
+    assert (code, "nowhere/summary.md" in err) == (2, True)

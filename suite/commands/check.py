@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,10 +112,8 @@ def _write_reports(verdict: Verdict, junit: Path | None, markdown: Path | None) 
 
     for file, form in ((junit, ci.junit), (markdown, ci.markdown)):
         if file is not None:
-            try:
+            with _writing(file):
                 file.write_text(form(verdict), encoding="utf-8")
-            except OSError as error:
-                raise UserError(f"cannot write {file}: {error.strerror}") from error
 
 
 def _tell_github(verdict: Verdict, quiet: bool) -> None:
@@ -125,8 +125,17 @@ def _tell_github(verdict: Verdict, quiet: bool) -> None:
             click.echo(line, err=quiet)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
-        with open(summary, "a", encoding="utf-8") as file:
+        with _writing(summary), open(summary, "a", encoding="utf-8") as file:
             file.write(ci.markdown(verdict))
+
+
+@contextmanager
+def _writing(file: str | Path) -> Iterator[None]:
+    """Say readably that ``file`` cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"cannot write {file}: {error.strerror}") from error
 
 
 def _draw_trend(store: Store, out: Path, quiet: bool) -> None:
