@@ -8,11 +8,14 @@ import click
 
 from suite import __version__
 from suite.commands.about import doctor, schema, solvers
+from suite.commands.baseline import baseline
+from suite.commands.check import check
 from suite.commands.plan import plan
 from suite.commands.report import report
 from suite.commands.run import run
 from suite.commands.show import show
 from suite.commands.train import train
+from suite.commands.trend import trend
 from suite.errors import UserError
 
 
@@ -38,7 +41,7 @@ def ptychosuite() -> None:
     """
 
 
-for command in (plan, run, train, report, show, schema, solvers, doctor):
+for command in (plan, run, train, report, show, check, trend, baseline, schema, solvers, doctor):
     ptychosuite.add_command(command)
 
 

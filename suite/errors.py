@@ -38,6 +38,10 @@ class StoreError(UserError):
     """A results folder that cannot be read or written."""
 
 
+class BaselineError(UserError):
+    """A baseline that cannot be saved, found or read."""
+
+
 def nearest(found: str, valid: Iterable[str]) -> str:
     """Say which valid name is meant, or list them all: the tail of an error message."""
     names = sorted(valid)

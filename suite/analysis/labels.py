@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
+
+from suite.core.factors import factor_names, factor_value
 
 METRIC_NAMES = {
     "residual": "residual",
@@ -50,6 +53,19 @@ def value_text(value: Any) -> str:
     if isinstance(value, float):
         return "" if value != value else f"{value:g}"
     return str(value)
+
+
+def run_label(leaves: Mapping[str, Any], factors: Iterable[str]) -> str:
+    """A run in a few words, "rpie · noise 0.05 · seed 0", by what the study varies.
+
+    ``leaves`` are the run's scalars by dotted path, ``factors`` the dotted paths that vary.
+    """
+    words = []
+    for path, name in factor_names(factors).items():
+        value = factor_value(leaves, path)
+        if value not in (None, ""):
+            words.append(value_text(value) if path == "solver.name" else f"{name} {value_text(value)}")
+    return " · ".join(words) or str(leaves["solver.name"])
 
 
 def line_labels(table: pd.DataFrame, factor: str) -> pd.Series:

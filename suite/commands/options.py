@@ -21,6 +21,10 @@ results_option = click.option(
     "--results", default="results", show_default=True, metavar="DIR",
     help="Folder that holds a results folder for each study, or s3://BUCKET/PREFIX.",
 )  # fmt: skip
+baselines_option = click.option(
+    "--baselines", type=click.Path(path_type=Path), default=Path("results/baselines"), show_default=True,
+    metavar="DIR", help="Folder of the baselines.",
+)  # fmt: skip
 cluster_option = click.option(
     "--cluster", default="local", show_default=True, metavar="CLUSTER",
     help="none (this process), local (worker processes here), cuda (the GPUs here), slurm, pbs, lsf, sge, "

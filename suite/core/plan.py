@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from suite.core.check import Tolerances
 from suite.core.figures import Figure
 from suite.core.run import RunSpec
 
@@ -21,6 +22,7 @@ class Plan:
     factors: Mapping[str, bool]  # dotted path of what varies, in the study's order -> is it a number?
     constants: Mapping[str, Any]  # dotted path -> value of all that does not
     figures: tuple[Figure, ...]
+    tolerances: Tolerances  # of a check
     text: str
     overrides: tuple[str, ...]
 

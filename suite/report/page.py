@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import pandas as pd
 
@@ -36,6 +35,7 @@ from suite.report.images import draw_images, draw_probes, draw_setup
 from suite.report.rings import draw_rings
 from suite.report.speed_up import draw_speed_up
 from suite.report.style import house_style, picture, save
+from suite.report.template import render
 from suite.store.read import read_run
 
 
@@ -88,10 +88,8 @@ def _fill(selection: Selection, folder: Path) -> None:
     table = summary(_with_attrs(selection.usable, selection.table))
     table.to_csv(numbers / "summary.csv", index=False)
     selection.table.drop(columns="row").to_csv(numbers / "runs.csv", index=False)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("suite.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    page = environment.get_template("page.html.j2").render(
+    page = render(
+        "page.html.j2",
         title=selection.title,
         name=selection.name,
         version=__version__,

@@ -22,6 +22,7 @@ SETTINGS: Any = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlesize": 10,
+    "date.converter": "concise",
     "figure.constrained_layout.use": True,
     "figure.dpi": 100,
     "font.family": "DejaVu Sans",

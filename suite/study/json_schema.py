@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from suite.core import registry
+from suite.core.check import Tolerances
 from suite.core.figures import FIGURES
 from suite.core.settings import settings_model
 from suite.core.training import Training
@@ -57,6 +58,11 @@ def study_schema() -> dict[str, Any]:
             "include": {"type": "array", "items": values},
             "sample": {"type": "integer", "minimum": 1},
             "train": _object(Training),
+            "check": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {"tolerance": _object(Tolerances)},
+            },
             "figures": {
                 "type": "array",
                 "items": {"oneOf": [_with_key(_object(cls), "kind", kind) for kind, cls in FIGURES.items()]},

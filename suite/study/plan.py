@@ -26,6 +26,7 @@ from suite.core.plan import Plan
 from suite.core.run import RunSpec
 from suite.core.settings import SettingError, shown
 from suite.errors import StudyError, nearest
+from suite.study.check import tolerances
 from suite.study.load import Override, StudyFile
 from suite.study.schema import DEFAULTS, KINDS, RUN_FIELDS, SIMULATED, Completion, Stop, figure
 
@@ -79,6 +80,7 @@ def make_plan(study: StudyFile) -> Plan:
         factors=factors,
         constants=constants,
         figures=_figures(study),
+        tolerances=tolerances(study),
         text=study.text,
         overrides=tuple(str(override) for override in study.overrides),
     )

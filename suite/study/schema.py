@@ -52,6 +52,7 @@ STUDY_FIELDS = (
     "sample",
     "figures",
     "train",
+    "check",
     *RUN_FIELDS,
 )
 KINDS = {"object": "objects", "probe": "probes", "scan": "scans"}

@@ -1,0 +1,215 @@
+"""Judging quality: the figures of a study's runs against those of a baseline.
+
+Of every quantity that is compared, less is better. Two things are asked of each run
+(:mod:`suite.analysis.quality_tolerances`):
+
+- Is it the same computation? Its first iterations answer that sharply, and in either direction, before
+  rounding has grown.
+- Is its result as good? The later figures answer that: almost exactly where the beginnings are identical, and
+  with room for rounding where they are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from suite.analysis.baseline import METRICS, Baseline, PresentRuns, RunFigures
+from suite.analysis.quality_tolerances import (
+    MEMORY,
+    Tolerance,
+    arithmetic_changes,
+    first_tolerance,
+    later_tolerance,
+)
+from suite.analysis.verdict import Finding, Judgement
+from suite.core.check import Tolerances
+from suite.core.plan import Plan
+from suite.core.run import RunSpec, Status
+from suite.errors import BaselineError
+
+FIRST = ("0", "1", "2")  # iterations: the start, and before rounding has grown
+JUDGED = tuple(name for name in METRICS if name != "iterations")
+CLEARLY = 0.1  # better: small faults move some figures to the better by less
+LOST = {"iterations_to_tol": "the tolerance is not reached any more"}
+GAINED = {"iterations_to_tol": "the tolerance was not reached before"}
+ANOTHER = "another computation than the baseline's; if that is meant, save a new baseline"
+
+
+def quality_findings(baseline: Baseline, plan: Plan, present: PresentRuns) -> list[Finding]:
+    """What the runs of ``plan`` are like beside ``baseline``: several findings a run, and the failure rate.
+
+    Raises
+    ------
+    BaselineError
+        The baseline is that of another study.
+    """
+    if baseline.study != plan.name:
+        raise BaselineError(
+            f"the baseline '{baseline.name}' is of the study '{baseline.study}', and this is '{plan.name}'; "
+            "name a baseline of this study (ptychosuite baseline list)"
+        )
+    alike = not arithmetic_changes(baseline.environment, present.environment)
+    before = {run.spec_id: run for run in baseline.runs}
+    now = {run.spec_id: run for run in present.figures}
+    specs = {spec.spec_id: spec for spec in plan.runs}
+    findings = list(_unpaired(baseline, specs, present))
+    pairs = [
+        Pair(before[i], now[i], spec, alike, plan.tolerances)
+        for i, spec in specs.items()
+        if i in before and i in now
+    ]
+    for pair in pairs:
+        findings += run_findings(pair)
+    if pairs:
+        findings.append(_failure_rate(pairs))
+    return findings
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One run and its baseline."""
+
+    before: RunFigures
+    now: RunFigures
+    spec: RunSpec
+    same_arithmetic: bool
+    wanted: Tolerances  # what the study says
+
+    @property
+    def identical_start(self) -> bool:
+        """Whether the first iterations are the same to the last digit, so that rounding is."""
+        return all(
+            "1" in curve and curve.get(n) == self.now.curves.get(name, {}).get(n)
+            for name, curve in self.before.curves.items()
+            for n in FIRST
+        )
+
+    def tolerance(self, name: str) -> Tolerance:
+        """Of the quantity ``name`` after the first iterations."""
+        scale = self.before.curves.get(name, {}).get("0")
+        identical = self.identical_start
+        return later_tolerance(name, self.spec, identical, self.wanted, 1.0 if scale is None else scale)
+
+
+def _unpaired(baseline: Baseline, planned: Mapping[str, object], present: PresentRuns) -> Iterator[Finding]:
+    """Runs that the baseline, the study or the results folder lacks: they cannot be judged."""
+    known = {run.spec_id for run in baseline.runs}
+    changed = f"if the study was changed on purpose: ptychosuite baseline save {baseline.name} STUDY --force"
+    for label in present.missing:
+        yield _undecided(label, "not done with the present code; run it first: ptychosuite run STUDY")
+    for run in present.figures:
+        if run.spec_id not in known:
+            yield _undecided(run.label, f"the baseline does not have this run; {changed}")
+    for run in baseline.runs:
+        if run.spec_id not in planned:
+            yield _undecided(run.label, f"the study no longer has this run; {changed}")
+
+
+def _undecided(label: str, message: str) -> Finding:
+    return Finding(label, "run", Judgement.UNDECIDED, message=message)
+
+
+def run_findings(pair: Pair) -> list[Finding]:
+    """One run beside its baseline; figures are compared where both have completed."""
+    status = _status(pair.before, pair.now)
+    if not pair.before.status == pair.now.status == Status.COMPLETED:
+        return [status]
+    later = [*_at_the_end(pair), *_on_the_way(pair)]
+    return [status, *_first_iterations(pair, later), *later]
+
+
+def _status(before: RunFigures, now: RunFigures) -> Finding:
+    if before.status == now.status:
+        return Finding(now.label, "status", Judgement.GOOD)
+    judgement = Judgement.IMPROVEMENT if now.status == Status.COMPLETED else Judgement.REGRESSION
+    return Finding(now.label, "status", judgement, message=f"it was {before.status} and is {now.status}")
+
+
+def _at_the_end(pair: Pair) -> Iterator[Finding]:
+    for name in JUDGED:
+        if name in pair.before.metrics:
+            yield _later(pair, name, name, pair.before.metrics, pair.now.metrics, name)
+
+
+def _on_the_way(pair: Pair) -> Iterator[Finding]:
+    """The curves after the first iterations, up to where the shorter run ended."""
+    end = pair.now.metrics.get("iterations") or 0.0
+    for name, curve in pair.before.curves.items():
+        for n in curve:
+            if n not in FIRST and int(n) <= end:
+                yield _later(pair, f"{name} at {n}", name, curve, pair.now.curves.get(name, {}), n)
+
+
+def _later(
+    pair: Pair,
+    quantity: str,
+    name: str,
+    before: Mapping[str, float | None],
+    now: Mapping[str, float | None],
+    key: str,
+) -> Finding:
+    """Two numbers, of which the smaller is the better; what is no number is worse than any."""
+    old, tolerance = before[key], pair.tolerance(name)
+    if key not in now:
+        return Finding(
+            pair.now.label, quantity, Judgement.UNDECIDED, old, message="it is not measured any more"
+        )
+    new, judgement, message = now[key], Judgement.GOOD, ""
+    if old is not None and new is None:
+        judgement, message = Judgement.REGRESSION, LOST.get(name, "it is no number any more")
+    elif old is None and new is not None:
+        judgement, message = Judgement.IMPROVEMENT, GAINED.get(name, "it was no number before")
+    elif old is not None and new is not None and tolerance.excess(old, new) > 1:
+        judgement = Judgement.REGRESSION if new > old else Judgement.IMPROVEMENT
+    return Finding(pair.now.label, quantity, judgement, old, new, tolerance.relative, message=message)
+
+
+def _first_iterations(pair: Pair, later: Sequence[Finding]) -> Iterator[Finding]:
+    """Whether the run begins as its baseline did: one finding, of the curve and iteration that differ most.
+
+    A beginning that differs beyond rounding is a regression even where the end is as good: either it is
+    meant, and a new baseline goes with it, or it is a fault. Where what follows is clearly better, it is part
+    of that.
+    """
+    tolerance = first_tolerance(pair.spec, pair.same_arithmetic, pair.wanted)
+    places = [
+        (_excess(tolerance, old, pair.now.curves.get(name, {}).get(n)), name, n, old)
+        for name, curve in pair.before.curves.items()
+        for n, old in curve.items()
+        if n in FIRST and old is not None
+    ]
+    if not places:
+        return
+    excess, name, n, old = max(places)
+    judgement, message = Judgement.GOOD, ""
+    if excess > 1:
+        judgement = Judgement.IMPROVEMENT if _clearly_better(later) else Judgement.REGRESSION
+        message = f"{name} at {n}: {ANOTHER}"
+    new = pair.now.curves.get(name, {}).get(n)
+    yield Finding(
+        pair.now.label, "first iterations", judgement, old, new, tolerance.relative, message=message
+    )
+
+
+def _clearly_better(later: Sequence[Finding]) -> bool:
+    """Whether a figure is better by more than chance makes of a fault, and none is worse."""
+    quality = [finding for finding in later if finding.quantity not in MEMORY]
+    if any(finding.judgement is Judgement.REGRESSION for finding in quality):
+        return False
+    better = [finding for finding in quality if finding.judgement is Judgement.IMPROVEMENT]
+    return any(finding.ratio is None or finding.ratio < 1 - CLEARLY for finding in better)
+
+
+def _excess(tolerance: Tolerance, before: float, now: float | None) -> float:
+    return float("inf") if now is None else tolerance.excess(before, now)
+
+
+def _failure_rate(pairs: Sequence[Pair]) -> Finding:
+    """The share of runs that did not complete."""
+    before = sum(pair.before.status != Status.COMPLETED for pair in pairs) / len(pairs)
+    now = sum(pair.now.status != Status.COMPLETED for pair in pairs) / len(pairs)
+    judgement = (
+        Judgement.REGRESSION if now > before else Judgement.IMPROVEMENT if now < before else Judgement.GOOD
+    )
+    return Finding(f"all {len(pairs)} runs", "failure rate", judgement, before, now, 0.0)

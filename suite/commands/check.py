@@ -1,0 +1,161 @@
+"""``ptychosuite check``: is it as good as it was?"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from suite.commands.options import baselines_option, json_option, study_options
+from suite.commands.planning import planned_study
+from suite.errors import UserError
+from suite.terminal import print_table, status
+
+if TYPE_CHECKING:
+    from suite.analysis.verdict import Finding, Verdict
+    from suite.core.plan import Plan
+    from suite.store.layout import Store
+
+SHOWN_FINDINGS = 40
+
+
+@click.command()
+@study_options
+@click.option("--baseline", metavar="NAME", help="Compare the quality of every run with this baseline.")
+@baselines_option
+@click.option("--all", "show_all", is_flag=True, help="List every figure, those as before too.")
+@json_option
+@click.option(
+    "--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write the verdict as JUnit XML."
+)
+@click.option(
+    "--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write the verdict as Markdown."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR",
+    help="Draw the history of the study's checks into this folder, as 'trend' does.",
+)  # fmt: skip
+def check(
+    study: Path,
+    settings: tuple[str, ...],
+    override_file: Path | None,
+    results: str,
+    baseline: str | None,
+    baselines: Path,
+    show_all: bool,
+    as_json: bool,
+    junit: Path | None,
+    markdown: Path | None,
+    out: Path | None,
+) -> None:
+    """Say whether the runs of STUDY are as good as they were; runs nothing that is missing.
+
+    The verdict is kept in results/STUDY/checks. Under GitHub Actions, annotations and the step's summary are
+    written as well.
+
+    \b
+    Exit codes: 0 good, or better; 1 regression; 2 wrong usage; 3 could not judge.
+    """
+    from suite.analysis.checks import keep_verdict
+    from suite.analysis.verdict import Verdict
+    from suite.execute.provenance import environment, now
+    from suite.store.layout import Store, results_of
+
+    if baseline is None:
+        raise UserError(
+            "nothing to compare with; name a baseline, as in --baseline nightly (ptychosuite baseline list)"
+        )
+    planned = planned_study(study, settings, override_file)
+    root = results_of(results, planned.name)
+    against, findings = _quality(planned, root, baselines, baseline)
+    verdict = Verdict(planned.name, now(), against, environment(), tuple(findings))
+    kept = keep_verdict(Store.create(root), verdict)
+    _write_reports(verdict, junit, markdown)
+    _tell_github(verdict, quiet=as_json)
+    if as_json:
+        click.echo(json.dumps(verdict.to_dict() | {"file": str(kept)}, indent=1))
+    else:
+        _print(verdict, show_all)
+        click.echo(f"verdict: {kept}")
+    if out is not None:
+        _draw_trend(Store.open(root), out, quiet=as_json)
+    sys.exit(verdict.judgement.exit_code)
+
+
+def _quality(planned: Plan, root: str, folder: Path, name: str) -> tuple[dict[str, object], list[Finding]]:
+    """What the runs are compared with, and what was found."""
+    from suite.analysis.baseline import present_runs, read_baseline
+    from suite.analysis.quality import quality_findings
+    from suite.analysis.quality_tolerances import arithmetic_changes
+
+    baseline = read_baseline(folder, name)
+    present = present_runs(planned, root)
+    against = {
+        "baseline": name,
+        "commit": baseline.environment.get("git_commit"),
+        "when": baseline.when,
+        "changed": arithmetic_changes(baseline.environment, present.environment) if present.figures else {},
+    }
+    return against, quality_findings(baseline, planned, present)
+
+
+def _write_reports(verdict: Verdict, junit: Path | None, markdown: Path | None) -> None:
+    if junit is None and markdown is None:
+        return
+    from suite.report import ci
+
+    for file, form in ((junit, ci.junit), (markdown, ci.markdown)):
+        if file is not None:
+            with _writing(file):
+                file.write_text(form(verdict), encoding="utf-8")
+
+
+def _tell_github(verdict: Verdict, quiet: bool) -> None:
+    """Annotations and the summary of the step, where GitHub Actions runs this."""
+    from suite.report import ci
+
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in ci.workflow_commands(verdict):
+            click.echo(line, err=quiet)
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        with _writing(summary), open(summary, "a", encoding="utf-8") as file:
+            file.write(ci.markdown(verdict))
+
+
+@contextmanager
+def _writing(file: str | Path) -> Iterator[None]:
+    """Say readably that ``file`` cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"cannot write {file}: {error.strerror}") from error
+
+
+def _draw_trend(store: Store, out: Path, quiet: bool) -> None:
+    from suite.analysis.checks import verdicts
+    from suite.report.trend import write_trend
+
+    with status("drawing"):
+        page = write_trend(verdicts(store), out)
+    click.echo(f"trend: {page}", err=quiet)
+
+
+def _print(verdict: Verdict, show_all: bool) -> None:
+    from suite.analysis.verdict import Judgement
+    from suite.report.verdict import HEADER, row, sentence
+
+    shown = [f for f in verdict.worst_first if show_all or f.judgement is not Judgement.GOOD]
+    limit = None if show_all else SHOWN_FINDINGS
+    if shown:
+        print_table(HEADER, [row(finding) for finding in shown[:limit]])
+        if limit is not None and len(shown) > limit:
+            click.echo(f"... and {len(shown) - limit} more (--all lists them)")
+        click.echo()
+    click.echo(sentence(verdict))

@@ -1,0 +1,34 @@
+"""``ptychosuite trend``: the history of a study's checks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from suite.commands.options import results_option, study_argument
+from suite.terminal import status
+
+
+@click.command()
+@study_argument
+@results_option
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("reports"), show_default=True, metavar="DIR",
+    help="Folder that gets the page, STUDY-trend.html.",
+)  # fmt: skip
+def trend(study: Path, results: str, out: Path) -> None:
+    """Draw the history of the checks of STUDY (a study file or a results folder) as a page.
+
+    It shows the latest verdict, how each figure has moved over the checks, and where a level has changed the
+    commits to look at.
+    """
+    from suite.analysis.checks import verdicts
+    from suite.report.trend import write_trend
+    from suite.store.layout import Store, results_of
+    from suite.study.load import load_study
+
+    root = str(study) if study.is_dir() else results_of(results, load_study(study).name)
+    with status("drawing"):
+        page = write_trend(verdicts(Store.open(root)), out)
+    click.echo(f"trend: {page}")

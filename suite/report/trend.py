@@ -1,0 +1,172 @@
+"""The trend page: the latest verdict, what changed over the nights, and the series that matter."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from suite import __version__
+from suite.analysis.trend import Change, Series, Trend, trend_of
+from suite.analysis.verdict import Judgement, Verdict
+from suite.errors import StoreError
+from suite.report.style import house_style
+from suite.report.template import render
+from suite.report.trend_plot import commit_range, draw_series, percent_text, step_text
+from suite.report.verdict import HEADER, row, sentence
+
+MOST_PLOTS = 24
+PLOTS_OF_GOOD = 8  # at least so many are drawn, where all is well
+MOST_ROWS = 2000  # of a table
+SYMBOLS = {
+    Judgement.REGRESSION: "✖",
+    Judgement.UNDECIDED: "?",
+    Judgement.IMPROVEMENT: "▲",
+    Judgement.GOOD: "✓",
+}
+
+
+@dataclass(frozen=True)
+class Event:
+    """All that changed between the same two nights."""
+
+    when: str  # day of the first night after
+    commits: str  # "A..B"; empty where they are not known
+    also: Sequence[str]  # what else changed: packages, machine
+    series: Sequence[tuple[str, str, str]]  # subject, quantity, step
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A series as the page shows it."""
+
+    title: str
+    alt: str
+    source: str  # data URI
+
+
+def write_trend(verdicts: Sequence[Verdict], folder: Path) -> Path:
+    """Write ``folder/<study>-trend.html``, one self-contained page, and return its path.
+
+    Parameters
+    ----------
+    verdicts
+        Of the checks of one study, in any order; at least one.
+    folder
+        Made where it does not exist. A page that is there is replaced at the end, in one step.
+
+    Raises
+    ------
+    StoreError
+        There is no verdict, or the folder cannot be written.
+    """
+    if not verdicts:
+        raise StoreError("no check is on record; make one with: ptychosuite check STUDY --baseline NAME")
+    page = folder / f"{verdicts[0].study}-trend.html"
+    fresh = page.with_name(f".{page.name}.{os.getpid()}")
+    content = _page(trend_of(verdicts))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(content, encoding="utf-8")
+        fresh.replace(page)
+    except OSError as error:
+        raise StoreError(f"cannot write {page}: {error.strerror or error}") from error
+    return page
+
+
+def plotted(trend: Trend) -> list[Series]:
+    """The series worth a plot: those that changed or are not good, then the furthest from their baseline."""
+    last = len(trend.nights) - 1
+    varying = [series for series in trend.series if not series.is_constant]
+    worth = [series for series in varying if series.changes or not _is_good(series, last)]
+    others = [series for series in varying if series not in worth]
+    return [*worth, *others[: max(0, PLOTS_OF_GOOD - len(worth))]][:MOST_PLOTS]
+
+
+def _is_good(series: Series, night: int) -> bool:
+    point = series.points[-1]
+    return point.night != night or point.judgement is Judgement.GOOD
+
+
+def _page(trend: Trend) -> str:
+    latest = trend.nights[-1]
+    findings = [
+        (SYMBOLS[finding.judgement], finding.judgement, row(finding)) for finding in latest.worst_first
+    ]
+    told = [finding for finding in findings if finding[1] is not Judgement.GOOD]
+    return render(
+        "trend.html.j2",
+        study=latest.study,
+        judgement=latest.judgement,
+        symbol=SYMBOLS[latest.judgement],
+        sentence=sentence(latest),
+        facts=_facts(trend),
+        events=list(_events(trend)),
+        header=HEADER,
+        told=told[:MOST_ROWS],
+        good=[finding for finding in findings if finding[1] is Judgement.GOOD][:MOST_ROWS],
+        plots=list(_plots(trend)),
+        series=[_series_row(series) for series in trend.series[:MOST_ROWS]],
+        number_of_series=len(trend.series),
+        version=__version__,
+    )
+
+
+def _facts(trend: Trend) -> list[tuple[str, str]]:
+    first, latest = trend.nights[0], trend.nights[-1]
+    facts = [("checks", f"{len(trend.nights)}, {first.when[:10]} to {latest.when[:10]}")]
+    commit = latest.environment.get("git_commit")
+    if commit:
+        dirty = ", with changes" if latest.environment.get("git_dirty") else ""
+        facts.append(("commit", f"{commit[:12]}{dirty}"))
+    if latest.environment.get("cpu"):
+        facts.append(("machine", str(latest.environment["cpu"])))
+    return facts
+
+
+def _events(trend: Trend) -> Iterator[Event]:
+    def nights(pair: tuple[Series, Change]) -> tuple[int, int]:
+        return pair[1].last_before, pair[1].first_after
+
+    for (_, after), pairs in groupby(sorted(trend.changes, key=nights, reverse=True), key=nights):
+        members = list(pairs)
+        change = members[0][1]
+        series = [(each.subject, each.quantity, step_text(step)) for each, step in members]
+        when = trend.nights[after].when[:10]
+        yield Event(when, commit_range(trend.commits(change)), trend.also_changed(change), series)
+
+
+def _plots(trend: Trend) -> Iterator[Plot]:
+    with house_style():
+        for series in plotted(trend):
+            yield Plot(
+                f"{series.subject}: {series.quantity}", _alt(trend, series), _svg(draw_series(trend, series))
+            )
+
+
+def _alt(trend: Trend, series: Series) -> str:
+    """What the plot shows, in words."""
+    latest = series.points[-1]
+    text = f"{len(series.points)} checks, the latest at {percent_text(latest.ratio)} and {latest.judgement}"
+    for change in series.changes:
+        text += f"; {step_text(change)} on {trend.nights[change.first_after].when[:10]}"
+    return text
+
+
+def _svg(figure: Figure) -> str:
+    content = io.BytesIO()
+    figure.savefig(content, format="svg", metadata={"Date": None})
+    return f"data:image/svg+xml;base64,{base64.b64encode(content.getvalue()).decode()}"
+
+
+def _series_row(series: Series) -> list[str]:
+    ratios = [point.ratio for point in series.points]
+    span = f"{percent_text(min(ratios))} to {percent_text(max(ratios))}"
+    steps = ", ".join(step_text(change) for change in series.changes)
+    return [series.subject, series.quantity, str(len(ratios)), percent_text(ratios[-1]), span, steps]

@@ -1,0 +1,377 @@
+"""The commands ``baseline`` and ``check``: planted faults are caught, healthy code is not blamed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import suite.solvers.magpie
+import suite.solvers.multigrid
+import suite.solvers.pie
+from suite.cli import main
+from suite.core.run import RunSpec
+from suite.metrics.image import ImageMetrics
+from suite.solvers.sweep import Sweeping
+from tests.study.small import carry_out, plan_of, study_file, use_test_solvers
+
+AXES = """\
+axes:
+  solver: [{name: rpie, alpha: 0.05}, {name: magpie, levels: 2}, lbfgs]
+  seed: {range: 2}
+"""
+SLOW = """\
+study: tiny
+problem:
+  object: {kind: texture, size: 32}
+  probe: {kind: gaussian, size: 16, fwhm_px: 6}
+  noise: 0
+solver: {name: rpie, alpha: 0.5}
+stop: {iterations: 200, residual: 0.3}
+"""
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """Call the program in this process, in an empty folder: (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.delenv(name, raising=False)
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["ptychosuite", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return int(ended.value.code or 0), out, err
+
+    return call
+
+
+@pytest.fixture
+def checked(command, tmp_path, monkeypatch):
+    """Save a baseline of a study, change the code by ``fault``, run again, check: (exit code, verdict)."""
+
+    def call(fault=lambda: None, extra: str = AXES, **head: str) -> tuple[int, dict]:
+        study = study_file(tmp_path, extra, **head)
+        carry_out(plan_of(study), tmp_path / "results")
+        assert command("baseline", "save", "healthy", study)[0] == 0
+        change_code(monkeypatch)
+        fault()
+        carry_out(plan_of(study), tmp_path / "results")
+        code, out, _ = command("check", study, "--baseline", "healthy", "--json")
+        return code, json.loads(out)
+
+    return call
+
+
+def change_code(monkeypatch: pytest.MonkeyPatch, fingerprint: str = "changed") -> None:
+    """Make every run one that has not been done."""
+    for module in ("suite.study.plan", "suite.cluster.work", "suite.execute.run"):
+        monkeypatch.setattr(f"{module}.code_fingerprint", lambda: fingerprint)
+
+
+def blamed(verdict: dict, judgement: str = "regression") -> set[str]:
+    """The quantities that were judged so."""
+    return {f["quantity"] for f in verdict["findings"] if f["judgement"] == judgement}
+
+
+# Planted faults
+
+
+def test_healthy_code_is_good(checked):
+    """Other code that computes the same raises no alarm, in whatever is compared."""
+    code, verdict = checked()
+    assert code == 0
+    assert verdict["judgement"] == "good"
+    assert {f["judgement"] for f in verdict["findings"]} == {"good"}
+    assert {"residual", "error", "poisson_nll", "peak_host_bytes", "first iterations", "failure rate"} <= {
+        f["quantity"] for f in verdict["findings"]
+    }
+
+
+def test_five_per_cent_more_iterations(checked, monkeypatch):
+    """A solver that wastes one iteration of twenty, after the first ones, is told by its iterations."""
+
+    def fault():
+        healthy = Sweeping.step
+
+        def idle_now_and_then(self, problem, state, rng):
+            passes = getattr(state, "data_passes", 0)
+            if passes % 20 == 19:
+                return replace(state, data_passes=passes + 1)
+            return healthy(self, problem, state, rng)
+
+        monkeypatch.setattr(Sweeping, "step", idle_now_and_then)
+
+    code, verdict = checked(fault, "", head=SLOW)
+    assert code == 1
+    (finding,) = [f for f in verdict["findings"] if f["quantity"] == "iterations_to_tol"]
+    assert finding["judgement"] == "regression"
+    assert 1.03 < finding["found"] / finding["baseline"] < 1.07
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+@pytest.mark.parametrize("factor", [0.98, 1.02])
+def test_wrong_alpha(checked, monkeypatch, dtype, factor):
+    """A regularisation that is two per cent off, either way, is another computation."""
+
+    def fault():
+        healthy = suite.solvers.pie.step_size
+        monkeypatch.setattr(suite.solvers.pie, "step_size", lambda q, alpha: healthy(q, factor * alpha))
+
+    code, verdict = checked(fault, f"dtype: {dtype}\n{AXES}")
+    assert code == 1
+    assert "first iterations" in blamed(verdict)
+    assert {f["subject"].split(" ")[0] for f in verdict["findings"] if f["judgement"] == "regression"} == {
+        "rpie"
+    }
+
+
+def test_changed_random_order(checked, monkeypatch):
+    """Another order of the positions is another computation; L-BFGS, which knows none, is not blamed."""
+
+    def fault():
+        healthy = RunSpec.rng
+        monkeypatch.setattr(
+            RunSpec, "rng", lambda spec, purpose: healthy(spec, purpose.replace("order", "other"))
+        )
+
+    code, verdict = checked(fault)
+    assert code == 1
+    assert "first iterations" in blamed(verdict)
+    lbfgs = {f["judgement"] for f in verdict["findings"] if f["subject"].startswith("lbfgs")}
+    assert lbfgs == {"good"}
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+@pytest.mark.parametrize("factor", [0.999, 1.001])
+def test_small_error_in_one_coarse_level(checked, monkeypatch, dtype, factor):
+    """Coefficients of a coarse level a part in a thousand off are caught, in single precision too."""
+    plain = suite.solvers.multigrid.hierarchy.__wrapped__
+    monkeypatch.setattr(suite.solvers.magpie, "v_cycle", suite.solvers.multigrid.v_cycle.__wrapped__)
+    monkeypatch.setattr(suite.solvers.magpie, "hierarchy", plain)
+
+    def fault():
+        def disturbed(probe, regulariser, levels):
+            first, *rest = plain(probe, regulariser, levels)
+            return (replace(first, weight=first.weight * np.float32(factor)), *rest)
+
+        monkeypatch.setattr(suite.solvers.magpie, "hierarchy", disturbed)
+
+    code, verdict = checked(fault, f"dtype: {dtype}\n{AXES}")
+    assert code == 1
+    assert "first iterations" in blamed(verdict)
+    assert all(f["subject"].startswith("magpie") for f in verdict["findings"] if f["judgement"] != "good")
+
+
+def test_metric_that_is_no_number(checked, monkeypatch):
+    """A metric that has become NaN is a regression, and the other metrics are not blamed for it."""
+
+    def fault():
+        healthy = ImageMetrics.__call__
+        monkeypatch.setattr(
+            ImageMetrics, "__call__", lambda self, obj: healthy(self, obj) | {"error": float("nan")}
+        )
+
+    code, verdict = checked(fault)
+    assert code == 1
+    assert blamed(verdict) == {"error", "first iterations"}
+
+
+def test_better_is_reported(checked, monkeypatch):
+    """What has become better beyond the tolerance is not red, and is told."""
+
+    def fault():
+        healthy = ImageMetrics.__call__
+        monkeypatch.setattr(
+            ImageMetrics, "__call__", lambda self, obj: {k: v / 2 for k, v in healthy(self, obj).items()}
+        )
+
+    code, verdict = checked(fault)
+    assert code == 0
+    assert verdict["judgement"] == "improvement"
+    assert {"error", "first iterations"} <= blamed(verdict, "improvement")
+
+
+def test_run_that_fails_or_diverges_now(command, tmp_path, monkeypatch):
+    """A run that completed and does not any more is a regression, and so is the share of such runs."""
+    use_test_solvers(tmp_path / "plug-ins", monkeypatch)
+    study = study_file(tmp_path, "axes: {seed: {range: 2}}\n")
+    carry_out(plan_of(study), tmp_path / "results")
+    command("baseline", "save", "healthy", study)
+    change_code(monkeypatch)
+    monkeypatch.setattr(Sweeping, "step", lambda *_: 1 / 0)
+    carry_out(plan_of(study), tmp_path / "results")
+    code, out, _ = command("check", study, "--baseline", "healthy", "--json")
+    assert code == 1
+    assert blamed(json.loads(out)) == {"status", "failure rate"}
+
+
+# What cannot be judged
+
+
+def test_runs_that_are_not_done_are_not_green(command, tmp_path, monkeypatch):
+    """Results of other code do not count; the verdict says what to run."""
+    study = study_file(tmp_path)
+    carry_out(plan_of(study), tmp_path / "results")
+    command("baseline", "save", "healthy", study)
+    change_code(monkeypatch)
+    code, out, _ = command("check", study, "--baseline", "healthy")
+    assert code == 3
+    assert "could not judge" in out
+    assert "ptychosuite run STUDY" in out
+
+
+def test_changed_study_is_not_green(command, tmp_path):
+    """Runs that the baseline or the study lacks cannot be judged, even where the others are good."""
+    study = study_file(tmp_path, "axes: {seed: [0, 1]}\n")
+    carry_out(plan_of(study), tmp_path / "results")
+    command("baseline", "save", "healthy", study)
+    study = study_file(tmp_path, "axes: {seed: [0, 2]}\n")
+    carry_out(plan_of(study), tmp_path / "results")
+    code, out, _ = command("check", study, "--baseline", "healthy", "--json")
+    assert code == 3
+    lost = {f["message"].split(";")[0]: f["subject"] for f in json.loads(out)["findings"] if f["message"]}
+    assert lost == {
+        "the baseline does not have this run": "seed 2",
+        "the study no longer has this run": "seed 1",
+    }
+    assert "baseline save healthy STUDY --force" in out
+
+
+# Wrong usage
+
+
+@pytest.fixture
+def saved(command, tmp_path):
+    """A study that has been run, with its baseline "healthy"."""
+    study = study_file(tmp_path)
+    carry_out(plan_of(study), tmp_path / "results")
+    assert command("baseline", "save", "healthy", study)[0] == 0
+    return study
+
+
+def test_something_to_compare_with_is_needed(command, saved):
+    code, _, err = command("check", saved)
+    assert code == 2
+    assert "--baseline" in err
+
+
+@pytest.mark.parametrize("name", ["helthy", "../healthy", ""])
+def test_baseline_that_is_not_there(command, saved, name):
+    """The nearest name, or what a name may be."""
+    code, _, err = command("check", saved, "--baseline", name)
+    assert code == 2
+    assert ("did you mean 'healthy'?" in err) == (name == "helthy")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda text: text[:200], "damaged"),
+        (lambda text: "[]", "damaged"),
+        (lambda text: text.replace('"status"', '"stattus"'), "damaged"),
+        (lambda text: text.replace('"schema": 1', '"schema": 0'), "schema version 0"),
+        (lambda text: text.replace('"study": "tiny"', '"study": "other"'), "of the study 'other'"),
+    ],
+)
+def test_baseline_that_cannot_be_used(command, saved, tmp_path, damage, said):
+    """Damaged, of another version or of another study: said with what to do."""
+    file = tmp_path / "results/baselines/healthy.json"
+    file.write_text(damage(file.read_text()))
+    code, _, err = command("check", saved, "--baseline", "healthy")
+    assert code == 2
+    assert said in err
+
+
+def test_save_replaces_only_when_told(command, saved, tmp_path):
+    before = (tmp_path / "results/baselines/healthy.json").read_text()
+    code, _, err = command("baseline", "save", "healthy", saved)
+    assert (code, "--force" in err) == (2, True)
+    assert (tmp_path / "results/baselines/healthy.json").read_text() == before
+    assert command("baseline", "save", "healthy", saved, "--force")[0] == 0
+
+
+def test_save_wants_all_runs(command, saved, tmp_path, monkeypatch):
+    """Runs that are missing, have failed, or end by the clock make no baseline."""
+    code, _, err = command("baseline", "save", "more", saved, "--set", "seed=[0, 1]")
+    assert code == 2
+    assert "1 of 2 runs" in err
+    assert "'seed 1'" in err
+    use_test_solvers(tmp_path / "plug-ins", monkeypatch)
+    failing = study_file(tmp_path, "solver: raises\n", name="failing.yaml")
+    carry_out(plan_of(failing), tmp_path / "results")
+    code, _, err = command("baseline", "save", "more", failing)
+    assert code == 2
+    assert "have failed" in err
+    timed = study_file(tmp_path, "axes: {stop.seconds: [100.0]}\n", name="timed.yaml")
+    carry_out(plan_of(timed), tmp_path / "results")
+    code, _, err = command("baseline", "save", "more", timed)
+    assert code == 2
+    assert "stop.seconds" in err
+    assert [file.name for file in (tmp_path / "results/baselines").iterdir()] == ["healthy.json"]
+
+
+# Outputs
+
+
+def test_list(command, saved):
+    code, out, _ = command("baseline", "list")
+    assert code == 0
+    assert out.splitlines()[1].split()[:2] == ["healthy", "tiny"]
+    (entry,) = json.loads(command("baseline", "list", "--json")[1])
+    assert (entry["name"], entry["runs"]) == ("healthy", 1)
+
+
+def test_every_check_leaves_its_verdict(command, saved, tmp_path):
+    """Two checks leave two files, and what is printed names them; results stay usable."""
+    for number in (1, 2):
+        code, out, _ = command("check", saved, "--baseline", "healthy")
+        assert code == 0
+        assert out.startswith("tiny against baseline healthy: good.")
+        files = sorted((tmp_path / "results/tiny/checks").glob("*.json"))
+        assert len(files) == number
+        assert files[-1].name in out
+    assert command("run", saved, "--cluster", "none")[0] == 0
+    code, out, _ = command("check", saved, "--baseline", "healthy", "--all")
+    assert "first iterations" in out
+
+
+def test_files_for_servers(command, saved, tmp_path):
+    """JUnit and Markdown are written where asked; a folder that is not there is named."""
+    code, _, _ = command("check", saved, "--baseline", "healthy", "--junit", "j.xml", "--markdown", "m.md")
+    assert code == 0
+    assert "<testsuite" in (tmp_path / "j.xml").read_text()
+    assert (tmp_path / "m.md").read_text().startswith("## tiny: good")
+    code, _, err = command("check", saved, "--baseline", "healthy", "--junit", "nowhere/j.xml")
+    assert (code, "nowhere/j.xml" in err) == (2, True)
+
+
+def test_history_is_drawn_where_asked(command, saved, tmp_path):
+    """The page of the study's checks, this one among them."""
+    code, out, _ = command("check", saved, "--baseline", "healthy", "--out", "pages")
+    assert code == 0
+    assert "trend: pages/tiny-trend.html" in out
+    assert (tmp_path / "pages/tiny-trend.html").is_file()
+
+
+def test_github(command, saved, tmp_path, monkeypatch):
+    """Under GitHub Actions there are annotations, and the summary is added to."""
+    (tmp_path / "summary.md").write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    change_code(monkeypatch)
+    assert "::warning" not in command("check", saved, "--baseline", "healthy")[1]
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert "::warning title=could not judge" in command("check", saved, "--baseline", "healthy")[1]
+    summary = (tmp_path / "summary.md").read_text()
+    assert summary.startswith("before\n")
+    assert summary.count("## tiny: could not judge") == 2
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "nowhere/summary.md")
+    code, _, err = command("check", saved, "--baseline", "healthy")
+    assert (code, "nowhere/summary.md" in err) == (2, True)
