@@ -1,0 +1,74 @@
+"""How far two runs may drift apart by rounding alone.
+
+Measured by ``benchmarks/rounding.py``: the largest relative drift between forms of a run that are equal in
+exact arithmetic (ducc0's and SciPy's transforms, compiled and plain loops, NumPy and torch), over all solvers,
+with known probe, without noise and with unknown probe. Rounding grows with the iterations, about exponentially,
+until two runs are merely alike; tolerances are :data:`MARGIN` times what was measured, at the iteration in
+question.
+
+ePIE and rPIE with an unknown probe stand apart. From a flat object their first update of the probe is a full
+step, which meets the first pattern exactly; the phase of its dark pixels is rounding from then on, in double
+precision too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from suite.core.run import RunSpec
+
+MARGIN = 5.0
+AFTER = (1, 2, 5, 10, 25, 50, 100)  # iterations
+STEADY_WITH_KNOWN_PROBE = ("epie", "rpie", "mpie", "magpie", "emagpie", "lsqml", "lbfgs")
+STEADY_WITH_UNKNOWN_PROBE = ("emagpie", "lsqml")
+IMAGES = ("object", "probe", "rings", "phase_rmse_rad", "nmse")
+
+STEADY: Mapping[str, Mapping[str, tuple[float, ...]]] = {
+    "complex64": {
+        "curves": (1e-4, 2e-4, 2e-3, 4e-3, 2e-2, 5e-2, 9e-2),
+        "images": (1e-3, 2e-3, 7e-3, 2e-2, 5e-2, 1e-1, 3e-1),
+    },
+    "complex128": {
+        "curves": (5e-13, 1e-12, 2e-12, 1e-11, 3e-10, 2e-9, 7e-6),
+        "images": (2e-12, 5e-12, 1e-11, 7e-11, 6e-10, 3e-9, 4e-6),
+    },
+}
+RESTLESS = {
+    "curves": (3e-2, 3e-2, 3e-2, 6e-2, 8e-2, 9e-2, 2e-1),
+    "images": (1e-1, 1e-1, 2e-1, 2e-1, 3e-1, 3e-1, 5e-1),
+}  # in either precision
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What rounding was seen to do to runs of one kind: relative drift after each of ``AFTER`` iterations."""
+
+    measured: Mapping[str, tuple[float, ...]]  # "curves", "images"
+
+    @classmethod
+    def of(cls, spec: RunSpec) -> Drift:
+        """The drift of runs like ``spec``; solvers that were not measured are taken to be restless."""
+        unknown = spec.problem.get("start_probe") is not None or spec.problem.get("kind") == "file"
+        steady = STEADY_WITH_UNKNOWN_PROBE if unknown else STEADY_WITH_KNOWN_PROBE
+        return cls(STEADY[spec.dtype] if spec.solver["name"] in steady else RESTLESS)
+
+    def tolerance(self, quantity: str, iterations: np.ndarray) -> np.ndarray:
+        """Relative tolerance of a quantity after each of ``iterations`` (any shape, from 0 on).
+
+        Between the measured iterations, and beyond the last, it is a straight line in the logarithms.
+        """
+        measured = self.measured["images" if quantity.startswith(IMAGES) or "frc" in quantity else "curves"]
+        x, y = np.log(AFTER), np.log(measured)
+        at = np.log(np.maximum(iterations, AFTER[0]))
+        slope = (y[-1] - y[-2]) / (x[-1] - x[-2])
+        inside = np.interp(at, x, y)
+        return MARGIN * np.exp(np.where(at > x[-1], y[-1] + slope * (at - x[-1]), inside))
+
+
+def floor(spec: RunSpec, curve: np.ndarray) -> float:
+    """What is small beside the largest value of ``curve``: differences are relative to no less than that."""
+    largest = float(np.nanmax(np.abs(curve), initial=0.0))
+    return max(float(np.finfo(spec.dtype).eps) * largest, float(np.finfo(float).tiny))
