@@ -10,6 +10,7 @@ from suite import __version__
 from suite.commands.about import doctor, schema, solvers
 from suite.commands.plan import plan
 from suite.commands.report import report
+from suite.commands.reproduce import reproduce
 from suite.commands.run import run
 from suite.commands.show import show
 from suite.commands.train import train
@@ -38,7 +39,7 @@ def ptychosuite() -> None:
     """
 
 
-for command in (plan, run, train, report, show, schema, solvers, doctor):
+for command in (plan, run, train, report, show, reproduce, schema, solvers, doctor):
     ptychosuite.add_command(command)
 
 

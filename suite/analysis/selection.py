@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,15 +58,19 @@ def selection_of_store(root: str | Path) -> Selection:
     *_, session = [{}, *sessions(store)]
     if not session:
         raise StoreError(f"{root} has no session on record; report from the study file instead")
-    figures = tuple(_figure(settings) for settings in session["figures"])
+    return selection_of(store, session)
+
+
+def selection_of(store: Store, study: Mapping[str, Any]) -> Selection:
+    """The runs of ``store`` that ``study`` names, in the words of a session."""
     return _select(
         store,
-        session["study"],
-        session["title"],
-        figures,
-        session["spec_ids"],
-        session["text"],
-        session["overrides"],
+        study["study"],
+        study["title"],
+        tuple(_figure(settings) for settings in study["figures"]),
+        study["spec_ids"],
+        study["text"],
+        study["overrides"],
     )
 
 

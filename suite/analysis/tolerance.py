@@ -1,10 +1,10 @@
 """How far two runs may drift apart by rounding alone.
 
 Measured by ``benchmarks/rounding.py``: the largest relative drift between forms of a run that are equal in
-exact arithmetic (ducc0's and SciPy's transforms, compiled and plain loops, NumPy and torch), over all solvers,
-with known probe, without noise and with unknown probe. Rounding grows with the iterations, about exponentially,
-until two runs are merely alike; tolerances are :data:`MARGIN` times what was measured, at the iteration in
-question.
+exact arithmetic (ducc0's and SciPy's transforms, compiled and plain loops, NumPy and torch), over all our
+solvers, with known probe, without noise and with unknown probe. Rounding grows with the iterations, about
+exponentially, until two runs are merely alike; tolerances are :data:`MARGIN` times what was measured, at the
+iteration in question.
 
 ePIE and rPIE with an unknown probe stand apart. From a flat object their first update of the probe is a full
 step, which meets the first pattern exactly; the phase of its dark pixels is rounding from then on, in double
