@@ -8,6 +8,7 @@ import click
 
 from suite import __version__
 from suite.commands.about import doctor, schema, solvers
+from suite.commands.export import export
 from suite.commands.plan import plan
 from suite.commands.report import report
 from suite.commands.reproduce import reproduce
@@ -39,7 +40,7 @@ def ptychosuite() -> None:
     """
 
 
-for command in (plan, run, train, report, show, reproduce, schema, solvers, doctor):
+for command in (plan, run, train, report, show, reproduce, export, schema, solvers, doctor):
     ptychosuite.add_command(command)
 
 

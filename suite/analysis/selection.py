@@ -55,10 +55,15 @@ def selection_of_plan(plan: Plan, results: str | Path) -> Selection:
 def selection_of_store(root: str | Path) -> Selection:
     """The runs of the latest session of a results folder; no study file is needed."""
     store = Store.open(root)
+    return selection_of(store, latest_session(store))
+
+
+def latest_session(store: Store) -> Mapping[str, Any]:
+    """What the latest session of ``store`` noted."""
     *_, session = [{}, *sessions(store)]
     if not session:
-        raise StoreError(f"{root} has no session on record; report from the study file instead")
-    return selection_of(store, session)
+        raise StoreError(f"{store.root} has no session on record; name the study file instead")
+    return session
 
 
 def selection_of(store: Store, study: Mapping[str, Any]) -> Selection:
