@@ -27,6 +27,7 @@ PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 TERMS = "https://w3id.org/ro/terms/workflow-run/context"  # of the profile; sha256 is one
 SPDX = "https://spdx.org/licenses/"
 ORCID = "https://orcid.org/"
+COMPLETED = "http://schema.org/CompletedActionStatus"
 MEDIA_TYPES = {
     ".json": "application/json", ".yaml": "application/yaml", ".html": "text/html", ".csv": "text/csv",
     ".png": "image/png", ".svg": "image/svg+xml", ".pdf": "application/pdf", ".zip": "application/zip",
@@ -86,13 +87,15 @@ def describe(
     version = PROFILE.rsplit("/", 1)[1]
     root["conformsTo"] = _add(crate, PROFILE, "CreativeWork", name="Process Run Crate", version=version)
     if authors:
-        root["author"] = [_person(crate, author) for author in authors]
+        root["author"] = _one([_person(crate, author) for author in authors])
     store = Store.open(content / RESULTS / study["study"])
     inputs = [files["study.yaml"], *_data_files(crate, runs.values())]
-    root["mentions"] = [
+    actions = [
         _action(crate, session, inputs, [files[name] for name in names])
         for session, names in _made_by(list(sessions(store)), runs)
     ]
+    if actions:
+        root["mentions"] = _one(actions)
 
 
 def _today() -> str:
@@ -135,7 +138,7 @@ def _made_by(
 
 
 def _action(crate: ROCrate, session: Mapping[str, Any], inputs: Sequence[Any], results: Sequence[Any]) -> Any:
-    end = {"endTime": session["end"]} if "end" in session else {}
+    ended = {"actionStatus": COMPLETED, "endTime": session["end"]} if "end" in session else {}
     return _add(
         crate,
         f"#session-{digest([session['start'], session['command']])}",
@@ -144,9 +147,9 @@ def _action(crate: ROCrate, session: Mapping[str, Any], inputs: Sequence[Any], r
         description=" ".join(session["command"]),
         startTime=session["start"],
         instrument=_software(crate, session["environment"]),
-        object=list(inputs),
-        result=list(results),
-        **end,
+        object=_one(inputs),
+        result=_one(results),
+        **ended,
     )
 
 
@@ -162,10 +165,6 @@ def _software(crate: ROCrate, environment: Mapping[str, Any]) -> Any:
         name="ptychosuite",
         softwareVersion=f"{version}, commit {commit}{dirty}" if commit else version,
         identifier=environment["code"],
-        softwareRequirements=[
-            f"python {environment['python']}",
-            *(f"{name} {version}" for name, version in sorted(environment["packages"].items())),
-        ],
     )
 
 
@@ -194,6 +193,11 @@ def _data_files(crate: ROCrate, records: Any) -> list[Any]:
 def _person(crate: ROCrate, author: Author) -> Any:
     identifier = ORCID + author.orcid if author.orcid else f"#{digest(author.name)}"
     return _add(crate, identifier, "Person", name=author.name)
+
+
+def _one(entities: Sequence[Any]) -> Any:
+    """A single entity stands for itself, as RO-Crate would have it."""
+    return entities[0] if len(entities) == 1 else list(entities)
 
 
 def _add(crate: ROCrate, entity_id: str, kind: str, **properties: Any) -> Any:
