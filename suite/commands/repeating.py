@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suite.commands.sweeping import connected
-from suite.errors import BackendError, DataFileError, StoreError, UserError
+from suite.errors import BackendError, DataFileError, StoreError, StudyError, UserError
 
 if TYPE_CHECKING:
     from suite.analysis.reproduce import Comparison
@@ -113,6 +113,7 @@ def _ready(record: RunRecord, kind: ClusterKind, name: str | None, data: Path | 
     UserError
         It cannot be: a file or a device is gone, or only the clock had ended it.
     """
+    from suite.core import registry
     from suite.core.arrays import backend
     from suite.core.run import Status
     from suite.study.inputs import with_files_here
@@ -120,6 +121,10 @@ def _ready(record: RunRecord, kind: ClusterKind, name: str | None, data: Path | 
     if record.status is Status.TIMED_OUT:
         raise UserError("it was stopped by its time limit then, and has no result")
     spec = with_files_here(record.spec, data)
+    try:
+        registry.build("solvers", spec.solver)
+    except TypeError as error:
+        raise StudyError(f"this version's {spec.solver['name']} has other settings: {error}") from error
     if name is not None:
         spec = replace(spec, backend=name)
     if kind.on_this_machine:

@@ -6,7 +6,7 @@
     study.yaml, study.json                          the study file as it was written; what was planned
     results/<study>/                                runs, references, sessions and study.zarr
     report/<study>/                                 page, figures and their numbers
-    environment/                                    environments.json, requirements.txt: what ran
+    environment/                                    what ran: see suite.report.environments
 
 ``suite.report.crate_metadata`` describes it, ``suite.report.bundle`` reads it back.
 """
@@ -27,13 +27,13 @@ from suite.errors import StoreError
 from suite.report.bundle import RESULTS, STUDY
 from suite.report.citation import Author
 from suite.report.crate_metadata import describe, new_crate
+from suite.report.environments import write_environments
 from suite.report.page import write_report
 from suite.store.compact import compact
 from suite.store.layout import Store
 from suite.store.read import read_run, sessions
 from suite.store.write import write_session
 
-PASSING = ("host", "process", "cores", "start", "end", "lane", "stack")  # no part of an environment
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # a fixed time, so that equal content gives equal files
 PACKED = (".zip", ".png", ".pdf")  # gain nothing from being compressed again
 
@@ -94,7 +94,7 @@ def _fill(selection: Selection, study: Mapping[str, Any], folder: Path) -> dict[
     (store.root / ".compactor.lock").delete()
     (folder / STUDY).write_text(json.dumps(study, indent=1) + "\n", encoding="utf-8")
     (folder / "study.yaml").write_text(study["text"], encoding="utf-8")
-    _write_environments(list(runs.values()), folder / "environment")
+    write_environments(list(runs.values()), folder / "environment")
     write_report(selection_of(store, study), folder / "report", source="results, in this bundle")
     return runs
 
@@ -103,31 +103,6 @@ def _without_folders(word: str) -> str:
     """A word of a command line; of absolute paths, which tell of this machine, the last part."""
     option, equals, value = word.rpartition("=")
     return f"{option}{equals}{PurePath(value).name if PurePath(value).is_absolute() else value}"
-
-
-def _write_environments(records: Sequence[RunRecord], folder: Path) -> None:
-    """What the runs ran with: each environment once, and its packages as pip reads them."""
-    folder.mkdir(parents=True)
-    found: dict[str, dict[str, Any]] = {}
-    for record in records:
-        what = {name: value for name, value in record.provenance.items() if name not in PASSING}
-        found.setdefault(json.dumps(what, sort_keys=True), {**what, "runs": []})["runs"].append(record.run_id)
-    environments = list(found.values())
-    text = json.dumps(environments, indent=1, sort_keys=True) + "\n"
-    (folder / "environments.json").write_text(text, encoding="utf-8")
-    for number, lock in enumerate(dict.fromkeys(map(_requirements, environments)), start=1):
-        (folder / f"requirements{f'-{number}' if number > 1 else ''}.txt").write_text(lock, encoding="utf-8")
-
-
-def _requirements(environment: Mapping[str, Any]) -> str:
-    known = {name: environment.get(name, "") for name in ("python", "ptychosuite", "git_commit")}
-    packages = environment.get("packages", {})
-    return "".join(
-        [
-            *(f"# {name.replace('_', ' ')} {value}\n" for name, value in known.items() if value),
-            *(f"{name}=={version}\n" for name, version in sorted(packages.items())),
-        ]
-    )
 
 
 def _zip(folder: Path, out: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,8 @@ import xarray as xr
 
 from suite.analysis.selection import Selection
 from suite.errors import StoreError, UserError
+
+LIBRARIES = {"parquet": "pyarrow", "netcdf": "h5netcdf"}
 
 
 def write_table(selection: Selection, form: str, out: Path) -> Path:
@@ -22,6 +25,7 @@ def write_table(selection: Selection, form: str, out: Path) -> Path:
     StoreError
         The file cannot be written; one that was there stays as it was.
     """
+    _check_library(form)
     unfinished = out.with_name(f".{out.name}.part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -37,27 +41,28 @@ def write_table(selection: Selection, form: str, out: Path) -> Path:
     return out
 
 
+def _check_library(form: str) -> None:
+    library = LIBRARIES.get(form)
+    if library is None:
+        return
+    try:
+        import_module(library)
+    except ImportError as error:
+        raise UserError(
+            f"--to {form} needs the package {library}, which cannot be imported ({error}); "
+            f"pip install 'ptychosuite[{form}]'"
+        ) from error
+
+
 def _to_table(table: pd.DataFrame, form: str, out: Path) -> None:
     if form == "csv":
         table.to_csv(out, index=False)
-        return
-    table.attrs = {}
-    try:
+    else:
+        table.attrs = {}  # pyarrow would store them as JSON, which they are not
         table.to_parquet(out, index=False, engine="pyarrow")
-    except ImportError as error:
-        raise UserError(
-            "--to parquet needs the package pyarrow; pip install 'ptychosuite[parquet]'"
-        ) from error
 
 
 def _to_netcdf(dataset: xr.Dataset, out: Path) -> None:
-    columns = dataset.attrs.pop("columns")
-    dataset = dataset.load().assign_attrs(factors=[name for name, _ in columns.values()])
-    try:
-        dataset.to_netcdf(out, engine="h5netcdf")
-    except ValueError as error:
-        if "h5netcdf" not in str(error):
-            raise
-        raise UserError(
-            "--to netcdf needs the package h5netcdf; pip install 'ptychosuite[netcdf]'"
-        ) from error
+    dataset = dataset.load()
+    factors = [name for name, _ in dataset.attrs.pop("columns").values()]
+    dataset.assign_attrs(factors=factors).to_netcdf(out, engine="h5netcdf")
