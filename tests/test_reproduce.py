@@ -16,6 +16,7 @@ import pytest
 import suite.execute.run as execution
 import suite.solvers.pie
 from suite.core.run import RunSpec
+from suite.solvers import magpie, multigrid
 from suite.store.layout import Store
 from suite.store.read import inventory, read_run
 from suite.store.write import write_run
@@ -104,6 +105,17 @@ def other_order(monkeypatch):
     monkeypatch.setattr(RunSpec, "rng", lambda spec, purpose: real(spec, f"{purpose} changed"))
 
 
+def coarse_level(monkeypatch):
+    """One part in a thousand in the weights of the first coarse level, in the plain form of the V-cycle."""
+
+    def disturbed(probe, regulariser, levels):
+        first, *rest = multigrid.hierarchy.__wrapped__(probe, regulariser, levels)
+        return (replace(first, weight=first.weight * np.float32(1.001)), *rest)
+
+    monkeypatch.setattr(magpie, "hierarchy", disturbed)
+    monkeypatch.setattr(magpie, "v_cycle", multigrid.v_cycle.__wrapped__)
+
+
 def nan_metric(monkeypatch):
     real = execution.reconstruct
 
@@ -117,7 +129,8 @@ def nan_metric(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("plant", "different", "iteration"), [(wrong_alpha, 2, 1), (other_order, 4, 1), (nan_metric, 4, 2)]
+    ("plant", "different", "iteration"),
+    [(wrong_alpha, 2, 1), (other_order, 4, 1), (coarse_level, 2, 1), (nan_metric, 4, 2)],
 )
 def test_planted_change_is_found(stored, again, monkeypatch, plant, different, iteration):
     """A change that matters is told with the first iteration at which it does, and only where it does."""
@@ -221,6 +234,17 @@ def test_solver_whose_package_is_gone(stored, again, tmp_path, monkeypatch):
     code, runs, counts = again()
     assert (code, counts) == (3, {"not judged": 1, "identical": 3})
     assert runs[run_id]["message"].startswith("could not be run again: ")
+
+
+def test_settings_of_another_version(stored, again):
+    """A solver that has lost a setting since then is named; its runs are not judged."""
+    store = stored()
+    run_id, file = next(iter(inventory(store).done.items()))
+    record = read_run(file)
+    rewrite(store, run_id, spec=replace(record.spec, solver={**record.spec.solver, "momentum": 0.5}))
+    code, runs, counts = again()
+    assert (code, counts) == (3, {"not judged": 1, "identical": 3})
+    assert "momentum" in runs[run_id]["message"]
 
 
 def test_worker_processes(stored, command):  # noqa: F811

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from suite.analysis.tolerance import Drift, floor
+from suite.analysis.tolerance import ARITHMETIC, Drift, floor
 from suite.analysis.verdict import Judgement
 from suite.core.run import RunRecord
 
@@ -88,21 +88,23 @@ def compare(stored: RunRecord, again: RunRecord) -> Comparison:
     Everything but times and memory has to be equal bit for bit to be called identical, and within
     :mod:`suite.analysis.tolerance` otherwise. A failed run is reproduced when it fails again.
     """
+    drift = Drift.of(stored.spec, same_arithmetic=not any(map(_rounds, changes(stored, again))))
+    differences = list(_curve_differences(stored, again, drift))
     if stored.status is not again.status:
         reason = (again.message.strip().splitlines() or [""])[-1]
         message = f"{stored.status} then, {again.status} now: {reason}"
-        return _compared(stored, again, Likeness.DIFFERENT, list(_curve_differences(stored, again)), message)
+        return _compared(stored, again, Likeness.DIFFERENT, differences, message)
     if not stored.status.is_final:
         return _compared(stored, again, Likeness.IDENTICAL, [], f"{stored.status} again")
     n_then, n_now = (_length(record) - 1 for record in (stored, again))
-    differences = list(_curve_differences(stored, again))
     if stored.spec.stop.get("seconds") is not None and n_then != n_now:
         agree = all(difference.excess <= 1 for difference in differences)
         likeness = Likeness.UNDECIDED if agree else Likeness.DIFFERENT
         message = f"ended by the clock after {n_then} iterations then, {n_now} now"
         return _compared(stored, again, likeness, differences, message)
     if n_then == n_now:
-        differences += [*_metric_differences(stored, again), *_image_differences(stored, again)]
+        differences += _metric_differences(stored, again, drift)
+        differences += _image_differences(stored, again, drift)
     message = "" if n_then == n_now else f"{n_then} iterations then, {n_now} now"
     if any(difference.excess > 1 for difference in differences) or abs(n_then - n_now) > 1:
         return _compared(stored, again, Likeness.DIFFERENT, differences, message)
@@ -131,9 +133,8 @@ def _compared(
     )
 
 
-def _curve_differences(stored: RunRecord, again: RunRecord) -> Iterator[Difference]:
+def _curve_differences(stored: RunRecord, again: RunRecord, drift: Drift) -> Iterator[Difference]:
     """Of the curves that differ, over the iterations that both have."""
-    drift = Drift.of(stored.spec)
     common = min(_length(stored), _length(again))
     for name in _compared_names(stored.curves, again.curves):
         a, b = (record.curves.get(name, np.full(common, np.nan))[:common] for record in (stored, again))
@@ -152,9 +153,9 @@ def _curve_differences(stored: RunRecord, again: RunRecord) -> Iterator[Differen
         )
 
 
-def _metric_differences(stored: RunRecord, again: RunRecord) -> Iterator[Difference]:
+def _metric_differences(stored: RunRecord, again: RunRecord, drift: Drift) -> Iterator[Difference]:
     """Of the figures at the end that differ."""
-    drift, end = Drift.of(stored.spec), np.asarray([_length(stored) - 1])
+    end = np.asarray([_length(stored) - 1])
     for name in _compared_names(stored.metrics, again.metrics):
         a, b = (np.asarray([record.metrics.get(name, np.nan)]) for record in (stored, again))
         curve = stored.curves.get(name, a)
@@ -163,9 +164,9 @@ def _metric_differences(stored: RunRecord, again: RunRecord) -> Iterator[Differe
             yield Difference(name, relative, float(_tolerance(drift, name, a, end)[0]))
 
 
-def _image_differences(stored: RunRecord, again: RunRecord) -> Iterator[Difference]:
+def _image_differences(stored: RunRecord, again: RunRecord, drift: Drift) -> Iterator[Difference]:
     """Of object, probe, snapshots and ring correlations: distance over norm."""
-    drift, end = Drift.of(stored.spec), _length(stored) - 1
+    end = _length(stored) - 1
     then, now = _images(stored, end), _images(again, end)
     for name in dict.fromkeys([*then, *now]):
         (iteration, a), (_, b) = then.get(name, (end, None)), now.get(name, (end, None))
@@ -227,8 +228,10 @@ def changes(stored: RunRecord, again: RunRecord) -> dict[str, tuple[str, str]]:
 ORIGIN = {
     "ptychosuite": "ptychosuite", "code": "code", "git_commit": "git commit",
     "git_dirty": "uncommitted changes", "python": "python", "platform": "platform", "cpu": "cpu",
-    "gpu_model": "gpu", "gpu_driver": "gpu driver", "cuda_version": "cuda",
+    "gpu_model": "gpu", "gpu_driver": "gpu driver", "cuda_version": "cuda", "stack": "runs side by side",
 }  # fmt: skip
+MACHINE = ("cpu", "gpu", "gpu driver", "cuda", "backend", "runs side by side")
+ROUNDING = (*MACHINE, *(f"package {name}" for name in ARITHMETIC))
 
 
 def _origin(record: RunRecord) -> dict[str, str]:
@@ -236,6 +239,11 @@ def _origin(record: RunRecord) -> dict[str, str]:
     found["backend"] = record.spec.backend
     found |= {f"package {name}": str(v) for name, v in record.provenance.get("packages", {}).items()}
     return found | {f"threads {name}": str(v) for name, v in record.provenance.get("threads", {}).items()}
+
+
+def _rounds(what: str) -> bool:
+    """Whether results differ in the last digit where this does."""
+    return what in ROUNDING
 
 
 def _only_one_knows(name: str, then: Mapping[str, str], now: Mapping[str, str]) -> bool:

@@ -1,14 +1,16 @@
 """How far two runs may drift apart by rounding alone.
 
 Measured by ``benchmarks/rounding.py``: the largest relative drift between forms of a run that are equal in
-exact arithmetic (ducc0's and SciPy's transforms, compiled and plain loops, NumPy and torch), over all our
-solvers, with known probe, without noise and with unknown probe. Rounding grows with the iterations, about
-exponentially, until two runs are merely alike; tolerances are :data:`MARGIN` times what was measured, at the
-iteration in question.
+exact arithmetic, over all our solvers, with known probe, without noise and with unknown probe. Rounding grows
+with the iterations, about exponentially, until two runs are merely alike; tolerances are :data:`MARGIN` times
+what was measured, at the iteration in question. There are three cases:
 
-ePIE and rPIE with an unknown probe stand apart. From a flat object their first update of the probe is a full
-step, which meets the first pattern exactly; the phase of its dark pixels is rounding from then on, in double
-precision too.
+- the same packages, processor and backend, so that only our code can round otherwise (compiled and plain
+  loops were compared; where ``benchmarks/drift.py`` saw more in the first iterations, its figure stands);
+- another transform or array library (ducc0 and SciPy, NumPy and torch);
+- ePIE and rPIE with an unknown probe, restless in either precision: from a flat object their first update of
+  the probe is a full step, which meets the first pattern exactly, and the phase of its dark pixels is
+  rounding from then on. Solvers that were not measured count as restless.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ import numpy as np
 
 from suite.core.run import RunSpec
 
+ARITHMETIC = ("numpy", "scipy", "numba", "ducc0", "torch", "cupy-cuda13x", "ptychi", "cdtools-py")
+"""Packages whose numbers differ in the last digit from one version to the next."""
+
 MARGIN = 5.0
 AFTER = (1, 2, 5, 10, 25, 50, 100)  # iterations
 STEADY_WITH_KNOWN_PROBE = ("epie", "rpie", "mpie", "magpie", "emagpie", "lsqml", "lbfgs")
@@ -28,7 +33,18 @@ STORED_IMAGES = ("object", "probe")
 LIKE_IMAGES = (*STORED_IMAGES, "rings", "phase_rmse_rad", "nmse", "frc", "half_frc")
 STORED_PRECISION = float(np.finfo(np.complex64).eps)  # of images, whatever the run's
 
-STEADY: Mapping[str, Mapping[str, tuple[float, ...]]] = {
+Measured = Mapping[str, tuple[float, ...]]  # "curves", "images" -> drift after each of AFTER
+OWN_CODE: Mapping[str, Measured] = {
+    "complex64": {
+        "curves": (1e-5, 1e-5, 1e-5, 3e-5, 9e-4, 4e-3, 5e-2),
+        "images": (1e-5, 1e-5, 1e-5, 9e-5, 4e-3, 2e-2, 9e-2),
+    },
+    "complex128": {
+        "curves": (1e-13, 1e-13, 1e-13, 1e-13, 1e-12, 6e-12, 2e-7),
+        "images": (1e-13, 1e-13, 1e-13, 3e-13, 1e-12, 2e-11, 6e-8),
+    },
+}
+OTHER_LIBRARIES: Mapping[str, Measured] = {
     "complex64": {
         "curves": (4e-4, 4e-4, 2e-3, 4e-3, 2e-2, 5e-2, 9e-2),
         "images": (6e-4, 2e-3, 7e-3, 2e-2, 5e-2, 1e-1, 3e-1),
@@ -38,24 +54,26 @@ STEADY: Mapping[str, Mapping[str, tuple[float, ...]]] = {
         "images": (1e-12, 3e-12, 9e-12, 7e-11, 6e-10, 3e-9, 2e-5),
     },
 }
-RESTLESS = {
+RESTLESS: Measured = {
     "curves": (4e-2, 4e-2, 4e-2, 6e-2, 8e-2, 9e-2, 2e-1),
     "images": (7e-2, 8e-2, 1e-1, 2e-1, 2e-1, 3e-1, 5e-1),
-}  # in either precision
+}
 
 
 @dataclass(frozen=True)
 class Drift:
     """What rounding was seen to do to runs of one kind: relative drift after each of ``AFTER`` iterations."""
 
-    measured: Mapping[str, tuple[float, ...]]  # "curves", "images"
+    measured: Measured
 
     @classmethod
-    def of(cls, spec: RunSpec) -> Drift:
-        """The drift of runs like ``spec``; solvers that were not measured are taken to be restless."""
+    def of(cls, spec: RunSpec, same_arithmetic: bool) -> Drift:
+        """The drift of runs like ``spec``, with the same packages, processor and backend or with others."""
         unknown = spec.problem.get("start_probe") is not None or spec.problem.get("kind") == "file"
         steady = STEADY_WITH_UNKNOWN_PROBE if unknown else STEADY_WITH_KNOWN_PROBE
-        return cls(STEADY[spec.dtype] if spec.solver["name"] in steady else RESTLESS)
+        if spec.solver["name"] not in steady:
+            return cls(RESTLESS)
+        return cls((OWN_CODE if same_arithmetic else OTHER_LIBRARIES)[spec.dtype])
 
     def tolerance(self, quantity: str, iterations: np.ndarray) -> np.ndarray:
         """Relative tolerance of a quantity after each of ``iterations`` (any shape, from 0 on).

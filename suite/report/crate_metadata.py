@@ -80,8 +80,8 @@ def describe(
     root["name"] = study["title"]
     root["description"] = (
         f"Study '{study['study']}' of ptychographic reconstruction: {len(runs)} runs with their results, "
-        "figures, environment and provenance, computed and bundled by ptychosuite. Its commands report, show and "
-        "reproduce read this bundle; results/*/study.zarr opens as an xarray dataset."
+        "figures, environment and provenance, computed and bundled by ptychosuite. Its commands report, show "
+        "and reproduce read this bundle; results/*/study.zarr opens as an xarray dataset."
     )
     root["datePublished"] = _today()
     root["license"] = _add(crate, SPDX + licence, "CreativeWork", name=licence, url=SPDX + licence)

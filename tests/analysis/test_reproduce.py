@@ -71,6 +71,15 @@ def test_missing_curve_or_metric_is_a_difference():
     assert compare(run, replace(run, metrics={})).likeness is Likeness.DIFFERENT
 
 
+def test_own_code_is_held_to_more_than_other_libraries():
+    """A drift that another FFT explains is a difference where only the code has changed."""
+    run = replace(record(), provenance={"code": "a", "packages": {"scipy": "1"}})
+    now = altered(replace(run, provenance={"code": "b", "packages": {"scipy": "1"}}), factor=1 + 3e-4)
+    assert compare(run, now).likeness is Likeness.DIFFERENT
+    other = replace(now, provenance={"code": "b", "packages": {"scipy": "2"}})
+    assert compare(run, other).likeness is Likeness.WITHIN
+
+
 def test_threshold_may_fall_between_iterations():
     """One iteration more to the tolerance is rounding, two are a difference."""
     run, one, two = (record(metrics={"iterations_to_tol": float(n)}) for n in (40, 41, 60))
