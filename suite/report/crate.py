@@ -35,6 +35,7 @@ from suite.store.read import read_run, sessions
 from suite.store.write import write_session
 
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # a fixed time, so that equal content gives equal files
+READABLE = 0o644 << 16  # for everybody, where it is unpacked
 PACKED = (".zip", ".png", ".pdf")  # gain nothing from being compressed again
 
 
@@ -112,6 +113,7 @@ def _zip(folder: Path, out: Path) -> None:
         with zipfile.ZipFile(unfinished, "w") as archive:
             for file in sorted(path for path in folder.rglob("*") if path.is_file()):
                 entry = zipfile.ZipInfo(file.relative_to(folder).as_posix(), ZIP_TIME)
+                entry.external_attr = READABLE
                 entry.compress_type = zipfile.ZIP_STORED if file.suffix in PACKED else zipfile.ZIP_DEFLATED
                 with open(file, "rb") as source, archive.open(entry, "w") as target:
                     shutil.copyfileobj(source, target)
