@@ -10,8 +10,10 @@ from suite import __version__
 from suite.commands.about import doctor, schema, solvers
 from suite.commands.baseline import baseline
 from suite.commands.check import check
+from suite.commands.export import export
 from suite.commands.plan import plan
 from suite.commands.report import report
+from suite.commands.reproduce import reproduce
 from suite.commands.run import run
 from suite.commands.show import show
 from suite.commands.train import train
@@ -41,7 +43,9 @@ def ptychosuite() -> None:
     """
 
 
-for command in (plan, run, train, report, show, check, trend, baseline, schema, solvers, doctor):
+for command in (
+    plan, run, train, report, show, check, trend, baseline, reproduce, export, schema, solvers, doctor,
+):  # fmt: skip
     ptychosuite.add_command(command)
 
 

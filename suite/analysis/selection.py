@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,18 +55,27 @@ def selection_of_plan(plan: Plan, results: str | Path) -> Selection:
 def selection_of_store(root: str | Path) -> Selection:
     """The runs of the latest session of a results folder; no study file is needed."""
     store = Store.open(root)
+    return selection_of(store, latest_session(store))
+
+
+def latest_session(store: Store) -> Mapping[str, Any]:
+    """What the latest session of ``store`` noted."""
     *_, session = [{}, *sessions(store)]
     if not session:
-        raise StoreError(f"{root} has no session on record; report from the study file instead")
-    figures = tuple(_figure(settings) for settings in session["figures"])
+        raise StoreError(f"{store.root} has no session on record; name the study file instead")
+    return session
+
+
+def selection_of(store: Store, study: Mapping[str, Any]) -> Selection:
+    """The runs of ``store`` that ``study`` names, in the words of a session."""
     return _select(
         store,
-        session["study"],
-        session["title"],
-        figures,
-        session["spec_ids"],
-        session["text"],
-        session["overrides"],
+        study["study"],
+        study["title"],
+        tuple(_figure(settings) for settings in study["figures"]),
+        study["spec_ids"],
+        study["text"],
+        study["overrides"],
     )
 
 

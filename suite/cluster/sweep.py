@@ -90,6 +90,17 @@ def sweep(
 def session_content(plan: Plan, command: Sequence[str], cluster: str, started: str) -> dict[str, Any]:
     """All that is needed to know what was run, and to draw it again from the store alone."""
     return {
+        **study_content(plan),
+        "command": list(command),
+        "cluster": cluster,
+        "start": started,
+        "environment": environment(),
+    }
+
+
+def study_content(plan: Plan) -> dict[str, Any]:
+    """What was planned and is to be drawn, as plain data."""
+    return {
         "study": plan.name,
         "title": plan.title,
         "text": plan.text,
@@ -98,10 +109,6 @@ def session_content(plan: Plan, command: Sequence[str], cluster: str, started: s
         "constants": dict(plan.constants),
         "figures": [_figure_settings(figure) for figure in plan.figures],
         "spec_ids": [spec.spec_id for spec in plan.runs],
-        "command": list(command),
-        "cluster": cluster,
-        "start": started,
-        "environment": environment(),
     }
 
 

@@ -23,18 +23,24 @@ def report(
 ) -> None:
     """Draw the figures of STUDY and write its report.
 
-    STUDY is a study file or a results folder; from a results folder the latest session is reported, and no
-    study file is needed.
+    STUDY is a study file, a results folder or a bundle; from a results folder the latest session is reported,
+    and no study file is needed. A bundle is checked and drawn from what it holds.
     """
-    from suite.analysis.selection import selection_of_plan, selection_of_store
+    from suite.analysis.selection import selection_of, selection_of_plan, selection_of_store
+    from suite.report.bundle import is_bundle, opened_bundle
     from suite.report.page import write_report
 
-    if study.is_dir():
-        if settings or override_file:
-            raise UserError("--set and --override go with a study file, not with a results folder")
-        selection = selection_of_store(study)
+    bundled = is_bundle(study)
+    if (bundled or study.is_dir()) and (settings or override_file):
+        raise UserError("--set and --override go with a study file, not with results")
+    if bundled:
+        with opened_bundle(study) as bundle, status("drawing"):
+            page = write_report(selection_of(bundle.store, bundle.study), out, f"the bundle {bundle.name}")
     else:
-        selection = selection_of_plan(planned_study(study, settings, override_file), results)
-    with status("drawing"):
-        page = write_report(selection, out)
+        if study.is_dir():
+            selection = selection_of_store(study)
+        else:
+            selection = selection_of_plan(planned_study(study, settings, override_file), results)
+        with status("drawing"):
+            page = write_report(selection, out)
     click.echo(f"report: {page}")

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from suite.commands.options import json_option, results_option, study_argument
+from suite.commands.sources import stored_results
 from suite.errors import UserError
 from suite.terminal import cell, count_runs, print_table, print_tree
 
@@ -23,29 +24,30 @@ from suite.terminal import cell, count_runs, print_table, print_tree
 )  # fmt: skip
 @json_option
 def show(study: Path, run_id: str | None, results: str, out: Path | None, as_json: bool) -> None:
-    """Show how the runs of STUDY (a study file or a results folder) ended, or all about one run.
+    """Show how the runs of STUDY (a study file, a results folder, a bundle) ended, or all about one run.
 
     RUN_ID may be shortened to its first digits. Where STUDY is a data file (CXI, NeXus, ptyd, HDF5, NPZ,
     MAT), say what it holds.
     """
-    if study.is_file() and study.suffix not in (".yaml", ".yml"):
+    if study.is_file() and study.suffix not in (".yaml", ".yml", ".zip"):
         _show_data_file(study, out, as_json)
         return
-    from suite.store.layout import Store, results_of
-    from suite.store.read import inventory, read_run
-    from suite.study.load import load_study
+    with stored_results(study, results) as store:
+        if run_id is None:
+            _show_store(store, as_json)
+        else:
+            _show_run(store, study, run_id, as_json)
 
-    root = str(study) if study.is_dir() else results_of(results, load_study(study).name)
-    store = Store.open(root)
-    if run_id is None:
-        _show_store(store, as_json)
-        return
+
+def _show_run(store: Any, study: Path, run_id: str, as_json: bool) -> None:
+    from suite.store.read import inventory, read_run
+
     held = inventory(store)
     files = {**held.failed, **held.done}
     matches = [name for name in files if name.startswith(run_id)]
     if len(matches) != 1:
         raise UserError(
-            f"{len(matches)} runs of {root} have an id that begins with '{run_id}'; "
+            f"{len(matches)} runs of {store.root} have an id that begins with '{run_id}'; "
             f"list them with: ptychosuite show {study}"
         )
     record = read_run(files[matches[0]], images=False)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -14,7 +14,7 @@ from suite.errors import UserError
 from suite.terminal import progress, status
 
 if TYPE_CHECKING:
-    from suite.cluster.connection import ClusterKind
+    from suite.cluster.connection import ClusterKind, Connection
     from suite.cluster.sweep import Tally
     from suite.cluster.work import Terms
     from suite.core.plan import Plan
@@ -28,6 +28,19 @@ def sweep_with_progress(
     """Carry out ``specs`` on a cluster of ``kind``; Ctrl-C ends the program with a word on how to go on."""
     from suite.cluster.sweep import sweep
 
+    stopped = "finished runs are kept. The same command goes on where this one stopped."
+    with connected(kind, len(specs), quiet, stopped) as (connection, update):
+        return sweep(planned, store, specs, connection, sys.argv, update, terms)
+
+
+@contextmanager
+def connected(
+    kind: ClusterKind, total: int, quiet: bool, stopped: str
+) -> Iterator[tuple[Connection, Callable[[Tally, dict[str, Any]], None]]]:
+    """A cluster of ``kind`` that is up, and what shows the progress of ``total`` runs on it.
+
+    Ctrl-C ends the program, and says ``stopped``.
+    """
     signal.signal(signal.SIGTERM, interrupt)  # a batch system's polite request ends like Ctrl-C
     try:
         with ExitStack() as stack:
@@ -35,12 +48,9 @@ def sweep_with_progress(
                 connection = stack.enter_context(kind.connect())
             if connection.dashboard:
                 click.echo(f"{connection.description}; dashboard: {connection.dashboard}", err=quiet)
-            update = stack.enter_context(progress(len(specs)))
-            return sweep(planned, store, specs, connection, sys.argv, update, terms)
+            yield connection, stack.enter_context(progress(total))
     except KeyboardInterrupt:
-        click.echo(
-            "\nstopped; finished runs are kept. The same command goes on where this one stopped.", err=True
-        )
+        click.echo(f"\nstopped; {stopped}", err=True)
         sys.exit(INTERRUPTED)
 
 

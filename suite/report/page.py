@@ -50,8 +50,10 @@ class Embedded:
     table: pd.DataFrame | None = None
 
 
-def write_report(selection: Selection, out: Path) -> Path:
+def write_report(selection: Selection, out: Path, source: str = "") -> Path:
     """Draw everything and write ``out/<study>/index.html``; its path is returned.
+
+    ``source`` is what the page calls the results, where that is not the path of their folder.
 
     The folder is made anew beside the old one and takes its place at the end, so that a report that cannot
     be drawn does not cost the one there was.
@@ -70,7 +72,7 @@ def write_report(selection: Selection, out: Path) -> Path:
     try:
         fresh.mkdir(parents=True)
         try:
-            _fill(selection, fresh)
+            _fill(selection, fresh, source or str(selection.store.root))
             if folder.exists():
                 shutil.rmtree(folder)
             fresh.rename(folder)
@@ -81,7 +83,7 @@ def write_report(selection: Selection, out: Path) -> Path:
     return folder / "index.html"
 
 
-def _fill(selection: Selection, folder: Path) -> None:
+def _fill(selection: Selection, folder: Path, source: str) -> None:
     with house_style():
         figures = list(_figures(selection, folder))
     numbers = folder / "numbers"
@@ -101,7 +103,7 @@ def _fill(selection: Selection, folder: Path) -> None:
         provenance=_provenance(selection),
         study_text=selection.text,
         overrides=list(selection.overrides),
-        store=str(selection.store.root),
+        store=source,
     )
     (folder / "index.html").write_text(page, encoding="utf-8")
 

@@ -234,7 +234,7 @@ def _files(folder: str, prefix: str = "") -> Iterator[str]:
     except (FileNotFoundError, NotADirectoryError):
         return
     with entries:
-        for entry in entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
             if entry.is_dir(follow_symlinks=False):
                 yield from _files(entry.path, f"{prefix}{entry.name}/")
             else:

@@ -1,0 +1,115 @@
+"""``ptychosuite export``: results for other programs, and bundles to publish."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from suite.commands.options import study_options
+from suite.commands.planning import planned_study
+from suite.errors import UserError
+from suite.terminal import count_runs, status
+
+if TYPE_CHECKING:
+    from suite.analysis.selection import Selection
+
+FORMATS = {"crate": ".zip", "csv": ".csv", "parquet": ".parquet", "netcdf": ".nc"}
+
+
+@click.command()
+@study_options
+@click.option(
+    "--to", "form", type=click.Choice(list(FORMATS)), required=True,
+    help="crate: an RO-Crate to publish. csv, parquet: one row a run. netcdf: the dataset with its curves.",
+)  # fmt: skip
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE",
+    help="File to write, or for a crate a new folder.  [default: STUDY with the form's suffix]",
+)  # fmt: skip
+@click.option("--license", "licence", metavar="SPDX", help="Of a crate: its licence, as in CC-BY-4.0.")
+@click.option(
+    "--author", "authors", multiple=True, metavar="'NAME <ORCID>'",
+    help="Of a crate: who is to be cited. Repeatable; the ORCID may be left out.",
+)  # fmt: skip
+@click.option("--partial", is_flag=True, help="Export a study that is not finished.")
+def export(
+    study: Path,
+    settings: tuple[str, ...],
+    override_file: Path | None,
+    results: str,
+    form: str,
+    out: Path | None,
+    licence: str | None,
+    authors: tuple[str, ...],
+    partial: bool,
+) -> None:
+    """Write the results of STUDY for others.
+
+    STUDY is a study file or a results folder, of which the latest session counts. A crate holds study,
+    results, figures, environment and provenance; the commands report, show and reproduce read it back.
+    """
+    from suite.report.tables import write_table
+
+    if form != "crate" and (licence or authors):
+        raise UserError(f"--license and --author go with --to crate, not with --to {form}")
+    selection, content = _selected(study, settings, override_file, results)
+    if not partial:
+        _refuse_unfinished(selection)
+    out = out or Path(f"{selection.name}{FORMATS[form]}")
+    with status("writing"):
+        if form == "crate":
+            written = _write_crate(selection, content, out, licence, authors)
+        else:
+            written = write_table(selection, form, out)
+    click.echo(f"{count_runs(selection.table)}: {written}")
+
+
+def _selected(
+    study: Path, settings: Sequence[str], override_file: Path | None, results: str
+) -> tuple[Selection, Mapping[str, Any]]:
+    """The runs to be exported, and what was planned."""
+    from suite.analysis.selection import latest_session, selection_of, selection_of_plan
+    from suite.cluster.sweep import study_content
+    from suite.store.layout import Store
+
+    if study.is_dir():
+        if settings or override_file:
+            raise UserError("--set and --override go with a study file, not with a results folder")
+        store = Store.open(study)
+        session = latest_session(store)
+        return selection_of(store, session), {name: session[name] for name in PLANNED}
+    planned = planned_study(study, settings, override_file)
+    return selection_of_plan(planned, results), study_content(planned)
+
+
+PLANNED = ("study", "title", "text", "overrides", "factors", "constants", "figures", "spec_ids")
+
+
+def _refuse_unfinished(selection: Selection) -> None:
+    left = selection.planned - len(selection.usable)
+    if left:
+        raise UserError(
+            f"{left} of the {selection.planned} runs of {selection.name} are missing or have failed; "
+            "finish them with 'ptychosuite run STUDY --retry-failed', or export what there is with --partial"
+        )
+
+
+def _write_crate(
+    selection: Selection,
+    content: Mapping[str, Any],
+    out: Path,
+    licence: str | None,
+    authors: Sequence[str],
+) -> Path:
+    from suite.report.citation import author_of, checked_licence
+    from suite.report.crate import write_bundle
+
+    if licence is None:
+        raise UserError(
+            "--to crate needs a licence, without which nobody may use what you publish; say "
+            "--license CC-BY-4.0, or another SPDX identifier"
+        )
+    return write_bundle(selection, content, out, checked_licence(licence), [author_of(a) for a in authors])

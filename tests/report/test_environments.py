@@ -1,0 +1,40 @@
+"""What runs were computed with."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import replace
+from importlib.metadata import version
+
+from suite.core.run import RunRecord
+from suite.report.environments import write_environments
+from tests.store.records import record
+
+HERE = {"python": platform.python_version(), "packages": {"numpy": version("numpy")}, "host": "a"}
+OLD = {"python": "3.11.0", "packages": {"numpy": "1.0"}, "git_commit": "abc"}
+
+
+def made_in(seed: int, provenance: dict) -> RunRecord:
+    return replace(record(seed), provenance=provenance)
+
+
+def test_one_environment(tmp_path):
+    """Runs of one environment share it, wherever they ran; all that is installed is listed beside it."""
+    runs = [made_in(0, HERE), made_in(1, {**HERE, "host": "b", "process": 7})]
+    write_environments(runs, tmp_path / "e")
+    (found,) = json.loads((tmp_path / "e/environments.json").read_text())
+    assert found["runs"] == [run.run_id for run in runs]
+    assert "host" not in found
+    lock = (tmp_path / "e/requirements.txt").read_text().splitlines()
+    assert lock == [f"# python {HERE['python']}", f"numpy=={version('numpy')}"]
+    assert f"numpy=={version('numpy')}" in (tmp_path / "e/installed.txt").read_text().splitlines()
+
+
+def test_several_environments(tmp_path):
+    """Each set of packages has a file; what is installed here says nothing of other places."""
+    write_environments([made_in(0, HERE), made_in(1, OLD)], tmp_path / "e")
+    assert sorted(file.name for file in (tmp_path / "e").iterdir()) == [
+        "environments.json", "requirements-2.txt", "requirements.txt",
+    ]  # fmt: skip
+    assert "# git commit abc\nnumpy==1.0" in (tmp_path / "e/requirements-2.txt").read_text()

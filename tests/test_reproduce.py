@@ -1,0 +1,299 @@
+"""The command ``reproduce``: what is stored comes out again, and what does not is told apart."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import suite.execute.run as execution
+import suite.solvers.pie
+from suite.core.run import RunSpec
+from suite.solvers import magpie, multigrid
+from suite.store.layout import Store
+from suite.store.read import inventory, read_run
+from suite.store.write import write_run
+from tests.study.small import install_test_solvers, study_file, use_test_solvers
+from tests.test_cli import PROGRAM, command, wait_for  # noqa: F401
+
+AXES = "axes:\n  solver: [rpie, {name: magpie, levels: 2}]\n  seed: {range: 2}\n"
+EVERY_SOLVER = """\
+axes:
+  solver: [epie, rpie, mpie, {name: magpie, levels: 2}, {name: emagpie, levels: 2}, lsqml, lbfgs]
+include:
+  - {solver: rpie, problem.start_probe: {kind: gaussian, size: 16, fwhm_px: 5}}
+  - {solver: rpie, fast_forward: {kind: identity, warm_up: 1, jumps: 1, look_ahead: 1}}
+  - {solver: rpie, dtype: complex128}
+"""
+HERE = ("--cluster", "none")
+
+
+@pytest.fixture
+def again(command, tmp_path):  # noqa: F811
+    """Reproduce the study and read what is said: (exit code, comparisons by run, counts)."""
+
+    def call(*options: object, study: object = "results/tiny") -> tuple[int, dict, dict]:
+        code, out, _ = command("reproduce", study, *HERE, "--json", *options)
+        content = json.loads(out)
+        return code, {run["run_id"]: run for run in content["runs"]}, content["counts"]
+
+    return call
+
+
+@pytest.fixture
+def stored(command, tmp_path):  # noqa: F811
+    """Carry out a study; its store."""
+
+    def call(extra: str = AXES) -> Store:
+        command("run", study_file(tmp_path, extra), *HERE)
+        return Store.open(tmp_path / "results/tiny")
+
+    return call
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def rewrite(store: Store, run_id: str, **changes: object) -> None:
+    """Put a changed record in the place of a stored one."""
+    file = inventory(store).done[run_id]
+    record = replace(read_run(file), **changes)
+    file.delete()
+    write_run(store, record)
+
+
+def test_every_solver_is_identical_in_a_fresh_process(stored, tmp_path):
+    """Every solver of ours, blind or fast-forwarded too, gives the same bits in another process."""
+    stored(EVERY_SOLVER)
+    before = contents(tmp_path / "results")
+    done = subprocess.run(
+        [*PROGRAM, "reproduce", "tiny.yaml", *HERE, "--all"],
+        capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": os.getcwd()},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "10 runs: 10 identical" in done.stdout
+    assert contents(tmp_path / "results") == before
+
+
+def test_stored_specifications_count(stored, again, tmp_path):
+    """What is run again is what was run, whatever the study file says now."""
+    stored()
+    study = tmp_path / "tiny.yaml"
+    study.write_text(study.read_text().replace("iterations: 3", "iterations: 7"))
+    code, runs, counts = again(study=study)
+    assert (code, counts) == (0, {"identical": 4})
+    assert {run["spec"]["stop"]["iterations"] for run in runs.values()} == {3}
+
+
+def wrong_alpha(monkeypatch):
+    real = suite.solvers.pie.regularised_step
+    monkeypatch.setattr(
+        suite.solvers.pie, "regularised_step", lambda weights, alpha: real(weights, 4 * alpha)
+    )
+
+
+def other_order(monkeypatch):
+    real = RunSpec.rng
+    monkeypatch.setattr(RunSpec, "rng", lambda spec, purpose: real(spec, f"{purpose} changed"))
+
+
+def coarse_level(monkeypatch):
+    """One part in a thousand in the weights of the first coarse level, in the plain form of the V-cycle."""
+
+    def disturbed(probe, regulariser, levels):
+        first, *rest = multigrid.hierarchy.__wrapped__(probe, regulariser, levels)
+        return (replace(first, weight=first.weight * np.float32(1.001)), *rest)
+
+    monkeypatch.setattr(magpie, "hierarchy", disturbed)
+    monkeypatch.setattr(magpie, "v_cycle", multigrid.v_cycle.__wrapped__)
+
+
+def nan_metric(monkeypatch):
+    real = execution.reconstruct
+
+    def planted(*args):
+        outcome = real(*args)
+        curve = outcome.curves["error"].copy()
+        curve[2] = np.nan
+        return replace(outcome, curves={**outcome.curves, "error": curve})
+
+    monkeypatch.setattr(execution, "reconstruct", planted)
+
+
+@pytest.mark.parametrize(
+    ("plant", "different", "iteration"),
+    [(wrong_alpha, 2, 1), (other_order, 4, 1), (coarse_level, 2, 1), (nan_metric, 4, 2)],
+)
+def test_planted_change_is_found(stored, again, monkeypatch, plant, different, iteration):
+    """A change that matters is told with the first iteration at which it does, and only where it does."""
+    stored()
+    plant(monkeypatch)
+    code, runs, counts = again()
+    assert code == 1
+    assert counts["different"] == different
+    found = [run for run in runs.values() if run["likeness"] == "different"]
+    assert {run["first_beyond"] for run in found} == {iteration}
+    assert list(runs.values())[:different] == found
+
+
+def test_what_changed_is_named(stored, again, command, tmp_path):  # noqa: F811
+    """Packages, code and hardware that differ are named, beside results that are the same."""
+    store = stored()
+    run_id, other = list(inventory(store).done)[:2]
+    provenance = read_run(inventory(store).done[run_id]).provenance
+    packages = {**provenance["packages"], "numpy": "1.0"}
+    rewrite(store, run_id, provenance={**provenance, "packages": packages, "cpu": "abacus", "code": "old"})
+    code, runs, counts = again()
+    assert (code, counts) == (0, {"identical": 4})
+    assert {name: then for name, (then, _) in runs[run_id]["changed"].items()} == {
+        "package numpy": "1.0", "cpu": "abacus", "code": "old",
+    }  # fmt: skip
+    assert runs[other]["changed"] == {}
+    out = command("reproduce", "results/tiny", *HERE)[1]
+    assert "package numpy: 1.0 -> " in out
+    assert "(1 run)" in out
+
+
+def test_other_backend_is_within_tolerance(stored, again):
+    """torch gives what NumPy gave but for rounding, and the largest difference is named."""
+    stored()
+    code, runs, counts = again("--backend", "torch")
+    assert code == 0
+    assert counts["within tolerance"] == 4
+    for run in runs.values():
+        assert run["largest"]["relative"] < run["largest"]["tolerance"]
+        assert run["changed"]["backend"] == ["numpy", "torch"]
+
+
+def test_sample_covers_the_solvers(stored, again):
+    """A sample of two has both solvers, the same ones each time."""
+    stored()
+    code, runs, _ = again("--sample", 2)
+    assert code == 0
+    assert {run["spec"]["solver"]["name"] for run in runs.values()} == {"rpie", "magpie"}
+    assert again("--sample", 2)[1].keys() == runs.keys()
+
+
+def test_damaged_file_is_not_judged(stored, again):
+    """A damaged run is named and not green; the others are compared."""
+    store = stored()
+    run_id, file = next(iter(inventory(store).done.items()))
+    Path(str(file)).write_bytes(file.read()[:100])
+    code, runs, counts = again()
+    assert (code, counts) == (3, {"not judged": 1, "identical": 3})
+    assert "cannot be read" in runs[run_id]["message"]
+
+
+def test_data_files_that_are_gone(stored, again, tmp_path):
+    """A run whose data file is gone or changed could not be run again; --data says where it is now."""
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "object.npy", np.exp(1j * rng.random((32, 32))))
+    stored("axes:\n  problem.object: [{kind: file, path: object.npy}, texture, dead-leaves]\n")
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "object.npy").rename(tmp_path / "moved/object.npy")
+    code, runs, counts = again()
+    assert (code, counts) == (3, {"not judged": 1, "identical": 2})
+    (message,) = (run["message"] for run in runs.values() if run["likeness"] == "not judged")
+    assert message.startswith("could not be run again: ")
+    assert "object.npy is gone" in message
+    assert again("--data", tmp_path / "moved")[0] == 0
+    np.save(tmp_path / "object.npy", np.ones((32, 32), complex))
+    code, runs, _ = again()
+    assert code == 3
+    assert any("has changed" in run["message"] for run in runs.values())
+
+
+def test_failures(stored, again, monkeypatch):
+    """A run that fails as it did is reproduced; one that fails now only is different, with the reason."""
+    real = execution.reconstruct
+    monkeypatch.setattr(execution, "reconstruct", lambda *args: 1 / 0)
+    stored("seed: 3\n")
+    code, runs, counts = again()
+    assert (code, counts) == (0, {"identical": 1})
+    monkeypatch.setattr(execution, "reconstruct", real)
+    code, runs, _ = again()
+    assert code == 1
+    assert "failed then, completed now" in next(iter(runs.values()))["message"]
+
+
+def test_solver_whose_package_is_gone(stored, again, tmp_path, monkeypatch):
+    """What one solver lacks keeps only its own runs from being carried out again."""
+    use_test_solvers(tmp_path / "plug-ins", monkeypatch)
+    store = stored()
+    run_id, file = next(iter(inventory(store).done.items()))
+    record = read_run(file)
+    rewrite(store, run_id, spec=replace(record.spec, solver={"name": "no-device"}))
+    code, runs, counts = again()
+    assert (code, counts) == (3, {"not judged": 1, "identical": 3})
+    assert runs[run_id]["message"].startswith("could not be run again: ")
+
+
+def test_settings_of_another_version(stored, again):
+    """A solver that has lost a setting since then is named; its runs are not judged."""
+    store = stored()
+    run_id, file = next(iter(inventory(store).done.items()))
+    record = read_run(file)
+    rewrite(store, run_id, spec=replace(record.spec, solver={**record.spec.solver, "momentum": 0.5}))
+    code, runs, counts = again()
+    assert (code, counts) == (3, {"not judged": 1, "identical": 3})
+    assert "momentum" in runs[run_id]["message"]
+
+
+def test_worker_processes(stored, command):  # noqa: F811
+    """The same on a local cluster."""
+    stored("seed: 3\n")
+    code, out, _ = command("reproduce", "results/tiny", "--cluster", "local", "--workers", 1)
+    assert code == 0
+    assert "1 run: 1 identical" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["tiny.yaml"], "run the study first"),
+        (["nope.yaml"], "nope.yaml"),
+        (["tiny.yaml", "--backend", "numpi"], "did you mean 'numpy'"),
+        (["tiny.yaml", "--sample", "0"], "--sample"),
+    ],
+)
+def test_wrong_usage(command, tmp_path, arguments, message):  # noqa: F811
+    study_file(tmp_path)
+    code, _, err = command("reproduce", *arguments, *HERE)
+    assert code == 2
+    assert message in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny.yaml"]
+
+
+def test_interrupted(tmp_path):
+    """A batch system's request ends with 130; nothing of the repetition is kept, the results are whole."""
+    environment = {**os.environ, "PYTHONPATH": install_test_solvers(tmp_path / "plug-ins")}
+    study = study_file(tmp_path, "axes:\n  solver: [{name: slow, seconds: 0.05}]\n  seed: {range: 20}\n")
+    options = {"cwd": tmp_path, "env": environment, "text": True}
+    subprocess.run([*PROGRAM, "run", str(study), *HERE], check=True, capture_output=True, **options)
+    before = contents(tmp_path / "results")
+    process = subprocess.Popen(
+        [*PROGRAM, "reproduce", str(study), *HERE], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        **{**options, "env": {**environment, "TMPDIR": str(tmp_path)}},
+    )  # fmt: skip
+    wait_for(lambda: list(tmp_path.glob("ptychosuite-*/again/runs/??/*.zip")), process)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "the results are as they were" in err
+    assert contents(tmp_path / "results") == before
+    assert not list(tmp_path.glob("ptychosuite-*"))
+
+
+def test_help_needs_no_heavy_packages():
+    code = "import sys; from suite.cli import main; sys.argv = ['p', 'reproduce', '--help']\n"
+    code += "try:\n main()\nexcept SystemExit:\n print(sorted({'torch', 'dask', 'numpy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
