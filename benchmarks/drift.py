@@ -163,7 +163,7 @@ def largest_changes(
         group = "/".join(label.split("/")[:2])
         for name, value in values.items():
             change = abs(after[label][name] - value) / abs(value) if value else abs(after[label][name])
-            largest[group][name] = max(largest[group][name], change)
+            largest[group][name] = max(largest[group][name], float(f"{change:.1e}"))
     return largest
 
 

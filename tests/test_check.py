@@ -353,6 +353,14 @@ def test_files_for_servers(command, saved, tmp_path):
     assert (code, "nowhere/j.xml" in err) == (2, True)
 
 
+def test_history_is_drawn_where_asked(command, saved, tmp_path):
+    """The page of the study's checks, this one among them."""
+    code, out, _ = command("check", saved, "--baseline", "healthy", "--out", "pages")
+    assert code == 0
+    assert "trend: pages/tiny-trend.html" in out
+    assert (tmp_path / "pages/tiny-trend.html").is_file()
+
+
 def test_github(command, saved, tmp_path, monkeypatch):
     """Under GitHub Actions there are annotations, and the summary is added to."""
     (tmp_path / "summary.md").write_text("before\n")
@@ -364,3 +372,6 @@ def test_github(command, saved, tmp_path, monkeypatch):
     summary = (tmp_path / "summary.md").read_text()
     assert summary.startswith("before\n")
     assert summary.count("## tiny: could not judge") == 2
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "nowhere/summary.md")
+    code, _, err = command("check", saved, "--baseline", "healthy")
+    assert (code, "nowhere/summary.md" in err) == (2, True)

@@ -1,7 +1,7 @@
 """Judging quality: the figures of a study's runs against those of a baseline.
 
 Of every quantity that is compared, less is better. Two things are asked of each run
-(:mod:`suite.analysis.tolerances`):
+(:mod:`suite.analysis.quality_tolerances`):
 
 - Is it the same computation? Its first iterations answer that sharply, and in either direction, before
   rounding has grown.
@@ -15,7 +15,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from suite.analysis.baseline import METRICS, Baseline, PresentRuns, RunFigures
-from suite.analysis.tolerances import MEMORY, Tolerance, arithmetic_changes, first_tolerance, later_tolerance
+from suite.analysis.quality_tolerances import (
+    MEMORY,
+    Tolerance,
+    arithmetic_changes,
+    first_tolerance,
+    later_tolerance,
+)
 from suite.analysis.verdict import Finding, Judgement
 from suite.core.check import Tolerances
 from suite.core.plan import Plan
@@ -24,6 +30,7 @@ from suite.errors import BaselineError
 
 FIRST = ("0", "1", "2")  # iterations: the start, and before rounding has grown
 JUDGED = tuple(name for name in METRICS if name != "iterations")
+CLEARLY = 0.1  # better: small faults move some figures to the better by less
 LOST = {"iterations_to_tol": "the tolerance is not reached any more"}
 GAINED = {"iterations_to_tol": "the tolerance was not reached before"}
 ANOTHER = "another computation than the baseline's; if that is meant, save a new baseline"
@@ -162,7 +169,8 @@ def _first_iterations(pair: Pair, later: Sequence[Finding]) -> Iterator[Finding]
     """Whether the run begins as its baseline did: one finding, of the curve and iteration that differ most.
 
     A beginning that differs beyond rounding is a regression even where the end is as good: either it is
-    meant, and a new baseline goes with it, or it is a fault. Where the end is better, it is part of that.
+    meant, and a new baseline goes with it, or it is a fault. Where what follows is clearly better, it is part
+    of that.
     """
     tolerance = first_tolerance(pair.spec, pair.same_arithmetic, pair.wanted)
     places = [
@@ -176,14 +184,21 @@ def _first_iterations(pair: Pair, later: Sequence[Finding]) -> Iterator[Finding]
     excess, name, n, old = max(places)
     judgement, message = Judgement.GOOD, ""
     if excess > 1:
-        seen = {finding.judgement for finding in later if finding.quantity not in MEMORY}
-        better = Judgement.IMPROVEMENT in seen and Judgement.REGRESSION not in seen
-        judgement = Judgement.IMPROVEMENT if better else Judgement.REGRESSION
+        judgement = Judgement.IMPROVEMENT if _clearly_better(later) else Judgement.REGRESSION
         message = f"{name} at {n}: {ANOTHER}"
     new = pair.now.curves.get(name, {}).get(n)
     yield Finding(
         pair.now.label, "first iterations", judgement, old, new, tolerance.relative, message=message
     )
+
+
+def _clearly_better(later: Sequence[Finding]) -> bool:
+    """Whether a figure is better by more than chance makes of a fault, and none is worse."""
+    quality = [finding for finding in later if finding.quantity not in MEMORY]
+    if any(finding.judgement is Judgement.REGRESSION for finding in quality):
+        return False
+    better = [finding for finding in quality if finding.judgement is Judgement.IMPROVEMENT]
+    return any(finding.ratio is None or finding.ratio < 1 - CLEARLY for finding in better)
 
 
 def _excess(tolerance: Tolerance, before: float, now: float | None) -> float:

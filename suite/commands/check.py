@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +15,12 @@ import click
 from suite.commands.options import baselines_option, json_option, study_options
 from suite.commands.planning import planned_study
 from suite.errors import UserError
-from suite.terminal import print_table
+from suite.terminal import print_table, status
 
 if TYPE_CHECKING:
     from suite.analysis.verdict import Finding, Verdict
     from suite.core.plan import Plan
+    from suite.store.layout import Store
 
 SHOWN_FINDINGS = 40
 
@@ -34,6 +37,10 @@ SHOWN_FINDINGS = 40
 @click.option(
     "--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write the verdict as Markdown."
 )
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR",
+    help="Draw the history of the study's checks into this folder, as 'trend' does.",
+)  # fmt: skip
 def check(
     study: Path,
     settings: tuple[str, ...],
@@ -45,6 +52,7 @@ def check(
     as_json: bool,
     junit: Path | None,
     markdown: Path | None,
+    out: Path | None,
 ) -> None:
     """Say whether the runs of STUDY are as good as they were; runs nothing that is missing.
 
@@ -75,6 +83,8 @@ def check(
     else:
         _print(verdict, show_all)
         click.echo(f"verdict: {kept}")
+    if out is not None:
+        _draw_trend(Store.open(root), out, quiet=as_json)
     sys.exit(verdict.judgement.exit_code)
 
 
@@ -82,7 +92,7 @@ def _quality(planned: Plan, root: str, folder: Path, name: str) -> tuple[dict[st
     """What the runs are compared with, and what was found."""
     from suite.analysis.baseline import present_runs, read_baseline
     from suite.analysis.quality import quality_findings
-    from suite.analysis.tolerances import arithmetic_changes
+    from suite.analysis.quality_tolerances import arithmetic_changes
 
     baseline = read_baseline(folder, name)
     present = present_runs(planned, root)
@@ -102,10 +112,8 @@ def _write_reports(verdict: Verdict, junit: Path | None, markdown: Path | None) 
 
     for file, form in ((junit, ci.junit), (markdown, ci.markdown)):
         if file is not None:
-            try:
+            with _writing(file):
                 file.write_text(form(verdict), encoding="utf-8")
-            except OSError as error:
-                raise UserError(f"cannot write {file}: {error.strerror}") from error
 
 
 def _tell_github(verdict: Verdict, quiet: bool) -> None:
@@ -117,8 +125,26 @@ def _tell_github(verdict: Verdict, quiet: bool) -> None:
             click.echo(line, err=quiet)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
-        with open(summary, "a", encoding="utf-8") as file:
+        with _writing(summary), open(summary, "a", encoding="utf-8") as file:
             file.write(ci.markdown(verdict))
+
+
+@contextmanager
+def _writing(file: str | Path) -> Iterator[None]:
+    """Say readably that ``file`` cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"cannot write {file}: {error.strerror}") from error
+
+
+def _draw_trend(store: Store, out: Path, quiet: bool) -> None:
+    from suite.analysis.checks import verdicts
+    from suite.report.trend import write_trend
+
+    with status("drawing"):
+        page = write_trend(verdicts(store), out)
+    click.echo(f"trend: {page}", err=quiet)
 
 
 def _print(verdict: Verdict, show_all: bool) -> None:

@@ -62,10 +62,7 @@ def sentence(verdict: Verdict) -> str:
     if not verdict.findings:
         return f"{verdict.study} could not be judged against {against}: nothing was compared"
     told = ", ".join(f"{number} {IN_WORDS[judgement]}" for judgement, number in counts(verdict).items())
-    return (
-        f"{verdict.study} against {against}: {verdict.judgement}. "
-        f"Of {len(verdict.findings)} figures: {told}{_changed(verdict)}"
-    )
+    return f"{verdict.study} against {against}: {verdict.judgement}. Figures: {told}{_changed(verdict)}"
 
 
 def _changed(verdict: Verdict) -> str:

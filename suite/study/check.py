@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from suite.core.check import Tolerances
+from collections.abc import Mapping
+from typing import get_args
+
+from suite.core.check import Dtype, Tolerances
 from suite.core.settings import SettingError, as_mapping, refuse_unknown, validate
 from suite.study.load import StudyFile
 
@@ -18,7 +21,12 @@ def tolerances(study: StudyFile) -> Tolerances:
     try:
         section = as_mapping(study.data.get("check") or {}, ("check",))
         refuse_unknown(section, ("tolerance",), ("check",))
-        found: Tolerances = validate(Tolerances, section.get("tolerance") or {}, ("check", "tolerance"))
+        path = ("check", "tolerance")
+        tolerance = as_mapping(section.get("tolerance") or {}, path)
+        for name, value in tolerance.items():
+            if isinstance(value, Mapping):
+                refuse_unknown(value, get_args(Dtype), (*path, name))
+        found: Tolerances = validate(Tolerances, tolerance, path)
     except SettingError as error:
         raise study.error(error.path, error.message) from error
     return found

@@ -9,7 +9,7 @@ import pytest
 
 from suite.analysis.baseline import Baseline, PresentRuns, RunFigures
 from suite.analysis.quality import Pair, quality_findings, run_findings
-from suite.analysis.tolerances import arithmetic_changes
+from suite.analysis.quality_tolerances import arithmetic_changes
 from suite.analysis.verdict import Finding, Judgement
 from suite.core.check import Tolerances
 from suite.core.run import RunSpec
@@ -131,6 +131,7 @@ def test_another_computation_with_a_better_end():
         "residual": "improvement",
     }
     assert judged(run(begin, residual=1.0, error=4.0))["first iterations"] == "regression"
+    assert judged(run(begin, residual=1.95), residual=1e-6)["first iterations"] == "regression"
     assert judged(run(begin, peak_host_bytes=1e9))["first iterations"] == "regression"
 
 

@@ -22,7 +22,7 @@ def test_sentence():
     """Judgement, what was compared with what, and how many of each kind, the worst first."""
     assert sentence(verdict(GOOD, BETTER, REGRESSION, GOOD)) == (
         "tiny against baseline b: regression. "
-        "Of 4 figures: 1 worse, 1 better than the tolerance explains, 2 as before"
+        "Figures: 1 worse, 1 better than the tolerance explains, 2 as before"
     )
     assert "nothing was compared" in sentence(verdict())
 

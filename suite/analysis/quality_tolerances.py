@@ -80,10 +80,9 @@ def first_tolerance(spec: RunSpec, same_arithmetic: bool, wanted: Tolerances) ->
 
     ``same_arithmetic`` says whether baseline and run had the same packages and processor.
     """
-    if wanted.first_iterations is not None:
-        return Tolerance(wanted.first_iterations)
     table = FIRST_SAME if same_arithmetic else FIRST_OTHER
-    return Tolerance(table[spec.dtype, _probe_known(spec)])
+    relative = wanted.of("first_iterations", spec.dtype)
+    return Tolerance(table[spec.dtype, _probe_known(spec)] if relative is None else relative)
 
 
 def later_tolerance(
@@ -97,7 +96,7 @@ def later_tolerance(
     floor = FLOORS[spec.dtype].get(name)
     if floor is not None:
         tolerance = replace(tolerance, absolute=floor * scale)
-    relative = getattr(wanted, name)
+    relative = wanted.of(name, spec.dtype)
     return tolerance if relative is None else replace(tolerance, relative=relative)
 
 
