@@ -4,8 +4,8 @@ Baseline and head run in turns on one core or device, so that what slows both ca
 A case passes through two stages:
 
 1. **Screen**: 10 pairs. The case is settled, and good, unless it is suspicious (one-sided Wilcoxon p < 0.10
-   and median ratio beyond 3 %, to either side) or the 95 % interval of the ratio is wider than 5 % and reaches
-   above 1.05.
+   and median ratio beyond 3 %, to either side) or the 95 % interval of the ratio is wider than 5 % and
+   reaches above 1.05.
 2. **Confirm**: 30 fresh pairs, taken by fresh processes, for what is not settled. Where the interval is still
    too wide, 30 more are added, up to 120. On all of these, in this order:
 

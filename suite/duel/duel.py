@@ -6,7 +6,8 @@ At any moment one of the two processes runs while the other waits for its turn o
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
@@ -66,26 +67,26 @@ class Duel:
     head: Player
     core: int | None
 
-    def take_pairs(self, case: Case, count: int, bout: Bout) -> None:
-        """Add ``count`` pairs to ``bout``, taken by a fresh process on each side.
-
-        Raises
-        ------
-        DuelError
-            A side cannot carry the case out.
-        """
+    @contextmanager
+    def sides(self) -> Iterator[tuple[Side, Side]]:
+        """A fresh process for each player: baseline, head."""
         with Side(self.baseline, self.core) as baseline, Side(self.head, self.core) as head:
-            spec, first = case.spec.to_dict(), case.iterations if case.whole else 1
-            cold = [side.prepare(spec, first) for side in (baseline, head)]
-            bout.cold.append((cold[0]["cold_seconds"], cold[1]["cold_seconds"]))
-            read_clock = clock_reader(cold[1]["device"], self.core)
-            iterations, repeats = sample_size(case, (baseline, head))
-            bout.iterations = iterations * repeats
-            for number in range(count):
-                order = (baseline, head) if number % 2 == 0 else (head, baseline)  # ABBA
-                seconds = {side: side.sample(iterations, repeats) / bout.iterations for side in order}
-                bout.pairs.append((seconds[baseline], seconds[head]))
-                bout.clocks.append(read_clock())
+            yield baseline, head
+
+    def take_pairs(self, sides: tuple[Side, Side], case: Case, count: int, bout: Bout) -> None:
+        """Add ``count`` pairs to ``bout``; raises DuelError where a side cannot carry the case out."""
+        baseline, head = sides
+        spec, first = case.spec.to_dict(), case.iterations if case.whole else 1
+        cold = [side.prepare(spec, first) for side in sides]
+        bout.cold.append((cold[0]["cold_seconds"], cold[1]["cold_seconds"]))
+        read_clock = clock_reader(cold[1]["device"], self.core)
+        iterations, repeats = sample_size(case, sides)
+        bout.iterations = iterations * repeats
+        for number in range(count):
+            order = sides if number % 2 == 0 else sides[::-1]  # ABBA
+            seconds = {side: side.sample(iterations, repeats) / bout.iterations for side in order}
+            bout.pairs.append((seconds[baseline], seconds[head]))
+            bout.clocks.append(read_clock())
 
 
 def sample_size(case: Case, sides: Sequence[Side]) -> tuple[int, int]:
@@ -98,41 +99,44 @@ def sample_size(case: Case, sides: Sequence[Side]) -> tuple[int, int]:
         iterations = min(case.iterations, ceil(1.2 * iterations * SHORTEST_SAMPLE_S / seconds))
 
 
-@dataclass
 class Contest:
     """How the cases stand: what was measured of each, and which have failed."""
 
-    screens: dict[str, Bout] = field(default_factory=dict)
-    confirmations: dict[str, Bout] = field(default_factory=dict)
-    failures: dict[str, str] = field(default_factory=dict)  # case -> why
+    def __init__(self, duel: Duel, tell: Tell) -> None:
+        self.duel, self.tell = duel, tell
+        self.screens: dict[str, Bout] = {}
+        self.confirmations: dict[str, Bout] = {}
+        self.failures: dict[str, str] = {}  # case -> why
+        self.done = self.total = 0
 
+    def hold(self, all_cases: Sequence[Case]) -> None:
+        """Screen all cases and confirm what that does not settle, by the rules of suite.analysis.timing."""
+        self._stage(all_cases, SCREEN_PAIRS, self.screens)
+        left = self._those_that(needs_confirmation, all_cases, self.screens)
+        while left:
+            self._stage(left, CONFIRM_PAIRS, self.confirmations)
+            left = self._those_that(needs_more_pairs, left, self.confirmations)
 
-def contest(duel: Duel, all_cases: Sequence[Case], tell: Tell) -> Contest:
-    """Screen all cases and confirm what the screen does not settle, by the rules of suite.analysis.timing."""
-    result = Contest()
-    done, total = 0, len(all_cases)
+    def _stage(self, stage_cases: Sequence[Case], pairs: int, bouts: dict[str, Bout]) -> None:
+        waiting = list(stage_cases)
+        self.total += len(waiting)
+        while waiting:
+            with self.duel.sides() as sides:
+                while waiting:
+                    case = waiting.pop(0)
+                    self.tell(self.done, self.total, case.name)
+                    self.done += 1
+                    try:
+                        self.duel.take_pairs(sides, case, pairs, bouts.setdefault(case.name, Bout()))
+                    except DuelError as error:
+                        self.failures[case.name] = str(error)
+                        break  # a side may have died of it: the next case gets fresh ones
 
-    def stage(cases_left: Sequence[Case], pairs: int, bouts: dict[str, Bout]) -> list[Case]:
-        nonlocal done
-        for case in cases_left:
-            tell(done, total, case.name)
-            try:
-                duel.take_pairs(case, pairs, bouts.setdefault(case.name, Bout()))
-            except DuelError as error:
-                result.failures[case.name] = str(error)
-            done += 1
-        return [case for case in cases_left if case.name not in result.failures]
-
-    left = stage(all_cases, SCREEN_PAIRS, result.screens)
-    left = [case for case in left if needs_confirmation(Comparison.of(result.screens[case.name].pairs))]
-    while left:
-        total += len(left)
-        left = stage(left, CONFIRM_PAIRS, result.confirmations)
-        left = [
-            case for case in left if needs_more_pairs(Comparison.of(result.confirmations[case.name].pairs))
-        ]
-    tell(done, total, "")
-    return result
+    def _those_that(
+        self, need: Callable[[Comparison], bool], stage_cases: Sequence[Case], bouts: Mapping[str, Bout]
+    ) -> list[Case]:
+        alive = [case for case in stage_cases if case.name not in self.failures]
+        return [case for case in alive if need(bouts[case.name].comparison)]
 
 
 @dataclass(frozen=True)
@@ -156,39 +160,34 @@ def compare_times(plan: Plan, against: str, tell: Tell, source: Path = HEAD) -> 
     except DuelError as error:
         return Timing([_undecided("all cases", str(error))], {"revision": against})
     duel = Duel(baseline, head(source), _core())
-    result = contest(duel, cases(plan), tell)
-    measured = {**result.screens, **result.confirmations}
-    provenance = {name: bout.to_dict() for name, bout in measured.items() if bout.pairs}
-    return Timing(findings(result), {**baseline.origin, "core": duel.core, "timed": provenance})
+    contest = Contest(duel, tell)
+    contest.hold(cases(plan))
+    measured = {**contest.screens, **contest.confirmations}
+    timed = {name: bout.to_dict() for name, bout in measured.items() if bout.pairs}
+    return Timing(findings(contest), {**baseline.origin, "core": duel.core, "timed": timed})
 
 
-def findings(result: Contest) -> list[Finding]:
+def findings(contest: Contest) -> list[Finding]:
     """One finding a case, in the order of the study."""
-    confirmed = {
-        name: Comparison.of(bout.pairs)
-        for name, bout in result.confirmations.items()
-        if name not in result.failures
-    }
-    judgements = judge(confirmed)
-    found = []
-    for name, screen in result.screens.items():
-        if name in result.failures:
-            found.append(_undecided(name, result.failures[name]))
-        else:
-            bout = result.confirmations.get(name, screen)
-            found.append(_finding(name, bout, judgements.get(name, Judgement.GOOD)))
-    return found
+    failures, confirmations = contest.failures, contest.confirmations
+    judged = judge({name: bout.comparison for name, bout in confirmations.items() if name not in failures})
+    return [
+        _undecided(name, failures[name])
+        if name in failures
+        else _finding(name, confirmations.get(name, screen), judged.get(name, Judgement.GOOD))
+        for name, screen in contest.screens.items()
+    ]
 
 
 def _finding(name: str, bout: Bout, judgement: Judgement) -> Finding:
-    comparison = Comparison.of(bout.pairs)
+    comparison = bout.comparison
     baseline = float(np.median([pair[0] for pair in bout.pairs]))
     low, high = comparison.interval
     notes = [summary(bout.clocks)["throttled"]]
     if judgement is Judgement.UNDECIDED:
         notes.append(
-            f"{low:.3f} to {high:.3f} after {comparison.pairs} pairs: wider than {WIDEST_INTERVAL:.0%}, and a "
-            "regression may hide in it; check again on a machine with less to do"
+            f"{low:.3f} to {high:.3f} after {comparison.pairs} pairs: wider than {WIDEST_INTERVAL:.0%}, and "
+            "a regression may hide in it; check again on a machine with less to do"
         )
     elif judgement is not Judgement.GOOD:
         notes.append(f"confirmed by {comparison.pairs} fresh pairs, side by side")

@@ -23,7 +23,8 @@ def commit_of(revision: str, repository: Path) -> str:
     if not (repository / ".git").exists():
         raise RevisionError(
             f"'{revision}' cannot be looked up: {repository}, where ptychosuite runs from, is no git "
-            "checkout; run it from one, or name a release (ptychosuite==0.1.0) or an interpreter (/path/to/python)"
+            "checkout; run it from one, or name a release (ptychosuite==0.1.0) or an interpreter "
+            "(/path/to/python)"
         )
     try:
         found = _git(repository, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")

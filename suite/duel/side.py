@@ -36,12 +36,13 @@ class Contestant:
         from suite.core.run import RunSpec
         from suite.problems.build import build_problem
 
+        gc.unfreeze()
         run = RunSpec.from_dict(spec)
         self.backend = backend(run.backend)
         self.problem = build_problem(run, self.backend)
         self.solver = build("solvers", run.solver)
-        self.draw_order = lambda: run.rng("order")
-        self.clock = device_clock(self.backend) or cpu_clock
+        self.draw_order: Callable[[], Any] = lambda: run.rng("order")
+        self.clock: Clock = device_clock(self.backend) or cpu_clock
         if run.fast_forward is not None:
             from suite.fastforward.apply import with_fast_forward
 
