@@ -1,15 +1,10 @@
-"""Head and opponent side by side: every case of a study is screened, and confirmed where that is needed.
-
-At any moment one of the two processes runs while the other waits for its turn on the same core or device.
-"""
+"""Head and opponent side by side: every case of a study is screened, and confirmed where that is needed."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from math import ceil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,75 +23,15 @@ from suite.analysis.timing import (
 from suite.analysis.verdict import Finding, Judgement
 from suite.cluster.pinning import claimed_core
 from suite.core.plan import Plan
+from suite.duel.bout import Bout, Duel
 from suite.duel.cases import Case, cases
-from suite.duel.clocks import Reading, clock_reader, summary
-from suite.duel.opponent import HEAD, Player, head, opponent
-from suite.duel.process import Side
+from suite.duel.clocks import summary
+from suite.duel.opponent import HEAD, head, opponent
 from suite.errors import DuelError
 
-SHORTEST_SAMPLE_S = 0.05
 QUANTITY = "time an iteration"
 
-Tell = Callable[[int, int, str], None]  # stages done, stages known of, what comes next
-
-
-@dataclass
-class Bout:
-    """What has been measured of one case at one stage."""
-
-    pairs: list[tuple[float, float]] = field(default_factory=list)  # seconds an iteration: baseline, head
-    cold: list[tuple[float, float]] = field(default_factory=list)  # seconds of the first iteration, likewise
-    clocks: list[Reading] = field(default_factory=list)
-    iterations: int = 0  # in a sample
-
-    def to_dict(self) -> dict[str, Any]:
-        """For provenance."""
-        return {
-            "pairs": len(self.pairs),
-            "iterations_a_sample": self.iterations,
-            "cold_seconds": self.cold,
-            **summary(self.clocks),
-        }
-
-
-@dataclass(frozen=True)
-class Duel:
-    """Two players and the core on which they take turns; None leaves that to the system."""
-
-    baseline: Player
-    head: Player
-    core: int | None
-
-    @contextmanager
-    def sides(self) -> Iterator[tuple[Side, Side]]:
-        """A fresh process for each player: baseline, head."""
-        with Side(self.baseline, self.core) as baseline, Side(self.head, self.core) as head:
-            yield baseline, head
-
-    def take_pairs(self, sides: tuple[Side, Side], case: Case, count: int, bout: Bout) -> None:
-        """Add ``count`` pairs to ``bout``; raises DuelError where a side cannot carry the case out."""
-        baseline, head = sides
-        spec, first = case.spec.to_dict(), case.iterations if case.whole else 1
-        cold = [side.prepare(spec, first) for side in sides]
-        bout.cold.append((cold[0]["cold_seconds"], cold[1]["cold_seconds"]))
-        read_clock = clock_reader(cold[1]["device"], self.core)
-        iterations, repeats = sample_size(case, sides)
-        bout.iterations = iterations * repeats
-        for number in range(count):
-            order = sides if number % 2 == 0 else sides[::-1]  # ABBA
-            seconds = {side: side.sample(iterations, repeats) / bout.iterations for side in order}
-            bout.pairs.append((seconds[baseline], seconds[head]))
-            bout.clocks.append(read_clock())
-
-
-def sample_size(case: Case, sides: Sequence[Side]) -> tuple[int, int]:
-    """Iterations of a run, and how many such runs, that take either side at least 50 ms."""
-    iterations = case.iterations if case.whole else 1
-    while True:
-        seconds = min(side.sample(iterations, 1) for side in sides)
-        if seconds >= SHORTEST_SAMPLE_S or iterations == case.iterations:
-            return iterations, ceil(SHORTEST_SAMPLE_S / seconds)
-        iterations = min(case.iterations, ceil(1.2 * iterations * SHORTEST_SAMPLE_S / seconds))
+Tell = Callable[[int, int, str], None]  # stages done, stages known of, the case that comes next
 
 
 class Contest:

@@ -20,7 +20,7 @@ from tests.study.small import plan_text
 @pytest.fixture(autouse=True)
 def short_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stand-in's work is so even that less of it tells as much."""
-    monkeypatch.setattr("suite.duel.duel.SHORTEST_SAMPLE_S", 0.02)
+    monkeypatch.setattr("suite.duel.bout.SHORTEST_SAMPLE_S", 0.02)
 
 
 def duel(folder: Path, repository: Path, against: str = "start") -> tuple[list[Finding], dict]:
