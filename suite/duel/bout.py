@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
+import numpy as np
+
 from suite.analysis.timing import Comparison
 from suite.duel.cases import Case
 from suite.duel.clocks import Reading, clock_reader, summary
 from suite.duel.opponent import Player
-from suite.duel.process import Side
+from suite.duel.process import Sample, Side
 
 SHORTEST_SAMPLE_S = 0.05
 
@@ -26,8 +28,14 @@ class Bout:
 
     pairs: list[tuple[float, float]] = field(default_factory=list)  # seconds an iteration: baseline, head
     cold: list[tuple[float, float]] = field(default_factory=list)  # seconds of the first iteration, likewise
+    wall: list[tuple[float, float]] = field(default_factory=list)  # as pairs, by the clock on the wall
     clocks: list[Reading] = field(default_factory=list)
     iterations: int = 0  # in a sample
+
+    def add(self, baseline: Sample, head: Sample) -> None:
+        """Take in a pair of samples."""
+        self.pairs.append((baseline.seconds / self.iterations, head.seconds / self.iterations))
+        self.wall.append((baseline.wall_seconds / self.iterations, head.wall_seconds / self.iterations))
 
     @property
     def comparison(self) -> Comparison:
@@ -39,6 +47,7 @@ class Bout:
             "pairs": len(self.pairs),
             "iterations_a_sample": self.iterations,
             "cold_seconds": self.cold,
+            "share_of_core": float(np.sum(self.pairs) / np.sum(self.wall)),
             **summary(self.clocks),
         }
 
@@ -68,8 +77,8 @@ class Duel:
         bout.iterations = iterations * repeats
         for number in range(count):
             order = sides if number % 2 == 0 else sides[::-1]  # ABBA
-            seconds = {side: side.sample(iterations, repeats) / bout.iterations for side in order}
-            bout.pairs.append((seconds[baseline], seconds[head]))
+            taken = {side: side.sample(iterations, repeats) for side in order}
+            bout.add(taken[baseline], taken[head])
             bout.clocks.append(read_clock())
 
 
@@ -77,7 +86,7 @@ def sample_size(case: Case, sides: Sequence[Side]) -> tuple[int, int]:
     """Iterations of a run, and how many such runs, that take either side at least 50 ms."""
     iterations = case.iterations if case.whole else 1
     while True:
-        seconds = min(side.sample(iterations, 1) for side in sides)
+        seconds = min(side.sample(iterations, 1).seconds for side in sides)
         if seconds >= SHORTEST_SAMPLE_S or iterations == case.iterations:
             return iterations, ceil(SHORTEST_SAMPLE_S / seconds)
         iterations = min(case.iterations, ceil(1.2 * iterations * SHORTEST_SAMPLE_S / seconds))

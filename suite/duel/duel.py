@@ -12,8 +12,8 @@ import numpy as np
 
 from suite.analysis.timing import (
     CONFIRM_PAIRS,
-    CONFIRM_RATIO,
     SCREEN_PAIRS,
+    TOLERANCE,
     WIDEST_INTERVAL,
     Comparison,
     judge,
@@ -94,7 +94,7 @@ def compare_times(plan: Plan, against: str, tell: Tell, source: Path = HEAD) -> 
         baseline = opponent(against, source)
     except DuelError as error:
         return Timing([_undecided("all cases", str(error))], {"revision": against})
-    duel = Duel(baseline, head(source), _core())
+    duel = Duel(baseline, head(source), free_core())
     contest = Contest(duel, tell)
     contest.hold(cases(plan))
     measured = {**contest.screens, **contest.confirmations}
@@ -132,7 +132,7 @@ def _finding(name: str, bout: Bout, judgement: Judgement) -> Finding:
         judgement,
         baseline=baseline,
         found=baseline * comparison.ratio,
-        tolerance=CONFIRM_RATIO - 1,
+        tolerance=TOLERANCE,
         interval=comparison.interval,
         message="; ".join(filter(None, notes)),
     )
@@ -142,7 +142,7 @@ def _undecided(name: str, message: str) -> Finding:
     return Finding(name, QUANTITY, Judgement.UNDECIDED, message=message)
 
 
-def _core() -> int | None:
+def free_core() -> int | None:
     """The core for both sides: one that no worker of a sweep has claimed, or the first of ours."""
     if not hasattr(os, "sched_getaffinity"):
         return None

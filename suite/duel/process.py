@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,6 +30,14 @@ ONE_THREAD = dict.fromkeys(
 LONGEST_ANSWER_S = 1800.0
 LONGEST_FAREWELL_S = 5.0
 LAST_LINES = 3
+
+
+@dataclass(frozen=True)
+class Sample:
+    """How long some work took."""
+
+    seconds: float  # of the device, or of the thread on its core
+    wall_seconds: float
 
 
 class Side:
@@ -72,9 +81,9 @@ class Side:
             )
         return answer
 
-    def sample(self, iterations: int, repeats: int) -> float:
-        """Seconds of ``repeats`` runs of ``iterations`` from their start; raises DuelError."""
-        return float(self._ask(do="sample", iterations=iterations, repeats=repeats)["seconds"])
+    def sample(self, iterations: int, repeats: int) -> Sample:
+        """Time of ``repeats`` runs of ``iterations`` from their start; raises DuelError."""
+        return Sample(**self._ask(do="sample", iterations=iterations, repeats=repeats))
 
     def _ask(self, **request: Any) -> Mapping[str, Any]:
         assert self._process.stdin is not None

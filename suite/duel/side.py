@@ -49,18 +49,18 @@ class Contestant:
             self.solver = with_fast_forward(self.solver, run.fast_forward, self.problem, self.backend)
         gc.freeze()  # collecting before each sample is then quick
 
-    def seconds(self, iterations: int, repeats: int) -> float:
-        """Time of ``repeats`` times ``init`` and ``iterations`` steps: the same work at each call."""
+    def sample(self, iterations: int, repeats: int) -> dict[str, float]:
+        """Times of ``repeats`` times ``init`` and ``iterations`` steps: the same work at each call."""
         gc.collect()
         orders = [self.draw_order() for _ in range(repeats)]
         self.backend.synchronise()
-        elapsed = self.clock()
+        begin, elapsed = time.perf_counter(), self.clock()
         for rng in orders:
             state = self.solver.init(self.problem)
             for _ in range(iterations):
                 state = self.solver.step(self.problem, state, rng)
         self.backend.synchronise()
-        return elapsed()
+        return {"seconds": elapsed(), "wall_seconds": time.perf_counter() - begin}
 
 
 def cpu_clock() -> Callable[[], float]:
@@ -126,11 +126,11 @@ def serve(answer: Callable[[Mapping[str, Any]], None]) -> None:
                 if request["do"] == "prepare":
                     contestant = None
                     contestant = Contestant(request["spec"])
-                    cold = contestant.seconds(request["iterations"], repeats=1)
+                    cold = contestant.sample(request["iterations"], repeats=1)["seconds"]
                     device = contestant.backend.device_description()
                     answer({"cold_seconds": cold, "device": device, "suite": where_suite_is()})
                 elif contestant is not None:
-                    answer({"seconds": contestant.seconds(request["iterations"], request["repeats"])})
+                    answer(contestant.sample(request["iterations"], request["repeats"]))
         except Exception as error:
             traceback.print_exc()
             answer({"error": f"{type(error).__name__}: {error}"})
