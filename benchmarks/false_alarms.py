@@ -4,7 +4,7 @@
 
 Each check times the package beside its own checkout, as ``ptychosuite check --time-against`` does, while
 another process keeps a second core busy. Without ``--slower`` nothing has changed and every alarm is a false
-one; with it rPIE takes that many times as long, and every check that is silent about it has missed it. Figures
+one; with it rPIE takes that many times as long, and a check that is silent about it has missed it. Figures
 go to benchmarks/results/NAME.json.
 """
 
