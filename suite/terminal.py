@@ -80,7 +80,7 @@ def _bar(total: int) -> Iterator[Callable[[Standing, dict[str, Any]], None]]:
 def stages(what: str) -> Iterator[Callable[[int, int, str], None]]:
     """Progress of work whose extent grows: a bar on a terminal, a plain line now and then elsewhere.
 
-    What is yielded takes the number done, the number known of, and the name of the next.
+    What is yielded takes the number done, the number known of, and the name of the next or nothing.
     """
     if sys.stderr.isatty():
         with _stages_bar(what) as update:
@@ -92,7 +92,7 @@ def stages(what: str) -> Iterator[Callable[[int, int, str], None]]:
         nonlocal last
         if time.monotonic() - last > PLAIN_LINE_EVERY_S:
             last = time.monotonic()
-            click.echo(f"{done}/{total} {what}, next: {name}", err=True)
+            click.echo(f"{done}/{total} {what}" + (f", next: {name}" if name else ""), err=True)
 
     yield update_plain
 

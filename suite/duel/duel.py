@@ -31,7 +31,7 @@ from suite.errors import DuelError
 
 QUANTITY = "time an iteration"
 
-Tell = Callable[[int, int, str], None]  # stages done, stages known of, the case that comes next
+Tell = Callable[[int, int, str], None]  # cases done, to be done as far as is known, and the next one's name
 
 
 class Contest:
@@ -51,6 +51,7 @@ class Contest:
         while left:
             self._stage(left, CONFIRM_PAIRS, self.confirmations)
             left = self._those_that(needs_more_pairs, left, self.confirmations)
+        self.tell(self.done, self.total, "")
 
     def _stage(self, stage_cases: Sequence[Case], pairs: int, bouts: dict[str, Bout]) -> None:
         waiting = list(stage_cases)

@@ -40,7 +40,8 @@ def locked_requirement(checkout: Path) -> list[str]:
 def build_environment(folder: Path, requirement: Sequence[str]) -> Path:
     """A virtual environment in ``folder`` with ``requirement`` (arguments of pip); its interpreter.
 
-    One process builds while others wait. What a killed build left is removed by the next.
+    One process builds while others wait. What a killed build left is removed by the next, once pip, which may
+    outlive it, has ended too: pip holds the lock as well.
 
     Raises
     ------
@@ -53,10 +54,10 @@ def build_environment(folder: Path, requirement: Sequence[str]) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / READY).exists():
             shutil.rmtree(folder, ignore_errors=True)
-            _run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
+            _run([sys.executable, "-m", "venv", "--without-pip", str(folder)], lock.fileno())
             # this environment's pip fills the other, which then holds only what was asked for
             pip = [sys.executable, "-m", "pip", "--python", str(python)]
-            _run([*pip, "install", "--quiet", *requirement])
+            _run([*pip, "install", "--quiet", *requirement], lock.fileno())
             (folder / READY).touch()
     return python
 
@@ -69,8 +70,9 @@ def _asked_for(checkout: Path) -> tuple[str, Any]:
     return lock.read_text(encoding="utf-8") if lock.exists() else "", asked
 
 
-def _run(command: Sequence[str]) -> None:
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+def _run(command: Sequence[str], lock: int) -> None:
+    output: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    done = subprocess.run(command, pass_fds=[lock], **output)
     if done.returncode:
         last = "\n".join(done.stdout.splitlines()[-LAST_LINES:])
         raise DuelError(

@@ -59,10 +59,8 @@ class Side:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._process.stdout is not None
         self._process.kill()
-        self._process.wait(LONGEST_FAREWELL_S)
-        self._process.stdout.close()
+        self._process.communicate()
         self._said.close()
 
     def prepare(self, spec: Mapping[str, Any], iterations: int) -> Mapping[str, Any]:

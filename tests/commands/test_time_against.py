@@ -35,6 +35,15 @@ def test_exit_code_is_that_of_the_worst_case(tmp_path, monkeypatch, judgement, c
     assert verdict["findings"][0]["interval"] == [1.2, 1.4]
 
 
+def test_progress_off_a_terminal_is_a_plain_line(tmp_path, monkeypatch):
+    def compare(plan, against, tell):
+        tell(0, 2, "rpie")
+        return Timing([], {})
+
+    monkeypatch.setattr("suite.duel.duel.compare_times", compare)
+    assert "0/2 cases timed, next: rpie\n" in check(tmp_path, "--time-against", "HEAD").output
+
+
 def test_stopping_it_is_no_verdict(tmp_path, monkeypatch):
     def stopped(*_):
         raise KeyboardInterrupt

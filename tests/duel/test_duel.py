@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -14,6 +13,7 @@ from suite.analysis.verdict import Finding, Judgement
 from suite.duel.duel import compare_times
 from suite.errors import RevisionError
 from tests.duel import stand_in
+from tests.duel.conftest import wait_for
 from tests.study.small import plan_text
 
 
@@ -111,14 +111,3 @@ def test_no_process_outlives_a_killed_duel(tmp_path, repository):
     sides = wait_for(lambda: [p for p in conductor.children() if "side.py" in " ".join(p.cmdline())])
     conductor.kill()
     assert psutil.wait_procs(sides, timeout=60)[1] == []
-
-
-def wait_for(find):
-    """The first answer of ``find`` that is not empty."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        found = find()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError("nothing came")

@@ -7,6 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import psutil
 import pytest
 
 from suite.duel import opponent as module
@@ -14,6 +15,7 @@ from suite.duel.environment import READY, build_environment, same_environment
 from suite.duel.opponent import opponent
 from suite.errors import DuelError, RevisionError
 from tests.duel import stand_in
+from tests.duel.conftest import wait_for
 
 PROJECT = '[project]\nname = "p"\nversion = "1"\ndependencies = ["numpy"]\n'
 
@@ -128,3 +130,24 @@ def test_what_does_not_exist_is_refused(repository, against, message):
 def test_a_revision_needs_a_checkout(tmp_path, cache):
     with pytest.raises(RevisionError, match="is no git checkout"):
         opponent("HEAD", tmp_path)
+
+
+def test_a_killed_build_is_waited_for_and_then_built_anew(wheels, tmp_path):
+    """The builder dies, its pip lives on for a while: nobody builds beside it."""
+    folder = tmp_path / "environment"
+    slow_pip = tmp_path / "pip.py"
+    ended = tmp_path / "ended"
+    slow_pip.write_text(f"import time, pathlib\ntime.sleep(3)\npathlib.Path({str(ended)!r}).touch()\n")
+    program = (
+        "import sys; from pathlib import Path; from suite.duel import environment as e; run = e._run; "
+        f"e._run = lambda command, lock: run([sys.executable, {str(slow_pip)!r}], lock); "
+        f"e.build_environment(Path({str(folder)!r}), [])"
+    )
+    builder = subprocess.Popen([sys.executable, "-c", program])
+    wait_for(lambda: psutil.Process(builder.pid).children())
+    builder.kill()
+    builder.wait()
+    assert not ended.exists()
+    build_environment(folder, ["ptychosuite==0.0.7"])
+    assert ended.exists()
+    assert (folder / READY).exists()
