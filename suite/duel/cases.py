@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 from suite.core import registry
-from suite.core.factors import factor_names, factor_value, fast_forward_as_one
+from suite.core.factors import fast_forward_label
 from suite.core.plan import Plan
-from suite.core.run import RunSpec, canonical_json
+from suite.core.run import RunSpec
 from suite.study.schema import problem_size
 
 
@@ -27,20 +28,44 @@ def cases(plan: Plan) -> list[Case]:
 
     Seed, noise and what object and probe look like make no case of their own.
     """
-    first: dict[str, RunSpec] = {}
+    first: dict[tuple[str, ...], RunSpec] = {}
     for spec in plan.runs:
         first.setdefault(_work(spec), spec)
-    names = _names(plan, list(first.values()))
-    return [_case(name, spec) for name, spec in zip(names, first.values(), strict=True)]
+    telling = [len(set(part)) > 1 for part in zip(*first, strict=True)]
+    telling[0] = True  # the solver's name
+    return [_case(_name(work, telling), spec) for work, spec in first.items()]
 
 
-def _work(spec: RunSpec) -> str:
-    """What decides how long a run takes, as text."""
+def _work(spec: RunSpec) -> tuple[str, ...]:
+    """What decides how long a run takes, in words, part by part."""
     size = problem_size(spec.problem)
-    unknown_probe = spec.problem.get("start_probe") is not None
-    kind = spec.problem.get("kind", "simulated")
-    problem = [kind, list(size.object_shape), size.n_positions, size.probe_size, unknown_probe]
-    return canonical_json([spec.solver, problem, spec.fast_forward, spec.backend, spec.dtype])
+    scan = spec.problem.get("scan") or {}
+    return (
+        spec.solver["name"],
+        _settings(spec.solver),
+        f"{size.n_positions} patterns of {size.probe_size} px",
+        f"object {size.object_shape[0]} x {size.object_shape[1]} px",
+        "measured" if spec.problem.get("kind", "simulated") != "simulated" else "",
+        "unknown probe" if spec.problem.get("start_probe") is not None else "",
+        "subpixel" if scan.get("subpixel") else "",
+        fast_forward_label(spec.leaves()),
+        spec.backend,
+        spec.dtype,
+    )
+
+
+def _settings(solver: Mapping[str, Any]) -> str:
+    """The settings of a solver that are not the default, "alpha 0.1, levels 6"."""
+    known = fields(registry.settings_class("solvers", solver["name"]))
+    return ", ".join(
+        f"{field.name.replace('_', ' ')} {solver[field.name]}"
+        for field in known
+        if field.name in solver and solver[field.name] != field.default
+    )
+
+
+def _name(work: tuple[str, ...], telling: list[bool]) -> str:
+    return " · ".join(part for part, tells in zip(work, telling, strict=True) if tells and part)
 
 
 def _case(name: str, spec: RunSpec) -> Case:
@@ -50,23 +75,3 @@ def _case(name: str, spec: RunSpec) -> Case:
     schedule = registry.build("operators", spec.fast_forward)
     end = schedule.jumps_after[-1] + (schedule.look_ahead if schedule.safeguard else 1)
     return Case(name, spec, min(end, iterations), whole=True)
-
-
-def _names(plan: Plan, specs: list[RunSpec]) -> list[str]:
-    """The solver of each, and what else tells them apart."""
-    leaves = [fast_forward_as_one(spec.leaves()) for spec in specs]
-    short = factor_names(plan.factors)
-    values = {path: [factor_value(each, path) for each in leaves] for path in plan.factors}
-    telling = {path: v for path, v in values.items() if path != "solver.name" and len({*map(str, v)}) > 1}
-    return [
-        " · ".join([spec.solver["name"], *_told(short, {path: v[number] for path, v in telling.items()})])
-        for number, spec in enumerate(specs)
-    ]
-
-
-def _told(short: dict[str, str], values: dict[str, Any]) -> list[str]:
-    return [
-        f"{short[path].replace('_', ' ')} {value}"
-        for path, value in values.items()
-        if value not in (None, "")
-    ]

@@ -29,7 +29,7 @@ def test_solvers_settings_sizes_and_precision_do(tmp_path):
     assert len(found) == 12
     names = [case.name for case in found]
     assert len(set(names)) == 12
-    assert "rpie · alpha 0.1 · overlap 0.25 · dtype complex64" in names
+    assert "rpie · alpha 0.1 · 4 patterns of 16 px · complex64" in names
 
 
 def test_what_an_object_looks_like_does_not_but_its_size_does(tmp_path):
@@ -42,7 +42,18 @@ def test_what_an_object_looks_like_does_not_but_its_size_does(tmp_path):
 
 def test_a_start_probe_is_other_work(tmp_path):
     probe = "{kind: gaussian, size: 16, fwhm_px: 4}"
-    assert len(cases_of(tmp_path, f"solver: rpie\naxes: {{problem.start_probe: [null, {probe}]}}\n")) == 2
+    known, unknown = cases_of(tmp_path, f"solver: rpie\naxes: {{problem.start_probe: [null, {probe}]}}\n")
+    assert (known.name, unknown.name) == ("rpie", "rpie · unknown probe")
+
+
+def test_settings_that_no_run_varies_are_not_in_the_name(tmp_path):
+    (case,) = cases_of(tmp_path, "solver: {name: magpie, alpha: 0.1, levels: 2}\n")
+    assert case.name == "magpie"
+
+
+def test_defaults_are_not_in_the_name(tmp_path):
+    default, other = cases_of(tmp_path, "axes: {solver: [rpie, {name: rpie, alpha: 0.2}]}\n")
+    assert (default.name, other.name) == ("rpie", "rpie · alpha 0.2")
 
 
 def test_a_fast_forward_is_timed_up_to_its_last_comparison(tmp_path):
@@ -50,4 +61,4 @@ def test_a_fast_forward_is_timed_up_to_its_last_comparison(tmp_path):
     plan = plan_text(tmp_path, f"solver: rpie\naxes: {{fast_forward: [off, {jump}]}}\n", "stop.iterations=20")
     plain, carried = cases(plan)
     assert (plain.whole, carried.whole) == (False, True)
-    assert carried.iterations == 12
+    assert (carried.name, carried.iterations) == ("rpie · identity at 5, 9, refits 0, look-ahead 3", 12)
