@@ -27,7 +27,7 @@ class Bout:
     """What has been measured of one case at one stage."""
 
     pairs: list[tuple[float, float]] = field(default_factory=list)  # seconds an iteration: baseline, head
-    cold: list[tuple[float, float]] = field(default_factory=list)  # seconds of the first iteration, likewise
+    cold: list[tuple[float, float]] = field(default_factory=list)  # seconds of the first run, likewise
     wall: list[tuple[float, float]] = field(default_factory=list)  # as pairs, by the clock on the wall
     clocks: list[Reading] = field(default_factory=list)
     iterations: int = 0  # in a sample

@@ -29,9 +29,11 @@ def commit_of(revision: str, repository: Path) -> str:
     try:
         found = _git(repository, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     except subprocess.CalledProcessError as error:
+        said = error.stderr.decode().strip()
         raise RevisionError(
             f"found no revision '{revision}' in {repository}; expected a commit, branch or tag (in a shallow "
             "clone after git fetch --unshallow), ptychosuite==VERSION, or the path of a Python interpreter"
+            + (f"; git said: {said}" if said else "")
         ) from error
     return found.decode().strip()
 
@@ -59,4 +61,9 @@ def check_out(commit: str, repository: Path, target: Path) -> Path:
 
 def _git(repository: Path, *arguments: str) -> bytes:
     command = ["git", "-C", str(repository), *arguments]
-    return subprocess.run(command, capture_output=True, check=True).stdout
+    try:
+        return subprocess.run(command, capture_output=True, check=True).stdout
+    except FileNotFoundError as error:
+        raise RevisionError(
+            "git is needed to look a revision up, and is not installed; install git"
+        ) from error

@@ -127,6 +127,12 @@ def test_what_does_not_exist_is_refused(repository, against, message):
         opponent(against, repository)
 
 
+def test_without_git_the_error_says_so(repository, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(RevisionError, match="git is needed"):
+        opponent("start", repository)
+
+
 def test_a_revision_needs_a_checkout(tmp_path, cache):
     with pytest.raises(RevisionError, match="is no git checkout"):
         opponent("HEAD", tmp_path)
