@@ -42,6 +42,16 @@ class BaselineError(UserError):
     """A baseline that cannot be saved, found or read."""
 
 
+class RevisionError(UserError):
+    """A revision, release or interpreter to compare with that does not exist."""
+
+
+class DuelError(UserError):
+    """A side of a timing comparison that could not be built, started or heard: nothing can be judged."""
+
+    exit_code = 3
+
+
 def nearest(found: str, valid: Iterable[str]) -> str:
     """Say which valid name is meant, or list them all: the tail of an error message."""
     names = sorted(valid)

@@ -77,6 +77,44 @@ def _bar(total: int) -> Iterator[Callable[[Standing, dict[str, Any]], None]]:
 
 
 @contextmanager
+def stages(what: str) -> Iterator[Callable[[int, int, str], None]]:
+    """Progress of work whose extent grows: a bar on a terminal, a plain line now and then elsewhere.
+
+    What is yielded takes the number done, the number known of, and the name of the next or nothing.
+    """
+    if sys.stderr.isatty():
+        with _stages_bar(what) as update:
+            yield update
+        return
+    last = -PLAIN_LINE_EVERY_S
+
+    def update_plain(done: int, total: int, name: str) -> None:
+        nonlocal last
+        if time.monotonic() - last > PLAIN_LINE_EVERY_S:
+            last = time.monotonic()
+            click.echo(f"{done}/{total} {what}" + (f", next: {name}" if name else ""), err=True)
+
+    yield update_plain
+
+
+@contextmanager
+def _stages_bar(what: str) -> Iterator[Callable[[int, int, str], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("")
+        yield lambda done, total, name: bar.update(task, completed=done, total=total, description=name)
+
+
+@contextmanager
 def status(text: str) -> Iterator[None]:
     """A spinner on a terminal, silence elsewhere."""
     if not sys.stderr.isatty():

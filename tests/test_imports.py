@@ -26,11 +26,12 @@ ALLOWED = {
     "cluster": {"execute", "store", "core"},
     "analysis": {"store", "metrics", "core"},
     "report": {"analysis", "store", "core"},
+    "duel": {"analysis", "cluster", "study", "fastforward", "problems", "core"},
     "errors": set(),
     "terminal": set(),
     "__init__": set(),
     "commands": {"core", "physics", "metrics", "problems", "solvers", "fastforward", "study", "execute",
-                 "store", "cluster", "analysis", "report", "terminal"},
+                 "store", "cluster", "analysis", "report", "duel", "terminal"},
     "cli": {"commands"},
 }  # fmt: skip
 
@@ -44,6 +45,7 @@ RESERVED = {
         "fastforward/unet.py",
         "fastforward/network.py",
         "fastforward/train.py",
+        "duel/side.py",
     },
     "ptychi": {"solvers/peers/ptychi.py"},
     "cdtools": {"solvers/peers/cdtools.py"},

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from suite.analysis.labels import run_label
+from suite.analysis.labels import run_labels
 from suite.core.plan import Plan
 from suite.core.run import RunRecord, RunSpec
 from suite.errors import BaselineError, nearest
@@ -89,8 +89,8 @@ def present_runs(plan: Plan, results: str) -> PresentRuns:
     files = {**held.failed, **held.done} if held else {}
     figures, missing = [], []
     environment: dict[str, Any] = {}
-    for spec, run_id in zip(plan.runs, plan.run_ids, strict=True):
-        label = run_label(spec.leaves(), plan.factors)
+    labels = run_labels([spec.leaves() for spec in plan.runs], plan.factors)
+    for run_id, label in zip(plan.run_ids, labels, strict=True):
         if run_id in files:
             record = read_run(files[run_id], images=False)
             figures.append(figures_of(record, label))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -55,16 +56,41 @@ def value_text(value: Any) -> str:
     return str(value)
 
 
-def run_label(leaves: Mapping[str, Any], factors: Iterable[str]) -> str:
-    """A run in a few words, "rpie · noise 0.05 · seed 0", by what the study varies.
+def run_labels(runs: Sequence[Mapping[str, Any]], factors: Iterable[str]) -> list[str]:
+    """Each run in a few words, "rpie · noise 0.05 · seed 0", by what the study varies.
 
-    ``leaves`` are the run's scalars by dotted path, ``factors`` the dotted paths that vary.
+    What most runs share is left out, except of runs that could not be told apart without it.
+
+    Parameters
+    ----------
+    runs
+        The runs' scalars by dotted path.
+    factors
+        The dotted paths that vary.
     """
-    words = []
-    for path, name in factor_names(factors).items():
+    names = factor_names(factors)
+    usual = {path: _shared_by_most([factor_value(leaves, path) for leaves in runs]) for path in names}
+    short = [_words(leaves, names, usual) for leaves in runs]
+    counts = Counter(short)
+    return [
+        words if counts[words] == 1 else _words(leaves, names, {})
+        for words, leaves in zip(short, runs, strict=True)
+    ]
+
+
+def _shared_by_most(values: Sequence[Any]) -> Any:
+    """The value that more than half have; None where none is."""
+    value, number = Counter(values).most_common(1)[0]
+    return value if number > len(values) / 2 else None
+
+
+def _words(leaves: Mapping[str, Any], names: Mapping[str, str], usual: Mapping[str, Any]) -> str:
+    """The solver, where it varies, and each factor that is not as ``usual`` has it."""
+    words = [str(leaves["solver.name"])] if "solver.name" in names else []
+    for path, name in names.items():
         value = factor_value(leaves, path)
-        if value not in (None, ""):
-            words.append(value_text(value) if path == "solver.name" else f"{name} {value_text(value)}")
+        if path != "solver.name" and value not in (None, "", usual.get(path)):
+            words.append(f"{name} {value_text(value)}")
     return " · ".join(words) or str(leaves["solver.name"])
 
 

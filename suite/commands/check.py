@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +15,14 @@ import click
 
 from suite.commands.options import baselines_option, json_option, study_options
 from suite.commands.planning import planned_study
+from suite.commands.sweeping import INTERRUPTED, interrupt
 from suite.errors import UserError
-from suite.terminal import print_table, status
+from suite.terminal import print_table, stages, status
 
 if TYPE_CHECKING:
     from suite.analysis.verdict import Finding, Verdict
     from suite.core.plan import Plan
+    from suite.duel.duel import Timing
     from suite.store.layout import Store
 
 SHOWN_FINDINGS = 40
@@ -29,6 +32,11 @@ SHOWN_FINDINGS = 40
 @study_options
 @click.option("--baseline", metavar="NAME", help="Compare the quality of every run with this baseline.")
 @baselines_option
+@click.option(
+    "--time-against", metavar="REV",
+    help="Time every solver of the study side by side with this revision, with a release "
+    "(ptychosuite==VERSION) or with the package of the interpreter at this path. Takes seconds a case.",
+)  # fmt: skip
 @click.option("--all", "show_all", is_flag=True, help="List every figure, those as before too.")
 @json_option
 @click.option(
@@ -48,6 +56,7 @@ def check(
     results: str,
     baseline: str | None,
     baselines: Path,
+    time_against: str | None,
     show_all: bool,
     as_json: bool,
     junit: Path | None,
@@ -67,13 +76,21 @@ def check(
     from suite.execute.provenance import environment, now
     from suite.store.layout import Store, results_of
 
-    if baseline is None:
+    if baseline is None and time_against is None:
         raise UserError(
-            "nothing to compare with; name a baseline, as in --baseline nightly (ptychosuite baseline list)"
+            "nothing to compare with; name a baseline, as in --baseline nightly (ptychosuite baseline list), "
+            "or a revision, as in --time-against HEAD~1"
         )
     planned = planned_study(study, settings, override_file)
     root = results_of(results, planned.name)
-    against, findings = _quality(planned, root, baselines, baseline)
+    against: dict[str, object] = {}
+    findings: list[Finding] = []
+    if baseline is not None:
+        against, findings = _quality(planned, root, baselines, baseline)
+    if time_against is not None:
+        timing = _times(planned, time_against)
+        against |= {"revision": time_against, "time": timing.against}
+        findings += timing.findings
     verdict = Verdict(planned.name, now(), against, environment(), tuple(findings))
     kept = keep_verdict(Store.create(root), verdict)
     _write_reports(verdict, junit, markdown)
@@ -103,6 +120,19 @@ def _quality(planned: Plan, root: str, folder: Path, name: str) -> tuple[dict[st
         "changed": arithmetic_changes(baseline.environment, present.environment) if present.figures else {},
     }
     return against, quality_findings(baseline, planned, present)
+
+
+def _times(planned: Plan, against: str) -> Timing:
+    """The study's solvers beside those of ``against``; stopped by Ctrl-C or SIGTERM, it leaves no process."""
+    from suite.duel.duel import compare_times
+
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        with stages("cases timed") as tell:
+            return compare_times(planned, against, tell)
+    except KeyboardInterrupt:
+        click.echo("\nstopped; nothing has been judged", err=True)
+        sys.exit(INTERRUPTED)
 
 
 def _write_reports(verdict: Verdict, junit: Path | None, markdown: Path | None) -> None:

@@ -1,0 +1,1 @@
+"""Two revisions side by side on one core or device, to tell which is slower."""
