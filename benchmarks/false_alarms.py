@@ -77,7 +77,7 @@ def main() -> None:
                 flush=True,
             )
             figures = summary(checks)
-            write(options.name, {"slower": options.slower, "machine": machine(), **figures, "checks": checks})
+            write(options.name, {"slower": options.slower, "machine": machine(), **figures, "each": checks})
     for name, value in figures.items():
         print(f"{name.replace('_', ' '):40} {value:.3g}")
 
