@@ -27,7 +27,7 @@ from suite.core.registry import build
 from suite.errors import UserError
 from suite.fastforward.deviance import poisson_deviance
 from suite.fastforward.operator import Snapshot
-from suite.fastforward.refit import refitted_probe
+from suite.fastforward.pull import refitted_probe
 from suite.fastforward.state import FastForwardState, Jump
 from suite.solvers.protocol import Solver
 

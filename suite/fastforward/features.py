@@ -24,9 +24,7 @@ import numpy as np
 from suite.core.arrays import Array, divide, fft2, ifft2, modulus, namespace, squared_modulus
 from suite.core.problem import Problem
 from suite.fastforward.operator import Snapshot
-from suite.physics.forward import batches, illuminate, own_probes
-from suite.physics.likelihood import wave_correction
-from suite.physics.patches import accumulate_patches
+from suite.fastforward.pull import data_pull
 
 CHANNELS = 7
 LIT = CHANNELS - 1  # the channel that says how well a pixel is lit
@@ -88,45 +86,6 @@ def from_pupil(field: Array) -> Array:
     """Inverse of :func:`pupil`."""
     fft = namespace(field).fft
     return fft.fftshift(ifft2(fft.ifftshift(field))) * field.shape[-1]
-
-
-@dataclass(frozen=True)
-class Pull:
-    """Where the data pull object and probe: least-squares updates of either from all patterns at once."""
-
-    object: Array  # (H, W) complex, sum conj(Q) chi_k / sum |Q|^2
-    probe: Array  # (m, m) complex, sum conj(z_k) chi_k / sum |z_k|^2
-    object_light: Array  # (H, W) real, sum |Q|^2
-    mean_pattern: Array  # (m, m) real, zero frequency in the middle; bad pixels as the model has them
-
-
-def data_pull(problem: Problem, obj: Array, probe: Array) -> Pull:
-    """The updates of ``obj`` (H, W) and ``probe`` (m, m) that all patterns together ask for.
-
-    Q + ``probe`` is the least-squares refit of the probe, z + ``object`` that of the object.
-    """
-    xp = namespace(obj)
-    object_sum, probe_sum = xp.zeros_like(obj), xp.zeros_like(probe)
-    object_light, probe_light = xp.zeros_like(obj.real), xp.zeros_like(probe.real)
-    pattern = xp.zeros_like(probe.real)
-    for batch in batches(problem.n_positions, problem.probe_size, like=obj):
-        lit = illuminate(problem, obj, probe, batch)
-        wave = fft2(lit.exit_waves)
-        revision = wave_correction(wave, problem.diffraction_amplitude[batch], problem.detector_mask)
-        pattern = pattern + xp.sum(squared_modulus(wave + revision), axis=0)
-        correction = ifft2(revision)
-        object_sum = accumulate_patches(object_sum, xp.conj(lit.probes) * correction, lit.positions)
-        power = xp.broadcast_to(squared_modulus(lit.probes), correction.shape)
-        object_light = accumulate_patches(object_light, power, lit.positions)
-        probe_sum += xp.sum(own_probes(xp.conj(lit.patches) * correction, lit.phases), axis=0)
-        probe_light += xp.sum(squared_modulus(lit.patches), axis=0)
-    floor = 1e-3  # of the largest power: in the dark the quotient is noise
-    return Pull(
-        divide(object_sum, object_light + floor * xp.max(object_light)),
-        divide(probe_sum, probe_light + floor * xp.max(probe_light)),
-        object_light,
-        xp.fft.fftshift(pattern) / problem.n_positions,
-    )
 
 
 def field_scale(field: Array, weight: Array) -> complex:

@@ -11,7 +11,7 @@ from suite.core.arrays import to_numpy
 from suite.core.registry import BUILT_IN, build, settings_class
 from suite.fastforward.controls import Extrapolation, Identity, ProbeRefit
 from suite.fastforward.operator import Snapshot
-from suite.fastforward.refit import refitted_probe
+from suite.fastforward.pull import refitted_probe
 from suite.physics.forward import diffraction_intensity, subpixel_phases
 from tests.conftest import small_problem
 

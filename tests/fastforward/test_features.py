@@ -9,8 +9,9 @@ import pytest
 
 from suite.core.arrays import to_numpy
 from suite.core.problem import Problem
-from suite.fastforward.features import CHANNELS, data_pull, from_pupil, pupil, views
+from suite.fastforward.features import CHANNELS, from_pupil, pupil, views
 from suite.fastforward.operator import Snapshot
+from suite.fastforward.pull import data_pull
 from suite.physics.forward import detector_waves
 from suite.physics.likelihood import exit_wave_correction
 from tests.conftest import small_problem
