@@ -1,98 +1,126 @@
-"""How far runs drift apart that differ in rounding alone; ``suite.analysis.tolerance`` rests on it.
+"""How far runs drift apart that differ in rounding alone; ``suite.analysis.rounding`` rests on it.
 
-    PYTHONPATH=. python benchmarks/rounding.py [--backends torch] [--seeds 2] [--name rounding]
+    PYTHONPATH=. python benchmarks/rounding.py [--only TEXT ...] [--iterations 100] [--seeds 2]
 
-Every solver reconstructs small problems (known probe, known probe without noise, unknown probe) for 100
-iterations, as it does by default (NumPy, ducc0's transforms, compiled loops) and in forms that are the same
-in exact arithmetic: with SciPy's transforms, with the plain array functions in place of the compiled loops,
-and on other backends. What is kept of each is the largest relative difference of every curve up to some
-iterations, and the relative distance of objects and probes there.
+Every solver reconstructs small problems as it does by default (NumPy, ducc0's transforms, compiled loops) and
+in forms that are the same in exact arithmetic: with SciPy's transforms, with the plain array functions in
+place of the compiled loops, and on other backends. What is kept of each is the largest relative difference of
+every curve up to some iterations, and the relative distance of objects and probes there. Rows that are not
+measured stay as they are in the file.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from timing import machine, threads, write
+from timing import RESULTS, machine, threads, write
 
 from suite.core import numpy_fft
-from suite.core.arrays import backend
+from suite.core.arrays import DTYPES, backend
 from suite.core.registry import build
 from suite.core.run import RunSpec
 from suite.execute.loop import Outcome, reconstruct
 from suite.problems.build import build_problem
+from suite.study.schema import DEFAULTS, Completion
 
 AFTER = (1, 2, 5, 10, 25, 50, 100)  # iterations
 SHOWN = ("residual", "error", "object")
 NOT_COMPARED = ("seconds", "data_passes")
-SOLVERS: Mapping[str, Mapping[str, Any]] = {
+IMAGES = {"kind": "images", "magnitude": "astronaut", "phase": "camera"}
+LARGE = {
+    "object": IMAGES | {"size": 160},
+    "probe": {"kind": "fresnel-zone-plate", "size": 64, "defocus_m": -0.75e-3},
+    "scan": {"kind": "jittered-raster", "overlap": 0.6, "jitter_px": 3},
+    "noise": 0.05,
+}
+SMALL = {
+    "object": IMAGES | {"size": 128},
+    "probe": {"kind": "fresnel-zone-plate", "size": 32},
+    "scan": {"kind": "raster", "overlap": 0.6},
+    "noise": 0.05,
+}
+KNOWN: Mapping[str, Mapping[str, Any]] = {
+    "large": LARGE,
+    "large-noiseless": LARGE | {"noise": 0.0},
+    "small": SMALL,
+    "small-noiseless": SMALL | {"noise": 0.0},
+}
+UNKNOWN: Mapping[str, Mapping[str, Any]] = {
+    "large-unknown": LARGE | {"start_probe": LARGE["probe"] | {"defocus_m": -0.92e-3}},
+    "small-unknown": SMALL | {"start_probe": {"kind": "gaussian", "size": 32, "fwhm_px": 10}},
+}
+EITHER: Mapping[str, Mapping[str, Any]] = {
     "epie": {"name": "epie"},
-    "rpie": {"name": "rpie", "alpha": 0.05},
-    "mpie": {"name": "mpie"},
-    "magpie": {"name": "magpie", "alpha": 0.05, "levels": 4},
-    "emagpie": {"name": "emagpie", "alpha": 0.05, "levels": 4},
+    "rpie-0.01": {"name": "rpie", "alpha": 0.01},
+    "rpie-0.05": {"name": "rpie", "alpha": 0.05},
+    "emagpie-0.05": {"name": "emagpie", "alpha": 0.05, "levels": 4},
     "lsqml": {"name": "lsqml"},
+}
+KNOWN_ONLY: Mapping[str, Mapping[str, Any]] = {
+    "mpie": {"name": "mpie"},
+    "magpie-0.01": {"name": "magpie", "alpha": 0.01, "levels": 4},
+    "magpie-0.05": {"name": "magpie", "alpha": 0.05, "levels": 4},
     "lbfgs": {"name": "lbfgs"},
 }
-KNOWN_ONLY = ("mpie", "magpie", "lbfgs")
-ZONE_PLATE = {"kind": "fresnel-zone-plate", "size": 64, "defocus_m": -0.75e-3}
-START = {"kind": "fresnel-zone-plate", "size": 64, "defocus_m": -0.92e-3}
-PROBLEMS: Mapping[str, Mapping[str, Any]] = {
-    "known": {"noise": 0.05},
-    "noiseless": {"noise": 0.0},
-    "unknown": {"noise": 0.05, "start_probe": START},
+UNKNOWN_ONLY: Mapping[str, Mapping[str, Any]] = {
+    "epie-later": {"name": "epie", "probe_start": 2},
+    "rpie-0.05-later": {"name": "rpie", "alpha": 0.05, "probe_start": 2},
 }
-FIXED = {
-    "object": {"kind": "images", "magnitude": "astronaut", "phase": "camera", "size": 160},
-    "probe": ZONE_PLATE,
-    "scan": {"kind": "jittered-raster", "overlap": 0.6, "jitter_px": 3},
-}
-STOP = {
-    "iterations": AFTER[-1], "gradient": None, "residual": None, "seconds": None, "check_every": 1,
-    "continue_past_tolerance": False,
-}  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--backends", default="torch", help="comma-separated, beside numpy")
+    parser.add_argument(
+        "--only", nargs="+", default=[""], metavar="TEXT", help="rows with TEXT in their name"
+    )
+    parser.add_argument("--iterations", type=int, default=AFTER[-1])
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--backends", default="torch", help="comma-separated, beside numpy")
     parser.add_argument("--name", default="rounding", help="of the file in benchmarks/results")
     options = parser.parse_args()
     forms = ["scipy", "plain", *filter(None, options.backends.split(","))]
-    table: dict[str, Any] = {}
+    file = RESULTS / f"{options.name}.json"
+    table: dict[str, Any] = json.loads(file.read_text())["drift"] if file.is_file() else {}
     with threads(1):
-        for dtype in ("complex64", "complex128"):
-            for problem in PROBLEMS:
-                for solver in SOLVERS:
-                    if problem != "unknown" or solver not in KNOWN_ONLY:
-                        row = drifts(problem, solver, dtype, forms, options.seeds)
-                        table[f"{dtype} {problem} {solver}"] = row
-    path = write(options.name, {"machine": machine(backend("numpy")), "after": AFTER, "drift": table})
-    print(path)
+        for name, spec in specs(options.iterations):
+            if any(text in name for text in options.only):
+                table[name] = drifts(name, spec, forms, options.seeds)
+    print(write(options.name, {"machine": machine(backend("numpy")), "after": AFTER, "drift": table}))
 
 
-def drifts(problem: str, solver: str, dtype: str, forms: list[str], seeds: int) -> dict[str, Any]:
+def specs(iterations: int) -> Iterator[tuple[str, RunSpec]]:
+    """Name of a row, "complex64 large rpie-0.05", and what is run."""
+    complete = Completion(Path.cwd())
+    pairs = [*product(KNOWN.items(), (EITHER | KNOWN_ONLY).items())]
+    pairs += product(UNKNOWN.items(), (EITHER | UNKNOWN_ONLY).items())
+    for dtype, ((place, problem), (label, solver)) in product(DTYPES, pairs):
+        fields = {"problem": problem, "solver": solver, "dtype": dtype}
+        stop = {"iterations": iterations, "check_every": 1}
+        yield f"{dtype} {place} {label}", complete.run({**DEFAULTS, **fields, "stop": stop})
+
+
+def drifts(name: str, spec: RunSpec, forms: list[str], seeds: int) -> dict[str, Any]:
     """Form -> quantity -> the largest drift over the seeds, after each number of iterations."""
     result: dict[str, Any] = {}
     for seed in range(seeds):
-        spec = RunSpec(
-            problem={**FIXED, **PROBLEMS[problem]}, solver=SOLVERS[solver], stop=STOP, seed=seed, dtype=dtype
-        )
-        usual = carry_out(spec, "numpy")
+        usual = carry_out(replace(spec, seed=seed), "numpy")
         for form in forms:
-            found = drift(usual, carry_out(spec, form))
+            found = drift(usual, carry_out(replace(spec, seed=seed), form))
             known = result.setdefault(form, found)
             result[form] = {name: np.fmax(known[name], values).tolist() for name, values in found.items()}
     for form, found in result.items():
         result[form] = {name: " ".join(f"{value:.0e}" for value in found[name]) for name in sorted(found)}
-        shown = (f"{name} {result[form][name]}" for name in SHOWN)
-        print(f"{dtype:10} {problem:9} {solver:8} {form:6}", *shown, flush=True)
+        shown = (f"{quantity} {result[form][quantity]}" for quantity in SHOWN)
+        print(f"{name:40} {form:6}", *shown, flush=True)
     return result
 
 
@@ -111,9 +139,9 @@ def drift(a: Outcome, b: Outcome) -> dict[str, list[float]]:
     result = {}
     for name in a.curves.keys() - set(NOT_COMPARED):
         difference = np.abs(b.curves[name] / a.curves[name] - 1)
-        result[name] = [float(np.nanmax(difference[: n + 1], initial=0.0)) for n in AFTER]
+        result[name] = [float(np.nanmax(difference[: n + 1], initial=0.0)) for n in a.snapshots]
     for place, name in enumerate(("object", "probe")):
-        result[name] = [distance(a.snapshots[n][place], b.snapshots[n][place]) for n in AFTER]
+        result[name] = [distance(a.snapshots[n][place], b.snapshots[n][place]) for n in a.snapshots]
     return result
 
 

@@ -1,13 +1,17 @@
-"""Fixtures shared by all tests: small problems, backends, and the folder of real data."""
+"""Fixtures shared by all tests: small problems, backends, the command line, and the folder of real data."""
 
 from __future__ import annotations
 
 import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from suite.cli import main
 from suite.core.arrays import Backend, backend
 from suite.core.problem import Problem, Reference
 from suite.errors import BackendError
@@ -33,6 +37,29 @@ def each_backend(request: pytest.FixtureRequest) -> Backend:
         return backend(request.param)
     except BackendError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., tuple[int, str, str]]]:
+    """Call the program in this process, in an empty folder: (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.delenv(name, raising=False)
+    terminate = signal.getsignal(signal.SIGTERM)
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["ptychosuite", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return int(ended.value.code or 0), out, err
+
+    yield call
+    signal.signal(signal.SIGTERM, terminate)
 
 
 def small_problem(

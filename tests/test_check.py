@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
-import suite.solvers.magpie
-import suite.solvers.multigrid
-import suite.solvers.pie
-from suite.cli import main
-from suite.core.run import RunSpec
 from suite.metrics.image import ImageMetrics
+from suite.solvers import magpie, multigrid
 from suite.solvers.sweep import Sweeping
+from tests.faults import other_order, wrong_alpha, wrong_coarse_level
 from tests.study.small import carry_out, plan_of, study_file, use_test_solvers
 
 AXES = """\
@@ -32,25 +27,6 @@ problem:
 solver: {name: rpie, alpha: 0.5}
 stop: {iterations: 200, residual: 0.3}
 """
-
-
-@pytest.fixture
-def command(tmp_path, monkeypatch, capsys):
-    """Call the program in this process, in an empty folder: (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
-        monkeypatch.delenv(name, raising=False)
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["ptychosuite", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return int(ended.value.code or 0), out, err
-
-    return call
 
 
 @pytest.fixture
@@ -121,11 +97,7 @@ def test_five_per_cent_more_iterations(checked, monkeypatch):
 def test_wrong_alpha(checked, monkeypatch, dtype, factor):
     """A regularisation that is two per cent off, either way, is another computation."""
 
-    def fault():
-        healthy = suite.solvers.pie.step_size
-        monkeypatch.setattr(suite.solvers.pie, "step_size", lambda q, alpha: healthy(q, factor * alpha))
-
-    code, verdict = checked(fault, f"dtype: {dtype}\n{AXES}")
+    code, verdict = checked(lambda: wrong_alpha(monkeypatch, factor), f"dtype: {dtype}\n{AXES}")
     assert code == 1
     assert "first iterations" in blamed(verdict)
     assert {f["subject"].split(" ")[0] for f in verdict["findings"] if f["judgement"] == "regression"} == {
@@ -136,13 +108,7 @@ def test_wrong_alpha(checked, monkeypatch, dtype, factor):
 def test_changed_random_order(checked, monkeypatch):
     """Another order of the positions is another computation; L-BFGS, which knows none, is not blamed."""
 
-    def fault():
-        healthy = RunSpec.rng
-        monkeypatch.setattr(
-            RunSpec, "rng", lambda spec, purpose: healthy(spec, purpose.replace("order", "other"))
-        )
-
-    code, verdict = checked(fault)
+    code, verdict = checked(lambda: other_order(monkeypatch))
     assert code == 1
     assert "first iterations" in blamed(verdict)
     lbfgs = {f["judgement"] for f in verdict["findings"] if f["subject"].startswith("lbfgs")}
@@ -153,18 +119,9 @@ def test_changed_random_order(checked, monkeypatch):
 @pytest.mark.parametrize("factor", [0.999, 1.001])
 def test_small_error_in_one_coarse_level(checked, monkeypatch, dtype, factor):
     """Coefficients of a coarse level a part in a thousand off are caught, in single precision too."""
-    plain = suite.solvers.multigrid.hierarchy.__wrapped__
-    monkeypatch.setattr(suite.solvers.magpie, "v_cycle", suite.solvers.multigrid.v_cycle.__wrapped__)
-    monkeypatch.setattr(suite.solvers.magpie, "hierarchy", plain)
-
-    def fault():
-        def disturbed(probe, regulariser, levels):
-            first, *rest = plain(probe, regulariser, levels)
-            return (replace(first, weight=first.weight * np.float32(factor)), *rest)
-
-        monkeypatch.setattr(suite.solvers.magpie, "hierarchy", disturbed)
-
-    code, verdict = checked(fault, f"dtype: {dtype}\n{AXES}")
+    monkeypatch.setattr(magpie, "v_cycle", multigrid.v_cycle.__wrapped__)
+    monkeypatch.setattr(magpie, "hierarchy", multigrid.hierarchy.__wrapped__)
+    code, verdict = checked(lambda: wrong_coarse_level(monkeypatch, factor), f"dtype: {dtype}\n{AXES}")
     assert code == 1
     assert "first iterations" in blamed(verdict)
     assert all(f["subject"].startswith("magpie") for f in verdict["findings"] if f["judgement"] != "good")

@@ -15,31 +15,18 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from suite.cli import main
-from tests.study.small import HEAD, REPOSITORY, install_test_solvers, run_files, study_file
+from tests.study.small import (
+    AXES,
+    HEAD,
+    PROGRAM,
+    REPOSITORY,
+    install_test_solvers,
+    run_files,
+    study_file,
+    wait_for,
+)
 
 RUNS = 6  # of the study that is interrupted
-PROGRAM = [sys.executable, "-m", "suite.cli"]
-AXES = "axes:\n  solver: [rpie, {name: magpie, levels: 2}]\n  seed: {range: 2}\n"
-
-
-@pytest.fixture
-def command(tmp_path, monkeypatch, capsys):
-    """Call the program in this process, in an empty folder: (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-    terminate = signal.getsignal(signal.SIGTERM)
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["ptychosuite", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return int(ended.value.code or 0), out, err
-
-    yield call
-    signal.signal(signal.SIGTERM, terminate)
 
 
 def python(code: str, *arguments: str, cwd: Path) -> str:
@@ -50,15 +37,6 @@ def python(code: str, *arguments: str, cwd: Path) -> str:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-def wait_for(condition, process: subprocess.Popen, seconds: float = 60) -> None:
-    """Wait until ``condition()`` holds while ``process`` is at work."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end, "nothing happened"
-        time.sleep(0.02)
 
 
 # Start-up

@@ -21,7 +21,6 @@ from suite.cluster.sweep import study_content
 from suite.report.citation import Author
 from suite.report.crate import write_bundle
 from tests.study.small import carry_out, plan_of, study_file
-from tests.test_cli import command  # noqa: F401
 
 needs_rocrate = pytest.mark.skipif(find_spec("rocrate") is None, reason="rocrate is not installed")
 HERE = ("--cluster", "none")
@@ -77,7 +76,7 @@ def contents(folder: Path, pattern: str) -> dict[str, bytes]:
 
 
 @needs_rocrate
-def test_round_trip(command, tmp_path, monkeypatch):  # noqa: F811
+def test_round_trip(command, tmp_path, monkeypatch):
     """From the bundle alone, elsewhere, without study and data, come the same figures and the same runs."""
     study = finished(tmp_path, STUDY + "  - {kind: images, show: [magnitude]}\n")
     assert command("report", study)[0] == 0
@@ -103,7 +102,7 @@ def test_round_trip(command, tmp_path, monkeypatch):  # noqa: F811
     assert command("reproduce", "tiny.zip", *HERE)[0] == 3
 
 
-def test_folder_does_as_well(command, published):  # noqa: F811
+def test_folder_does_as_well(command, published):
     """A bundle may be a folder, which reading leaves as it is."""
     arguments = ("export", published / "results/tiny", "--to", "crate", "--license", "MIT", "--out", "crate")
     assert command(*arguments)[0] == 0
@@ -201,7 +200,7 @@ def replace_entity(folder: Path, name: str, **changes: str) -> None:
         (list_a_file_outside, "a file outside itself"),
     ],
 )
-def test_damaged_bundle_is_refused(command, published, tmp_path, damage, message):  # noqa: F811
+def test_damaged_bundle_is_refused(command, published, tmp_path, damage, message):
     """A bundle that is not what was exported is refused with what is wrong, and nothing is written."""
     folder = unpacked(published / "tiny.zip", tmp_path / "open")
     damage(folder)
@@ -214,7 +213,7 @@ def test_damaged_bundle_is_refused(command, published, tmp_path, damage, message
     assert not (tmp_path.parent / "outside.json").exists()
 
 
-def test_files_that_are_not_listed_take_no_part(command, published, tmp_path):  # noqa: F811
+def test_files_that_are_not_listed_take_no_part(command, published, tmp_path):
     """What somebody put into a bundle is not unpacked, wherever it would go."""
     bundle = tmp_path / "more.zip"
     bundle.write_bytes((published / "tiny.zip").read_bytes())
@@ -228,7 +227,7 @@ def test_files_that_are_not_listed_take_no_part(command, published, tmp_path):  
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip file"])
-def test_no_bundle_at_all(command, tmp_path, content):  # noqa: F811
+def test_no_bundle_at_all(command, tmp_path, content):
     (tmp_path / "x.zip").write_bytes(content)
     code, _, err = command("report", "x.zip")
     assert code == 2
@@ -238,7 +237,7 @@ def test_no_bundle_at_all(command, tmp_path, content):  # noqa: F811
     assert "No such file" in err
 
 
-def test_unfinished_study_is_refused(command, tmp_path):  # noqa: F811
+def test_unfinished_study_is_refused(command, tmp_path):
     """A study with runs missing goes out with --partial alone."""
     path = study_file(tmp_path, "axes: {seed: {range: 3}}\n")
     command("run", path, *HERE, "--set", "seed=0")
@@ -261,7 +260,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("arguments", "message"), WRONG.values(), ids=WRONG)
-def test_wrong_usage(command, tmp_path, arguments, message):  # noqa: F811
+def test_wrong_usage(command, tmp_path, arguments, message):
     path = study_file(tmp_path)
     command("run", path, *HERE)
     code, _, err = command("export", path, *arguments)
@@ -274,7 +273,7 @@ def test_wrong_usage(command, tmp_path, arguments, message):  # noqa: F811
     ("form", "library"),
     [("crate", "rocrate.rocrate"), ("parquet", "pyarrow"), ("netcdf", "h5netcdf")],
 )
-def test_library_that_is_missing(command, tmp_path, monkeypatch, form, library):  # noqa: F811
+def test_library_that_is_missing(command, tmp_path, monkeypatch, form, library):
     """Each format that needs a library says which, and how to get it."""
     monkeypatch.setitem(sys.modules, library, None)
     path = study_file(tmp_path)
@@ -285,7 +284,7 @@ def test_library_that_is_missing(command, tmp_path, monkeypatch, form, library):
     assert f"pip install 'ptychosuite[{form}]'" in err
 
 
-def test_tables(command, tmp_path):  # noqa: F811
+def test_tables(command, tmp_path):
     """One row a run in CSV and Parquet, curves and factors in netCDF; the file may have any name."""
     path = study_file(tmp_path, "axes: {seed: {range: 2}}\n")
     command("run", path, *HERE)

@@ -8,22 +8,19 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import suite.execute.run as execution
-import suite.solvers.pie
-from suite.core.run import RunSpec
-from suite.solvers import magpie, multigrid
 from suite.store.layout import Store
 from suite.store.read import inventory, read_run
 from suite.store.write import write_run
-from tests.study.small import install_test_solvers, study_file, use_test_solvers
-from tests.test_cli import PROGRAM, command, wait_for  # noqa: F401
+from tests.faults import other_order, wrong_alpha, wrong_coarse_level
+from tests.study.small import AXES, PROGRAM, install_test_solvers, study_file, use_test_solvers, wait_for
 
-AXES = "axes:\n  solver: [rpie, {name: magpie, levels: 2}]\n  seed: {range: 2}\n"
 EVERY_SOLVER = """\
 axes:
   solver: [epie, rpie, mpie, {name: magpie, levels: 2}, {name: emagpie, levels: 2}, lsqml, lbfgs]
@@ -36,7 +33,7 @@ HERE = ("--cluster", "none")
 
 
 @pytest.fixture
-def again(command, tmp_path):  # noqa: F811
+def again(command, tmp_path):
     """Reproduce the study and read what is said: (exit code, comparisons by run, counts)."""
 
     def call(*options: object, study: object = "results/tiny") -> tuple[int, dict, dict]:
@@ -48,7 +45,7 @@ def again(command, tmp_path):  # noqa: F811
 
 
 @pytest.fixture
-def stored(command, tmp_path):  # noqa: F811
+def stored(command, tmp_path):
     """Carry out a study; its store."""
 
     def call(extra: str = AXES) -> Store:
@@ -93,29 +90,6 @@ def test_stored_specifications_count(stored, again, tmp_path):
     assert {run["spec"]["stop"]["iterations"] for run in runs.values()} == {3}
 
 
-def wrong_alpha(monkeypatch):
-    real = suite.solvers.pie.regularised_step
-    monkeypatch.setattr(
-        suite.solvers.pie, "regularised_step", lambda weights, alpha: real(weights, 4 * alpha)
-    )
-
-
-def other_order(monkeypatch):
-    real = RunSpec.rng
-    monkeypatch.setattr(RunSpec, "rng", lambda spec, purpose: real(spec, f"{purpose} changed"))
-
-
-def coarse_level(monkeypatch):
-    """One part in a thousand in the weights of the first coarse level, in the plain form of the V-cycle."""
-
-    def disturbed(probe, regulariser, levels):
-        first, *rest = multigrid.hierarchy.__wrapped__(probe, regulariser, levels)
-        return (replace(first, weight=first.weight * np.float32(1.001)), *rest)
-
-    monkeypatch.setattr(magpie, "hierarchy", disturbed)
-    monkeypatch.setattr(magpie, "v_cycle", multigrid.v_cycle.__wrapped__)
-
-
 def nan_metric(monkeypatch):
     real = execution.reconstruct
 
@@ -130,7 +104,12 @@ def nan_metric(monkeypatch):
 
 @pytest.mark.parametrize(
     ("plant", "different", "iteration"),
-    [(wrong_alpha, 2, 1), (other_order, 4, 1), (coarse_level, 2, 1), (nan_metric, 4, 2)],
+    [
+        (partial(wrong_alpha, factor=4.0), 2, 1),
+        (other_order, 4, 1),
+        (partial(wrong_coarse_level, factor=1.001), 2, 1),
+        (nan_metric, 4, 2),
+    ],
 )
 def test_planted_change_is_found(stored, again, monkeypatch, plant, different, iteration):
     """A change that matters is told with the first iteration at which it does, and only where it does."""
@@ -144,7 +123,7 @@ def test_planted_change_is_found(stored, again, monkeypatch, plant, different, i
     assert list(runs.values())[:different] == found
 
 
-def test_what_changed_is_named(stored, again, command, tmp_path):  # noqa: F811
+def test_what_changed_is_named(stored, again, command, tmp_path):
     """Packages, code and hardware that differ are named, beside results that are the same."""
     store = stored()
     run_id, other = list(inventory(store).done)[:2]
@@ -247,7 +226,7 @@ def test_settings_of_another_version(stored, again):
     assert "momentum" in runs[run_id]["message"]
 
 
-def test_worker_processes(stored, command):  # noqa: F811
+def test_worker_processes(stored, command):
     """The same on a local cluster."""
     stored("seed: 3\n")
     code, out, _ = command("reproduce", "results/tiny", "--cluster", "local", "--workers", 1)
@@ -264,7 +243,7 @@ def test_worker_processes(stored, command):  # noqa: F811
         (["tiny.yaml", "--sample", "0"], "--sample"),
     ],
 )
-def test_wrong_usage(command, tmp_path, arguments, message):  # noqa: F811
+def test_wrong_usage(command, tmp_path, arguments, message):
     study_file(tmp_path)
     code, _, err = command("reproduce", *arguments, *HERE)
     assert code == 2

@@ -10,7 +10,6 @@ import pytest
 
 from suite.problems.measured import MeasuredFile, write_cxi
 from tests.study.test_measured_study import write_star
-from tests.test_cli import command  # noqa: F401 - a fixture
 
 KINDS = ["npz", "cxi"]
 
@@ -32,7 +31,7 @@ def data_file(request, tmp_path):
     return tmp_path / "star.cxi"
 
 
-def test_text(command, data_file):  # noqa: F811
+def test_text(command, data_file):
     """One line a fact: sizes, counts, span, geometry, and where each came from."""
     code, out, err = command("show", data_file)
     assert code == 0
@@ -46,7 +45,7 @@ def test_text(command, data_file):  # noqa: F811
     assert lines["wavelength"] == ("1e-10 m" if data_file.suffix == ".cxi" else "unknown")
 
 
-def test_json(command, data_file):  # noqa: F811
+def test_json(command, data_file):
     """The same as an object, and nothing else on the output."""
     code, out, _ = command("show", data_file, "--json")
     assert code == 0
@@ -56,7 +55,7 @@ def test_json(command, data_file):  # noqa: F811
 
 
 @pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
-def test_picture(command, data_file, tmp_path, suffix):  # noqa: F811
+def test_picture(command, data_file, tmp_path, suffix):
     """--out draws a picture in the format of its ending, in a new folder too; JSON stays JSON."""
     picture = tmp_path / "new" / f"star.{suffix}"
     code, out, _ = command("show", data_file, "--out", picture)
@@ -71,7 +70,7 @@ def test_picture(command, data_file, tmp_path, suffix):  # noqa: F811
     assert "picture: " in err
 
 
-def test_picture_without_a_probe(command, tmp_path):  # noqa: F811
+def test_picture_without_a_probe(command, tmp_path):
     """A file without a probe is drawn as well."""
     bare = write_star(tmp_path / "bare.npz", probe=False)
     code, out, _ = command("show", bare, "--out", tmp_path / "bare.png")
@@ -80,7 +79,7 @@ def test_picture_without_a_probe(command, tmp_path):  # noqa: F811
     assert (tmp_path / "bare.png").is_file()
 
 
-def test_packed_file(command, tmp_path):  # noqa: F811
+def test_packed_file(command, tmp_path):
     """A file packed with gzip is looked into."""
     import gzip
 
@@ -96,7 +95,7 @@ def test_packed_file(command, tmp_path):  # noqa: F811
     ids=["half", "head", "text"],
 )
 @pytest.mark.parametrize("arguments", [[], ["--json"], ["--out", "star.png"]], ids=str)
-def test_damaged_file(command, data_file, damage, arguments):  # noqa: F811
+def test_damaged_file(command, data_file, damage, arguments):
     """A damaged file ends with code 2 and one line that names it; no picture, no half answer."""
     data_file.write_bytes(damage(data_file.read_bytes()))
     code, out, err = command("show", data_file, *arguments)
@@ -108,7 +107,7 @@ def test_damaged_file(command, data_file, damage, arguments):  # noqa: F811
     assert not (data_file.parent / "star.png").exists()
 
 
-def test_empty_file(command, tmp_path):  # noqa: F811
+def test_empty_file(command, tmp_path):
     """An empty file is refused in one line."""
     (tmp_path / "empty.h5").write_bytes(b"")
     code, out, err = command("show", tmp_path / "empty.h5")
@@ -116,7 +115,7 @@ def test_empty_file(command, tmp_path):  # noqa: F811
     assert "empty.h5" in err
 
 
-def test_picture_that_cannot_be_written(command, data_file):  # noqa: F811
+def test_picture_that_cannot_be_written(command, data_file):
     """A picture below a file, or of an unknown format, ends with code 2 and a reason."""
     for picture in (data_file / "x.png", data_file.parent / "x.nonsense"):
         code, _, err = command("show", data_file, "--out", picture)
@@ -124,14 +123,14 @@ def test_picture_that_cannot_be_written(command, data_file):  # noqa: F811
         assert "cannot write the picture" in err
 
 
-def test_file_that_is_not_there(command, tmp_path):  # noqa: F811
+def test_file_that_is_not_there(command, tmp_path):
     """A missing file ends with code 2 and its name."""
     code, _, err = command("show", tmp_path / "nova.npz")
     assert code == 2
     assert "nova.npz" in err
 
 
-def test_copies_tell_the_same(command, data_file, tmp_path):  # noqa: F811
+def test_copies_tell_the_same(command, data_file, tmp_path):
     """What is shown does not depend on the name of the file."""
     other = tmp_path / f"copy{data_file.suffix}"
     shutil.copy(data_file, other)

@@ -15,13 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from suite.analysis.baseline import METRICS, Baseline, PresentRuns, RunFigures
-from suite.analysis.quality_tolerances import (
-    MEMORY,
-    Tolerance,
-    arithmetic_changes,
-    first_tolerance,
-    later_tolerance,
-)
+from suite.analysis.quality_tolerances import MEMORY, Tolerance, first_tolerance, later_tolerance
+from suite.analysis.rounding import changes, rounding_changes
 from suite.analysis.verdict import Finding, Judgement
 from suite.core.check import Tolerances
 from suite.core.plan import Plan
@@ -49,7 +44,7 @@ def quality_findings(baseline: Baseline, plan: Plan, present: PresentRuns) -> li
             f"the baseline '{baseline.name}' is of the study '{baseline.study}', and this is '{plan.name}'; "
             "name a baseline of this study (ptychosuite baseline list)"
         )
-    alike = not arithmetic_changes(baseline.environment, present.environment)
+    alike = not rounding_changes(changes(baseline.environment, present.environment))
     before = {run.spec_id: run for run in baseline.runs}
     now = {run.spec_id: run for run in present.figures}
     specs = {spec.spec_id: spec for spec in plan.runs}
@@ -85,11 +80,19 @@ class Pair:
             for n in FIRST
         )
 
-    def tolerance(self, name: str) -> Tolerance:
-        """Of the quantity ``name`` after the first iterations."""
+    @property
+    def iterations(self) -> float:
+        """Up to where both runs went."""
+        return min(run.metrics.get("iterations") or 0.0 for run in (self.before, self.now))
+
+    def tolerance(self, name: str, iterations: float) -> Tolerance:
+        """Of the quantity ``name`` after so many ``iterations``, more than the first."""
         scale = self.before.curves.get(name, {}).get("0")
-        identical = self.identical_start
-        return later_tolerance(name, self.spec, identical, self.wanted, 1.0 if scale is None else scale)
+        return later_tolerance(
+            name, self.spec, iterations, self.wanted,
+            same_arithmetic=self.same_arithmetic, identical_start=self.identical_start,
+            scale=1.0 if scale is None else scale,
+        )  # fmt: skip
 
 
 def _unpaired(baseline: Baseline, planned: Mapping[str, object], present: PresentRuns) -> Iterator[Finding]:
@@ -129,37 +132,38 @@ def _status(before: RunFigures, now: RunFigures) -> Finding:
 def _at_the_end(pair: Pair) -> Iterator[Finding]:
     for name in JUDGED:
         if name in pair.before.metrics:
-            yield _later(pair, name, name, pair.before.metrics, pair.now.metrics, name)
+            tolerance = pair.tolerance(name, pair.iterations)
+            yield _later(pair, name, tolerance, pair.before.metrics, pair.now.metrics, name)
 
 
 def _on_the_way(pair: Pair) -> Iterator[Finding]:
     """The curves after the first iterations, up to where the shorter run ended."""
-    end = pair.now.metrics.get("iterations") or 0.0
     for name, curve in pair.before.curves.items():
         for n in curve:
-            if n not in FIRST and int(n) <= end:
-                yield _later(pair, f"{name} at {n}", name, curve, pair.now.curves.get(name, {}), n)
+            if n not in FIRST and int(n) <= pair.iterations:
+                tolerance, now = pair.tolerance(name, int(n)), pair.now.curves.get(name, {})
+                yield _later(pair, f"{name} at {n}", tolerance, curve, now, n)
 
 
 def _later(
     pair: Pair,
     quantity: str,
-    name: str,
+    tolerance: Tolerance,
     before: Mapping[str, float | None],
     now: Mapping[str, float | None],
     key: str,
 ) -> Finding:
     """Two numbers, of which the smaller is the better; what is no number is worse than any."""
-    old, tolerance = before[key], pair.tolerance(name)
+    old = before[key]
     if key not in now:
         return Finding(
             pair.now.label, quantity, Judgement.UNDECIDED, old, message="it is not measured any more"
         )
     new, judgement, message = now[key], Judgement.GOOD, ""
     if old is not None and new is None:
-        judgement, message = Judgement.REGRESSION, LOST.get(name, "it is no number any more")
+        judgement, message = Judgement.REGRESSION, LOST.get(quantity, "it is no number any more")
     elif old is None and new is not None:
-        judgement, message = Judgement.IMPROVEMENT, GAINED.get(name, "it was no number before")
+        judgement, message = Judgement.IMPROVEMENT, GAINED.get(quantity, "it was no number before")
     elif old is not None and new is not None and tolerance.excess(old, new) > 1:
         judgement = Judgement.REGRESSION if new > old else Judgement.IMPROVEMENT
     return Finding(pair.now.label, quantity, judgement, old, new, tolerance.relative, message=message)

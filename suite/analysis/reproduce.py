@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from suite.analysis.tolerance import ARITHMETIC, Drift, floor
+from suite.analysis.rounding import Changes, Drift, changes, rounding_changes
 from suite.analysis.verdict import Judgement
-from suite.core.run import RunRecord
+from suite.core.run import RunRecord, RunSpec
 
 NOT_COMPARED = ("seconds", "seconds_per_iteration", "peak_host_bytes", "peak_device_bytes")
 COUNTS = ("iterations", "iterations_to_tol", "data_passes")
@@ -61,7 +61,7 @@ class Comparison:
     largest: Difference | None = None  # in units of its tolerance; None where all is identical
     first_beyond: int | None = None  # first measured iteration at which a curve is beyond its tolerance
     message: str = ""
-    changed: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # what -> then and now
+    changed: Changes = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -86,9 +86,9 @@ def compare(stored: RunRecord, again: RunRecord) -> Comparison:
     """What a run and its repetition have in common.
 
     Everything but times and memory has to be equal bit for bit to be called identical, and within
-    :mod:`suite.analysis.tolerance` otherwise. A failed run is reproduced when it fails again.
+    :mod:`suite.analysis.rounding` otherwise. A failed run is reproduced when it fails again.
     """
-    drift = Drift.of(stored.spec, same_arithmetic=not any(map(_rounds, changes(stored, again))))
+    drift = Drift.of(stored.spec, same_arithmetic=not rounding_changes(_changes(stored, again)))
     differences = list(_curve_differences(stored, again, drift))
     if stored.status is not again.status:
         reason = (again.message.strip().splitlines() or [""])[-1]
@@ -129,7 +129,7 @@ def _compared(
         largest=max(differences, key=lambda d: d.excess, default=None),
         first_beyond=min(firsts, default=None),
         message=message,
-        changed=changes(stored, again),
+        changed=_changes(stored, again),
     )
 
 
@@ -215,40 +215,15 @@ def _length(record: RunRecord) -> int:
     return len(next(iter(record.curves.values()), ()))
 
 
-def changes(stored: RunRecord, again: RunRecord) -> dict[str, tuple[str, str]]:
-    """What differs between the origins of two runs: code, packages, hardware, threads, backend."""
-    then, now = _origin(stored), _origin(again)
-    return {
-        name: (then.get(name, ""), now.get(name, ""))
-        for name in dict.fromkeys([*then, *now])
-        if then.get(name, "") != now.get(name, "") and not _only_one_knows(name, then, now)
-    }
+def floor(spec: RunSpec, curve: np.ndarray) -> float:
+    """What is small beside the largest value of ``curve``: differences are relative to no less than that."""
+    largest = float(np.nanmax(np.abs(curve), initial=0.0))
+    return max(float(np.finfo(spec.dtype).eps) * largest, float(np.finfo(float).tiny))
 
 
-ORIGIN = {
-    "ptychosuite": "ptychosuite", "code": "code", "git_commit": "git commit",
-    "git_dirty": "uncommitted changes", "python": "python", "platform": "platform", "cpu": "cpu",
-    "gpu_model": "gpu", "gpu_driver": "gpu driver", "cuda_version": "cuda", "stack": "runs side by side",
-}  # fmt: skip
-MACHINE = ("cpu", "gpu", "gpu driver", "cuda", "backend", "runs side by side")
-ROUNDING = (*MACHINE, *(f"package {name}" for name in ARITHMETIC))
-
-
-def _origin(record: RunRecord) -> dict[str, str]:
-    found = {label: str(record.provenance.get(key, "")) for key, label in ORIGIN.items()}
-    found["backend"] = record.spec.backend
-    found |= {f"package {name}": str(v) for name, v in record.provenance.get("packages", {}).items()}
-    return found | {f"threads {name}": str(v) for name, v in record.provenance.get("threads", {}).items()}
-
-
-def _rounds(what: str) -> bool:
-    """Whether results differ in the last digit where this does."""
-    return what in ROUNDING
-
-
-def _only_one_knows(name: str, then: Mapping[str, str], now: Mapping[str, str]) -> bool:
-    """A thread pool counts where both processes had loaded its library."""
-    return name.startswith("threads ") and not (then.get(name) and now.get(name))
+def _changes(stored: RunRecord, again: RunRecord) -> Changes:
+    then, now = ({**record.provenance, "backend": record.spec.backend} for record in (stored, again))
+    return changes(then, now)
 
 
 def exit_code(comparisons: Sequence[Comparison]) -> int:

@@ -109,15 +109,16 @@ def _quality(planned: Plan, root: str, folder: Path, name: str) -> tuple[dict[st
     """What the runs are compared with, and what was found."""
     from suite.analysis.baseline import present_runs, read_baseline
     from suite.analysis.quality import quality_findings
-    from suite.analysis.quality_tolerances import arithmetic_changes
+    from suite.analysis.rounding import changes, rounding_changes
 
     baseline = read_baseline(folder, name)
     present = present_runs(planned, root)
+    found = changes(baseline.environment, present.environment) if present.figures else {}
     against = {
         "baseline": name,
         "commit": baseline.environment.get("git_commit"),
         "when": baseline.when,
-        "changed": arithmetic_changes(baseline.environment, present.environment) if present.figures else {},
+        "changed": rounding_changes(found),
     }
     return against, quality_findings(baseline, planned, present)
 

@@ -1,8 +1,12 @@
-"""Small studies for tests: written to a folder, planned, and carried out."""
+"""Small studies for tests: written to a folder, planned, and carried out, in other processes too."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,7 @@ from suite.study.load import load_study, parse_override
 from suite.study.plan import make_plan
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+PROGRAM = [sys.executable, "-m", "suite.cli"]
 
 # five lines, so that what a test adds begins on line 6
 HEAD = """\
@@ -27,6 +32,8 @@ problem:
   probe: {kind: gaussian, size: 16, fwhm_px: 6}
 stop: {iterations: 3}
 """
+
+AXES = "axes:\n  solver: [rpie, {name: magpie, levels: 2}]\n  seed: {range: 2}\n"
 
 TEST_SOLVERS = (
     "raises", "kills", "slow", "no-device", "diverges", "segfaults", "holds-gil", "eats-memory",
@@ -96,3 +103,12 @@ def forget_names() -> None:
     """Look plug-ins up again."""
     registry.names.cache_clear()
     registry.settings_class.cache_clear()
+
+
+def wait_for(condition: Callable[[], object], process: subprocess.Popen[str], seconds: float = 60) -> None:
+    """Wait until ``condition()`` holds while ``process`` is at work."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.02)
