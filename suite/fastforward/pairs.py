@@ -1,7 +1,7 @@
 """Training pairs: states of simulated reconstructions on the way, and the truth in the gauge of each.
 
-Where a reconstruction is bound for shows in its last kept state: the truth is aligned with that one, and a
-run whose last state is still far from the truth is left out: nothing is to be learned from one that is lost.
+In which gauge a reconstruction is bound for the truth shows in its last kept state. Where that one is still far
+from the truth, the truth is taken as it stands: early states have not drifted far from the start's gauge.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _rows(record: RunRecord) -> Iterator[_Row]:
     final = states[max(states)]
     truth = truth_in_gauge_of(final, problem, problem.reference)
     if distance_to_truth(truth, final, _light(views(problem, final, None))) > LOST:
-        return
+        truth = Snapshot(problem.reference.object, problem.reference.probe, final.iteration)
     for iteration, now in states.items():
         before = states.get(iteration - Schedule.memory)
         if before is not None:
