@@ -59,24 +59,24 @@ def test_value_of_a_factor():
     leaves = {"solver.name": "magpie", "fast_forward.checkpoint": "default", "fast_forward.warm_up": 50}
     assert factor_value(leaves, "solver.name") == "magpie"
     assert factor_value(leaves, "solver.alpha") is None
-    assert factor_value(leaves, "fast_forward") == fast_forward_label(leaves) == "network at 50, 70"
+    assert factor_value(leaves, "fast_forward") == fast_forward_label(leaves) == "network at 50, 65"
     assert factor_value({"fast_forward": None}, "fast_forward") == ""
 
 
 @pytest.mark.parametrize(
     ("settings", "label"),
     [
-        ({"kind": "network"}, "network at 50, 70"),
+        ({"kind": "network"}, "network at 10, 25"),
         (
             {"kind": "network", "checkpoint": "/a/mine.safetensors", "checkpoint_sha256": "0123456789"},
-            "network mine-0123 at 50, 70",
+            "network mine-0123 at 10, 25",
         ),
-        ({"kind": "extrapolation", "factor": 6.0, "jumps": 1}, "extrapolation factor 6 at 50"),
+        ({"kind": "extrapolation", "factor": 6.0, "jumps": 1}, "extrapolation factor 6 at 10"),
         ({"kind": "identity", "warm_up": 20, "spacing": 10, "jumps": 3}, "identity at 20, 30, 40"),
-        ({"kind": "identity", "refits": 0}, "identity at 50, 70, refits 0"),
+        ({"kind": "identity", "refits": 3}, "identity at 10, 25, refits 3"),
         (
             {"kind": "probe-refit", "safeguard": False, "look_ahead": 5},
-            "probe-refit at 50, 70, safeguard off, look-ahead 5",
+            "probe-refit at 10, 25, safeguard off, look-ahead 5",
         ),
     ],
 )
