@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from suite.analysis.baseline import METRICS, Baseline, PresentRuns, RunFigures
 from suite.analysis.quality_tolerances import MEMORY, Tolerance, first_tolerance, later_tolerance
@@ -71,7 +72,7 @@ class Pair:
     same_arithmetic: bool
     wanted: Tolerances  # what the study says
 
-    @property
+    @cached_property
     def identical_start(self) -> bool:
         """Whether the first iterations are the same to the last digit, so that rounding is."""
         return all(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from suite.analysis.rounding import Changes, Drift, changes, rounding_changes
-from suite.analysis.verdict import Judgement
+from suite.analysis.verdict import Judgement, worst
 from suite.core.run import RunRecord, RunSpec
 
 NOT_COMPARED = ("seconds", "seconds_per_iteration", "peak_host_bytes", "peak_device_bytes")
@@ -228,6 +228,4 @@ def _changes(stored: RunRecord, again: RunRecord) -> Changes:
 
 def exit_code(comparisons: Sequence[Comparison]) -> int:
     """0 all reproduced, 1 some different, 3 some (or all) not judged."""
-    judgements = [comparison.likeness.judgement for comparison in comparisons]
-    worst = min((list(Judgement).index(judgement) for judgement in judgements), default=1)
-    return list(Judgement)[worst].exit_code
+    return worst(comparison.likeness.judgement for comparison in comparisons).exit_code

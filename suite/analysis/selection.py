@@ -52,12 +52,6 @@ def selection_of_plan(plan: Plan, results: str | Path) -> Selection:
     return _select(store, plan.name, plan.title, plan.figures, spec_ids, plan.text, plan.overrides)
 
 
-def selection_of_store(root: str | Path) -> Selection:
-    """The runs of the latest session of a results folder; no study file is needed."""
-    store = Store.open(root)
-    return selection_of(store, latest_session(store))
-
-
 def latest_session(store: Store) -> Mapping[str, Any]:
     """What the latest session of ``store`` noted."""
     *_, session = [{}, *sessions(store)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -24,6 +24,11 @@ class Judgement(StrEnum):
 
 
 WORST_FIRST = tuple(Judgement)
+
+
+def worst(judgements: Iterable[Judgement]) -> Judgement:
+    """The one that decides; nothing compared is nothing judged."""
+    return min(judgements, key=WORST_FIRST.index, default=Judgement.UNDECIDED)
 
 
 @dataclass(frozen=True)
@@ -61,9 +66,8 @@ class Verdict:
 
     @property
     def judgement(self) -> Judgement:
-        """The worst of the findings; nothing compared is nothing judged."""
-        worst = min((WORST_FIRST.index(f.judgement) for f in self.findings), default=1)
-        return WORST_FIRST[worst]
+        """The worst of the findings."""
+        return worst(finding.judgement for finding in self.findings)
 
     @property
     def worst_first(self) -> list[Finding]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from suite.commands.options import study_options
-from suite.commands.planning import planned_study
+from suite.commands.sources import selected_runs
 from suite.errors import UserError
 from suite.terminal import count_runs, status
 
@@ -55,7 +55,7 @@ def export(
 
     if form != "crate" and (licence or authors):
         raise UserError(f"--license and --author go with --to crate, not with --to {form}")
-    selection, content = _selected(study, settings, override_file, results)
+    selection, content = selected_runs(study, settings, override_file, results)
     if not partial:
         _refuse_unfinished(selection)
     out = out or Path(f"{selection.name}{FORMATS[form]}")
@@ -65,27 +65,6 @@ def export(
         else:
             written = write_table(selection, form, out)
     click.echo(f"{count_runs(selection.table)}: {written}")
-
-
-def _selected(
-    study: Path, settings: Sequence[str], override_file: Path | None, results: str
-) -> tuple[Selection, Mapping[str, Any]]:
-    """The runs to be exported, and what was planned."""
-    from suite.analysis.selection import latest_session, selection_of, selection_of_plan
-    from suite.cluster.sweep import study_content
-    from suite.store.layout import Store
-
-    if study.is_dir():
-        if settings or override_file:
-            raise UserError("--set and --override go with a study file, not with a results folder")
-        store = Store.open(study)
-        session = latest_session(store)
-        return selection_of(store, session), {name: session[name] for name in PLANNED}
-    planned = planned_study(study, settings, override_file)
-    return selection_of_plan(planned, results), study_content(planned)
-
-
-PLANNED = ("study", "title", "text", "overrides", "factors", "constants", "figures", "spec_ids")
 
 
 def _refuse_unfinished(selection: Selection) -> None:

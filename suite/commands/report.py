@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from suite.commands.options import study_options
-from suite.commands.planning import planned_study
+from suite.commands.sources import selected_runs
 from suite.errors import UserError
 from suite.terminal import status
 
@@ -26,21 +26,17 @@ def report(
     STUDY is a study file, a results folder or a bundle; from a results folder the latest session is reported,
     and no study file is needed. A bundle is checked and drawn from what it holds.
     """
-    from suite.analysis.selection import selection_of, selection_of_plan, selection_of_store
+    from suite.analysis.selection import selection_of
     from suite.report.bundle import is_bundle, opened_bundle
     from suite.report.page import write_report
 
-    bundled = is_bundle(study)
-    if (bundled or study.is_dir()) and (settings or override_file):
-        raise UserError("--set and --override go with a study file, not with results")
-    if bundled:
+    if is_bundle(study):
+        if settings or override_file:
+            raise UserError("--set and --override go with a study file, not with a bundle")
         with opened_bundle(study) as bundle, status("drawing"):
             page = write_report(selection_of(bundle.store, bundle.study), out, f"the bundle {bundle.name}")
     else:
-        if study.is_dir():
-            selection = selection_of_store(study)
-        else:
-            selection = selection_of_plan(planned_study(study, settings, override_file), results)
+        selection, _ = selected_runs(study, settings, override_file, results)
         with status("drawing"):
             page = write_report(selection, out)
     click.echo(f"report: {page}")

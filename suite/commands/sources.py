@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from suite.commands.planning import planned_study
+from suite.errors import UserError
 
 if TYPE_CHECKING:
+    from suite.analysis.selection import Selection
     from suite.store.layout import Store
+
+PLANNED = ("study", "title", "text", "overrides", "factors", "constants", "figures", "spec_ids")
+"""What a session notes of the plan, the rest being of the computation."""
 
 
 @contextmanager
@@ -31,3 +38,21 @@ def stored_results(study: Path, results: str) -> Iterator[Store]:
             yield bundle.store
     else:
         yield Store.open(study if study.is_dir() else results_of(results, load_study(study).name))
+
+
+def selected_runs(
+    study: Path, settings: Sequence[str], override_file: Path | None, results: str
+) -> tuple[Selection, Mapping[str, Any]]:
+    """The runs of a study file, or of the latest session of a results folder, and what was planned."""
+    from suite.analysis.selection import latest_session, selection_of, selection_of_plan
+    from suite.cluster.sweep import study_content
+    from suite.store.layout import Store
+
+    if study.is_dir():
+        if settings or override_file:
+            raise UserError("--set and --override go with a study file, not with a results folder")
+        store = Store.open(study)
+        session = latest_session(store)
+        return selection_of(store, session), {name: session[name] for name in PLANNED}
+    planned = planned_study(study, settings, override_file)
+    return selection_of_plan(planned, results), study_content(planned)

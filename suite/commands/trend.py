@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from suite.commands.options import results_option, study_argument
+from suite.commands.sources import stored_results
 from suite.terminal import status
 
 
@@ -25,10 +26,7 @@ def trend(study: Path, results: str, out: Path) -> None:
     """
     from suite.analysis.checks import verdicts
     from suite.report.trend import write_trend
-    from suite.store.layout import Store, results_of
-    from suite.study.load import load_study
 
-    root = str(study) if study.is_dir() else results_of(results, load_study(study).name)
-    with status("drawing"):
-        page = write_trend(verdicts(Store.open(root)), out)
+    with stored_results(study, results) as store, status("drawing"):
+        page = write_trend(verdicts(store), out)
     click.echo(f"trend: {page}")

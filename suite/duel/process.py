@@ -13,20 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from suite.cluster.workers import ONE_THREAD
 from suite.duel.opponent import Player
 from suite.errors import DuelError
 
 PROGRAM = Path(__file__).with_name("side.py")
-ONE_THREAD = dict.fromkeys(
-    (
-        "OMP_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "NUMEXPR_NUM_THREADS",
-        "NUMBA_NUM_THREADS",
-    ),
-    "1",
-)
 LONGEST_ANSWER_S = 1800.0
 LONGEST_FAREWELL_S = 5.0
 LAST_LINES = 3
@@ -110,7 +101,7 @@ class Side:
 
 def _environment(source: Path | None) -> dict[str, str]:
     """Variables of a side: one thread, the same hashes in both, and its own package first on the path."""
-    variables = {**os.environ, **ONE_THREAD, "PYTHONHASHSEED": "0"}
+    variables = {**os.environ, **ONE_THREAD, "NUMBA_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
     before = variables.pop("PYTHONPATH", "")
     if source is not None:
         variables["PYTHONPATH"] = os.pathsep.join([str(source), *filter(None, [before])])

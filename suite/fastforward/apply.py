@@ -42,7 +42,7 @@ class Branch:
     """Consecutive states of the solver, one an iteration."""
 
     states: tuple[Any, ...]
-    passes: int  # over the data, with the one for the deviance
+    passes: int  # over the data, with those for restart and deviances
     deviance: float  # of the last of them
 
 
@@ -132,43 +132,53 @@ class FastForward:
         jump, passes = replace(jump, deviance_before=before), passes + 1
         start, plain, chosen = deepcopy(rng), None, None
         for step in STEPS:
-            order, branch = deepcopy(start), None
-            try:
-                first, more = self._restart(problem, state, proposal, step)
-                inserted = poisson_deviance(problem, first.object, first.probe)
-                branch = self._branch(problem, first, order)
-            except UserError:
-                raise
-            except Exception as error:  # a solver may well stumble over a state that no solver would reach
-                jump = replace(jump, reason=_reason(error))
-            else:
-                passes += more + 1 + branch.passes
-                jump = replace(jump, deviance_inserted=inserted, deviance_jumped=branch.deviance)
-                if plain is None and branch.deviance < supposed:
-                    rng.bit_generator.state = order.bit_generator.state
-                    chosen, jump = branch, replace(jump, step=step)
-                    break
+            order = deepcopy(start)
+            branch, jump = self._attempt(problem, state, proposal, step, jump, order)
+            passes += branch.passes if branch else 0
+            if branch and plain is None and branch.deviance < supposed:
+                rng.bit_generator.state = order.bit_generator.state
+                chosen, jump = branch, replace(jump, step=step)
+                break
             if plain is None:
                 plain = self._branch(problem, state.inner, rng)
                 passes += plain.passes
                 jump = replace(jump, deviance_plain=plain.deviance)
-            if branch is not None and branch.deviance <= plain.deviance:
+            if branch and branch.deviance <= plain.deviance:
                 chosen, jump = branch, replace(jump, step=step, reason="")
                 break
-            if branch is not None:
+            if branch:
                 found = f"deviance {branch.deviance:.4g}, without it {plain.deviance:.4g}"
                 jump = replace(jump, reason=found)
-        chosen = chosen or plain
-        assert chosen is not None
-        first_state, *ahead = chosen.states
-        counted = int(chosen.states[-1].data_passes) - int(state.inner.data_passes)
-        after = replace(
-            state,
-            inner=first_state,
-            ahead=tuple(ahead),
-            passes_beside=state.passes_beside + passes - counted,
-        )
-        return after, jump
+        stands = chosen or plain
+        assert stands is not None
+        first, *ahead = stands.states
+        counted = int(stands.states[-1].data_passes) - int(state.inner.data_passes)
+        beside = state.passes_beside + passes - counted
+        return replace(state, inner=first, ahead=tuple(ahead), passes_beside=beside), jump
+
+    def _attempt(
+        self,
+        problem: Problem,
+        state: FastForwardState,
+        proposal: Snapshot,
+        step: float,
+        jump: Jump,
+        rng: np.random.Generator,
+    ) -> tuple[Branch | None, Jump]:
+        """The branch from a share ``step`` of the proposed change, and ``jump`` with what it told.
+
+        None where the solver stumbles, as it may well over a state that no solver would reach.
+        """
+        try:
+            first, passes = self._restart(problem, state, proposal, step)
+            inserted = poisson_deviance(problem, first.object, first.probe)
+            branch = self._branch(problem, first, rng)
+        except UserError:
+            raise
+        except Exception as error:
+            return None, replace(jump, reason=_reason(error))
+        jump = replace(jump, deviance_inserted=inserted, deviance_jumped=branch.deviance)
+        return replace(branch, passes=branch.passes + passes + 1), jump
 
     def _supposed(self, problem: Problem, state: FastForwardState, now: float) -> tuple[float, int]:
         """Deviance that the solver alone is supposed to come to in ``look_ahead`` iterations, going on from

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -20,6 +19,7 @@ from suite.report.style import house_style
 from suite.report.template import render
 from suite.report.trend_plot import commit_range, draw_series, percent_text, step_text
 from suite.report.verdict import HEADER, row, sentence
+from suite.store.place import place
 
 MOST_PLOTS = 24
 PLOTS_OF_GOOD = 8  # at least so many are drawn, where all is well
@@ -69,14 +69,7 @@ def write_trend(verdicts: Sequence[Verdict], folder: Path) -> Path:
     if not verdicts:
         raise StoreError("no check is on record; make one with: ptychosuite check STUDY --baseline NAME")
     page = folder / f"{verdicts[0].study}-trend.html"
-    fresh = page.with_name(f".{page.name}.{os.getpid()}")
-    content = _page(trend_of(verdicts))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(content, encoding="utf-8")
-        fresh.replace(page)
-    except OSError as error:
-        raise StoreError(f"cannot write {page}: {error.strerror or error}") from error
+    place(page).replace(_page(trend_of(verdicts)).encode())
     return page
 
 

@@ -10,7 +10,7 @@ import pytest
 from suite.analysis.convergence import band, summary
 from suite.analysis.labels import column_name, line_labels, value_text
 from suite.analysis.lanes import NOT_COMPARABLE, timed
-from suite.analysis.selection import selection_of_plan, selection_of_store
+from suite.analysis.selection import latest_session, selection_of, selection_of_plan
 from suite.analysis.tables import open_dataset, run_table
 from suite.errors import StoreError
 from suite.store.write import write_run
@@ -70,7 +70,8 @@ def test_selection_from_the_store_is_that_of_the_plan(tmp_path):
         tmp_path, "axes: {seed: [0, 1]}\nfigures: [{kind: images, show: [phase]}, {kind: setup}]\n"
     )
     store, _ = carry_out(plan, tmp_path)
-    by_plan, by_store = selection_of_plan(plan, tmp_path), selection_of_store(store.root)
+    by_plan = selection_of_plan(plan, tmp_path)
+    by_store = selection_of(store, latest_session(store))
     assert by_plan.figures == by_store.figures
     assert by_plan.table.equals(by_store.table)
     assert (by_plan.name, by_plan.title, by_plan.planned, by_plan.text) == (

@@ -11,12 +11,13 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from suite.analysis.selection import selection_of_plan, selection_of_store
+from suite.analysis.selection import latest_session, selection_of, selection_of_plan
 from suite.core.figures import ConvergenceFigure, HeatmapFigure, ImagesFigure, SetupFigure
 from suite.errors import StoreError, StudyError
 from suite.report.figures import draw_convergence, draw_heatmap, narrow
 from suite.report.images import draw_images, draw_setup
 from suite.report.page import write_report
+from suite.store.layout import Store
 from tests.study.small import carry_out, plan_text
 
 STUDY = """\
@@ -125,7 +126,8 @@ def test_numbers_are_those_of_the_dataset(page, study):
 
 def test_results_folder_alone_gives_the_same_report(page, study, tmp_path):
     """Without the study file the same figures and numbers come out."""
-    again = write_report(selection_of_store(study[1] / "tiny"), tmp_path)
+    store = Store.open(study[1] / "tiny")
+    again = write_report(selection_of(store, latest_session(store)), tmp_path)
     names = sorted(p.relative_to(page.parent).as_posix() for p in page.parent.rglob("*") if p.is_file())
     assert names == sorted(
         p.relative_to(again.parent).as_posix() for p in again.parent.rglob("*") if p.is_file()
