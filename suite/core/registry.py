@@ -51,6 +51,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "fresnel-zone-plate": "suite.problems.probes:FresnelZonePlate",
         "gaussian": "suite.problems.probes:Gaussian",
         "disk": "suite.problems.probes:Disk",
+        "lens": "suite.problems.probes:Lens",
         "file": "suite.problems.files:ProbeFile",
     },
     "scans": {

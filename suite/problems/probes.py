@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 
 from suite.errors import DataFileError
 from suite.problems.files import MAX_SIZE
@@ -109,10 +109,80 @@ class Disk:
         return _scaled(edge.astype(np.complex128), self.power)
 
 
+@dataclass(frozen=True)
+class Lens:
+    """A beam focused through an evenly lit aperture, with aberrations: an electron probe, or crossed mirrors.
+
+    At the distance r from the centre of the aperture, rho = r / aperture_px, and the angle phi, the pupil's
+    phase is -chi with (E. Kirkland, *Advanced Computing in Electron Microscopy*, the aberration function)::
+
+        chi = defocus_rad rho^2 + astigmatism_rad rho^2 cos 2 (phi - astigmatism_angle_rad)
+              + coma_rad rho^3 cos(phi - coma_angle_rad) + spherical_rad rho^4
+
+    Parameters
+    ----------
+    size
+        Pixels on a side.
+    aperture_px
+        Radius of the aperture in pixels of the detector, to the corners where it has any. Its edge is soft
+        over one pixel.
+    corners
+        Those of a polygon with equal sides, 4 for slits or crossed mirrors; None for a round aperture.
+    rotation_rad
+        Direction of the first corner, from the columns' axis towards the rows'.
+    stop_share
+        Radius of a round central stop, as a share of ``aperture_px``.
+    defocus_rad, astigmatism_rad, coma_rad, spherical_rad
+        Aberrations in radians at rho = 1.
+    astigmatism_angle_rad, coma_angle_rad
+        Their directions, from the columns' axis towards the rows'.
+    power
+        Total power, sum |Q|^2.
+    """
+
+    size: Annotated[int, Ge(8), Le(MAX_SIZE)] = 128
+    aperture_px: Annotated[float, Gt(0)] = 24.0
+    corners: Annotated[int, Ge(3)] | None = None
+    rotation_rad: float = 0.0
+    stop_share: Annotated[float, Ge(0), Lt(1)] = 0.0
+    defocus_rad: float = 10.0
+    astigmatism_rad: float = 0.0
+    astigmatism_angle_rad: float = 0.0
+    coma_rad: float = 0.0
+    coma_angle_rad: float = 0.0
+    spherical_rad: float = 0.0
+    power: Annotated[float, Gt(0)] = POWER
+
+    def make(self) -> np.ndarray:
+        r, phi = _radius(self.size), _angle(self.size)
+        rho = r / self.aperture_px
+        chi = rho**2 * (
+            self.defocus_rad + self.astigmatism_rad * np.cos(2 * (phi - self.astigmatism_angle_rad))
+        )
+        chi += self.coma_rad * rho**3 * np.cos(phi - self.coma_angle_rad) + self.spherical_rad * rho**4
+        stop = np.clip(r - self.stop_share * self.aperture_px + 0.5, 0, 1) if self.stop_share else 1.0
+        pupil = self._aperture(r, phi) * stop * np.exp(-1j * chi)
+        return _scaled(np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(pupil))), self.power)
+
+    def _aperture(self, r: np.ndarray, phi: np.ndarray) -> np.ndarray:
+        """1 inside, 0 outside, judged by the distance across the nearest edge."""
+        if self.corners is None:
+            return np.clip(self.aperture_px - r + 0.5, 0, 1)
+        half = np.pi / self.corners
+        across = r * np.cos((phi - self.rotation_rad) % (2 * half) - half)
+        return np.clip(self.aperture_px * np.cos(half) - across + 0.5, 0, 1)
+
+
 def _radius(n: int) -> np.ndarray:
     """Distance in pixels from the centre pixel [n // 2, n // 2]: (n, n)."""
     axis = np.arange(n) - n // 2
     return np.hypot(axis[:, None], axis[None, :])
+
+
+def _angle(n: int) -> np.ndarray:
+    """Angle in radians about the centre pixel, from the columns' axis towards the rows': (n, n)."""
+    axis = np.arange(n) - n // 2
+    return np.arctan2(axis[:, None], axis[None, :])
 
 
 def _scaled(field: np.ndarray, power: float) -> np.ndarray:

@@ -6,7 +6,7 @@ from scipy.integrate import quad_vec
 from scipy.special import j0
 
 from suite.errors import UserError
-from suite.problems.probes import POWER, Disk, FresnelZonePlate, Gaussian
+from suite.problems.probes import POWER, Disk, FresnelZonePlate, Gaussian, Lens
 
 PROBES = [
     FresnelZonePlate(size=32),
@@ -15,6 +15,16 @@ PROBES = [
     Gaussian(size=9),
     Disk(size=32, diameter_px=12.0, power=1.0),
     Disk(size=8, diameter_px=100.0),
+    Lens(size=32, aperture_px=8.0),
+    Lens(
+        size=25,
+        aperture_px=6.0,
+        corners=4,
+        stop_share=0.3,
+        astigmatism_rad=1.0,
+        coma_rad=1.0,
+        spherical_rad=2.0,
+    ),
 ]
 
 
@@ -50,6 +60,54 @@ def test_disk():
     assert np.sum(disk / disk.max()) == pytest.approx(np.pi * 20**2, rel=0.01)
     np.testing.assert_array_equal(disk[32, 14:51], disk[32, 32])
     assert disk[32, 10] == disk[32, 54] == 0
+
+
+@pytest.mark.parametrize(("defocus", "spherical"), [(0.0, 0.0), (6.0, 0.0), (-4.0, 3.0)])
+def test_round_lens_is_the_diffraction_integral(defocus, spherical):
+    """The Hankel transform of the aperture, but for what its soft edge of a pixel changes."""
+    size, radius = 256, 60.0
+    lens = Lens(size=size, aperture_px=radius, defocus_rad=defocus, spherical_rad=spherical).make()
+    found = lens[size // 2, size // 2 : size // 2 + 24]
+    r = np.arange(24)
+
+    def ring(rho):
+        return (
+            np.exp(-1j * (defocus * rho**2 + spherical * rho**4))
+            * j0(2 * np.pi * radius * rho * r / size)
+            * rho
+        )
+
+    expected, _ = quad_vec(ring, 0, 1)
+    factor = np.vdot(expected, found) / np.vdot(expected, expected)
+    assert np.linalg.norm(found - factor * expected) < 0.01 * np.linalg.norm(found)
+
+
+def test_square_lens_is_a_product_of_sines():
+    """Crossed slits, their sides along the axes: sin(x)/x along rows times that along columns."""
+    size, side = 256, 90.0
+    lens = Lens(
+        size=size, aperture_px=side / np.sqrt(2), corners=4, rotation_rad=np.pi / 4, defocus_rad=0.0
+    ).make()
+    slit = np.sinc(side * (np.arange(size) - size // 2) / size)
+    expected = np.outer(slit, slit)
+    factor = np.vdot(expected, lens) / np.vdot(expected, expected)
+    near = (slice(size // 2 - 20, size // 2 + 21),) * 2
+    assert np.abs(lens - factor * expected)[near].max() < 0.01 * np.abs(lens).max()
+
+
+def test_directions_of_a_lens():
+    """Astigmatism repeats after half a turn, coma after a whole one; angles count from columns to rows."""
+
+    def quarter_turned(**settings):
+        return np.abs(Lens(size=33, aperture_px=9.0, defocus_rad=3.0, **settings).make())
+
+    along, across = (quarter_turned(astigmatism_rad=2.0, astigmatism_angle_rad=a) for a in (0.0, np.pi / 2))
+    np.testing.assert_allclose(along, across.T, atol=1e-9)
+    assert not np.allclose(along, across)
+    right, down, left = (quarter_turned(coma_rad=2.0, coma_angle_rad=a) for a in (0.0, np.pi / 2, np.pi))
+    np.testing.assert_allclose(right, down.T, atol=1e-9)
+    np.testing.assert_allclose(right, left[:, ::-1], atol=1e-9)
+    assert not np.allclose(right, left)
 
 
 def direct_zone_plate(p, fine=4):
