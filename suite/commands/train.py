@@ -51,14 +51,16 @@ def train(
     if "://" in results:
         raise UserError(f"training reads and keeps files on this machine; {results} is no folder here")
     kind = cluster_settings(cluster, workers)
-    chosen = training_settings(load_study(study))
+    written = load_study(study)
+    chosen = training_settings(written)
+    start = _start(chosen.start, written.base)
     planned = planned_study(study, settings, override_file)
     store = Store.create(results_of(results, planned.name))
     specs = to_do(planned, store, retry_failed=False)
     click.echo(f"{planned.title}: {count_runs(planned.runs)}, {len(specs)} to do")
     if specs:
         sweep_with_progress(planned, store, specs, kind, Terms(), quiet=False)
-    checkpoint = _train(planned, store, chosen, Path(results) / planned.name / "training")
+    checkpoint = _train(planned, store, chosen, start, Path(results) / planned.name / "training")
     if out:
         from suite.fastforward.checkpoint import write_atomically
 
@@ -66,7 +68,19 @@ def train(
     click.echo(f"checkpoint: {out or checkpoint}")
 
 
-def _train(planned: Plan, store: Any, chosen: Any, folder: Path) -> Path:
+def _start(name: str, base: Path) -> Path | None:
+    """The file of the checkpoint that training starts from, read so that a bad one is found at once."""
+    from suite.fastforward.checkpoint import Checkpoint
+    from suite.fastforward.trained import Trained
+
+    if not name:
+        return None
+    path = Trained.bundled_files.get(name, base / name)
+    Checkpoint.read(path)
+    return path
+
+
+def _train(planned: Plan, store: Any, chosen: Any, start: Path | None, folder: Path) -> Path:
     """Train on the runs that the store holds; the checkpoint's path."""
     from suite.core.run import digest
     from suite.execute.provenance import environment
@@ -91,7 +105,7 @@ def _train(planned: Plan, store: Any, chosen: Any, folder: Path) -> Path:
 
     signal.signal(signal.SIGTERM, interrupt)
     try:
-        checkpoint = train(pairs, chosen, {**card, **code}, folder, update)
+        checkpoint = train(pairs, chosen, {**card, **code}, folder, update, start)
     except KeyboardInterrupt:
         click.echo("\nstopped; the same command goes on after the last epoch that was finished.", err=True)
         sys.exit(INTERRUPTED)

@@ -22,8 +22,11 @@ class Training:
         Pairs in a step.
     crop
         Pixels on a side of the part of an object that is trained on, at random; all of a smaller one.
+    start
+        A checkpoint to start from instead of random weights: "default", which comes with the package, or the
+        path of a .safetensors file, relative to the study. It has the same ``width``.
     learning_rate
-        At the start; it falls to zero along a cosine over all epochs.
+        At first; it falls to zero along a cosine over all epochs.
     gradient_weight
         Weight in the loss of the differences between neighbouring pixels; the pixels themselves have 1.
     probe_weight
@@ -44,6 +47,7 @@ class Training:
     epochs: Annotated[int, Ge(1)] = 40
     batch: Annotated[int, Ge(1)] = 16
     crop: Annotated[int, Ge(16)] = 96
+    start: str = ""
     learning_rate: Annotated[float, Gt(0)] = 2e-3
     gradient_weight: Annotated[float, Ge(0)] = 0.5
     probe_weight: Annotated[float, Ge(0), Le(10)] = 1.0

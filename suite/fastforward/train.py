@@ -20,10 +20,13 @@ import torch
 
 from suite.core.run import digest
 from suite.core.training import Training
+from suite.errors import DataFileError
 from suite.fastforward.checkpoint import Checkpoint, write_atomically
 from suite.fastforward.features import CHANNELS, DIM_SHARE, LIT
+from suite.fastforward.network import Network
 from suite.fastforward.pairs import Pairs, Samples
 from suite.fastforward.unet import Pair
+from suite.problems.files import file_sha256
 
 SETTLED = 0.003  # squared distance, relative to the state's power, below which there is little left to learn
 IMAGINARY = (1, 3, 5)  # channels that change sign where object and probe are conjugated
@@ -56,6 +59,7 @@ def train(
     card: Mapping[str, Any],
     folder: Path,
     progress: Callable[[Figures], None] = lambda figures: None,
+    start: Path | None = None,
 ) -> Path:
     """Train on ``pairs`` and write a checkpoint, with ``metrics.json`` beside it.
 
@@ -69,15 +73,23 @@ def train(
         Where results go, and the state of a training that was interrupted.
     progress
         Called with the figures of each epoch.
+    start
+        The checkpoint that ``settings.start`` names.
 
     Returns
     -------
     The checkpoint's path: the weights with the lowest validation loss.
+
+    Raises
+    ------
+    DataFileError
+        ``start`` is missing, damaged, or of another architecture.
     """
     fit, validation = pairs.split(settings.validation_share, settings.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    networks, course = _start(settings, device)
-    key = digest([asdict(settings), dict(card), len(fit), len(validation)])
+    networks, course = _start(settings, device, start)
+    card = {**card, "start_sha256": file_sha256(str(start)) if start else None}
+    key = digest([asdict(settings), card, len(fit), len(validation)])
     state = folder / "state.pt"
     _resume(state, key, networks, course)
     while course.epoch < settings.epochs and course.epoch - course.best_epoch < settings.patience:
@@ -214,10 +226,17 @@ def _as_it_is(x: torch.Tensor, imaginary: tuple[int, ...]) -> torch.Tensor:
     return x
 
 
-def _start(settings: Training, device: str) -> tuple[_Networks, Course]:
+def _start(settings: Training, device: str, start: Path | None) -> tuple[_Networks, Course]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         pair = Pair(CHANNELS, settings.width)
+    if start:
+        try:
+            pair.load_state_dict(Network.load(start).modules.state_dict())
+        except RuntimeError as error:
+            raise DataFileError(
+                f"{start} has another width than {settings.width}; set train.width as it was trained"
+            ) from error
     pair.to(device)
     optimiser = torch.optim.AdamW(pair.parameters(), lr=settings.learning_rate, weight_decay=1e-4)
     return _Networks(pair, optimiser, dict(pair.state_dict())), Course()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from suite.core.training import Training
-from suite.errors import StudyError
+from suite.errors import DataFileError, StudyError
 from suite.fastforward.checkpoint import Checkpoint
 from suite.fastforward.network import Network
 from suite.fastforward.pairs import Pairs, pairs_of
@@ -71,6 +73,19 @@ def test_training_learns_and_its_checkpoint_serves(pairs, tmp_path):
     assert card["study"] == "tiny"
     assert card["result"]["validation_loss"] == min(f["validation_loss"] for f in history(tmp_path))
     Network.load(path)
+
+
+def test_training_starts_from_a_checkpoint(pairs, tmp_path):
+    """The first loss is where the earlier training ended; the card tells; another width is refused."""
+    first = train(pairs, SETTINGS, {}, tmp_path / "first")
+    settings = replace(SETTINGS, start="first.safetensors", learning_rate=1e-9)
+    again = train(pairs, settings, {}, tmp_path / "again", start=first)
+    assert history(tmp_path / "again")[0]["validation_loss"] == pytest.approx(
+        min(figures["validation_loss"] for figures in history(tmp_path / "first")), rel=1e-4
+    )
+    assert Checkpoint.read(again).card["start_sha256"] == sha256(first.read_bytes()).hexdigest()
+    with pytest.raises(DataFileError, match="width"):
+        train(pairs, replace(SETTINGS, width=3), {}, tmp_path / "other", start=first)
 
 
 class Killed(Exception):
