@@ -21,6 +21,7 @@ from suite.analysis.labels import line_labels
 from suite.core.run import Status
 
 CONFIDENCE = 0.95
+AS_GOOD = 1.001  # final value over the plain run's up to which a run has ended as well
 CHANGES = {
     "frc_crossing": "frc_change",
     "half_frc_crossing": "half_frc_change",
@@ -111,6 +112,7 @@ def speed_up_summary(pairs: pd.DataFrame) -> pd.DataFrame:
                 "speed_up_bound": median.high,
                 "interval_low": median.interval[0],
                 "interval_high": median.interval[1],
+                "ended_worse": int((~(members["final_ratio"] <= AS_GOOD)).sum()),
                 "worst_final_ratio": members["final_ratio"].max(skipna=False),
                 **{name: members[name].median() for name in CHANGES.values() if name in members},
                 "rejected": members["ff_rejected"].sum() / tried if tried else float("nan"),

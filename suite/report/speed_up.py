@@ -26,6 +26,7 @@ HEADINGS = {
     "never_reached": "never reached",
     "speed_up": "median speed-up",
     "interval": "95 % interval",
+    "ended_worse": "ended worse",
     "worst_final_ratio": "final {metric} over plain, worst",
     "frc_change": "FRC crossing, change",
     "half_frc_change": "half-scan FRC crossing, change",
@@ -64,7 +65,8 @@ def draw_speed_up(settings: SpeedUpFigure, table: pd.DataFrame, dataset: xr.Data
         f"Speed-up of fast-forwarded runs: {GAINS[settings.x]} until the {METRIC_NAMES[metric]} stays "
         "at or below what the plain run with the same data, seed and solver ends with. A dot is a pair; an "
         "arrow is a run that never gets there, drawn at the bound that its length sets. Bar: median; line: "
-        "its 95 % interval by order statistics, in which such runs may be slower than all others."
+        "its 95 % interval by order statistics, in which such runs may be slower than all others. "
+        "Ended worse: by more than 0.1 %."
     )
     return Drawn(figure, caption, pairs, table=_as_text(summary, METRIC_NAMES[metric]))
 
@@ -90,6 +92,7 @@ def _as_text(summary: pd.DataFrame, metric: str) -> pd.DataFrame:
     text["speed_up"] = [f"{low:.2f}" if low == high else f"below {high:.2f}" for low, high in bounds]
     ends = zip(summary["interval_low"], summary["interval_high"], strict=True)
     text["interval"] = [_interval(low, high) for low, high in ends]
+    text["ended_worse"] = summary["ended_worse"].astype(str)
     text["worst_final_ratio"] = summary["worst_final_ratio"].map("{:.4f}".format)
     for name in ("frc_change", "half_frc_change", "phase_change_rad"):
         if name in summary and summary[name].notna().any():

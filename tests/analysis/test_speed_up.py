@@ -117,7 +117,7 @@ def test_pairs(tmp_path):
     (row,) = speed_up_summary(pairs).to_dict("records")
     assert (row["pairs"], row["never_reached"], row["rejected"]) == (2, 1, 0.25)
     assert (row["speed_up"], row["speed_up_bound"]) == (2, 2.5)
-    assert row["worst_final_ratio"] == pytest.approx(26 / 25)
+    assert (row["ended_worse"], row["worst_final_ratio"]) == (1, pytest.approx(26 / 25))
     assert row["inference_seconds"] == 0.5
     by_iteration = pairs_of(tmp_path / "b", records, "iteration")
     assert sorted(by_iteration["plain"]) == [4, 4]
