@@ -20,20 +20,25 @@ class Schedule:
         How many times it is applied.
     spacing
         Iterations from one jump to the next.
+    refocus
+        Iteration after which the focus of the probe is searched, where the solver updates the probe, and the
+        solver starts again with what was found; 0 for never.
     refits
         Least-squares refits of the probe after each jump, where the solver updates the probe.
     safeguard
         Keep a jump only where, ``look_ahead`` iterations later, the likelihood is at least that of the solver
-        alone after as many iterations; where it is better by far, the latter is not run but extrapolated.
+        alone after as many iterations. The latter is not run where the likelihood goes on improving at a fair
+        share of its pace. A new focus stands where the solver confirms it on a part of the scan.
     look_ahead
         Iterations that are compared.
     """
 
     memory: ClassVar[int] = 10  # iterations between the two states that an operator is shown
 
-    warm_up: Annotated[int, Ge(1)] = 10
+    warm_up: Annotated[int, Ge(1)] = 13
     jumps: Annotated[int, Ge(1)] = 2
-    spacing: Annotated[int, Ge(1)] = 15
+    spacing: Annotated[int, Ge(1)] = 12
+    refocus: Annotated[int, Ge(0)] = 0
     refits: Annotated[int, Ge(0)] = 0
     safeguard: bool = True
     look_ahead: Annotated[int, Ge(1)] = 10
@@ -45,6 +50,10 @@ class Schedule:
 
     def check(self, iterations: int) -> None:
         """Raise ValueError, its text beginning with the field's name, where a run of so many is too short."""
+        if self.refocus >= self.warm_up:
+            raise ValueError(
+                f"refocus: found {self.refocus}; expected an iteration before the first jump, {self.warm_up}"
+            )
         compared = self.look_ahead if self.safeguard else 1
         if self.jumps > 1 and compared > self.spacing:
             raise ValueError(f"spacing: found {self.spacing}; expected at least the look_ahead, {compared}")

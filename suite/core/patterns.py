@@ -42,8 +42,8 @@ class Patterns:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return self[:].astype(dtype or self.dtype, copy=False)
 
-    def part(self, which: slice) -> Patterns:
-        """Some of the patterns, without a copy."""
+    def part(self, which: slice | np.ndarray) -> Patterns:
+        """Some of the patterns; a slice takes no copy."""
         return Patterns(self.values[which], self.scale, str(self.dtype))
 
 

@@ -74,8 +74,8 @@ class Problem:
         """Intensity of one count: eta, or 1 where the data are noiseless or measured."""
         return self.noise or 1.0
 
-    def part(self, which: slice) -> Problem:
-        """The same problem with some of its scan positions."""
+    def part(self, which: slice | np.ndarray) -> Problem:
+        """The same problem with some of its scan positions, a slice or their numbers (n,)."""
         shifts, patterns = self.subpixel_shifts_px, self.diffraction_amplitude
         return replace(
             self,

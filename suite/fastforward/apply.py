@@ -2,17 +2,21 @@
 
 :class:`FastForward` is itself a solver: loop, clock and stopping rules treat it as any other. After the
 iterations that the schedule names, the operator proposes a state further on, and the solver starts again from
-there. Where ``look_ahead`` iterations later the Poisson deviance is below what the solver alone would come to
-at more than the pace of its last iterations, the jump stands. Otherwise the solver goes on alone as well, in
-the same random order, and the better of the two stands. Its iterations are handed out, one a step. So a jump
-that is rejected leaves the run as it would have been without it, and all that was tried is on the clock, at
-the first of the iterations that it decided about.
+there. Where over the ``look_ahead`` iterations that follow the Poisson deviance falls at a fair share of the
+pace that it had, the jump stands. Otherwise the solver goes on alone as well, in the same random order, and
+the better of the two stands. Its iterations are handed out, one a step. So a jump that is rejected leaves the
+run as it would have been without it, and all that was tried is on the clock, at the first of the iterations
+that it decided about.
+
+Before the jumps the focus of the probe may be searched. What is found stands where the solver, started on a
+part of the scan with either probe, does better with it.
 
 The safeguard is not in the work that proposed the operator.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from copy import deepcopy
@@ -28,12 +32,13 @@ from suite.errors import UserError
 from suite.fastforward.deviance import poisson_deviance
 from suite.fastforward.operator import Snapshot
 from suite.fastforward.pull import refitted_probe
-from suite.fastforward.state import FastForwardState, Jump
+from suite.fastforward.refocus import middle_of, refocused
+from suite.fastforward.state import FastForwardState, Jump, Refocus
 from suite.solvers.protocol import Solver
 
 STEPS = (1.0, 0.5)  # shares of the proposed change that are tried, in this order
 PACE_OVER = 5  # iterations over which the pace of the solver alone is measured,
-PACE = 1.5  # and how many times faster it is supposed to become, when its look-ahead is left out
+PACE = 0.3  # and the share of it that the run has to keep, for the solver alone to be left out
 LONGEST_REASON = 200
 
 
@@ -60,6 +65,8 @@ class FastForward:
     def step(self, problem: Problem, state: FastForwardState, rng: np.random.Generator) -> FastForwardState:
         if state.ahead:
             after = replace(state, inner=state.ahead[0], ahead=state.ahead[1:])
+        elif state.iteration == self.operator.refocus > 0:
+            after = self._refocus(problem, state, rng)
         elif state.iteration in self.operator.jumps_after:
             after = self._jump(problem, state, rng)
         else:
@@ -73,6 +80,39 @@ class FastForward:
             return state
         needed = tuple(shot for shot in state.past if shot.iteration + memory > state.iteration)
         return replace(state, past=(*needed, Snapshot(state.object, state.probe, state.iteration)))
+
+    def _refocus(
+        self, problem: Problem, state: FastForwardState, rng: np.random.Generator
+    ) -> FastForwardState:
+        """Search the focus of the probe, where the solver has moved it, and start again in a better one."""
+        begin = self._now()
+        inner, angle, passes = state.inner, 0.0, 0
+        if _differ(state.probe, problem.probe):
+            probe, angle, passes = self._in_focus(problem, state.probe, rng)
+            if angle:
+                again = self.solver.init(replace(problem, probe=probe))
+                passes += int(again.data_passes)
+                inner = replace(again, data_passes=state.inner.data_passes)
+        record = Refocus(angle, self._now() - begin)
+        after = replace(state, inner=self.solver.step(problem, inner, rng), refocus=record)
+        return replace(after, past=() if angle else state.past, passes_beside=state.passes_beside + passes)
+
+    def _in_focus(self, problem: Problem, probe: Array, rng: np.random.Generator) -> tuple[Array, float, int]:
+        """The probe in a better focus, the change in radians, and the passes over the data that it took.
+
+        With the safeguard, the run's own solver has to confirm it on the part of the scan that was searched.
+        """
+        part = middle_of(problem)
+        found, angle, passes = refocused(part, probe)
+        if angle and self.operator.safeguard:
+            with_it, without = (
+                self._branch(part, self.solver.init(replace(part, probe=start)), deepcopy(rng))
+                for start in (found, probe)
+            )
+            passes += with_it.passes + without.passes
+            if not with_it.deviance <= without.deviance:
+                found, angle = probe, 0.0
+        return found, angle, math.ceil(passes * part.n_positions / problem.n_positions)
 
     def _jump(self, problem: Problem, state: FastForwardState, rng: np.random.Generator) -> FastForwardState:
         """Apply the operator and take one iteration of what goes on."""
@@ -181,8 +221,8 @@ class FastForward:
         return replace(branch, passes=branch.passes + passes + 1), jump
 
     def _supposed(self, problem: Problem, state: FastForwardState, now: float) -> tuple[float, int]:
-        """Deviance that the solver alone is supposed to come to in ``look_ahead`` iterations, going on from
-        ``now`` at its pace of late; 0 where that is not known. And the passes over the data that it took."""
+        """Deviance ``look_ahead`` iterations after ``now`` below which a jump stands unopposed, 0 for never;
+        and the passes over the data that it took to know."""
         shot = state.shot(PACE_OVER)
         if shot is None:
             return 0.0, 0
@@ -200,7 +240,7 @@ class FastForward:
         """
         obj, probe = _between(state.object, proposal.object, step), state.probe
         passes = 0
-        if bool(namespace(probe).any(probe != problem.probe)):
+        if _differ(probe, problem.probe):
             probe = _between(probe, proposal.probe, step)
             for _ in range(self.operator.refits):
                 probe = refitted_probe(problem, obj, probe)
@@ -226,8 +266,8 @@ def with_fast_forward(
 ) -> Solver:
     """``solver`` with the fast-forward of ``settings``; the solver itself where there is none (None).
 
-    The operator is applied once to the start of ``problem``, so that what it loads is there before the clock
-    starts.
+    Search and operator are applied once to the start of ``problem``, so that what they load is there before
+    the clock starts.
 
     Raises
     ------
@@ -237,6 +277,8 @@ def with_fast_forward(
     if settings is None:
         return solver
     operator = build("operators", settings)
+    if operator.refocus:
+        refocused(middle_of(problem), problem.probe)
     start = Snapshot(problem.start_object, problem.probe, 0)
     try:
         operator.advance(problem, start, start)
@@ -245,6 +287,10 @@ def with_fast_forward(
     except Exception:  # what it makes of a state is judged, and reported, at the jumps
         pass
     return FastForward(solver, operator, backend)
+
+
+def _differ(a: Array, b: Array) -> bool:
+    return bool(namespace(a).any(a != b))
 
 
 def _between(now: Array, proposed: Array, step: float) -> Array:

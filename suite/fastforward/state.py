@@ -28,6 +28,14 @@ class Jump:
 
 
 @dataclass(frozen=True)
+class Refocus:
+    """What came of the search for the focus."""
+
+    angle_rad: float = 0.0  # by which the pupil was bent at its root mean square radius; 0 where it stayed
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class FastForwardState:
     """The solver's state, and what the next jumps need to know."""
 
@@ -37,6 +45,7 @@ class FastForwardState:
     ahead: tuple[Any, ...] = ()  # states of iterations that are computed already
     passes_beside: int = 0  # over the data, for what was tried
     jumps: tuple[Jump, ...] = ()
+    refocus: Refocus | None = None
 
     def shot(self, ago: int) -> Snapshot | None:
         """The state so many iterations ago; None where it was not kept, or lies before the last jump."""
@@ -65,6 +74,8 @@ def jump_metrics(state: Any) -> dict[str, float]:
         "ff_seconds_inference": sum(jump.seconds_inference for jump in state.jumps),
         "ff_seconds_look_ahead": sum(jump.seconds_look_ahead for jump in state.jumps),
     }
+    if state.refocus:
+        metrics |= {"ff_focus_rad": state.refocus.angle_rad, "ff_seconds_refocus": state.refocus.seconds}
     for number, jump in enumerate(state.jumps, start=1):
         metrics |= {f"ff_{name}_{number}": getattr(jump, name) for name in RECORDED}
     return metrics

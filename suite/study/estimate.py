@@ -78,10 +78,11 @@ def footprint(spec: RunSpec) -> Footprint:
 
 
 def _iterations_beside(fast_forward: Mapping[str, Any] | None) -> int:
-    """Iterations that a fast-forward computes beside the run's own, at worst: both steps lose."""
+    """Iterations that a fast-forward computes beside the run's own, at worst: all that it tries loses."""
     if fast_forward is None or not fast_forward["safeguard"]:
         return 0
-    return 2 * int(fast_forward["jumps"]) * int(fast_forward["look_ahead"])
+    branches = 2 * int(fast_forward["jumps"]) + (2 if fast_forward["refocus"] else 0)
+    return branches * int(fast_forward["look_ahead"])
 
 
 def _measured_share(stop: Mapping[str, Any]) -> float:

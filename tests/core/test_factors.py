@@ -66,17 +66,17 @@ def test_value_of_a_factor():
 @pytest.mark.parametrize(
     ("settings", "label"),
     [
-        ({"kind": "network"}, "network at 10, 25"),
+        ({"kind": "network"}, "network at 13, 25"),
         (
             {"kind": "network", "checkpoint": "/a/mine.safetensors", "checkpoint_sha256": "0123456789"},
-            "network mine-0123 at 10, 25",
+            "network mine-0123 at 13, 25",
         ),
-        ({"kind": "extrapolation", "factor": 6.0, "jumps": 1}, "extrapolation factor 6 at 10"),
+        ({"kind": "extrapolation", "factor": 6.0, "jumps": 1}, "extrapolation factor 6 at 13"),
         ({"kind": "identity", "warm_up": 20, "spacing": 10, "jumps": 3}, "identity at 20, 30, 40"),
-        ({"kind": "identity", "refits": 3}, "identity at 10, 25, refits 3"),
+        ({"kind": "identity", "refits": 3}, "identity at 13, 25, refits 3"),
         (
             {"kind": "probe-refit", "safeguard": False, "look_ahead": 5},
-            "probe-refit at 10, 25, safeguard off, look-ahead 5",
+            "probe-refit at 13, 25, safeguard off, look-ahead 5",
         ),
     ],
 )

@@ -113,6 +113,6 @@ def test_dark_objects_leave_the_probe():
 def test_registered_operators(kind):
     """Each can be made with its defaults and has what a jump asks for."""
     operator = build("operators", {"kind": kind})
-    assert list(operator.jumps_after) == [10, 25]
+    assert list(operator.jumps_after) == [13, 25]
     assert callable(operator.advance)
     assert dataclasses.is_dataclass(settings_class("operators", kind))
