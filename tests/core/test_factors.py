@@ -59,7 +59,7 @@ def test_value_of_a_factor():
     leaves = {"solver.name": "magpie", "fast_forward.checkpoint": "default", "fast_forward.warm_up": 50}
     assert factor_value(leaves, "solver.name") == "magpie"
     assert factor_value(leaves, "solver.alpha") is None
-    assert factor_value(leaves, "fast_forward") == fast_forward_label(leaves) == "network at 50, 65"
+    assert factor_value(leaves, "fast_forward") == fast_forward_label(leaves) == "network at 50, 62"
     assert factor_value({"fast_forward": None}, "fast_forward") == ""
 
 

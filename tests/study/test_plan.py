@@ -373,7 +373,15 @@ def test_fast_forward_settings_are_completed(tmp_path):
     plan = plan_text(tmp_path, f"axes: {{fast_forward: {axis}}}\n", "stop.iterations=80")
     off, identity, extrapolation, network = (run.fast_forward for run in plan.runs)
     assert off is None
-    schedule = {"warm_up": 10, "jumps": 2, "spacing": 15, "refits": 0, "safeguard": True, "look_ahead": 10}
+    schedule = {
+        "warm_up": 13,
+        "jumps": 2,
+        "spacing": 12,
+        "refocus": 0,
+        "refits": 0,
+        "safeguard": True,
+        "look_ahead": 10,
+    }
     assert identity == {"kind": "identity", **schedule}
     assert extrapolation == {"kind": "extrapolation", **schedule, "factor": 3}
     digest = hashlib.sha256(b"weights").hexdigest()
@@ -381,6 +389,7 @@ def test_fast_forward_settings_are_completed(tmp_path):
         "kind": "network",
         **schedule,
         "jumps": 1,
+        "refocus": 2,
         "checkpoint": str((tmp_path / "a.safetensors").resolve()),
         "checkpoint_sha256": digest,
     }
