@@ -96,13 +96,19 @@ def draw_convergence(settings: ConvergenceFigure, table: pd.DataFrame, dataset: 
         axis.set_xlabel(x_name + (" (the start is 1)" if settings.x == "iteration" else ""))
     axes[0].set_ylabel(METRIC_NAMES.get(metric, metric))
     handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)))
+    figure.legend(handles, names, loc="outside lower center", ncols=_legend_columns(figure, names))
     pooled = _pooled(table, [line, settings.panel])
     name = METRIC_NAMES.get(metric, metric)
     caption = f"{_capitalised(name)} against {x_name}: median and range over {pooled}."
     if any(np.isfinite(entry["hit"]).any() for entry in numbers):
         caption += " A hollow circle marks where the tolerance is met; beyond it the line is dashed."
     return Drawn(figure, caption, pd.concat(numbers, ignore_index=True).drop(columns="hit"))
+
+
+def _legend_columns(figure: Figure, names: Sequence[str]) -> int:
+    """As many as fit side by side, four at most."""
+    entry_in = 0.7 + 0.075 * max(map(len, names), default=0)
+    return max(1, min(4, len(names), int(figure.get_figwidth() / entry_in)))
 
 
 def draw_heatmap(settings: HeatmapFigure, table: pd.DataFrame, dataset: xr.Dataset) -> Drawn:

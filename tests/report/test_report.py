@@ -271,6 +271,19 @@ def test_tolerance_is_marked_where_it_is_met(parts):
     np.testing.assert_allclose(heights, numbers["median"])
 
 
+def test_legend_of_long_names_stays_within_the_figure(parts):
+    """Names too long to stand side by side stand below one another."""
+    table, dataset, _ = parts
+    changed = table.assign(
+        fast_forward=[f"network at 13, 25, of another kind, {n}" for n in range(len(table))]
+    )
+    changed.attrs = {**table.attrs, "factors": [*table.attrs["factors"], "fast_forward"]}
+    figure = draw_convergence(ConvergenceFigure(line="fast_forward"), changed, dataset).figure
+    figure.canvas.draw()
+    box = figure.legends[0].get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.width
+
+
 @pytest.mark.parametrize("x", ["iteration", "seconds", "data_passes"])
 @pytest.mark.parametrize("panel", [None, "noise", "solver", "seed"])
 def test_convergence_against_everything(parts, x, panel):
