@@ -90,9 +90,8 @@ class FastForward:
         if _differ(state.probe, problem.probe):
             probe, angle, passes = self._in_focus(problem, state.probe, rng)
             if angle:
-                again = self.solver.init(replace(problem, probe=probe))
-                passes += int(again.data_passes)
-                inner = replace(again, data_passes=state.inner.data_passes)
+                inner, more = self._started(replace(problem, probe=probe), state)
+                passes += more
         record = Refocus(angle, self._now() - begin)
         after = replace(state, inner=self.solver.step(problem, inner, rng), refocus=record)
         return replace(after, past=() if angle else state.past, passes_beside=state.passes_beside + passes)
@@ -235,8 +234,7 @@ class FastForward:
     ) -> tuple[Any, int]:
         """The solver's first state at a share ``step`` of the proposed change, and the passes that it took.
 
-        The probe moves only where the solver has moved it. The solver's own count of passes goes on: some
-        settings, such as ``probe_start``, refer to it.
+        The probe moves only where the solver has moved it.
         """
         obj, probe = _between(state.object, proposal.object, step), state.probe
         passes = 0
@@ -245,8 +243,16 @@ class FastForward:
             for _ in range(self.operator.refits):
                 probe = refitted_probe(problem, obj, probe)
             passes = self.operator.refits
-        first = self.solver.init(replace(problem, start_object=obj, probe=probe))
-        return replace(first, data_passes=state.inner.data_passes), passes + int(first.data_passes)
+        first, more = self._started(replace(problem, start_object=obj, probe=probe), state)
+        return first, passes + more
+
+    def _started(self, problem: Problem, state: FastForwardState) -> tuple[Any, int]:
+        """The solver's first state of ``problem``, and the passes that it took.
+
+        Its own count of passes goes on from ``state``: some settings, such as ``probe_start``, refer to it.
+        """
+        first = self.solver.init(problem)
+        return replace(first, data_passes=state.inner.data_passes), int(first.data_passes)
 
     def _branch(self, problem: Problem, inner: Any, rng: np.random.Generator) -> Branch:
         states, passes = [inner], int(inner.data_passes)

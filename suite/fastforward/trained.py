@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, ClassVar
-
-from annotated_types import Ge
+from typing import ClassVar
 
 from suite.core.arrays import Array
 from suite.core.fast_forward import Schedule
@@ -25,15 +23,12 @@ class Trained(Schedule):
 
     Parameters
     ----------
-    refocus
-        As everywhere, but done: the network is trained on what is left.
     checkpoint
         "default", which comes with the package, or the path of a .safetensors file.
     """
 
     bundled_files: ClassVar[Mapping[str, Path]] = {"default": DEFAULT}
 
-    refocus: Annotated[int, Ge(0)] = 2
     checkpoint: str = "default"
     checkpoint_sha256: str = ""
 

@@ -40,5 +40,5 @@ def test_labels_of_the_nightly_study():
     """No two alike, and those of the first set-up short."""
     found = labels_of(plan_of(REPOSITORY / "studies" / "nightly.yaml"))
     assert len(set(found)) == len(found)
-    ahead = "magpie · levels 6 · fast_forward network at 15, refocus 2"
+    ahead = "magpie · levels 6 · fast_forward network at 15"
     assert {"lbfgs", "magpie · levels 6", ahead} <= set(found)

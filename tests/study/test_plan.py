@@ -389,7 +389,6 @@ def test_fast_forward_settings_are_completed(tmp_path):
         "kind": "network",
         **schedule,
         "jumps": 1,
-        "refocus": 2,
         "checkpoint": str((tmp_path / "a.safetensors").resolve()),
         "checkpoint_sha256": digest,
     }
