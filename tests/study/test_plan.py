@@ -148,6 +148,7 @@ def test_ranges(given_values, expanded):
     )
 
 
+@settings(deadline=None)
 @given(
     first=st.floats(1e-6, 1e6),
     last=st.floats(1e-6, 1e6),
