@@ -6,6 +6,7 @@ import os
 from importlib import import_module
 from pathlib import Path
 
+import dask
 import pandas as pd
 import xarray as xr
 
@@ -65,4 +66,5 @@ def _to_table(table: pd.DataFrame, form: str, out: Path) -> None:
 def _to_netcdf(dataset: xr.Dataset, out: Path) -> None:
     dataset = dataset.load()
     factors = [name for name, _ in dataset.attrs.pop("columns").values()]
-    dataset.assign_attrs(factors=factors).to_netcdf(out, engine="h5netcdf")
+    with dask.config.set(scheduler="synchronous"):  # all is in memory: no cluster of the caller's is asked
+        dataset.assign_attrs(factors=factors).to_netcdf(out, engine="h5netcdf")
