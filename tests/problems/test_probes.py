@@ -98,13 +98,13 @@ def test_square_lens_is_a_product_of_sines():
 def test_directions_of_a_lens():
     """Astigmatism repeats after half a turn, coma after a whole one; angles count from columns to rows."""
 
-    def quarter_turned(**settings):
+    def modulus_of_lens(**settings):
         return np.abs(Lens(size=33, aperture_px=9.0, defocus_rad=3.0, **settings).make())
 
-    along, across = (quarter_turned(astigmatism_rad=2.0, astigmatism_angle_rad=a) for a in (0.0, np.pi / 2))
+    along, across = (modulus_of_lens(astigmatism_rad=2.0, astigmatism_angle_rad=a) for a in (0.0, np.pi / 2))
     np.testing.assert_allclose(along, across.T, atol=1e-9)
     assert not np.allclose(along, across)
-    right, down, left = (quarter_turned(coma_rad=2.0, coma_angle_rad=a) for a in (0.0, np.pi / 2, np.pi))
+    right, down, left = (modulus_of_lens(coma_rad=2.0, coma_angle_rad=a) for a in (0.0, np.pi / 2, np.pi))
     np.testing.assert_allclose(right, down.T, atol=1e-9)
     np.testing.assert_allclose(right, left[:, ::-1], atol=1e-9)
     assert not np.allclose(right, left)
