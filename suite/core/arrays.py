@@ -247,6 +247,11 @@ def to_numpy(x: Array) -> np.ndarray:
     return np.asarray(x.get())
 
 
+def asarray_like(x: np.ndarray, like: Array) -> Array:
+    """``x`` in the library and precision of ``like``, on its device."""
+    return namespace(like).asarray(x, dtype=like.dtype, device=array_api_compat.device(like))
+
+
 def copy(x: Array) -> Array:
     """A writable copy, for a function that is about to change it."""
     return namespace(x).asarray(x, copy=True)

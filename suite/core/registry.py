@@ -38,6 +38,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "identity": "suite.fastforward.controls:Identity",
         "extrapolation": "suite.fastforward.controls:Extrapolation",
         "probe-refit": "suite.fastforward.controls:ProbeRefit",
+        "truth": "suite.fastforward.truth:Truth",
     },
     "objects": {
         "images": "suite.problems.objects:Images",

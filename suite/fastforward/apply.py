@@ -86,13 +86,18 @@ class FastForward:
     ) -> FastForwardState:
         """Search the focus of the probe, where the solver has moved it, and start again in a better one."""
         begin = self._now()
-        inner, angle, passes = state.inner, 0.0, 0
+        inner, angle, passes, reason = state.inner, 0.0, 0, ""
         if _differ(state.probe, problem.probe):
-            probe, angle, passes = self._in_focus(problem, state.probe, rng)
-            if angle:
-                inner, more = self._started(replace(problem, probe=probe), state)
-                passes += more
-        record = Refocus(angle, self._now() - begin)
+            try:
+                probe, angle, passes = self._in_focus(problem, state.probe, rng)
+                if angle:
+                    inner, more = self._started(replace(problem, probe=probe), state)
+                    passes += more
+            except UserError:
+                raise
+            except Exception as error:
+                angle, reason = 0.0, _reason(error)
+        record = Refocus(angle, self._now() - begin, reason)
         after = replace(state, inner=self.solver.step(problem, inner, rng), refocus=record)
         return replace(after, past=() if angle else state.past, passes_beside=state.passes_beside + passes)
 
@@ -283,14 +288,14 @@ def with_fast_forward(
     if settings is None:
         return solver
     operator = build("operators", settings)
-    if operator.refocus:
-        refocused(middle_of(problem), problem.probe)
     start = Snapshot(problem.start_object, problem.probe, 0)
     try:
         operator.advance(problem, start, start)
+        if operator.refocus:
+            refocused(middle_of(problem), problem.probe)
     except UserError:
         raise
-    except Exception:  # what it makes of a state is judged, and reported, at the jumps
+    except Exception:  # what they make of a state is judged, and reported, where they are applied
         pass
     return FastForward(solver, operator, backend)
 

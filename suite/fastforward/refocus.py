@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import array_api_compat
 import numpy as np
 
-from suite.core.arrays import Array, namespace, squared_modulus, to_numpy
+from suite.core.arrays import Array, asarray_like, squared_modulus, to_numpy
 from suite.core.problem import Problem
 from suite.fastforward.deviance import poisson_deviance
 from suite.fastforward.features import from_pupil, pupil
@@ -46,7 +45,7 @@ def refocused(problem: Problem, probe: Array) -> tuple[Array, float, int]:
 
     def bent(angle_rad: float) -> Array:
         along = np.exp(1j * angle_rad / mean_square * axis**2)
-        return from_pupil(seen * _like(np.outer(along, along), seen))
+        return from_pupil(seen * asarray_like(np.outer(along, along), seen))
 
     evaluations = 0
 
@@ -81,7 +80,3 @@ def lowest(f: Callable[[float], float], away: int) -> float:
         if between != at and (refined := f(between)) < value:
             at, value = between, refined
     return at if value < WORTH * found[0] else 0.0
-
-
-def _like(array: np.ndarray, like: Array) -> Array:
-    return namespace(like).asarray(array, dtype=like.dtype, device=array_api_compat.device(like))

@@ -33,6 +33,7 @@ class Refocus:
 
     angle_rad: float = 0.0  # by which the pupil was bent at its root mean square radius; 0 where it stayed
     seconds: float = 0.0
+    reason: str = ""  # why it failed
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,11 @@ def jump_metrics(state: Any) -> dict[str, float]:
 
 def rejections(state: Any) -> str:
     """What a message says of jumps that were rejected; empty where there are none."""
-    jumps = state.jumps if isinstance(state, FastForwardState) else ()
-    return "".join(
-        f"; jump after {jump.iteration} rejected: {jump.reason}" for jump in jumps if jump.step == 0
-    )
+    if not isinstance(state, FastForwardState):
+        return ""
+    texts = [
+        f"; jump after {jump.iteration} rejected: {jump.reason}" for jump in state.jumps if jump.step == 0
+    ]
+    if state.refocus and state.refocus.reason:
+        texts.insert(0, f"; search for the focus failed: {state.refocus.reason}")
+    return "".join(texts)

@@ -16,7 +16,7 @@ from suite.fastforward.apply import FastForward
 from suite.fastforward.controls import Identity
 from suite.fastforward.features import from_pupil, pupil
 from suite.fastforward.refocus import POSITIONS, lowest, middle_of, refocused
-from suite.fastforward.state import jump_metrics
+from suite.fastforward.state import jump_metrics, rejections
 from suite.problems.synthetic import measure, simulated_reference
 from suite.solvers.pie import EPIE
 from tests.execute.test_loop import STOP
@@ -166,6 +166,19 @@ def test_a_focus_that_does_harm_is_given_up(monkeypatch):
     spoilt = run(problem, Identity(**SEARCH, safeguard=False))
     assert jump_metrics(spoilt.state)["ff_focus_rad"] == 4
     assert spoilt.metrics["poisson_deviance"] > plain.metrics["poisson_deviance"]
+
+
+def test_a_search_that_fails_is_told(monkeypatch):
+    """The run goes on as the plain one, and its message says why nothing was searched."""
+
+    def broken(part, probe):
+        raise FloatingPointError("no focus\nhere")
+
+    problem = defocused(1.0)
+    monkeypatch.setattr(apply, "refocused", broken)
+    plain, kept = run(problem), run(problem, Identity(**SEARCH))
+    np.testing.assert_array_equal(kept.state.object, plain.state.object)
+    assert rejections(kept.state) == "; search for the focus failed: FloatingPointError: no focus"
 
 
 @pytest.mark.parametrize("solver", [EPIE(update_probe=False), EPIE(probe_start=4)])

@@ -1,14 +1,17 @@
-"""The truth in the gauge of a state."""
+"""The truth in the gauge of a state, and the operator that goes there."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from suite.core.arrays import to_numpy
+from suite.errors import StudyError
 from suite.fastforward.features import views
 from suite.fastforward.operator import Snapshot
-from suite.fastforward.pairs import nearest_gauge, truth_in_gauge_of
+from suite.fastforward.truth import Truth, nearest_gauge, truth_in_gauge_of
 from suite.metrics.gauge import Gauge, apply_gauge
 from suite.metrics.misfit import DataConstants, misfit_metrics
 from suite.problems.objects import Texture
@@ -68,3 +71,39 @@ def test_small_drift_is_taken_out():
     weight = views(problem, state, None).object.channels[-1] ** 2
     near = nearest_gauge(truth, state, weight)
     assert distance(near, state, weight) < 0.05 * distance(truth, state, weight)
+
+
+def test_operator_goes_to_the_truth():
+    """Nothing is left of the way, and half of it for a share of one half; the data are then explained."""
+    problem, state = smooth_problem(Gauge(1.05 * np.exp(0.1j), (0.002, -0.001), (0.1, -0.15)))
+    rng = np.random.default_rng(0)
+    obj = state.object * (1 + 0.1 * rng.standard_normal(state.object.shape))
+    now = Snapshot(obj, state.probe * 1.1, 50)
+    whole = Snapshot(*Truth().advance(problem, now, None), 50)
+    half = Snapshot(*Truth(share=0.5).advance(problem, now, None), 50)
+    np.testing.assert_allclose(half.object, (now.object + whole.object) / 2, rtol=1e-12)
+    np.testing.assert_allclose(half.probe, (now.probe + whole.probe) / 2, rtol=1e-12)
+    constants = DataConstants.of(problem)
+    residuals = [misfit_metrics(problem, s.object, s.probe, constants)["residual"] for s in (whole, now)]
+    assert residuals[0] < 0.01 * residuals[1]
+
+
+def test_operator_in_every_library(each_backend):
+    """Library and precision are those of the state; a known probe stays, and a phase is no distance."""
+    problem = small_problem(each_backend, "complex64", flat_start=False)
+    now = Snapshot(problem.start_object, problem.probe, 20)
+    obj, probe = Truth().advance(problem, now, None)
+    assert (type(obj), obj.dtype) == (type(now.object), now.object.dtype)
+    np.testing.assert_array_equal(to_numpy(probe), to_numpy(now.probe))
+    assert problem.reference is not None
+    weight = views(problem, now, None).object.channels[-1]
+    turned = Snapshot(problem.reference.object, problem.reference.probe, 0)
+    reached = Snapshot(to_numpy(obj), to_numpy(probe), 20)
+    assert distance(reached, turned, to_numpy(weight) ** 2) < 1e-6
+
+
+def test_measured_data_have_no_truth():
+    """The message says so."""
+    problem = replace(small_problem(), reference=None)
+    with pytest.raises(StudyError, match="only a simulation knows the truth"):
+        Truth().advance(problem, Snapshot(problem.start_object, problem.probe, 0), None)
