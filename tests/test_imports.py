@@ -44,6 +44,7 @@ RESERVED = {
         "solvers/peers/session.py",
         "fastforward/unet.py",
         "fastforward/network.py",
+        "fastforward/resumed.py",
         "fastforward/train.py",
         "duel/side.py",
     },

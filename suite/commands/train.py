@@ -92,7 +92,7 @@ def _train(planned: Plan, store: Any, chosen: Any, start: Path | None, folder: P
     done = inventory(store).done
     runs = [run_id for run_id in planned.run_ids if run_id in done]
     with status("reading pairs"):
-        pairs = pairs_of(read_run(done[run_id]) for run_id in runs)
+        pairs = pairs_of((read_run(done[run_id]) for run_id in runs), chosen.resumed_sweeps > 0)
     card = {"study": planned.text, "overrides": list(planned.overrides), "runs": digest(runs)}
     code = {key: environment().get(key) for key in ("ptychosuite", "code", "git_commit")}
 

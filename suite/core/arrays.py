@@ -253,8 +253,8 @@ def asarray_like(x: np.ndarray, like: Array) -> Array:
 
 
 def copy(x: Array) -> Array:
-    """A writable copy, for a function that is about to change it."""
-    return namespace(x).asarray(x, copy=True)
+    """A writable copy, for a function that is about to change it. In torch, gradients flow through it."""
+    return x.clone() if array_api_compat.is_torch_array(x) else namespace(x).asarray(x, copy=True)
 
 
 def real_dtype(dtype: str) -> str:

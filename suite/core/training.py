@@ -22,6 +22,9 @@ class Training:
         Pairs in a step.
     crop
         Pixels on a side of the part of an object that is trained on, at random; all of a smaller one.
+    resumed_sweeps
+        Iterations of the solver that are done from where a jump leads, before its distance to the truth is
+        taken; 0 to take it at once. Needs whole objects: ``crop`` and augmentation are left out.
     start
         A checkpoint to start from instead of random weights: "default", which comes with the package, or the
         path of a .safetensors file, relative to the study. It has the same ``width``.
@@ -47,6 +50,7 @@ class Training:
     epochs: Annotated[int, Ge(1)] = 40
     batch: Annotated[int, Ge(1)] = 16
     crop: Annotated[int, Ge(16)] = 96
+    resumed_sweeps: Annotated[int, Ge(0)] = 0
     start: str = ""
     learning_rate: Annotated[float, Gt(0)] = 2e-3
     gradient_weight: Annotated[float, Ge(0)] = 0.5

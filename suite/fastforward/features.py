@@ -77,15 +77,15 @@ def phase_factor(field: Array) -> Array:
 
 
 def pupil(probe: Array) -> Array:
-    """The probe (m, m), centred in its window, in the plane of the detector, zero frequency in the middle."""
+    """The probe (..., m, m), centred in its window, on the detector, zero frequency in the middle."""
     fft = namespace(probe).fft
-    return fft.fftshift(fft2(fft.ifftshift(probe))) / probe.shape[-1]
+    return fft.fftshift(fft2(fft.ifftshift(probe, axes=(-2, -1))), axes=(-2, -1)) / probe.shape[-1]
 
 
 def from_pupil(field: Array) -> Array:
     """Inverse of :func:`pupil`."""
     fft = namespace(field).fft
-    return fft.fftshift(ifft2(fft.ifftshift(field))) * field.shape[-1]
+    return fft.fftshift(ifft2(fft.ifftshift(field, axes=(-2, -1))), axes=(-2, -1)) * field.shape[-1]
 
 
 def field_scale(field: Array, weight: Array) -> complex:

@@ -5,19 +5,23 @@ In which gauge a reconstruction is bound for the truth shows in its last kept st
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from suite.core.arrays import backend
 from suite.core.fast_forward import Schedule
+from suite.core.problem import Problem
+from suite.core.registry import build
 from suite.core.run import RunRecord, Status, digest
 from suite.errors import StudyError
 from suite.fastforward.features import LIT, View, pupil, unit_phase, views
 from suite.fastforward.operator import Snapshot
 from suite.fastforward.truth import lit, nearest_gauge, truth_ahead_of
 from suite.problems.build import build_problem
+from suite.solvers.pie import RPIE
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,17 @@ class Samples:
 
 
 @dataclass(frozen=True)
+class Resumable:
+    """A state from which a solver can go on, and the units in which a network moves it."""
+
+    problem: Problem  # on the host; the same for the pairs of a run
+    solver: RPIE
+    now: Snapshot
+    object_unit: complex
+    probe_unit: np.ndarray  # (m, m) complex, of the pupil
+
+
+@dataclass(frozen=True)
 class Pairs:
     """Training pairs of object and probe."""
 
@@ -42,12 +57,24 @@ class Pairs:
     probe: Samples
     moves: np.ndarray  # (n,) bool, whether the probe is to be found as well
     family: np.ndarray  # (n,) text, the same for pairs of one object
+    states: tuple[Resumable, ...] = ()  # one a pair, where they are kept
 
     def __len__(self) -> int:
         return len(self.moves)
 
+    @property
+    def alike(self) -> np.ndarray:
+        """(n,) a number each; pairs that have the same one can be in one batch."""
+        if not self.states:
+            return np.zeros(len(self), int)
+        kinds = [(state.problem.n_positions, state.problem.probe_known) for state in self.states]
+        return np.unique(kinds, axis=0, return_inverse=True)[1]
+
     def part(self, rows: np.ndarray) -> Pairs:
-        return Pairs(self.object.part(rows), self.probe.part(rows), self.moves[rows], self.family[rows])
+        states = tuple(self.states[row] for row in rows.tolist()) if self.states else ()
+        return Pairs(
+            self.object.part(rows), self.probe.part(rows), self.moves[rows], self.family[rows], states
+        )
 
     def split(self, share: float, seed: int) -> tuple[Pairs, Pairs]:
         """Pairs to train on and pairs to validate with; no object is in both."""
@@ -58,15 +85,18 @@ class Pairs:
         return self.part(np.flatnonzero(~apart)), self.part(np.flatnonzero(apart))
 
 
-def pairs_of(records: Iterable[RunRecord]) -> Pairs:
+def pairs_of(records: Iterable[RunRecord], keep_states: bool = False) -> Pairs:
     """The training pairs of simulated runs: every kept state whose predecessor was kept as well.
+
+    With ``keep_states`` they hold what a solver needs to go on from each; it takes as much memory again.
 
     Raises
     ------
     StudyError
         There are none, or the runs differ in the size of object or probe.
     """
-    rows = [row for record in records if record.status is Status.COMPLETED for row in _rows(record)]
+    completed = (record for record in records if record.status is Status.COMPLETED)
+    rows = [row for record in completed for row in _rows(record)]
     if not rows:
         raise StudyError(
             "the runs of this study make no training pairs; they are simulated runs with snapshots "
@@ -85,6 +115,7 @@ def pairs_of(records: Iterable[RunRecord]) -> Pairs:
         Samples(np.stack([row.probe.channels for row in rows]), np.stack([row.probe.change for row in rows])),
         np.array([row.moves for row in rows]),
         np.array([row.family for row in rows]),
+        tuple(row.state for row in rows) if keep_states else (),
     )
 
 
@@ -94,6 +125,7 @@ class _Row:
     probe: Samples
     moves: bool
     family: str
+    state: Resumable
 
 
 def _rows(record: RunRecord) -> Iterator[_Row]:
@@ -107,6 +139,7 @@ def _rows(record: RunRecord) -> Iterator[_Row]:
     states |= {
         iteration: Snapshot(obj, probe, iteration) for iteration, (obj, probe) in record.snapshots.items()
     }
+    family, solver = digest(record.spec.problem["object"]), _resuming(record.spec.solver)
     final = states[max(states)]
     truth = truth_ahead_of(final, problem, lit(views(problem, final, None)))
     for iteration, now in states.items():
@@ -116,10 +149,18 @@ def _rows(record: RunRecord) -> Iterator[_Row]:
             near = truth if problem.probe_known else nearest_gauge(truth, now, lit(seen))
             obj = _sample(seen.object, now.object, near.object)
             probe = _sample(seen.probe, pupil(now.probe), pupil(near.probe))
-            yield _Row(obj, probe, not problem.probe_known, digest(record.spec.problem["object"]))
+            state = Resumable(problem, solver, now, seen.object.unit, seen.probe.unit)
+            yield _Row(obj, probe, not problem.probe_known, family, state)
 
 
 def _sample(view: View, field: np.ndarray, target: np.ndarray) -> Samples:
     turned = target * unit_phase(target, field, view.channels[LIT] ** 2)
     change = (turned - field) / view.unit
     return Samples(view.channels.astype(np.float16), np.stack([change.real, change.imag]).astype(np.float16))
+
+
+def _resuming(settings: Mapping[str, Any]) -> RPIE:
+    """What goes on from the states of a run: its own solver where that is rPIE, else ePIE."""
+    solver = build("solvers", settings)
+    alpha, beta = (solver.alpha, solver.beta) if isinstance(solver, RPIE) else (1.0, 1.0)
+    return RPIE(alpha=alpha, beta=beta)

@@ -2,6 +2,7 @@
 
 The loss of a pair is the share of the squared distance between state and truth that is left, pixel by pixel
 and between neighbouring pixels, weighted with the illumination: hard and easy reconstructions count alike.
+With resumed sweeps it is what is left after them, and a part of what is left at once.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ from suite.fastforward.checkpoint import Checkpoint, write_atomically
 from suite.fastforward.features import CHANNELS, DIM_SHARE, LIT
 from suite.fastforward.network import Network
 from suite.fastforward.pairs import Pairs, Samples
+from suite.fastforward.resumed import resumed_changes
 from suite.fastforward.unet import Pair
 from suite.problems.files import file_sha256
 
 SETTLED = 0.003  # squared distance, relative to the state's power, below which there is little left to learn
+AT_ONCE = 0.3  # weight of the distance before the resumed sweeps, where there are any
 IMAGINARY = (1, 3, 5)  # channels that change sign where object and probe are conjugated
 
 Figures = dict[str, float]
@@ -112,7 +115,7 @@ def evaluate(pair: Pair, pairs: Pairs, settings: Training, device: str) -> Figur
     pair.eval()
     left, distance = {"object": 0.0, "probe": 0.0}, {"object": 0.0, "probe": 0.0}
     with torch.inference_mode():
-        for rows in np.array_split(np.arange(len(pairs)), math.ceil(len(pairs) / settings.batch)):
+        for rows in _batches(pairs, settings.batch, np.random.default_rng(settings.seed)):
             batch = pairs.part(rows)
             total, terms = _loss(pair, batch, settings, device, augment=None)
             totals["validation_loss"] += float(total) * len(rows) / len(pairs)
@@ -126,7 +129,7 @@ def evaluate(pair: Pair, pairs: Pairs, settings: Training, device: str) -> Figur
 def _epoch(networks: _Networks, pairs: Pairs, settings: Training, epoch: int, device: str) -> float:
     """One pass over ``pairs`` in random order; the mean loss is returned."""
     rng = np.random.default_rng([settings.seed, epoch])
-    batches = list(_shuffled(len(pairs), settings.batch, rng))
+    batches = list(_batches(pairs, settings.batch, rng))
     networks.pair.train()
     total = 0.0
     for step, rows in enumerate(batches):
@@ -136,24 +139,30 @@ def _epoch(networks: _Networks, pairs: Pairs, settings: Training, epoch: int, de
         networks.optimiser.zero_grad(set_to_none=True)
         loss, _ = _loss(networks.pair, pairs.part(rows), settings, device, augment=rng)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(networks.pair.parameters(), 1.0)
-        networks.optimiser.step()
+        norm = torch.nn.utils.clip_grad_norm_(networks.pair.parameters(), 1.0)
+        if torch.isfinite(norm):  # a pixel of the detector that is dark for once can ask for any step
+            networks.optimiser.step()
         total += float(loss.detach()) * len(rows)
     return total / len(pairs)
 
 
-def _shuffled(count: int, batch: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    order = rng.permutation(count)
-    yield from np.array_split(order, math.ceil(count / batch))
+def _batches(pairs: Pairs, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Rows of ``pairs``, each once, in random order; in a batch they are alike."""
+    batches = []
+    for kind in np.unique(pairs.alike):
+        rows = rng.permutation(np.flatnonzero(pairs.alike == kind))
+        batches += np.array_split(rows, math.ceil(len(rows) / size))
+    yield from (batches[number] for number in rng.permutation(len(batches)))
 
 
 def _loss(
     pair: Pair, batch: Pairs, settings: Training, device: str, augment: np.random.Generator | None
 ) -> tuple[torch.Tensor, dict[str, tuple[torch.Tensor, torch.Tensor]]]:
     """Loss of a batch; of object and probe the weighted squared distances (n,) left and at first."""
-    if augment:
+    whole = settings.resumed_sweeps > 0
+    if augment and not whole:
         batch = _cropped(batch, settings.crop, augment)
-    turn = _symmetry(augment) if augment else _as_it_is
+    turn = _symmetry(augment) if augment and not whole else _as_it_is
     sides: dict[str, Samples] = {"object": batch.object, "probe": batch.probe}
     inputs, targets = {}, {}
     for name, samples in sides.items():
@@ -163,29 +172,46 @@ def _loss(
         targets[name] = turn(change, (1,))
     with torch.autocast(device, dtype=torch.bfloat16, enabled=settings.mixed_precision):
         predicted = dict(zip(sides, pair(inputs["object"], inputs["probe"]), strict=True))
+    changes = {name: _trust(inputs[name]) * predicted[name].float() for name in sides}
     moves = torch.from_numpy(batch.moves).to(device, torch.float32)
     counted = {"object": torch.ones_like(moves), "probe": settings.probe_weight * moves}
-    total, terms = torch.zeros((), device=device), {}
-    for name in sides:
-        share, error, whole = _shares(
-            predicted[name].float(), inputs[name], targets[name], settings.gradient_weight
+
+    def left(reached: dict[str, torch.Tensor], name: str) -> torch.Tensor:
+        share = _share_left(reached[name], inputs[name], targets[name], settings.gradient_weight)
+        return torch.sum(counted[name] * share) / len(moves)
+
+    total = sum((left(changes, name) for name in sides), torch.zeros((), device=device))
+    if whole:
+        changes["probe"] = changes["probe"] * moves[:, None, None, None]
+        order = augment or np.random.default_rng(settings.seed)
+        later = resumed_changes(
+            batch.states, changes["object"], changes["probe"], settings.resumed_sweeps, order
         )
-        total = total + torch.sum(counted[name] * share) / len(moves)
-        terms[name] = (error * (counted[name] > 0), whole * (counted[name] > 0))
+        reached = dict(zip(sides, later, strict=True))
+        total = AT_ONCE * total + sum(left(reached, name) for name in sides)
+    terms = {}
+    for name in sides:
+        weight = inputs[name][:, LIT : LIT + 1] ** 2
+        error, at_first = _power(changes[name] - targets[name], weight), _power(targets[name], weight)
+        terms[name] = (error * (counted[name] > 0), at_first * (counted[name] > 0))
     return total, terms
 
 
-def _shares(
-    predicted: torch.Tensor, channels: torch.Tensor, target: torch.Tensor, gradient_weight: float
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Share of the distance that is left, and the squared distances left and at first: (n,) each."""
+def _trust(channels: torch.Tensor) -> torch.Tensor:
     weight = channels[:, LIT : LIT + 1] ** 2
-    trust = weight / (weight + DIM_SHARE)
-    error = trust * predicted - target
-    pixels, at_first = _power(error, weight), _power(target, weight)
-    left = pixels + gradient_weight * _roughness(error, weight)
-    whole = at_first + gradient_weight * _roughness(target, weight)
-    return left / (whole + SETTLED * _power(channels[:, :2], weight)), pixels, at_first
+    return weight / (weight + DIM_SHARE)
+
+
+def _share_left(
+    change: torch.Tensor, channels: torch.Tensor, target: torch.Tensor, gradient_weight: float
+) -> torch.Tensor:
+    """Share (n,) of the distance to ``target`` that is left after ``change``, all in units of the network."""
+    weight = channels[:, LIT : LIT + 1] ** 2
+    left, whole = (
+        _power(each, weight) + gradient_weight * _roughness(each, weight)
+        for each in (change - target, target)
+    )
+    return left / (whole + SETTLED * _power(channels[:, :2], weight))
 
 
 def _power(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
