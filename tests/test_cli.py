@@ -253,6 +253,22 @@ def test_train(command, tmp_path):
     assert "epoch" not in out
 
 
+def test_training_goes_on_from_a_checkpoint(command, tmp_path):
+    """'start' is read beside the study, and a training may look at where the solver gets from a jump."""
+    first = study_file(tmp_path, TRAINING, head="")
+    assert command("train", first, "--cluster", "none", "--out", "first.safetensors")[0] == 0
+    settings = "train: {start: first.safetensors, resumed_sweeps: 1, "
+    study = study_file(tmp_path, TRAINING.replace("train: {", settings), head="")
+    code, out, _ = command("train", study, "--cluster", "none")
+    assert code == 0
+    assert "0 to do" in out
+    assert "epoch 1 of 1" in out
+    study = study_file(tmp_path, TRAINING.replace("train: {", "train: {start: none.safetensors, "), head="")
+    code, _, err = command("train", study, "--cluster", "none")
+    assert code == 2
+    assert "none.safetensors" in err
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from suite.core.run import RunRecord
 from suite.core.training import Training
 from suite.errors import DataFileError, StudyError
 from suite.fastforward.checkpoint import Checkpoint
 from suite.fastforward.network import Network
 from suite.fastforward.pairs import Pairs, pairs_of
 from suite.fastforward.train import train
+from suite.solvers.pie import RPIE
 from suite.store.read import inventory, read_run
 from tests.study.small import carry_out, plan_of, plan_text, study_file
 
@@ -38,12 +40,17 @@ SETTINGS = Training(width=2, epochs=3, batch=4, mixed_precision=False, learning_
 
 
 @pytest.fixture(scope="module")
-def pairs(tmp_path_factory) -> Pairs:
+def records(tmp_path_factory) -> list[RunRecord]:
     folder = tmp_path_factory.mktemp("runs")
     plan = plan_of(study_file(folder, STUDY, head=HEAD))
     store, _ = carry_out(plan, folder / "results")
     done = inventory(store).done
-    return pairs_of(read_run(done[run_id]) for run_id in plan.run_ids)  # as the command does; ids change
+    return [read_run(done[run_id]) for run_id in plan.run_ids]  # as the command does; ids change
+
+
+@pytest.fixture(scope="module")
+def pairs(records) -> Pairs:
+    return pairs_of(records)
 
 
 def history(folder: Path) -> list[dict[str, float]]:
@@ -86,6 +93,22 @@ def test_training_starts_from_a_checkpoint(pairs, tmp_path):
     assert Checkpoint.read(again).card["start_sha256"] == sha256(first.read_bytes()).hexdigest()
     with pytest.raises(DataFileError, match="width"):
         train(pairs, replace(SETTINGS, width=3), {}, tmp_path / "other", start=first)
+
+
+def test_training_through_resumed_sweeps(records, tmp_path):
+    """Pairs with a known probe and with an unknown one are kept apart; the loss falls."""
+    pairs = pairs_of(records, keep_states=True)
+    assert len(pairs.states) == len(pairs)
+    for kind in np.unique(pairs.alike):
+        assert len(set(pairs.moves[pairs.alike == kind].tolist())) == 1
+    part = pairs.part(np.array([2, 0]))
+    assert part.states == (pairs.states[2], pairs.states[0])
+    epie = RPIE(alpha=1.0, beta=1.0)  # the runs' own is small in alpha, and swings from sweep to sweep
+    pairs = replace(pairs, states=tuple(replace(state, solver=epie) for state in pairs.states))
+    train(pairs, replace(SETTINGS, resumed_sweeps=2), {}, tmp_path)
+    losses = [figures["train_loss"] for figures in history(tmp_path)]
+    assert losses[-1] < losses[0]
+    assert np.isfinite(losses).all()
 
 
 class Killed(Exception):
