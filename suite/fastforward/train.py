@@ -69,7 +69,7 @@ def train(
     Parameters
     ----------
     pairs
-        Split here into those to train on and those to validate with.
+        Split here into those to train on and those to validate with. Resumed sweeps need their states.
     card
         What the model card says beside what training adds to it.
     folder
