@@ -1,9 +1,9 @@
 """How much sooner a fast-forwarded run is where the plain one ends.
 
-The two differ in the fast-forward alone; the target is the value that the plain run ends with. A run reaches
-it where its curve comes below for good. One that never does is censored: its speed-up is below what reaching
-the target at its last iteration would have given. Censored pairs are never dropped: median and interval are
-order statistics, taken once with such a pair at its bound and once at 0.
+The two differ in the fast-forward alone; the target is the value that the plain run ends with, or a little
+more. A run reaches it where its curve comes below for good. One that never does is censored: its speed-up is
+below what reaching the target at its last iteration would have given. Censored pairs are never dropped:
+median and interval are order statistics, taken once with such a pair at its bound and once at 0.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ def censored_median(low: Sequence[float], high: Sequence[float]) -> Median:
     return Median(float(np.median(lowest)), float(np.median(highest)), interval)
 
 
-def speed_up_pairs(table: pd.DataFrame, dataset: xr.Dataset, metric: str, x: str) -> pd.DataFrame:
+def speed_up_pairs(
+    table: pd.DataFrame, dataset: xr.Dataset, metric: str, x: str, within: float = 0.0
+) -> pd.DataFrame:
     """One row a fast-forwarded run that has a plain partner which completed.
 
     Parameters
@@ -73,6 +75,8 @@ def speed_up_pairs(table: pd.DataFrame, dataset: xr.Dataset, metric: str, x: str
         What is compared; smaller is better.
     x
         "seconds", "iteration" or "data_passes".
+    within
+        How much more than the plain run's final value will do, as a share of it.
 
     Returns
     -------
@@ -92,7 +96,7 @@ def speed_up_pairs(table: pd.DataFrame, dataset: xr.Dataset, metric: str, x: str
         partner = plain.get(key)
         if is_plain[number] or partner is None or table["status"].iloc[partner] != Status.COMPLETED:
             continue
-        pair = _pair(table.iloc[partner], table.iloc[number], dataset, metric, x)
+        pair = _pair(table.iloc[partner], table.iloc[number], dataset, metric, x, within)
         rows.append({"line": labels.iloc[number], **pair})
     return pd.DataFrame(rows)
 
@@ -122,8 +126,11 @@ def speed_up_summary(pairs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _pair(plain: pd.Series, other: pd.Series, dataset: xr.Dataset, metric: str, x: str) -> dict[str, Any]:
-    target = float(plain[metric])
+def _pair(
+    plain: pd.Series, other: pd.Series, dataset: xr.Dataset, metric: str, x: str, within: float
+) -> dict[str, Any]:
+    final = float(plain[metric])
+    target = final + within * abs(final)
     plain_x, plain_curve = _curve(dataset, plain, metric, x)
     other_x, other_curve = _curve(dataset, other, metric, x)
     at = reached_for_good(plain_x, plain_curve, target)
@@ -138,7 +145,7 @@ def _pair(plain: pd.Series, other: pd.Series, dataset: xr.Dataset, metric: str, 
         "reached": reached,
         "speed_up": _ratio(at, reached),
         "bound": _ratio(at, min(reached, end)) if completed else 0.0,
-        "final_ratio": _number(other, metric) / target if completed else float("inf"),
+        "final_ratio": _number(other, metric) / final if completed else float("inf"),
         **{to: _number(other, name) - _number(plain, name) for name, to in CHANGES.items() if name in plain},
         **{name: _number(other, name) for name in ("ff_jumps", "ff_rejected", "ff_seconds_inference")},
     }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge
 
 ImagePanel = Literal["magnitude", "phase", "difference", "phase-difference"]
 
@@ -74,11 +76,13 @@ class RingsFigure:
 class SpeedUpFigure:
     """How much sooner fast-forwarded runs reach what their plain partners end with, in ``metric``.
 
-    ``x`` is what is saved: "seconds", "iteration" or "data_passes".
+    ``x`` is what is saved: "seconds", "iteration" or "data_passes". ``within`` is how much more than the
+    plain run's final value will do, as a share of it: 0.01 for one per cent.
     """
 
     metric: str = "poisson_nll"
     x: Literal["seconds", "iteration", "data_passes"] = "seconds"
+    within: Annotated[float, Ge(0)] = 0.0
     where: Mapping[str, Any] = field(default_factory=dict)
     title: str = ""
 

@@ -40,7 +40,7 @@ def draw_speed_up(settings: SpeedUpFigure, table: pd.DataFrame, dataset: xr.Data
     """One dot a pair, a bar for the median and a line for its interval; arrows are bounds."""
     table = narrow(table, settings.where)
     metric = factor_column(table, column_name(settings.metric))
-    pairs = speed_up_pairs(table, dataset, metric, settings.x)
+    pairs = speed_up_pairs(table, dataset, metric, settings.x, settings.within)
     if pairs.empty:
         raise NothingToDraw("no fast-forwarded run has a plain partner that completed")
     summary = speed_up_summary(pairs)
@@ -61,9 +61,10 @@ def draw_speed_up(settings: SpeedUpFigure, table: pd.DataFrame, dataset: xr.Data
     axis.set_xlabel(f"speed-up in {GAINS[settings.x]}")
     axis.set_ylim(len(summary) - 0.5, -0.5)
     axis.grid(False, axis="y")
+    more = f", or {settings.within:.3g} of it more" if settings.within else ""
     caption = (
         f"Speed-up of fast-forwarded runs: {GAINS[settings.x]} until the {METRIC_NAMES[metric]} stays "
-        "at or below what the plain run with the same data, seed and solver ends with. A dot is a pair; an "
+        f"at or below what the plain run of the same data, seed and solver ends with{more}. A dot is a pair; an "
         "arrow is a run that never gets there, drawn at the bound that its length sets. Bar: median; line: "
         "its 95 % interval by order statistics, in which such runs may be slower than all others. "
         "Ended worse: by more than 0.1 %."

@@ -86,12 +86,12 @@ def made_up(seed, curve, fast_forward=None, status="completed", **metrics):
     )
 
 
-def pairs_of(path, records, x="seconds"):
+def pairs_of(path, records, x="seconds", within=0.0):
     store = store_at(path / "r", FACTORS)
     for item in records:
         write_run(store, item)
     dataset = open_dataset(store)
-    return speed_up_pairs(table_of(dataset), dataset, "poisson_nll", x)
+    return speed_up_pairs(table_of(dataset), dataset, "poisson_nll", x, within)
 
 
 def test_pairs(tmp_path):
@@ -122,6 +122,10 @@ def test_pairs(tmp_path):
     by_iteration = pairs_of(tmp_path / "b", records, "iteration")
     assert sorted(by_iteration["plain"]) == [4, 4]
     assert sorted(by_iteration["reached"]) == [1, INF]
+    nearly = pairs_of(tmp_path / "c", records, "iteration", within=0.04).sort_values("target")
+    assert nearly["target"].tolist() == pytest.approx([20.8, 26])
+    assert nearly["reached"].tolist() == [1, 4]
+    assert nearly["final_ratio"].tolist() == pytest.approx([0.5, 26 / 25])
 
 
 def test_runs_that_went_wrong(tmp_path):

@@ -31,9 +31,7 @@ def resumable(seed: int, alpha: float, beta: float, known: bool = False) -> Resu
     shift = 0.05 * rng.standard_normal(problem.start_object.shape).astype(np.float32)
     now = Snapshot((problem.start_object * (1 + shift)).astype(np.complex64), problem.probe, 10)
     unit = np.exp(1j * rng.uniform(-3, 3, problem.probe.shape)).astype(np.complex64) * 2
-    return Resumable(
-        replace(problem, probe_known=known), RPIE(alpha=alpha, beta=beta), now, 0.8 + 0.3j, unit
-    )
+    return Resumable(replace(problem, probe_known=known), RPIE(alpha=alpha, beta=beta), now, 0.8 + 0.3j, unit)
 
 
 def changes(count: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -44,7 +42,7 @@ def changes(count: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 @pytest.mark.parametrize("known", [False, True])
 def test_sweeps_are_those_of_the_solver(known):
-    """Two iterations of NumPy's rPIE from the moved state, in the network's units, for states side by side."""
+    """Two iterations of NumPy's rPIE from the moved state, in units of the network, side by side."""
     states = [resumable(1, 1.0, 1.0, known), resumable(2, 0.3, 0.7, known)]
     obj, probe = changes(2)
     found = resumed_changes(states, obj, probe * (not known), 2, InOrder())
