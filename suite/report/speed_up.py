@@ -66,8 +66,8 @@ def draw_speed_up(settings: SpeedUpFigure, table: pd.DataFrame, dataset: xr.Data
         f"Speed-up of fast-forwarded runs: {GAINS[settings.x]} until the {METRIC_NAMES[metric]} stays "
         f"at or below what the plain run with the same data, seed and solver ends with{more}. "
         "A dot is a pair; an arrow is a run that never gets there, drawn at the bound that its length sets. "
-        "Bar: median; line: its 95 % interval by order statistics, in which such runs may be slower than all others. "
-        "Ended worse: by more than 0.1 %."
+        "Bar: median; line: its 95 % interval by order statistics, in which such runs may be slower than "
+        "all others. Ended worse: by more than 0.1 %."
     )
     return Drawn(figure, caption, pairs, table=_as_text(summary, METRIC_NAMES[metric]))
 
