@@ -20,6 +20,7 @@ from suite.report.style import COLOURS
 
 GAINS = {"seconds": "solver time", "iteration": "iterations", "data_passes": "passes over the data"}
 BEYOND = 0.85  # how far left of all bounds an interval goes whose lower end, 0, no logarithmic axis has
+WIDE = 6  # from one end of the axis to the other: beyond that, labels have room for fewer ticks
 HEADINGS = {
     "line": "",
     "pairs": "pairs",
@@ -54,7 +55,8 @@ def draw_speed_up(settings: SpeedUpFigure, table: pd.DataFrame, dataset: xr.Data
     axis.axvline(1, color="0.4", linestyle=":", linewidth=1)
     axis.set(xscale="log", yticks=range(len(summary)), yticklabels=summary["line"])
     axis.xaxis.set_major_locator(LogLocator(2))
-    axis.xaxis.set_minor_locator(LogLocator(2, subs=[1.25, 1.5, 1.75]))
+    wide = axis.get_xlim()[1] > WIDE * axis.get_xlim()[0]
+    axis.xaxis.set_minor_locator(LogLocator(2, subs=[1.5] if wide else [1.25, 1.5, 1.75]))
     axis.xaxis.set_major_formatter("{x:g}")
     axis.xaxis.set_minor_formatter("{x:g}")
     axis.tick_params(axis="x", which="minor", labelsize=7, labelcolor="0.4")
