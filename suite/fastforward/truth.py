@@ -127,7 +127,9 @@ def distance_to_truth(truth: Snapshot, now: Snapshot, light: np.ndarray) -> floa
 
 @dataclass(frozen=True, kw_only=True)
 class Truth(Schedule):
-    """Goes to the truth itself, or part of the way: what no operator can do better. Simulations only.
+    """Goes to the truth itself, or part of the way. Simulations only.
+
+    As an image nothing is better. A lower likelihood has only what fits the noise as well.
 
     Parameters
     ----------
