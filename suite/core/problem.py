@@ -16,7 +16,7 @@ RATE_FLOOR = 1e-12  # counts; keeps the logarithm of a count rate finite where t
 
 @dataclass(frozen=True)
 class Reference:
-    """What is known of the truth, on the host: for metrics and figures, never for a solver."""
+    """What is known of the truth, on the host: for metrics, figures, training, bounds; never for a solver."""
 
     object: np.ndarray  # (H, W) complex
     probe: np.ndarray  # (m, m) complex

@@ -69,6 +69,11 @@ def views(problem: Problem, now: Snapshot, before: Snapshot | None) -> Views:
     return Views(obj, probe)
 
 
+def trust(light: Array) -> Array:
+    """How much of what the network says counts where there is so much ``light``, at most one."""
+    return light / (light + DIM_SHARE)
+
+
 def phase_factor(field: Array) -> Array:
     """exp(i arg field), 1 where it vanishes."""
     xp = namespace(field)
@@ -117,4 +122,4 @@ def _view(field: Array, then: Array, pull: Array, light: Array, unit: Array | co
     travelled = field - unit_phase(then, field, light) * then
     parts = (field / unit, TRAVEL_GAIN * travelled / unit, PULL_GAIN * pull / unit)
     channels = [part for each in parts for part in (each.real, each.imag)]
-    return View(xp.stack([*channels, xp.sqrt(light)]), light / (light + DIM_SHARE), unit)
+    return View(xp.stack([*channels, xp.sqrt(light)]), trust(light), unit)

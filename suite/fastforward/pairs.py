@@ -96,7 +96,7 @@ def pairs_of(records: Iterable[RunRecord], keep_states: bool = False) -> Pairs:
         There are none, or the runs differ in the size of object or probe.
     """
     completed = (record for record in records if record.status is Status.COMPLETED)
-    rows = [row for record in completed for row in _rows(record)]
+    rows = [row for record in completed for row in _rows(record, keep_states)]
     if not rows:
         raise StudyError(
             "the runs of this study make no training pairs; they are simulated runs with snapshots "
@@ -115,7 +115,7 @@ def pairs_of(records: Iterable[RunRecord], keep_states: bool = False) -> Pairs:
         Samples(np.stack([row.probe.channels for row in rows]), np.stack([row.probe.change for row in rows])),
         np.array([row.moves for row in rows]),
         np.array([row.family for row in rows]),
-        tuple(row.state for row in rows) if keep_states else (),
+        tuple(row.state for row in rows if row.state),
     )
 
 
@@ -125,10 +125,10 @@ class _Row:
     probe: Samples
     moves: bool
     family: str
-    state: Resumable
+    state: Resumable | None
 
 
-def _rows(record: RunRecord) -> Iterator[_Row]:
+def _rows(record: RunRecord, keep_states: bool) -> Iterator[_Row]:
     """The pairs of one run."""
     if record.spec.problem["kind"] != "simulated":
         raise StudyError("training takes simulated runs: only they know the truth")
@@ -149,7 +149,9 @@ def _rows(record: RunRecord) -> Iterator[_Row]:
             near = truth if problem.probe_known else nearest_gauge(truth, now, lit(seen))
             obj = _sample(seen.object, now.object, near.object)
             probe = _sample(seen.probe, pupil(now.probe), pupil(near.probe))
-            state = Resumable(problem, solver, now, seen.object.unit, seen.probe.unit)
+            state = (
+                Resumable(problem, solver, now, seen.object.unit, seen.probe.unit) if keep_states else None
+            )
             yield _Row(obj, probe, not problem.probe_known, family, state)
 
 

@@ -23,7 +23,7 @@ from suite.core.run import digest
 from suite.core.training import Training
 from suite.errors import DataFileError
 from suite.fastforward.checkpoint import Checkpoint, write_atomically
-from suite.fastforward.features import CHANNELS, DIM_SHARE, LIT
+from suite.fastforward.features import CHANNELS, LIT, trust
 from suite.fastforward.network import Network
 from suite.fastforward.pairs import Pairs, Samples
 from suite.fastforward.resumed import resumed_changes
@@ -148,9 +148,9 @@ def _epoch(networks: _Networks, pairs: Pairs, settings: Training, epoch: int, de
 
 def _batches(pairs: Pairs, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Rows of ``pairs``, each once, in random order; in a batch they are alike."""
-    batches = []
-    for kind in np.unique(pairs.alike):
-        rows = rng.permutation(np.flatnonzero(pairs.alike == kind))
+    alike, batches = pairs.alike, []
+    for kind in np.unique(alike):
+        rows = rng.permutation(np.flatnonzero(alike == kind))
         batches += np.array_split(rows, math.ceil(len(rows) / size))
     yield from (batches[number] for number in rng.permutation(len(batches)))
 
@@ -159,10 +159,10 @@ def _loss(
     pair: Pair, batch: Pairs, settings: Training, device: str, augment: np.random.Generator | None
 ) -> tuple[torch.Tensor, dict[str, tuple[torch.Tensor, torch.Tensor]]]:
     """Loss of a batch; of object and probe the weighted squared distances (n,) left and at first."""
-    whole = settings.resumed_sweeps > 0
-    if augment and not whole:
-        batch = _cropped(batch, settings.crop, augment)
-    turn = _symmetry(augment) if augment and not whole else _as_it_is
+    altered = None if settings.resumed_sweeps else augment  # a solver goes on with objects as they are
+    if altered:
+        batch = _cropped(batch, settings.crop, altered)
+    turn = _symmetry(altered) if altered else _as_it_is
     sides: dict[str, Samples] = {"object": batch.object, "probe": batch.probe}
     inputs, targets = {}, {}
     for name, samples in sides.items():
@@ -172,7 +172,7 @@ def _loss(
         targets[name] = turn(change, (1,))
     with torch.autocast(device, dtype=torch.bfloat16, enabled=settings.mixed_precision):
         predicted = dict(zip(sides, pair(inputs["object"], inputs["probe"]), strict=True))
-    changes = {name: _trust(inputs[name]) * predicted[name].float() for name in sides}
+    changes = {name: trust(_light(inputs[name])) * predicted[name].float() for name in sides}
     moves = torch.from_numpy(batch.moves).to(device, torch.float32)
     counted = {"object": torch.ones_like(moves), "probe": settings.probe_weight * moves}
 
@@ -181,7 +181,7 @@ def _loss(
         return torch.sum(counted[name] * share) / len(moves)
 
     total = sum((left(changes, name) for name in sides), torch.zeros((), device=device))
-    if whole:
+    if settings.resumed_sweeps:
         changes["probe"] = changes["probe"] * moves[:, None, None, None]
         order = augment or np.random.default_rng(settings.seed)
         later = resumed_changes(
@@ -191,22 +191,22 @@ def _loss(
         total = AT_ONCE * total + sum(left(reached, name) for name in sides)
     terms = {}
     for name in sides:
-        weight = inputs[name][:, LIT : LIT + 1] ** 2
+        weight = _light(inputs[name])
         error, at_first = _power(changes[name] - targets[name], weight), _power(targets[name], weight)
         terms[name] = (error * (counted[name] > 0), at_first * (counted[name] > 0))
     return total, terms
 
 
-def _trust(channels: torch.Tensor) -> torch.Tensor:
-    weight = channels[:, LIT : LIT + 1] ** 2
-    return weight / (weight + DIM_SHARE)
+def _light(channels: torch.Tensor) -> torch.Tensor:
+    """How well each pixel is lit, at most one: (n, 1, h, w)."""
+    return channels[:, LIT : LIT + 1] ** 2
 
 
 def _share_left(
     change: torch.Tensor, channels: torch.Tensor, target: torch.Tensor, gradient_weight: float
 ) -> torch.Tensor:
     """Share (n,) of the distance to ``target`` that is left after ``change``, all in units of the network."""
-    weight = channels[:, LIT : LIT + 1] ** 2
+    weight = _light(channels)
     left, whole = (
         _power(each, weight) + gradient_weight * _roughness(each, weight)
         for each in (change - target, target)

@@ -36,7 +36,7 @@ def truth_ahead_of(state: Snapshot, problem: Problem, light: np.ndarray) -> Snap
         The truth is not known: the data are measured.
     """
     reference = problem.reference
-    if reference is None or reference.probe is None:
+    if reference is None:
         raise StudyError("only a simulation knows the truth; leave out fast_forward {kind: truth} here")
     moved = truth_in_gauge_of(state, problem, reference)
     if distance_to_truth(moved, state, light) > LOST:

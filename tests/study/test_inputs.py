@@ -33,7 +33,7 @@ def test_file_that_moved_is_found_by_its_hash(tmp_path):
 
 def test_checkpoint_that_comes_with_the_package(tmp_path):
     """A bundled checkpoint counts as long as it is the one that was used."""
-    spec = plan_text(tmp_path, "", "fast_forward={warm_up: 3, jumps: 1}", "stop.iterations=40").runs[0]
+    spec = plan_text(tmp_path, "", "fast_forward={warm_up: 1, jumps: 1}", "stop.iterations=40").runs[0]
     assert with_files_here(spec).spec_id == spec.spec_id
     spec.fast_forward["checkpoint_sha256"] = "0" * 64
     with pytest.raises(DataFileError, match=r"default\.safetensors has changed"):
