@@ -1,6 +1,6 @@
 """Does a check of times cry wolf on a busy machine, and does it see a slowdown?
 
-    PYTHONPATH=. python benchmarks/false_alarms.py [--checks 20] [--slower 1.2] [--name false_alarms]
+    python benchmarks/false_alarms.py [--checks 20] [--slower 1.2] [--name false_alarms]
 
 Each check times the package beside its own checkout, as ``ptychosuite check --time-against`` does, while
 another process keeps a second core busy. Without ``--slower`` nothing has changed and every alarm is a false
@@ -22,18 +22,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ptychosuite.analysis.time_ratio import TimeRatio
+from ptychosuite.analysis.verdict import Judgement
+from ptychosuite.core.plan import Plan
+from ptychosuite.study.expand import make_plan
+from ptychosuite.study.study_file import load_study
+from ptychosuite.timing.cases import cases
+from ptychosuite.timing.compare import CaseTimes, SideBySide, findings, free_core
+from ptychosuite.timing.other_version import head, other_version
 from timing import machine, write
 
-from suite.analysis.timing import Comparison
-from suite.analysis.verdict import Judgement
-from suite.core.plan import Plan
-from suite.duel.bout import Duel
-from suite.duel.cases import cases
-from suite.duel.duel import Contest, findings, free_core
-from suite.duel.opponent import head, opponent
-from suite.study.load import load_study
-from suite.study.plan import make_plan
-from tests.duel import planted
+from tests.timing import planted
 
 STUDY = """\
 study: false-alarms
@@ -86,24 +85,24 @@ def check(plan: Plan, repository: Path) -> dict[str, Any]:
     """One check, with what it found of every case."""
     begin = time.monotonic()
     core = free_core()
-    duel = Duel(opponent("start", repository), head(repository), core)
-    contest = Contest(duel, lambda *_: None)
+    side_by_side = SideBySide(other_version("start", repository), head(repository), core)
+    times = CaseTimes(side_by_side, lambda *_: None)
     with other_core_busy(core):
-        contest.hold(cases(plan))
+        times.hold(cases(plan))
     found = []
-    for finding in findings(contest):
-        bout = contest.confirmations.get(finding.subject) or contest.screens[finding.subject]
-        assert bout.pairs, finding.message
+    for finding in findings(times):
+        samples = times.confirmations.get(finding.subject) or times.screens[finding.subject]
+        assert samples.pairs, finding.message
         found.append(
             {
                 "case": finding.subject,
                 "judgement": str(finding.judgement),
                 "ratio": finding.ratio,
                 "interval": finding.interval,
-                "interval_of_wall_clock": Comparison.of(bout.wall).interval,
-                "confirmed": finding.subject in contest.confirmations,
-                "pairs": len(bout.pairs),
-                "share_of_core": bout.to_dict()["share_of_core"],
+                "interval_of_wall_clock": TimeRatio.of(samples.wall).interval,
+                "confirmed": finding.subject in times.confirmations,
+                "pairs": len(samples.pairs),
+                "share_of_core": samples.to_dict()["share_of_core"],
             }
         )
     return {"minutes": (time.monotonic() - begin) / 60, "load": os.getloadavg()[0], "cases": found}

@@ -32,8 +32,8 @@ RESULTS = Path(__file__).parent / "results" / "overhead.json"
 IDLE_SOLVER = '''
 from dataclasses import dataclass, replace
 
-from suite.solvers.pie import RPIE
-from suite.solvers.protocol import SolverSettings
+from ptychosuite.solvers.pie import RPIE
+from ptychosuite.solvers.solver import SolverSettings
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def ours(runs: int, folder: Path) -> list[str]:
     (package / "METADATA").write_text("Metadata-Version: 2.1\nName: idle-solver\nVersion: 1.0\n")
     (package / "entry_points.txt").write_text("[ptychosuite.solvers]\nidle = idle_solver:Idle\n")
     (folder / "idle.yaml").write_text(STUDY % runs)
-    return [sys.executable, "-m", "suite.cli", "run", "idle.yaml", "--workers", str(WORKERS)]
+    return [sys.executable, "-m", "ptychosuite.cli", "run", "idle.yaml", "--workers", str(WORKERS)]
 
 
 def theirs(python: str, runs: int, folder: Path) -> list[str]:

@@ -27,15 +27,14 @@ from typing import Any
 import numpy as np
 from peers_contestants import OURS, PTYCHI, Contestant, contestants
 from peers_figure import draw
+from ptychosuite.backends.arrays import backend
+from ptychosuite.core.problem import Problem
+from ptychosuite.core.runs import RunSpec, Status
+from ptychosuite.execute.loop import Outcome, reconstruct
+from ptychosuite.problems.build import build_problem
+from ptychosuite.registry.lookup import build
 from threadpoolctl import threadpool_limits
 from timing import machine
-
-from suite.core.arrays import backend
-from suite.core.problem import Problem
-from suite.core.registry import build
-from suite.core.run import RunSpec, Status
-from suite.execute.loop import Outcome, reconstruct
-from suite.problems.build import build_problem
 
 MARGIN = 1.05
 MOST_ITERATIONS = 300

@@ -1,6 +1,6 @@
-"""How far runs drift apart that differ in rounding alone; ``suite.analysis.rounding`` rests on it.
+"""How far runs drift apart that differ in rounding alone; ``ptychosuite.analysis.rounding`` rests on it.
 
-    PYTHONPATH=. python benchmarks/rounding.py [--only TEXT ...] [--iterations 100] [--seeds 2]
+    python benchmarks/rounding.py [--only TEXT ...] [--iterations 100] [--seeds 2]
 
 Every solver reconstructs small problems as it does by default (NumPy, ducc0's transforms, compiled loops) and
 in forms that are the same in exact arithmetic: with SciPy's transforms, with the plain array functions in
@@ -22,15 +22,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ptychosuite.backends import numpy_fft
+from ptychosuite.backends.arrays import DTYPES, backend
+from ptychosuite.core.runs import RunSpec
+from ptychosuite.execute.loop import Outcome, reconstruct
+from ptychosuite.problems.build import build_problem
+from ptychosuite.registry.lookup import build
+from ptychosuite.study.schema import DEFAULTS, Completion
 from timing import RESULTS, machine, threads, write
-
-from suite.core import numpy_fft
-from suite.core.arrays import DTYPES, backend
-from suite.core.registry import build
-from suite.core.run import RunSpec
-from suite.execute.loop import Outcome, reconstruct
-from suite.problems.build import build_problem
-from suite.study.schema import DEFAULTS, Completion
 
 AFTER = (1, 2, 5, 10, 25, 50, 100)  # iterations
 SHOWN = ("residual", "error", "object")

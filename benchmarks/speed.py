@@ -1,6 +1,6 @@
 """How near an iteration is to the time of its two Fourier transforms a pattern.
 
-    PYTHONPATH=. python benchmarks/speed.py [--backends numpy,torch] [--rounds 15] [--name speed]
+    python benchmarks/speed.py [--backends numpy,torch] [--rounds 15] [--name speed]
 
 Each table is one run in which everything takes turns; figures are lower quartiles, on one thread unless a
 table says otherwise. They go, with the machine's description, to benchmarks/results/NAME.json and NAME.png.
@@ -15,15 +15,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from ptychosuite.backends.arrays import Backend, backend
+from ptychosuite.core.problem import Problem
+from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
+from ptychosuite.registry.lookup import build
+from ptychosuite.solvers.solver import SweepState
+from ptychosuite.solvers.stack import RunStack, merged
 from speed_figure import draw
 from timing import Action, fft_floor, machine, make_problem, stepper, threads, typical_seconds, write
 
-from suite.core.arrays import Backend, backend
-from suite.core.problem import Problem
-from suite.core.registry import build
-from suite.metrics.misfit import DataConstants, misfit_metrics
-from suite.solvers.protocol import SweepState
-from suite.solvers.stack import Stack, merged
 from tests.oracles.magpie_literal import literal_sweep
 
 ALPHA = 0.05
@@ -157,7 +157,7 @@ def literal(problem: Problem, levels: int) -> Action:
 
 def stacked(problem: Problem, settings: Mapping[str, Any], runs: int, chosen: Backend) -> Action:
     """One iteration of ``runs`` runs of one problem side by side, each in its own order."""
-    stack = Stack.of([problem] * runs)
+    stack = RunStack.of([problem] * runs)
     solver = merged([build("solvers", settings)] * runs, like=problem.probe)
     xp = chosen.library
     state = SweepState(xp.stack([problem.start_object] * runs), xp.stack([problem.probe] * runs))

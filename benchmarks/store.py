@@ -23,18 +23,17 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from ptychosuite.backends.arrays import backend
+from ptychosuite.cluster.sweep import session_content
+from ptychosuite.core.plan import Plan
+from ptychosuite.core.runs import RunRecord, RunSpec, Status
+from ptychosuite.execute.provenance import now, run_provenance
+from ptychosuite.store.compact import compact
+from ptychosuite.store.layout import Store
+from ptychosuite.store.write import write_run, write_session
+from ptychosuite.study.expand import make_plan
+from ptychosuite.study.study_file import load_study
 from timing import machine
-
-from suite.cluster.sweep import session_content
-from suite.core.arrays import backend
-from suite.core.plan import Plan
-from suite.core.run import RunRecord, RunSpec, Status
-from suite.execute.provenance import now, run_provenance
-from suite.store.compact import compact
-from suite.store.layout import Store
-from suite.store.write import write_run, write_session
-from suite.study.load import load_study
-from suite.study.plan import make_plan
 
 NEW_RUNS = 200  # that end between two compactions of a sweep
 CURVES = "residual error relative_error gradient_norm poisson_nll poisson_deviance seconds".split()
@@ -105,7 +104,7 @@ def measure(folder: Path, runs: int, no_fsync: bool) -> list[Measurement]:
     figures.append(in_process(f"compact {len(last)} new runs", lambda: compact(store), len(last)))
     figures.append(in_process("compact nothing new", lambda: compact(store)))
     figures.append(in_process("open study.zarr, select, load one curve", lambda: select(store)))
-    command = [sys.executable, "-m", "suite.cli"]
+    command = [sys.executable, "-m", "ptychosuite.cli"]
     for name in ("plan", "run"):
         figures.append(
             command_time(f"command {name}, all done", [*command, name, study, "--results", results])

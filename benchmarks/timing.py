@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ptychosuite.backends.arrays import Backend, fft2, ifft2
+from ptychosuite.core.problem import Problem
+from ptychosuite.core.runs import RunSpec
+from ptychosuite.execute.provenance import environment
+from ptychosuite.problems.build import build_problem
+from ptychosuite.registry.lookup import build
 from threadpoolctl import threadpool_limits
-
-from suite.core.arrays import Backend, fft2, ifft2
-from suite.core.problem import Problem
-from suite.core.registry import build
-from suite.core.run import RunSpec
-from suite.execute.provenance import environment
-from suite.problems.build import build_problem
 
 RESULTS = Path(__file__).parent / "results"
 Action = Callable[[], None]

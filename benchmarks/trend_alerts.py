@@ -8,8 +8,7 @@ from __future__ import annotations
 import sys
 
 import numpy as np
-
-from suite.analysis.trend import FEWEST_NIGHTS, change_points
+from ptychosuite.analysis.trend import FEWEST_NIGHTS, change_points
 
 NIGHTS = 60
 STEP_AT = 30

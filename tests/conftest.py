@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from suite.cli import main
-from suite.core.arrays import Backend, backend
-from suite.core.problem import Problem, Reference
-from suite.errors import BackendError
-from suite.physics.forward import diffraction_intensity
+from ptychosuite.backends.arrays import Backend, backend
+from ptychosuite.cli import main
+from ptychosuite.core.problem import Problem, Reference
+from ptychosuite.errors import BackendError
+from ptychosuite.physics.forward import diffraction_intensity
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

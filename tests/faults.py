@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import ptychosuite.solvers.pie
 import pytest
-
-import suite.solvers.pie
-from suite.core.run import RunSpec
-from suite.solvers import magpie, multigrid
+from ptychosuite.core.runs import RunSpec
+from ptychosuite.solvers import magpie, multigrid
 
 
 def wrong_alpha(monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
     """A regularisation of rPIE that is too large by ``factor``."""
-    healthy = suite.solvers.pie.step_size
-    monkeypatch.setattr(suite.solvers.pie, "step_size", lambda q, alpha: healthy(q, factor * alpha))
+    healthy = ptychosuite.solvers.pie.step_size
+    monkeypatch.setattr(ptychosuite.solvers.pie, "step_size", lambda q, alpha: healthy(q, factor * alpha))
 
 
 def other_order(monkeypatch: pytest.MonkeyPatch) -> None:

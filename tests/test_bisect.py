@@ -70,7 +70,7 @@ def test_recipe_finds_the_commit(tmp_path):
     checkout("ptychosuite", "run", "studies/nightly.yaml", "--cluster", "none")
     checkout("ptychosuite", "baseline", "save", "nightly", "studies/nightly.yaml")
 
-    cli, pie = (checkout.folder / "suite" / name for name in ("cli.py", "solvers/pie.py"))
+    cli, pie = (checkout.folder / "suite" / "ptychosuite" / name for name in ("cli.py", "solvers/pie.py"))
     working, text = cli.read_text(), pie.read_text()
     cli.write_text("import nothing_of_this_name\n")
     checkout.commit()

@@ -6,10 +6,10 @@ import json
 from dataclasses import replace
 
 import pytest
+from ptychosuite.metrics.image import ImageMetrics
+from ptychosuite.solvers import magpie, multigrid
+from ptychosuite.solvers.sweep import Sweeping
 
-from suite.metrics.image import ImageMetrics
-from suite.solvers import magpie, multigrid
-from suite.solvers.sweep import Sweeping
 from tests.faults import other_order, wrong_alpha, wrong_coarse_level
 from tests.study.small import carry_out, plan_of, study_file, use_test_solvers
 
@@ -48,7 +48,7 @@ def checked(command, tmp_path, monkeypatch):
 
 def change_code(monkeypatch: pytest.MonkeyPatch, fingerprint: str = "changed") -> None:
     """Make every run one that has not been done."""
-    for module in ("suite.study.plan", "suite.cluster.work", "suite.execute.run"):
+    for module in ("ptychosuite.study.expand", "ptychosuite.cluster.work", "ptychosuite.execute.one_run"):
         monkeypatch.setattr(f"{module}.code_fingerprint", lambda: fingerprint)
 
 

@@ -44,7 +44,7 @@ def python(code: str, *arguments: str, cwd: Path) -> str:
 
 IMPORTED = """
 import sys
-from suite.cli import main
+from ptychosuite.cli import main
 sys.argv = ["ptychosuite", *sys.argv[1:]]
 try:
     main()
@@ -288,7 +288,7 @@ def test_studies_that_cannot_train(command, tmp_path, old, new, message):
 
 def test_failed_runs_leave_with_1(command, tmp_path, monkeypatch):
     """A sweep with failures ends, says how to see why and how to try again, and leaves with 1."""
-    import suite.execute.run as execution
+    import ptychosuite.execute.one_run as execution
 
     real = execution.reconstruct
     monkeypatch.setattr(execution, "reconstruct", lambda *args: 1 / 0)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 import pytest
+from ptychosuite.cli import ptychosuite
 
-from suite.cli import ptychosuite
 from tests.conftest import REPOSITORY
 
 FILES = [".ci/nightly", "docs/regression.md", "studies/nightly.yaml"]

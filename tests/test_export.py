@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from ptychosuite.analysis.selection import selection_of_plan
+from ptychosuite.cluster.sweep import study_content
+from ptychosuite.report.crate import write_bundle
+from ptychosuite.report.crate_metadata import Author
 
-from suite.analysis.selection import selection_of_plan
-from suite.cluster.sweep import study_content
-from suite.report.citation import Author
-from suite.report.crate import write_bundle
 from tests.study.small import carry_out, plan_of, study_file
 
 needs_rocrate = pytest.mark.skipif(find_spec("rocrate") is None, reason="rocrate is not installed")

@@ -6,52 +6,52 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import ptychosuite
 import pytest
 
-import suite
+PACKAGE = Path(ptychosuite.__file__).parent
 
-PACKAGE = Path(suite.__file__).parent
-
-# package or module below suite -> what it may import from suite; suite.errors may be imported by all
+# package or module below suite -> what it may import from suite; ptychosuite.errors may be imported by all
 ALLOWED = {
-    "core": set(),
-    "physics": {"core"},
-    "metrics": {"physics", "core"},
-    "problems": {"physics", "core"},
-    "solvers": {"physics", "core"},
-    "fastforward": {"solvers", "problems", "metrics", "physics", "core"},
-    "study": {"core", "problems"},
-    "execute": {"core", "physics", "problems", "solvers", "metrics", "fastforward"},
+    "backends": {"core"},
+    "core": {"backends"},
+    "registry": {"core"},
+    "physics": {"backends", "core"},
+    "metrics": {"physics", "backends", "core"},
+    "problems": {"physics", "registry", "backends", "core"},
+    "solvers": {"physics", "backends", "core"},
+    "fastforward": {"solvers", "problems", "metrics", "physics", "registry", "backends", "core"},
+    "study": {"registry", "backends", "core", "problems", "fastforward"},
+    "execute": {"core", "backends", "registry", "physics", "problems", "solvers", "metrics", "fastforward"},
     "store": {"core"},
-    "cluster": {"execute", "store", "core"},
+    "cluster": {"execute", "store", "registry", "backends", "core"},
     "analysis": {"store", "metrics", "core"},
     "report": {"analysis", "store", "core"},
-    "duel": {"analysis", "cluster", "study", "fastforward", "problems", "core"},
+    "timing": {"analysis", "cluster", "study", "fastforward", "problems", "registry", "backends", "core"},
     "errors": set(),
-    "terminal": set(),
     "__init__": set(),
-    "commands": {"core", "physics", "metrics", "problems", "solvers", "fastforward", "study", "execute",
-                 "store", "cluster", "analysis", "report", "duel", "terminal"},
+    "commands": {"core", "backends", "registry", "physics", "metrics", "problems", "solvers", "fastforward",
+                 "study", "execute", "store", "cluster", "analysis", "report", "timing"},
     "cli": {"commands"},
 }  # fmt: skip
 
 # library -> the only modules that may import it
 RESERVED = {
-    "cupy": {"core/arrays.py"},
+    "cupy": {"backends/arrays.py"},
     "torch": {
-        "core/arrays.py",
-        "execute/run.py",
+        "backends/arrays.py",
+        "execute/one_run.py",
         "solvers/peers/session.py",
         "fastforward/unet.py",
         "fastforward/network.py",
         "fastforward/resumed.py",
         "fastforward/train.py",
-        "duel/side.py",
+        "timing/side.py",
     },
     "ptychi": {"solvers/peers/ptychi.py"},
     "cdtools": {"solvers/peers/cdtools.py"},
-    "array_api_compat.torch": {"core/arrays.py"},
-    "array_api_compat.cupy": {"core/arrays.py"},
+    "array_api_compat.torch": {"backends/arrays.py"},
+    "array_api_compat.cupy": {"backends/arrays.py"},
 }
 
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
@@ -76,12 +76,12 @@ def test_imports_point_one_way(module):
     assert package in ALLOWED, f"suite/{module}: '{package}' has no entry in the table of this test"
     wrong = []
     for line, name in imports(module):
-        if name.startswith("suite."):
+        if name.startswith("ptychosuite."):
             target = name.split(".")[1]
             if target not in {package, "errors", "__version__", *ALLOWED[package]}:
                 wrong.append(f"suite/{module}:{line} imports {name}")
     allowed = ", ".join(sorted(ALLOWED[package])) or "nothing of ours"
-    assert not wrong, "\n".join([*wrong, f"suite.{package} may import suite.errors and {allowed}"])
+    assert not wrong, "\n".join([*wrong, f"{package} may import ptychosuite.errors and {allowed}"])
 
 
 def test_study_takes_only_files_from_problems():
@@ -91,7 +91,7 @@ def test_study_takes_only_files_from_problems():
         for module in MODULES
         if module.startswith("study/")
         for line, name in imports(module)
-        if name.startswith("suite.problems") and name.split(".")[2] not in ("files", "images")
+        if name.startswith("ptychosuite.problems") and name.split(".")[2] not in ("files", "images")
     ]
     assert not wrong, "\n".join(wrong)
 

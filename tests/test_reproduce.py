@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import ptychosuite.execute.one_run as execution
 import pytest
+from ptychosuite.store.layout import Store
+from ptychosuite.store.read import inventory, read_run
+from ptychosuite.store.write import write_run
 
-import suite.execute.run as execution
-from suite.store.layout import Store
-from suite.store.read import inventory, read_run
-from suite.store.write import write_run
 from tests.faults import other_order, wrong_alpha, wrong_coarse_level
 from tests.study.small import AXES, PROGRAM, install_test_solvers, study_file, use_test_solvers, wait_for
 
@@ -272,7 +272,7 @@ def test_interrupted(tmp_path):
 
 
 def test_help_needs_no_heavy_packages():
-    code = "import sys; from suite.cli import main; sys.argv = ['p', 'reproduce', '--help']\n"
+    code = "import sys; from ptychosuite.cli import main; sys.argv = ['p', 'reproduce', '--help']\n"
     code += "try:\n main()\nexcept SystemExit:\n print(sorted({'torch', 'dask', 'numpy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

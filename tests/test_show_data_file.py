@@ -7,8 +7,8 @@ import json
 import shutil
 
 import pytest
+from ptychosuite.problems.measured import MeasuredFile, write_cxi
 
-from suite.problems.measured import MeasuredFile, write_cxi
 from tests.study.test_measured_study import write_star
 
 KINDS = ["npz", "cxi"]

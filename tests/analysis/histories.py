@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from suite.analysis.verdict import Finding, Judgement, Verdict
+from ptychosuite.analysis.verdict import Finding, Judgement, Verdict
 
 FIRST = datetime(2026, 1, 1, 3, tzinfo=UTC)
 

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
-from suite.analysis.baseline import (
+from ptychosuite.analysis.baseline import (
     Baseline,
     as_text,
     baselines,
@@ -17,7 +16,8 @@ from suite.analysis.baseline import (
     read_baseline,
     write_baseline,
 )
-from suite.core.run import RunRecord, Status
+from ptychosuite.core.runs import RunRecord, Status
+
 from tests.study.small import carry_out, plan_text
 
 
@@ -75,7 +75,7 @@ def test_nothing_of_the_machine_but_what_computes(baseline):
 
 def test_other_files_in_the_folder_are_named(baseline, tmp_path):
     """A listing does not pass over what it cannot read."""
-    from suite.errors import BaselineError
+    from ptychosuite.errors import BaselineError
 
     write_baseline(tmp_path, baseline)
     (tmp_path / "notes.json").write_text("{}")

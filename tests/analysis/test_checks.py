@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-
-from suite.analysis.checks import keep_verdict, verdicts
-from suite.analysis.verdict import Finding, Judgement, Verdict
-from suite.errors import StoreError
-from suite.store.layout import Store
+from ptychosuite.analysis.verdict import Finding, Judgement, Verdict, keep_verdict, verdicts
+from ptychosuite.errors import StoreError
+from ptychosuite.store.layout import Store
 
 VERDICT = Verdict(
     "tiny", "2026-01-02T00:00:00.000+00:00", {"baseline": "b"}, {"code": "c"},

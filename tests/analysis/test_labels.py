@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from suite.analysis.labels import run_labels
+from ptychosuite.analysis.labels import run_labels
+
 from tests.conftest import REPOSITORY
 from tests.study.small import plan_of, plan_text
 

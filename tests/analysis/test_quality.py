@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ptychosuite.analysis.baseline import Baseline, PresentRuns, RunFigures
+from ptychosuite.analysis.quality import Pair, quality_findings, run_findings
+from ptychosuite.analysis.verdict import Finding, Judgement
+from ptychosuite.core.plan import Tolerances
+from ptychosuite.core.runs import RunSpec
+from ptychosuite.errors import BaselineError
 
-from suite.analysis.baseline import Baseline, PresentRuns, RunFigures
-from suite.analysis.quality import Pair, quality_findings, run_findings
-from suite.analysis.verdict import Finding, Judgement
-from suite.core.check import Tolerances
-from suite.core.run import RunSpec
-from suite.errors import BaselineError
 from tests.study.small import plan_text
 
 SIMULATED: dict[str, Any] = {"kind": "simulated", "start_probe": None}

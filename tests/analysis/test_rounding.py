@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from suite.analysis.rounding import (
+from ptychosuite.analysis.rounding import (
     AFTER,
     ALIKE,
     LIKE_IMAGES,
@@ -21,7 +20,8 @@ from suite.analysis.rounding import (
     kind_of,
     rounding_changes,
 )
-from suite.core.run import RunSpec
+from ptychosuite.core.runs import RunSpec
+
 from tests.conftest import REPOSITORY
 
 SPEC = RunSpec(problem={"kind": "simulated"}, solver={"name": "rpie", "alpha": 0.05}, stop={})

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ptychosuite.analysis.speed_up import censored_median, reached_for_good, speed_up_pairs, speed_up_summary
+from ptychosuite.analysis.tables import open_dataset, table_of
+from ptychosuite.core.runs import RunRecord, Status
+from ptychosuite.store.write import write_run
 
-from suite.analysis.speed_up import censored_median, reached_for_good, speed_up_pairs, speed_up_summary
-from suite.analysis.tables import open_dataset, table_of
-from suite.core.run import RunRecord, Status
-from suite.store.write import write_run
 from tests.store.records import NUMBERS, record, store_at
 
 NAN, INF = float("nan"), float("inf")

@@ -6,14 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ptychosuite.analysis.convergence import band, summary
+from ptychosuite.analysis.labels import column_name, line_labels, value_text
+from ptychosuite.analysis.selection import latest_session, selection_of, selection_of_plan
+from ptychosuite.analysis.tables import NOT_COMPARABLE, open_dataset, run_table, timed
+from ptychosuite.errors import StoreError
+from ptychosuite.store.write import write_run
 
-from suite.analysis.convergence import band, summary
-from suite.analysis.labels import column_name, line_labels, value_text
-from suite.analysis.lanes import NOT_COMPARABLE, timed
-from suite.analysis.selection import latest_session, selection_of, selection_of_plan
-from suite.analysis.tables import open_dataset, run_table
-from suite.errors import StoreError
-from suite.store.write import write_run
 from tests.store.records import NUMBERS, record, store_at
 from tests.study.small import carry_out, plan_text
 

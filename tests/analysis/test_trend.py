@@ -6,9 +6,9 @@ import random
 
 import numpy as np
 import pytest
+from ptychosuite.analysis.trend import Trend, change_points, trend_of
+from ptychosuite.analysis.verdict import Finding, Judgement
 
-from suite.analysis.trend import Trend, change_points, trend_of
-from suite.analysis.verdict import Finding, Judgement
 from tests.analysis.histories import commit, history, timed
 
 TOLERANCE = 0.05

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-
-from suite.analysis.verdict import Finding, Judgement, Verdict
+from ptychosuite.analysis.verdict import Finding, Judgement, Verdict
 
 
 def verdict(*judgements: Judgement) -> Verdict:

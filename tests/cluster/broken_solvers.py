@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-
-from suite.core.problem import Problem
-from suite.errors import BackendError
-from suite.solvers.pie import RPIE
-from suite.solvers.protocol import SolverSettings
+from ptychosuite.core.problem import Problem
+from ptychosuite.errors import BackendError
+from ptychosuite.solvers.pie import RPIE
+from ptychosuite.solvers.solver import SolverSettings
 
 
 @dataclass(frozen=True)

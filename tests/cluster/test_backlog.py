@@ -8,12 +8,10 @@ import subprocess
 import sys
 
 import pytest
-
-from suite.cluster.backlog import Backlog, Try
-from suite.cluster.blame import MOST_LOSSES, judge
-from suite.cluster.flight import LOG_TAIL, Entry, Flight, read_flights, tail
-from suite.core.footprint import Footprint
-from suite.core.run import RunSpec, Status
+from ptychosuite.cluster.backlog import MOST_LOSSES, Backlog, Try, judge
+from ptychosuite.cluster.worker_log import LOG_TAIL, Entry, UnfinishedRun, read_unfinished, tail
+from ptychosuite.core.footprint import Footprint
+from ptychosuite.core.runs import RunSpec, Status
 
 ENTRY = Entry(["token"], "tcp://w", 300_000_000, "2030-01-01T00:00", "0x00007f0000000001", "host", 7)
 STACK = """\
@@ -72,7 +70,7 @@ def test_large_groups_are_shared():
 
 
 def judged(text, deaths=0, retries=0, grown=None):
-    return judge(Try(spec(), deaths=deaths), Flight(ENTRY, text), retries, grown)
+    return judge(Try(spec(), deaths=deaths), UnfinishedRun(ENTRY, text), retries, grown)
 
 
 def test_time_limit():
@@ -130,16 +128,16 @@ def test_bystanders_are_tried_again():
 FLIGHT = """
 import sys
 from pathlib import Path
-from suite.cluster.flight import Recorder, read_flights
-recorder = Recorder(Path(sys.argv[1]), redirect=True)
-with recorder.flight(["first"], "w", 0, None):
+from ptychosuite.cluster.worker_log import WorkerLog, read_unfinished
+log = WorkerLog(Path(sys.argv[1]), redirect=True)
+with log.during(["first"], "w", 0, None):
     print("of the first run")
-assert read_flights(recorder.folder) == {{}}
+assert read_unfinished(log.folder) == {{}}
 print("between")
-with recorder.flight(["second"], "w", 0, None):
+with log.during(["second"], "w", 0, None):
     print("of the second run")
     print("native", file=sys.stderr)
-    assert recorder.log() == "of the second run\\nnative", recorder.log()
+    assert log.text() == "of the second run\\nnative", log.text()
     {end}
 """
 
@@ -148,7 +146,7 @@ def test_runs_side_by_side_are_tried_alone():
     """Whoever killed the worker, or took too long, is found out when each goes alone."""
     together = dataclasses.replace(ENTRY, tokens=["token", "other"])
     for text in ("", "Timeout (0:00:01)!\n"):
-        again = judge(Try(spec()), Flight(together, text), 0, None)
+        again = judge(Try(spec()), UnfinishedRun(together, text), 0, None)
         assert isinstance(again, Try)
         assert again.deaths == 1
 
@@ -165,18 +163,18 @@ def test_runs_side_by_side_are_tried_alone():
         ),
     ],
 )
-def test_the_recorder_outlives_its_process(tmp_path, end, code, in_text):
+def test_the_log_outlives_its_process(tmp_path, end, code, in_text):
     """What is left names the run that was at work, with its output alone."""
     done = subprocess.run(
         [sys.executable, "-c", FLIGHT.format(end=end), str(tmp_path)], capture_output=True, text=True
     )
     assert done.returncode == code, done.stderr
     assert done.stdout == "between\n"
-    ((token, flight),) = read_flights(tmp_path).items()
+    ((token, unfinished),) = read_unfinished(tmp_path).items()
     assert token == "second"
-    assert in_text in flight.text
-    assert flight.log.startswith("of the second run")
-    assert "of the first run" not in flight.text
+    assert in_text in unfinished.text
+    assert unfinished.log.startswith("of the second run")
+    assert "of the first run" not in unfinished.text
 
 
 def test_tail_keeps_whole_lines():

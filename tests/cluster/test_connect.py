@@ -11,9 +11,9 @@ import time
 
 import psutil
 import pytest
+from ptychosuite.cluster.cluster_file import connect
+from ptychosuite.errors import ClusterError
 
-from suite.cluster.connect import connect
-from suite.errors import ClusterError
 from tests.cluster.certificates import certificates
 from tests.conftest import REPOSITORY
 from tests.study.small import carry_out, plan_text, study_file
@@ -114,7 +114,7 @@ def test_ctrl_c_while_the_cluster_starts(tmp_path):
     """A terminal's Ctrl-C reaches workers that are still starting, too: all end in good order."""
     study = study_file(tmp_path, AXES)
     process = subprocess.Popen(
-        [sys.executable, "-m", "suite.cli", "run", str(study), "--workers", "2"],
+        [sys.executable, "-m", "ptychosuite.cli", "run", str(study), "--workers", "2"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
     )  # fmt: skip
@@ -165,7 +165,7 @@ def test_a_running_scheduler_by_file_and_by_address(tmp_path, scheduler):
 )
 def test_bad_scheduler_files(tmp_path, content, message, monkeypatch):
     """A file that is missing, is something else, or is of a scheduler that has ended."""
-    monkeypatch.setattr("suite.cluster.kinds.running.ANSWER_S", 0.5)
+    monkeypatch.setattr("ptychosuite.cluster.kinds.running.ANSWER_S", 0.5)
 
     file = tmp_path / "scheduler.json"
     if content is not None:
@@ -261,7 +261,7 @@ def test_batch_systems_without_dask_jobqueue(monkeypatch):
 def test_cuda_serves_gpu_and_cpu_runs(tmp_path):
     """One worker a GPU, CPU workers beside them; each run on its own kind, its device in the provenance."""
     pytest.importorskip("dask_cuda")
-    from suite.store.read import inventory, read_run
+    from ptychosuite.store.read import inventory, read_run
 
     plan = plan_text(tmp_path, "axes: {backend: [numpy, torch-cuda], seed: {range: 3}}\n")
     store, tally = carry_out(plan, tmp_path, cluster="cuda", workers=1)

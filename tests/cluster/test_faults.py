@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from distributed import Client, LocalCluster
+from ptychosuite.cluster.cluster_file import Connection, connect
+from ptychosuite.cluster.sweep import sweep
+from ptychosuite.cluster.work import Terms
+from ptychosuite.errors import ClusterError
+from ptychosuite.store.layout import Store
+from ptychosuite.store.read import inventory, read_run
 
-from suite.cluster.connect import Connection, connect
-from suite.cluster.sweep import sweep
-from suite.cluster.work import Terms
-from suite.errors import ClusterError
-from suite.store.layout import Store
-from suite.store.read import inventory, read_run
 from tests.study.small import carry_out, plan_text
 
 MEASURED = ("seconds", "seconds_per_iteration", "peak_host_bytes")  # different every time
@@ -47,7 +47,7 @@ def test_a_solver_that_kills_its_process(tmp_path):
     assert failed.status == "failed"
     assert "its worker died (2 times)" in failed.message
     assert failed.run_id in plan.run_ids
-    assert not list(Path(store.root).glob(".flights/*"))
+    assert not list(Path(store.root).glob(".worker-logs/*"))
 
 
 def test_a_segmentation_fault_leaves_its_trace(tmp_path):

@@ -7,10 +7,9 @@ import sys
 from importlib.util import find_spec
 
 import pytest
+from ptychosuite.cluster.cluster_file import cluster_settings, connect
+from ptychosuite.errors import ClusterError
 
-from suite.cluster.connect import connect
-from suite.cluster.settings import cluster_settings
-from suite.errors import ClusterError
 from tests.cluster.certificates import certificates
 
 # not importorskip: importing it changes what Ctrl-C does
@@ -54,7 +53,7 @@ def test_cpu_jobs(script, system):
     assert "module load python" in lines
     worker = lines[-1]
     for part in ("--nthreads 1 ", "--nworkers 8 ", "--nanny ", "--resources CPU=1 ", "--interface lo",
-                 "--preload suite.cluster.preload ", "--dashboard-address 127.0.0.1:0 "):  # fmt: skip
+                 "--preload ptychosuite.cluster.preload ", "--dashboard-address 127.0.0.1:0 "):  # fmt: skip
         assert part in worker
 
 
@@ -65,7 +64,7 @@ def test_gpu_jobs(script, system):
     assert GPU_HEADS.get(system, "") in text
     worker = text.splitlines()[-1]
     assert "-m dask_cuda.cli tcp://" in worker
-    for part in ("--resources GPU=1 ", "--rmm-pool-size 0.8 ", "--preload suite.cluster.preload "):
+    for part in ("--resources GPU=1 ", "--rmm-pool-size 0.8 ", "--preload ptychosuite.cluster.preload "):
         assert part in worker
     assert worker.rindex("--nthreads 1 ") > worker.index("--nthreads 4 ")  # of several, the last one holds
     assert "rmm" not in script(system, "gpus: 2\nrmm_pool: null\n")

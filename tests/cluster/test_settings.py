@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
+from ptychosuite.cluster.cluster_file import KINDS, cluster_settings
+from ptychosuite.errors import ClusterError
 
-from suite.cluster.settings import KINDS, cluster_settings
-from suite.errors import ClusterError
 from tests.conftest import REPOSITORY
 
 PLAIN = ("none", "local", "cuda", "slurm", "pbs", "lsf", "sge")

@@ -11,12 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
+from ptychosuite.store.layout import Store
+from ptychosuite.store.read import inventory, read_run, sessions
 
-from suite.store.layout import Store
-from suite.store.read import inventory, read_run, sessions
 from tests.cluster import slurm
 from tests.cluster.certificates import certificates
-from tests.study.small import install_test_solvers, run_files, study_file
+from tests.study.small import PROGRAM, install_test_solvers, run_files, study_file
 
 pytestmark = [
     pytest.mark.slow,
@@ -50,7 +50,7 @@ def start(tmp_path, configuration):
         (tmp_path / "cluster.yaml").write_text(cluster)
         study = study_file(tmp_path, axes)
         return subprocess.Popen(
-            [sys.executable, "-m", "suite.cli", "run", str(study), "--cluster", "cluster.yaml"],
+            [sys.executable, "-m", "ptychosuite.cli", "run", str(study), "--cluster", "cluster.yaml"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment,
             start_new_session=True,
         )  # fmt: skip
@@ -139,7 +139,7 @@ def test_dry_run_submits_nothing(tmp_path, configuration):
     (tmp_path / "cluster.yaml").write_text(CLUSTER)
     study = study_file(tmp_path, AXES)
     done = subprocess.run(
-        [sys.executable, "-m", "suite.cli", "run", study, "--cluster", "cluster.yaml", "--dry-run", "--json"],
+        [*PROGRAM, "run", study, "--cluster", "cluster.yaml", "--dry-run", "--json"],
         capture_output=True, text=True, cwd=tmp_path, check=True,
         env={**os.environ, "SLURM_CONF": str(configuration)},
     )  # fmt: skip

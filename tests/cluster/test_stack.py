@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from ptychosuite.cluster.backlog import Backlog
+from ptychosuite.core.runs import Lane
+from ptychosuite.store.read import inventory, read_run
 
-from suite.cluster.backlog import Backlog
-from suite.core.run import Lane
-from suite.store.read import inventory, read_run
 from tests.study.small import carry_out, plan_text
 
 AXES = """
@@ -43,7 +43,7 @@ def test_stacked_runs_are_the_runs_alone(tmp_path, cluster):
 
 def test_a_run_that_fails_is_told_from_its_neighbours(tmp_path, monkeypatch):
     """What goes wrong side by side is done again alone."""
-    monkeypatch.setattr("suite.execute.run.reconstruct_stack", lambda *_: 1 / 0)
+    monkeypatch.setattr("ptychosuite.execute.one_run.reconstruct_stack", lambda *_: 1 / 0)
     plan = plan_text(tmp_path, AXES)
     store, tally = carry_out(plan, tmp_path, lane=Lane.THROUGHPUT, stack=4)
     assert dict(tally.counts) == {"completed": 12}

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ptychosuite.cluster.cluster_file import connect
+from ptychosuite.cluster.sweep import to_do
+from ptychosuite.core.footprint import Footprint
+from ptychosuite.core.runs import Lane
+from ptychosuite.errors import BackendError, ClusterError
+from ptychosuite.store.place import place
+from ptychosuite.store.read import inventory, read_run, sessions
 
-from suite.cluster.connect import connect
-from suite.cluster.sweep import to_do
-from suite.core.footprint import Footprint
-from suite.core.run import Lane
-from suite.errors import BackendError, ClusterError
-from suite.store.place import place
-from suite.store.read import inventory, read_run, sessions
 from tests.study.small import carry_out, plan_text, run_files
 
 AXES = "axes:\n  solver: [rpie, {name: magpie, levels: 2}]\n  seed: {range: 2}\n"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from suite.core.factors import (
+from ptychosuite.core.factors import (
     are_numbers,
     factor_names,
     factor_value,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from suite.core import memo
-from suite.core.memo import by_identity
+from ptychosuite.core import memo
+from ptychosuite.core.memo import by_identity
 
 
 def test_called_once_for_each_object():

@@ -4,10 +4,9 @@ import types
 
 import numpy as np
 import pytest
-
-from suite.core import patterns
-from suite.core.patterns import Patterns, Recorder, allocate, narrowest
-from suite.errors import DataFileError
+from ptychosuite.core import patterns
+from ptychosuite.core.patterns import Patterns, Recorder, allocate, narrowest
+from ptychosuite.errors import DataFileError
 
 COUNTS = np.arange(5 * 4 * 4).reshape(5, 4, 4)
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from suite.core.run import ID_LENGTH, RunRecord, RunSpec, Status, canonical_json, digest
+from ptychosuite.core.runs import ID_LENGTH, RunRecord, RunSpec, Status, canonical_json, digest
 
 SPEC = RunSpec(
     problem={"object": {"kind": "texture", "size": 32}, "noise": 0.1},

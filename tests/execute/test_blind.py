@@ -5,23 +5,22 @@ import re
 
 import numpy as np
 import pytest
+from ptychosuite.backends.arrays import backend, to_numpy
+from ptychosuite.core.problem import Reference
+from ptychosuite.core.runs import RunSpec, Status
+from ptychosuite.errors import DataFileError
+from ptychosuite.execute import run as run_module
+from ptychosuite.execute.one_run import execute
+from ptychosuite.metrics.gauge import Gauge, apply_gauge
+from ptychosuite.metrics.image import ImageMetrics
+from ptychosuite.physics.shift import shift_phases
+from ptychosuite.problems.build import build_problem, measure
+from ptychosuite.problems.measured import Measurement, write_cxi
+from ptychosuite.store.layout import Store
+from ptychosuite.store.read import read_reference, read_run
+from ptychosuite.store.write import write_run
 from ruamel.yaml import YAML
 
-from suite.core.arrays import backend, to_numpy
-from suite.core.problem import Reference
-from suite.core.run import RunSpec, Status
-from suite.errors import DataFileError
-from suite.execute import run as run_module
-from suite.execute.run import execute
-from suite.metrics.gauge import Gauge, apply_gauge
-from suite.metrics.image import ImageMetrics
-from suite.physics.shift import shift_phases
-from suite.problems.build import build_problem
-from suite.problems.measured import Measurement, write_cxi
-from suite.problems.synthetic import measure
-from suite.store.layout import Store
-from suite.store.read import read_reference, read_run
-from suite.store.write import write_run
 from tests.execute.test_loop import STOP
 
 SIZE = 32

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from ptychosuite.backends.arrays import backend
+from ptychosuite.core.runs import Status
+from ptychosuite.execute import loop
+from ptychosuite.execute.loop import Curves, reconstruct
+from ptychosuite.execute.stopping import has_diverged, met_tolerances, verdict
+from ptychosuite.solvers.pie import RPIE
 
-from suite.core.arrays import backend
-from suite.core.run import Status
-from suite.execute import loop
-from suite.execute.loop import Curves, reconstruct
-from suite.execute.stopping import has_diverged, met_tolerances, verdict
-from suite.solvers.pie import RPIE
 from tests.conftest import small_problem
 
 NUMPY = backend("numpy")

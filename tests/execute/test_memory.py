@@ -4,12 +4,12 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
+from ptychosuite.physics import forward
+from ptychosuite.solvers.emagpie import EMAGPIE
+from ptychosuite.solvers.magpie import MAGPIE
+from ptychosuite.solvers.pie import EPIE, RPIE
 
-from suite.metrics.misfit import DataConstants, misfit_metrics
-from suite.physics import forward
-from suite.solvers.emagpie import EMAGPIE
-from suite.solvers.magpie import MAGPIE
-from suite.solvers.pie import EPIE, RPIE
 from tests.conftest import small_problem
 
 SOLVERS = [RPIE(), EPIE(update_probe=True), MAGPIE(levels=4), EMAGPIE(levels=4, update_probe=True)]

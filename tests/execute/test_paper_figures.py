@@ -4,11 +4,10 @@ import json
 
 import numpy as np
 import pytest
-
-from suite.core.run import Status
-from suite.execute.run import execute
-from suite.study.load import load_study, parse_override
-from suite.study.plan import make_plan
+from ptychosuite.core.runs import Status
+from ptychosuite.execute.one_run import execute
+from ptychosuite.study.expand import make_plan
+from ptychosuite.study.study_file import load_study, parse_override
 
 RESIDUAL_10 = {0: 11.9, 1: 7.2, 3: 4.13, 5: 3.16, 7: 2.90}
 RESIDUAL_40 = {0: 3.60, 1: 1.98, 3: 1.17, 5: 0.942, 7: 0.879}

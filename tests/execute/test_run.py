@@ -5,12 +5,12 @@ import json
 
 import numpy as np
 import pytest
+from ptychosuite.core.runs import Lane, RunSpec, Status
+from ptychosuite.errors import BackendError, DataFileError
+from ptychosuite.execute import run as run_module
+from ptychosuite.execute.one_run import execute
+from ptychosuite.registry.fingerprint import code_fingerprint
 
-from suite.core.fingerprint import code_fingerprint
-from suite.core.run import Lane, RunSpec, Status
-from suite.errors import BackendError, DataFileError
-from suite.execute import run as run_module
-from suite.execute.run import execute
 from tests.execute.test_loop import STOP, Scaling
 
 SPEC = RunSpec(

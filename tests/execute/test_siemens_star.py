@@ -6,11 +6,11 @@ from functools import cache
 
 import numpy as np
 import pytest
+from ptychosuite.core.runs import Status
+from ptychosuite.execute.one_run import execute
+from ptychosuite.study.expand import make_plan
+from ptychosuite.study.study_file import load_study, parse_override
 
-from suite.core.run import Status
-from suite.execute.run import execute
-from suite.study.load import load_study, parse_override
-from suite.study.plan import make_plan
 from tests.study.small import REPOSITORY
 
 pytestmark = pytest.mark.slow

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
-from suite.core.arrays import namespace, to_numpy
-from suite.core.fast_forward import Schedule
+from ptychosuite.backends.arrays import namespace, to_numpy
+from ptychosuite.core.schedule import Schedule
 
 
 def like(array, host):

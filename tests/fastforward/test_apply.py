@@ -6,19 +6,17 @@ import dataclasses
 
 import numpy as np
 import pytest
+from ptychosuite.backends.arrays import backend, to_numpy
+from ptychosuite.core.runs import Status
+from ptychosuite.errors import DataFileError
+from ptychosuite.execute.loop import reconstruct
+from ptychosuite.fastforward import apply
+from ptychosuite.fastforward.apply import FastForward, jump_metrics, rejections, with_fast_forward
+from ptychosuite.fastforward.controls import Extrapolation, Identity, ProbeRefit
+from ptychosuite.metrics.misfit import DataConstants, misfit_metrics, poisson_deviance
+from ptychosuite.registry.lookup import BUILT_IN, build
+from ptychosuite.solvers.pie import EPIE, RPIE
 
-from suite.core.arrays import backend, to_numpy
-from suite.core.registry import BUILT_IN, build
-from suite.core.run import Status
-from suite.errors import DataFileError
-from suite.execute.loop import reconstruct
-from suite.fastforward import apply
-from suite.fastforward.apply import FastForward, with_fast_forward
-from suite.fastforward.controls import Extrapolation, Identity, ProbeRefit
-from suite.fastforward.deviance import poisson_deviance
-from suite.fastforward.state import jump_metrics, rejections
-from suite.metrics.misfit import DataConstants, misfit_metrics
-from suite.solvers.pie import EPIE, RPIE
 from tests.conftest import small_problem
 from tests.execute.test_loop import STOP, Scaling
 from tests.fastforward.operators import (
@@ -40,7 +38,7 @@ PLAN = {"warm_up": 4, "jumps": 2, "spacing": 5, "look_ahead": 3}
 OURS = {
     name: settings
     for name, settings in SOLVERS.items()
-    if not BUILT_IN["solvers"][settings["name"]].startswith("suite.solvers.peers")
+    if not BUILT_IN["solvers"][settings["name"]].startswith("ptychosuite.solvers.peers")
 }
 
 
@@ -299,7 +297,7 @@ def test_off_is_the_solver_itself():
 
 def test_what_an_operator_lacks_is_said_before_the_start(tmp_path):
     """A checkpoint that has changed or gone is the user's to put right: it is no rejected jump."""
-    pytest.importorskip("suite.fastforward.network")
+    pytest.importorskip("ptychosuite.fastforward.network")
     settings = {"kind": "network", "checkpoint": str(tmp_path / "gone.safetensors"), "checkpoint_sha256": "1"}
     with pytest.raises(DataFileError, match=r"gone\.safetensors"):
         with_fast_forward(RPIE(), settings, small_problem(), NUMPY)

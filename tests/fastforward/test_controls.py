@@ -6,13 +6,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+from ptychosuite.backends.arrays import to_numpy
+from ptychosuite.fastforward.controls import Extrapolation, Identity, ProbeRefit
+from ptychosuite.fastforward.operator import Snapshot
+from ptychosuite.fastforward.pull import refitted_probe
+from ptychosuite.physics.forward import diffraction_intensity, subpixel_phases
+from ptychosuite.registry.lookup import BUILT_IN, build, settings_class
 
-from suite.core.arrays import to_numpy
-from suite.core.registry import BUILT_IN, build, settings_class
-from suite.fastforward.controls import Extrapolation, Identity, ProbeRefit
-from suite.fastforward.operator import Snapshot
-from suite.fastforward.pull import refitted_probe
-from suite.physics.forward import diffraction_intensity, subpixel_phases
 from tests.conftest import small_problem
 
 

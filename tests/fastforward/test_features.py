@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ptychosuite.backends.arrays import to_numpy
+from ptychosuite.core.problem import Problem
+from ptychosuite.fastforward.features import CHANNELS, from_pupil, pupil, views
+from ptychosuite.fastforward.operator import Snapshot
+from ptychosuite.fastforward.pull import data_pull
+from ptychosuite.physics.forward import detector_waves
+from ptychosuite.physics.likelihood import exit_wave_correction
 
-from suite.core.arrays import to_numpy
-from suite.core.problem import Problem
-from suite.fastforward.features import CHANNELS, from_pupil, pupil, views
-from suite.fastforward.operator import Snapshot
-from suite.fastforward.pull import data_pull
-from suite.physics.forward import detector_waves
-from suite.physics.likelihood import exit_wave_correction
 from tests.conftest import small_problem
 
 
@@ -107,7 +107,7 @@ def test_nothing_pulls_where_the_data_are_met():
     assert problem.reference is not None
     shifts = np.full((problem.n_positions, 2), 0.3)
     moved = replace(problem, subpixel_shifts_px=shifts)
-    from suite.physics.forward import subpixel_phases
+    from ptychosuite.physics.forward import subpixel_phases
 
     phases = subpixel_phases(moved, slice(None))
     truth, probe = problem.reference.object, problem.reference.probe

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ptychosuite.backends.arrays import to_numpy
+from ptychosuite.errors import DataFileError
+from ptychosuite.fastforward.checkpoint import Checkpoint
+from ptychosuite.fastforward.features import CHANNELS
+from ptychosuite.fastforward.network import Network
+from ptychosuite.fastforward.operator import Snapshot
+from ptychosuite.fastforward.unet import Pair, UNet
 
-from suite.core.arrays import to_numpy
-from suite.errors import DataFileError
-from suite.fastforward.checkpoint import Checkpoint
-from suite.fastforward.features import CHANNELS
-from suite.fastforward.network import Network
-from suite.fastforward.operator import Snapshot
-from suite.fastforward.unet import Pair, UNet
 from tests.conftest import small_problem
 
 WIDTH = 4

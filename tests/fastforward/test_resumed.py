@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from ptychosuite.fastforward.features import from_pupil, pupil
+from ptychosuite.fastforward.operator import Snapshot
+from ptychosuite.fastforward.pairs import Resumable
+from ptychosuite.fastforward.resumed import resumed_changes
+from ptychosuite.solvers.pie import RPIE
+from ptychosuite.solvers.solver import SweepState
 
-from suite.fastforward.features import from_pupil, pupil
-from suite.fastforward.operator import Snapshot
-from suite.fastforward.pairs import Resumable
-from suite.fastforward.resumed import resumed_changes
-from suite.solvers.pie import RPIE
-from suite.solvers.protocol import SweepState
 from tests.conftest import small_problem
 
 

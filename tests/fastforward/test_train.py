@@ -9,16 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ptychosuite.core.runs import RunRecord
+from ptychosuite.errors import DataFileError, StudyError
+from ptychosuite.fastforward.checkpoint import Checkpoint
+from ptychosuite.fastforward.network import Network
+from ptychosuite.fastforward.pairs import Pairs, pairs_of
+from ptychosuite.fastforward.train import train
+from ptychosuite.fastforward.training import Training
+from ptychosuite.solvers.pie import RPIE
+from ptychosuite.store.read import inventory, read_run
 
-from suite.core.run import RunRecord
-from suite.core.training import Training
-from suite.errors import DataFileError, StudyError
-from suite.fastforward.checkpoint import Checkpoint
-from suite.fastforward.network import Network
-from suite.fastforward.pairs import Pairs, pairs_of
-from suite.fastforward.train import train
-from suite.solvers.pie import RPIE
-from suite.store.read import inventory, read_run
 from tests.study.small import carry_out, plan_of, plan_text, study_file
 
 SNAPSHOTS = "snapshots: [10, 20, 30]\n"

@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ptychosuite.backends.arrays import to_numpy
+from ptychosuite.errors import StudyError
+from ptychosuite.fastforward.features import views
+from ptychosuite.fastforward.operator import Snapshot
+from ptychosuite.fastforward.truth import Truth, nearest_gauge, truth_in_gauge_of
+from ptychosuite.metrics.gauge import Gauge, apply_gauge
+from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
+from ptychosuite.problems.objects import Texture
+from ptychosuite.problems.probes import Gaussian
 
-from suite.core.arrays import to_numpy
-from suite.errors import StudyError
-from suite.fastforward.features import views
-from suite.fastforward.operator import Snapshot
-from suite.fastforward.truth import Truth, nearest_gauge, truth_in_gauge_of
-from suite.metrics.gauge import Gauge, apply_gauge
-from suite.metrics.misfit import DataConstants, misfit_metrics
-from suite.problems.objects import Texture
-from suite.problems.probes import Gaussian
 from tests.conftest import small_problem
 
 
@@ -24,7 +24,7 @@ def smooth_problem(gauge: Gauge):
     problem = small_problem(object_size=64, probe_size=32, step=8)
     truth = Texture(size=64, exponent=4).make()
     probe = Gaussian(size=32, fwhm_px=8, curvature=0.5).make()
-    from suite.physics.forward import detector_waves
+    from ptychosuite.physics.forward import detector_waves
 
     waves = detector_waves(truth, probe, problem.scan_positions_px)
     assert problem.reference is not None

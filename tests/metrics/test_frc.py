@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-
-from suite.metrics.frc import (
+from ptychosuite.metrics.frc import (
     RingCorrelation,
     align_pair,
     crossing,
@@ -12,7 +11,7 @@ from suite.metrics.frc import (
     resolution_px,
     ring_correlation,
 )
-from suite.metrics.gauge import Gauge, apply_gauge
+from ptychosuite.metrics.gauge import Gauge, apply_gauge
 
 
 def complex_random(rng, *shape):

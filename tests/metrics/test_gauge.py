@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from suite.metrics.gauge import Gauge, align, apply_gauge, remove_gauge
-from suite.problems.objects import Circuit, Texture
+from ptychosuite.metrics.gauge import Gauge, align, apply_gauge, remove_gauge
+from ptychosuite.problems.objects import Circuit, Texture
 
 SIZE = 192
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ptychosuite.core.problem import Reference
+from ptychosuite.metrics.image import SCANNED_SHARE, ImageMetrics, phase_rmse_rad, scanned_area
 
-from suite.core.problem import Reference
-from suite.metrics.image import SCANNED_SHARE, ImageMetrics, phase_rmse_rad, scanned_area
 from tests.conftest import small_problem
 
 REFERENCE = small_problem().reference

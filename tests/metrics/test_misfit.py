@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 import scipy.stats
+from ptychosuite.backends.arrays import to_numpy
+from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
 
-from suite.core.arrays import to_numpy
-from suite.metrics.misfit import DataConstants, misfit_metrics
 from tests.conftest import small_problem
 
 
@@ -99,7 +99,7 @@ def test_batches_do_not_show(monkeypatch):
     """Metrics in batches of two patterns are those of the whole scan."""
     problem = small_problem(noise=0.2)
     whole = figures_of(problem)
-    monkeypatch.setattr("suite.physics.forward.BATCH_PIXELS", 2 * problem.probe_size**2)
+    monkeypatch.setattr("ptychosuite.physics.forward.BATCH_PIXELS", 2 * problem.probe_size**2)
     assert figures_of(problem) == pytest.approx(whole, rel=1e-12)
 
 

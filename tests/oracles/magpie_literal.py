@@ -1,7 +1,7 @@
 """MAGPIE as its paper writes it (arXiv 2504.10118, section 4), in plain NumPy complex128.
 
 Slow and literal: every level has its own probe, object and revised exit wave, and one proximal step.
-``suite.solvers.multigrid`` carries the fine gradient down instead; the two have to agree.
+``ptychosuite.solvers.multigrid`` carries the fine gradient down instead; the two have to agree.
 """
 
 import numpy as np

@@ -5,11 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 import scipy.ndimage
-
-from suite.core.arrays import backend, fft2, ifft2, to_numpy
-from suite.core.problem import Reference, split_positions
-from suite.metrics.misfit import DataConstants, misfit_metrics
-from suite.physics.forward import (
+from ptychosuite.backends.arrays import backend, fft2, ifft2, to_numpy
+from ptychosuite.core.problem import Reference, split_positions
+from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
+from ptychosuite.physics.forward import (
     batches,
     detector_waves,
     diffraction_intensity,
@@ -17,9 +16,10 @@ from suite.physics.forward import (
     local_probes,
     subpixel_phases,
 )
-from suite.physics.patches import add_patches, extract_patches
-from suite.physics.shift import fourier_unshift, shift_phases
-from suite.solvers.lbfgs import inner, misfit_and_gradient
+from ptychosuite.physics.patches import add_patches, extract_patches
+from ptychosuite.physics.shift import fourier_unshift, shift_phases
+from ptychosuite.solvers.lbfgs import inner, misfit_and_gradient
+
 from tests.conftest import small_problem
 
 
@@ -191,7 +191,7 @@ def test_residual_at_fractional_positions(each_backend, masked):
 
 def test_batches_cover_the_scan(monkeypatch):
     """Consecutive slices, the last one shorter, nothing left out."""
-    monkeypatch.setattr("suite.physics.forward.BATCH_PIXELS", 4 * 16**2)
+    monkeypatch.setattr("ptychosuite.physics.forward.BATCH_PIXELS", 4 * 16**2)
     cut = list(batches(11, 16))
     assert [(s.start, s.stop) for s in cut] == [(0, 4), (4, 8), (8, 11)]
     assert list(batches(2, 4096)) == [slice(0, 1), slice(1, 2)]

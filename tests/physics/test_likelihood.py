@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from suite.core.arrays import to_numpy
-from suite.physics.forward import batches, detector_waves, diffraction_intensity
-from suite.physics.likelihood import exit_wave_correction, wave_correction
+from ptychosuite.backends.arrays import to_numpy
+from ptychosuite.physics.forward import batches, detector_waves, diffraction_intensity
+from ptychosuite.physics.likelihood import exit_wave_correction, wave_correction
 
 
 def complex_random(rng, *shape):

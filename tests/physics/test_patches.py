@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from suite.core.arrays import to_numpy
-from suite.physics.patches import add_patches, extract_patches
+from ptychosuite.backends.arrays import to_numpy
+from ptychosuite.physics.patches import add_patches, extract_patches
 
 
 def complex_random(rng, *shape):

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from suite.core.arrays import to_numpy
-from suite.physics.shift import fourier_shift, fourier_unshift, shift_phases
+from ptychosuite.backends.arrays import to_numpy
+from ptychosuite.physics.shift import fourier_shift, fourier_unshift, shift_phases
 
 
 def complex_random(rng, *shape):

@@ -6,9 +6,8 @@ import h5py
 import numpy as np
 import pytest
 import scipy.io
-
-from suite.errors import DataFileError
-from suite.problems.files import ObjectFile, ProbeFile, ScanFile, file_sha256, read_array
+from ptychosuite.errors import DataFileError
+from ptychosuite.problems.files import ObjectFile, ProbeFile, ScanFile, file_sha256, read_array
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.standard_normal((12, 10)) + 1j * RNG.standard_normal((12, 10))

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-
-from suite.errors import DataFileError
-from suite.problems.images import BUNDLED, is_bundled, load_image
-from suite.problems.objects import Circuit, DeadLeaves, Images, SiemensStar, Texture
+from ptychosuite.errors import DataFileError
+from ptychosuite.problems.images import BUNDLED, is_bundled, load_image
+from ptychosuite.problems.objects import Circuit, DeadLeaves, Images, SiemensStar, Texture
 
 OBJECTS = [
     Images(size=40),

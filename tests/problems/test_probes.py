@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
+from ptychosuite.errors import UserError
+from ptychosuite.problems.probes import POWER, Disk, FresnelZonePlate, Gaussian, Lens
 from scipy.integrate import quad_vec
 from scipy.special import j0
-
-from suite.errors import UserError
-from suite.problems.probes import POWER, Disk, FresnelZonePlate, Gaussian, Lens
 
 PROBES = [
     FresnelZonePlate(size=32),

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from suite.problems.scans import FermatSpiral, JitteredRaster, Raster
+from ptychosuite.problems.scans import FermatSpiral, JitteredRaster, Raster
 
 SCANS = [Raster(), Raster(step_px=7), JitteredRaster(), JitteredRaster(0.8, jitter_px=30), FermatSpiral()]
 

@@ -4,11 +4,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-
-from suite.core.arrays import backend, to_numpy
-from suite.core.run import RunSpec
-from suite.physics.forward import diffraction_intensity
-from suite.problems.build import build_problem
+from ptychosuite.backends.arrays import backend, to_numpy
+from ptychosuite.core.runs import RunSpec
+from ptychosuite.physics.forward import diffraction_intensity
+from ptychosuite.problems.build import build_problem
 
 SPEC = RunSpec(
     problem={
@@ -102,5 +101,5 @@ def test_solver_does_not_change_the_data():
 def test_data_are_made_in_batches(monkeypatch):
     """Batches of any size give the same noiseless data."""
     whole = made(changed(noise=0)).diffraction_amplitude
-    monkeypatch.setattr("suite.physics.forward.BATCH_PIXELS", 5 * 16**2)
+    monkeypatch.setattr("ptychosuite.physics.forward.BATCH_PIXELS", 5 * 16**2)
     np.testing.assert_allclose(made(changed(noise=0)).diffraction_amplitude, whole, rtol=1e-13)

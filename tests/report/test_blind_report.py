@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from ptychosuite.analysis.selection import selection_of_plan
+from ptychosuite.core.figures import ImagesFigure, ProbeFigure, RingsFigure, SetupFigure
+from ptychosuite.report.figures import NothingToDraw
+from ptychosuite.report.images import draw_images, draw_probes, draw_setup
+from ptychosuite.report.page import write_report
+from ptychosuite.report.rings import draw_rings
+from ptychosuite.store.read import inventory, read_run
 
-from suite.analysis.selection import selection_of_plan
-from suite.core.figures import ImagesFigure, ProbeFigure, RingsFigure, SetupFigure
-from suite.report.figures import NothingToDraw
-from suite.report.images import draw_images, draw_probes, draw_setup
-from suite.report.page import write_report
-from suite.report.rings import draw_rings
-from suite.store.read import inventory, read_run
 from tests.report.test_report import Page
 from tests.study.small import HEAD, carry_out, plan_of, study_file
 from tests.study.test_measured_study import write_star

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from junitparser import Error, Failure, JUnitXml
-
-from suite.analysis.verdict import Finding, Judgement, Verdict
-from suite.report.ci import MOST_ANNOTATIONS, MOST_ROWS, junit, markdown, workflow_commands
-from suite.report.verdict import change_text, sentence
+from ptychosuite.analysis.verdict import Finding, Judgement, Verdict
+from ptychosuite.report.verdict_text import (
+    MOST_ANNOTATIONS,
+    MOST_ROWS,
+    change_text,
+    junit,
+    markdown,
+    sentence,
+    workflow_commands,
+)
 
 REGRESSION = Finding("a|b <c> & `d`", "residual", Judgement.REGRESSION, 2.0, 3.0, 0.1)
 UNDECIDED = Finding("run\x00\x1b", "run", Judgement.UNDECIDED, message="100%: a,b\nrun it first")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from suite.errors import UserError
-from suite.report.citation import Author, author_of, checked_licence
+from ptychosuite.errors import UserError
+from ptychosuite.report.crate_metadata import Author, author_of, checked_licence
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import platform
 from dataclasses import replace
 from importlib.metadata import version
 
-from suite.core.run import RunRecord
-from suite.report.environments import write_environments
+from ptychosuite.core.runs import RunRecord
+from ptychosuite.report.crate import write_environments
+
 from tests.store.records import record
 
 HERE = {"python": platform.python_version(), "packages": {"numpy": version("numpy")}, "host": "a"}

@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from ptychosuite.analysis.selection import latest_session, selection_of, selection_of_plan
+from ptychosuite.core.figures import ConvergenceFigure, HeatmapFigure, ImagesFigure, SetupFigure
+from ptychosuite.errors import StoreError, StudyError
+from ptychosuite.report.figures import draw_convergence, draw_heatmap, narrow
+from ptychosuite.report.images import draw_images, draw_setup
+from ptychosuite.report.page import write_report
+from ptychosuite.store.layout import Store
 
-from suite.analysis.selection import latest_session, selection_of, selection_of_plan
-from suite.core.figures import ConvergenceFigure, HeatmapFigure, ImagesFigure, SetupFigure
-from suite.errors import StoreError, StudyError
-from suite.report.figures import draw_convergence, draw_heatmap, narrow
-from suite.report.images import draw_images, draw_setup
-from suite.report.page import write_report
-from suite.store.layout import Store
 from tests.study.small import carry_out, plan_text
 
 STUDY = """\
@@ -329,7 +329,7 @@ def test_factor_is_found_by_its_dotted_path(tmp_path):
 
 def test_study_of_failures(tmp_path, monkeypatch):
     """Where no run ended well there is no report, and the message says so."""
-    monkeypatch.setattr("suite.execute.run.reconstruct", lambda *args: 1 / 0)
+    monkeypatch.setattr("ptychosuite.execute.one_run.reconstruct", lambda *args: 1 / 0)
     plan = plan_text(tmp_path, "")
     carry_out(plan, tmp_path)
     with pytest.raises(StoreError, match="no run of tiny has ended well"):

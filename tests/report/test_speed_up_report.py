@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+from ptychosuite.analysis.selection import selection_of_plan
+from ptychosuite.core.figures import SpeedUpFigure
+from ptychosuite.report.figures import NothingToDraw
+from ptychosuite.report.page import write_report
+from ptychosuite.report.speed_up import draw_speed_up
 
-from suite.analysis.selection import selection_of_plan
-from suite.core.figures import SpeedUpFigure
-from suite.report.figures import NothingToDraw
-from suite.report.page import write_report
-from suite.report.speed_up import draw_speed_up
 from tests.report.test_report import Page
 from tests.study.small import carry_out, plan_text
 

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from ptychosuite.analysis.trend import trend_of
+from ptychosuite.analysis.verdict import Finding, Judgement, Verdict, keep_verdict
+from ptychosuite.cli import ptychosuite
+from ptychosuite.errors import StoreError
+from ptychosuite.report.trend_page import MOST_PLOTS, plotted, write_trend
+from ptychosuite.store.layout import Store
 
-from suite.analysis.checks import keep_verdict
-from suite.analysis.trend import trend_of
-from suite.analysis.verdict import Finding, Judgement, Verdict
-from suite.cli import ptychosuite
-from suite.errors import StoreError
-from suite.report.trend import MOST_PLOTS, plotted, write_trend
-from suite.store.layout import Store
 from tests.analysis.histories import history, timed
 from tests.report.test_report import Page
 

@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 import pytest
+from ptychosuite.backends.arrays import backend, to_numpy
+from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
+from ptychosuite.registry.lookup import BUILT_IN, build, names
 
-from suite.core.arrays import backend, to_numpy
-from suite.core.registry import BUILT_IN, build, names
-from suite.metrics.misfit import DataConstants, misfit_metrics
 from tests.conftest import small_problem
 
 SOLVERS = {

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ptychosuite.backends.arrays import to_numpy
+from ptychosuite.solvers.emagpie import EMAGPIE, geometric_mean
+from ptychosuite.solvers.pie import RPIE, regularisation
+from ptychosuite.solvers.sweep import colour_groups, cut_into_batches
 
-from suite.core.arrays import to_numpy
-from suite.solvers.emagpie import EMAGPIE, geometric_mean
-from suite.solvers.pie import RPIE, regularisation
-from suite.solvers.sweep import colour_groups, cut_into_batches
 from tests.conftest import small_problem
 from tests.oracles.magpie_literal import literal_v_cycle, revised_exit_wave
 from tests.physics.test_forward import complex_random, fractional_problem, shifted

@@ -1,13 +1,13 @@
 """L-BFGS: its gradient, its two-loop recursion, its line search."""
 
 import numpy as np
+import ptychosuite.solvers.lbfgs as lbfgs
 import pytest
 import scipy.optimize
+from ptychosuite.backends.arrays import backend, to_numpy
+from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
+from ptychosuite.solvers.lbfgs import LBFGS, inner, misfit_and_gradient, search_direction
 
-import suite.solvers.lbfgs as lbfgs
-from suite.core.arrays import backend, to_numpy
-from suite.metrics.misfit import DataConstants, misfit_metrics
-from suite.solvers.lbfgs import LBFGS, inner, misfit_and_gradient, search_direction
 from tests.conftest import small_problem
 
 
@@ -52,7 +52,7 @@ def test_misfit_does_not_depend_on_the_batches(monkeypatch):
     """Cutting the scan into batches changes nothing but rounding."""
     problem = small_problem(noise=0.5)
     whole = misfit_and_gradient(problem, problem.start_object)
-    monkeypatch.setattr("suite.physics.forward.BATCH_PIXELS", 3 * problem.probe_size**2)
+    monkeypatch.setattr("ptychosuite.physics.forward.BATCH_PIXELS", 3 * problem.probe_size**2)
     cut = misfit_and_gradient(problem, problem.start_object)
     assert cut[0] == pytest.approx(whole[0], rel=1e-12)
     np.testing.assert_allclose(cut[1], whole[1], rtol=0, atol=1e-10)

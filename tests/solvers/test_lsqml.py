@@ -4,11 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+from ptychosuite.backends.arrays import to_numpy
+from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
+from ptychosuite.solvers.lsqml import LSQML, _optimal_steps, _poisson_correction
+from ptychosuite.solvers.sweep import cut_into_batches
 
-from suite.core.arrays import to_numpy
-from suite.metrics.misfit import DataConstants, misfit_metrics
-from suite.solvers.lsqml import LSQML, _optimal_steps, _poisson_correction
-from suite.solvers.sweep import cut_into_batches
 from tests.conftest import small_problem
 from tests.oracles.magpie_literal import revised_exit_wave
 from tests.physics.test_forward import complex_random, fractional_problem, shifted

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ptychosuite.backends.arrays import to_numpy
+from ptychosuite.solvers.magpie import MAGPIE
+from ptychosuite.solvers.multigrid import hierarchy, prolong, restrict, v_cycle
+from ptychosuite.solvers.pie import EPIE, RPIE, regularisation
+from ptychosuite.solvers.sweep import Rules, sweep
 
-from suite.core.arrays import to_numpy
-from suite.solvers.magpie import MAGPIE
-from suite.solvers.multigrid import hierarchy, prolong, restrict, v_cycle
-from suite.solvers.pie import EPIE, RPIE, regularisation
-from suite.solvers.sweep import Rules, sweep
 from tests.conftest import small_problem
 from tests.oracles import magpie_literal as literal
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from ptychosuite.solvers.mpie import MPIE
+from ptychosuite.solvers.pie import EPIE, RPIE, regularisation
 
-from suite.solvers.mpie import MPIE
-from suite.solvers.pie import EPIE, RPIE, regularisation
 from tests.conftest import small_problem
 from tests.oracles.magpie_literal import revised_exit_wave
 

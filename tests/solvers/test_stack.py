@@ -4,16 +4,16 @@ import dataclasses
 
 import numpy as np
 import pytest
+from ptychosuite.backends.arrays import to_numpy
+from ptychosuite.solvers.emagpie import EMAGPIE
+from ptychosuite.solvers.lsqml import LSQML
+from ptychosuite.solvers.magpie import MAGPIE
+from ptychosuite.solvers.mpie import MPIE
+from ptychosuite.solvers.pie import EPIE, RPIE
+from ptychosuite.solvers.solver import SweepState
+from ptychosuite.solvers.stack import RunStack, can_stack, merged, sweep_stack
+from ptychosuite.solvers.sweep import cut_into_batches, sweep
 
-from suite.core.arrays import to_numpy
-from suite.solvers.emagpie import EMAGPIE
-from suite.solvers.lsqml import LSQML
-from suite.solvers.magpie import MAGPIE
-from suite.solvers.mpie import MPIE
-from suite.solvers.pie import EPIE, RPIE
-from suite.solvers.protocol import SweepState
-from suite.solvers.stack import Stack, can_stack, merged, sweep_stack
-from suite.solvers.sweep import cut_into_batches, sweep
 from tests.conftest import small_problem
 from tests.physics.test_forward import fractional_problem
 
@@ -44,7 +44,7 @@ def stacked_state(solvers, runs):
 def test_runs_side_by_side(each_backend, name, positions, dtype):
     """Different data, orders and step sizes: three iterations of the stack are those of each run alone."""
     solvers, runs = SOLVERS[name], problems(positions, each_backend, dtype)
-    stack = Stack.of(runs)
+    stack = RunStack.of(runs)
     assert len(stack.amplitude) == 2 * runs[0].n_positions  # shared data lie there once
     together, state = merged(solvers, runs[0].probe), stacked_state(solvers, runs)
     before = to_numpy(state.object).copy()
@@ -75,7 +75,7 @@ def test_colour_groups_by_index(each_backend, name, positions):
     batches = list(cut_into_batches("colour-groups", problem.scan_positions_px, problem.probe_size, 9, rng))
     rules = solver.rules(problem, state)
     expected = sweep(problem, state.object, state.probe, batches, rules)
-    found = sweep_stack(Stack.of([problem]), state.object[None], state.probe[None], batches, rules)
+    found = sweep_stack(RunStack.of([problem]), state.object[None], state.probe[None], batches, rules)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(to_numpy(one[0]), to_numpy(other), rtol=0, atol=1e-11)
 
@@ -90,7 +90,7 @@ def test_detector_mask(each_backend):
     solver = RPIE(alpha=0.1)
     state = stacked_state([solver] * 3, runs)
     rngs = [np.random.default_rng(seed) for seed in range(3)]
-    state = solver.step_stack(Stack.of(runs), state, rngs)
+    state = solver.step_stack(RunStack.of(runs), state, rngs)
     for r, problem in enumerate(runs):
         alone = solver.step(problem, solver.init(problem), np.random.default_rng(r))
         np.testing.assert_allclose(to_numpy(state.object[r]), to_numpy(alone.object), rtol=0, atol=1e-11)

@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ptychosuite.backends.arrays import to_numpy
+from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
+from ptychosuite.physics.forward import diffraction_intensity
+from ptychosuite.physics.patches import extract_patches
+from ptychosuite.registry.lookup import build
+from ptychosuite.solvers.emagpie import EMAGPIE
+from ptychosuite.solvers.lbfgs import misfit_and_gradient
+from ptychosuite.solvers.lsqml import LSQML
+from ptychosuite.solvers.magpie import MAGPIE
+from ptychosuite.solvers.mpie import MPIE
+from ptychosuite.solvers.pie import EPIE, RPIE
+from ptychosuite.solvers.sweep import Rules, colour_groups, cut_into_batches, put_patches, sweep
 
-from suite.core.arrays import to_numpy
-from suite.core.registry import build
-from suite.metrics.misfit import DataConstants, misfit_metrics
-from suite.physics.forward import diffraction_intensity
-from suite.physics.patches import extract_patches
-from suite.solvers.emagpie import EMAGPIE
-from suite.solvers.lbfgs import misfit_and_gradient
-from suite.solvers.lsqml import LSQML
-from suite.solvers.magpie import MAGPIE
-from suite.solvers.mpie import MPIE
-from suite.solvers.pie import EPIE, RPIE
-from suite.solvers.sweep import Rules, colour_groups, cut_into_batches, put_patches, sweep
 from tests.conftest import small_problem
 from tests.oracles.magpie_literal import revised_exit_wave
 from tests.physics.test_forward import complex_random, fractional_problem, shifted

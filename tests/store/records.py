@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from suite.core.problem import Reference
-from suite.core.run import RunRecord, RunSpec, Status
-from suite.store.layout import Store
-from suite.store.write import write_session
+from ptychosuite.core.problem import Reference
+from ptychosuite.core.runs import RunRecord, RunSpec, Status
+from ptychosuite.store.layout import Store
+from ptychosuite.store.write import write_session
 
 NUMBERS = {"seed": True, "problem.noise": True}
 

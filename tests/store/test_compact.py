@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from ptychosuite.errors import StoreError
+from ptychosuite.store import compact as compaction
+from ptychosuite.store.compact import compact
+from ptychosuite.store.layout import Store
+from ptychosuite.store.objects import ObjectPlace
+from ptychosuite.store.write import write_run
 
-from suite.errors import StoreError
-from suite.store import compact as compaction
-from suite.store.compact import compact
-from suite.store.layout import Store
-from suite.store.objects import ObjectPlace
-from suite.store.write import write_run
 from tests.store.records import NUMBERS, record, session, store_at
 
 MIXED = [
@@ -350,7 +350,7 @@ warnings.filterwarnings("ignore", category=FutureWarning)
 import xarray as xr
 table = xr.open_zarr(sys.argv[1])
 one = table.set_index(run=["solver", "noise", "seed"]).sel(solver="magpie", noise=0.1, seed=4)
-assert "suite" not in sys.modules
+assert "ptychosuite" not in sys.modules
 print(json.dumps([float(one["residual"].squeeze()), int(table.sizes["run"])]))
 """
 

@@ -13,10 +13,9 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from ptychosuite.store.group import pack, unpack
 from zarr.codecs import BloscCodec
 from zarr.storage import MemoryStore, ZipStore
-
-from suite.store.group import pack, unpack
 
 ATTRIBUTES = {"name": "ü", "nested": {"list": [1, 2.5, None, True]}}
 ARRAYS = {

@@ -17,14 +17,14 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import numpy as np
 import pytest
 import zarr
+from ptychosuite.errors import StoreError
+from ptychosuite.store import objects
+from ptychosuite.store.compact import compact
+from ptychosuite.store.layout import Store
+from ptychosuite.store.place import place
+from ptychosuite.store.read import read_run
+from ptychosuite.store.write import write_run
 
-from suite.errors import StoreError
-from suite.store import lease, objects
-from suite.store.compact import compact
-from suite.store.layout import Store
-from suite.store.place import place
-from suite.store.read import read_run
-from suite.store.write import write_run
 from tests.store.records import record, reference, store_at
 from tests.study.small import install_test_solvers, study_file
 
@@ -32,7 +32,7 @@ RUNS = 4  # of the study that is killed
 
 
 def command(*arguments: object, cwd, env=None) -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, "-m", "suite.cli", *map(str, arguments)]
+    program = [sys.executable, "-m", "ptychosuite.cli", *map(str, arguments)]
     return subprocess.run(program, capture_output=True, text=True, cwd=cwd, env=env, timeout=120)
 
 
@@ -123,8 +123,8 @@ def test_lock_of_a_killed_process_is_free(lock):
 @pytest.mark.parametrize("renewed", [False, True])
 def test_lock_held_elsewhere(lock, monkeypatch, renewed):
     """A lock of another machine is taken over when its holder no longer renews it, and not before."""
-    monkeypatch.setattr(lease, "LEASE_S", 1.0)
-    monkeypatch.setattr(lease, "POLL_S", 0.05)
+    monkeypatch.setattr(objects, "LEASE_S", 1.0)
+    monkeypatch.setattr(objects, "POLL_S", 0.05)
     leave_lease(lock, "elsewhere", 1)
     end = time.monotonic() + 2.0
     waiting = ThreadPoolExecutor(1).submit(held_within, lock, 30.0 if not renewed else 2.0)
@@ -149,7 +149,7 @@ def test_killed_sweep_goes_on_where_it_stopped(bucket, tmp_path, cluster):
     run = ("run", study, *results, "--cluster", cluster, "--workers", "1")
     runs = place(f"{bucket}/lab/tiny/runs")
     process = subprocess.Popen(
-        [sys.executable, "-m", "suite.cli", *map(str, run)], cwd=tmp_path, env=environment,
+        [sys.executable, "-m", "ptychosuite.cli", *map(str, run)], cwd=tmp_path, env=environment,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     while len(list(runs.files())) < 1:
@@ -180,7 +180,7 @@ READER = """
 import sys, xarray as xr
 runs = xr.open_zarr(sys.argv[1], chunks=None).set_index(run=["solver", "noise", "seed"])
 one = runs.sel(solver="rpie", noise=0.1, seed=1)
-assert "suite" not in sys.modules
+assert "ptychosuite" not in sys.modules
 print(float(one["error"].squeeze()), runs.sizes["run"])
 """
 

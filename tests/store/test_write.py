@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ptychosuite.core.runs import Status
+from ptychosuite.errors import StoreError
+from ptychosuite.store.layout import SCHEMA_VERSION, Store
+from ptychosuite.store.place import place
+from ptychosuite.store.read import inventory, read_reference, read_run, sessions
+from ptychosuite.store.write import write_reference, write_run, write_session
 
-from suite.core.run import Status
-from suite.errors import StoreError
-from suite.store.layout import SCHEMA_VERSION, Store
-from suite.store.place import place
-from suite.store.read import inventory, read_reference, read_run, sessions
-from suite.store.write import write_reference, write_run, write_session
 from tests.store.records import record, reference, session, store_at
 
 
@@ -129,7 +129,7 @@ def test_full_disk_leaves_nothing(tmp_path, monkeypatch, call):
 
     with monkeypatch.context() as patch:
         if call == "open":
-            patch.setattr("suite.store.place.open", refuse, raising=False)
+            patch.setattr("ptychosuite.store.place.open", refuse, raising=False)
         else:
             patch.setattr(os, call, refuse)
         with pytest.raises(StoreError, match=r"No space left.*(?i:free some space).*same command") as caught:

@@ -11,18 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from suite.cluster.connect import connect
-from suite.cluster.sweep import Tally, sweep, to_do
-from suite.cluster.work import Terms
-from suite.core import registry
-from suite.core.plan import Plan
-from suite.store.layout import Store
-from suite.study.load import load_study, parse_override
-from suite.study.plan import make_plan
+from ptychosuite.cluster.cluster_file import connect
+from ptychosuite.cluster.sweep import Tally, sweep, to_do
+from ptychosuite.cluster.work import Terms
+from ptychosuite.core.plan import Plan
+from ptychosuite.registry import lookup as registry
+from ptychosuite.store.layout import Store
+from ptychosuite.study.expand import make_plan
+from ptychosuite.study.study_file import load_study, parse_override
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PROGRAM = [sys.executable, "-m", "suite.cli"]
+PROGRAM = [sys.executable, "-m", "ptychosuite.cli"]
 
 # five lines, so that what a test adds begins on line 6
 HEAD = """\

@@ -6,10 +6,10 @@ import re
 
 import numpy as np
 import pytest
+from ptychosuite.errors import StudyError
+from ptychosuite.study.expand import make_plan
+from ptychosuite.study.study_file import load_overrides, load_study, parse_override
 
-from suite.errors import StudyError
-from suite.study.load import load_overrides, load_study, parse_override
-from suite.study.plan import make_plan
 from tests.study.small import HEAD, plan_of, study_file
 
 OBJECT, PROBE = "{kind: texture, size: 32}", "{kind: gaussian, size: 16, fwhm_px: 6}"

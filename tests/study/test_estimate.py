@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tracemalloc
 
-from suite.study.estimate import PROCESS_BYTES, estimate, footprint
+from ptychosuite.study.estimate import PROCESS_BYTES, estimate, footprint
+
 from tests.study.small import plan_text
 
 BIG = "problem.object.size=4096", "problem.probe.size=256", "problem.probe.fwhm_px=80"

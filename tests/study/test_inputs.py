@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from ptychosuite.errors import DataFileError
+from ptychosuite.study.inputs import with_files_here
 
-from suite.errors import DataFileError
-from suite.study.inputs import with_files_here
 from tests.study.small import plan_text
 
 

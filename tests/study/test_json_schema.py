@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from ptychosuite.study.expand import make_plan
+from ptychosuite.study.json_schema import study_schema
+from ptychosuite.study.study_file import load_study
 from ruamel.yaml import YAML
 
-from suite.study.json_schema import study_schema
-from suite.study.load import load_study
-from suite.study.plan import make_plan
 from tests.study.small import HEAD, REPOSITORY, study_file
 
 STUDIES = [

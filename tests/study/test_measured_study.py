@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ptychosuite.errors import StudyError
+from ptychosuite.physics.forward import diffraction_intensity
+from ptychosuite.study.expand import make_plan
+from ptychosuite.study.json_schema import study_schema
+from ptychosuite.study.schema import problem_size
+from ptychosuite.study.study_file import load_study
 
-from suite.errors import StudyError
-from suite.physics.forward import diffraction_intensity
-from suite.study.json_schema import study_schema
-from suite.study.load import load_study
-from suite.study.plan import make_plan
-from suite.study.schema import problem_size
 from tests.conftest import small_problem
 from tests.study.small import HEAD, REPOSITORY, carry_out, plan_of, study_file
 from tests.study.test_json_schema import plain
@@ -183,8 +183,8 @@ def test_axis_over_files(star):
 
 def test_changed_file_is_noticed(star):
     """A file that changes after the plan is made is not reconstructed under the old name."""
-    from suite.errors import DataFileError
-    from suite.execute.run import execute
+    from ptychosuite.errors import DataFileError
+    from ptychosuite.execute.one_run import execute
 
     (spec,) = plan_of(study_file(star, head=head("{kind: file, path: star.npz}"))).runs
     write_star(star / "star.npz", probe=False)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import get_args
 
 import pytest
+from ptychosuite.core.plan import Plan
+from ptychosuite.problems.images import is_bundled
+from ptychosuite.registry.lookup import BUILT_IN
+from ptychosuite.solvers.sweep import Sweep
 
-from suite.core.plan import Plan
-from suite.core.registry import BUILT_IN
-from suite.problems.images import is_bundled
-from suite.solvers.sweep import Sweep
 from tests.conftest import REPOSITORY
 from tests.study.small import plan_of
 
@@ -24,7 +24,9 @@ def plan() -> Plan:
 
 def ours(group: str) -> set[str]:
     """What is registered, without files and adapters of other packages."""
-    names = {name for name, place in BUILT_IN[group].items() if not place.startswith("suite.solvers.peers")}
+    names = {
+        name for name, place in BUILT_IN[group].items() if not place.startswith("ptychosuite.solvers.peers")
+    }
     return names - {"file"}
 
 

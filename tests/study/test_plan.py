@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from ptychosuite.core.factors import fast_forward_label
+from ptychosuite.errors import StudyError
+from ptychosuite.registry import lookup as registry
+from ptychosuite.study.expand import axis_values, make_plan
+from ptychosuite.study.study_file import load_overrides, load_study
 
-from suite.core import registry
-from suite.core.factors import fast_forward_label
-from suite.errors import StudyError
-from suite.study.load import load_overrides, load_study
-from suite.study.plan import axis_values, make_plan
 from tests.study.small import forget_names, plan_of, plan_text, study_file, use_test_solvers
 
 SOLVERS = "  solver: [rpie, {name: magpie, levels: 2}, {name: lbfgs, history: 3}]\n"
@@ -378,7 +378,6 @@ def test_fast_forward_settings_are_completed(tmp_path):
         "warm_up": 13,
         "jumps": 2,
         "spacing": 12,
-        "refocus": 0,
         "refits": 0,
         "safeguard": True,
         "look_ahead": 10,

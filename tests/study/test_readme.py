@@ -2,8 +2,9 @@
 
 import re
 
-from suite.study.load import load_study
-from suite.study.plan import make_plan
+from ptychosuite.study.expand import make_plan
+from ptychosuite.study.study_file import load_study
+
 from tests.conftest import REPOSITORY
 
 

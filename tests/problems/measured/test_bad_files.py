@@ -9,9 +9,9 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from ptychosuite.errors import DataFileError
+from ptychosuite.problems.measured import MeasuredFile, Measurement, check, write_cxi
 
-from suite.errors import DataFileError
-from suite.problems.measured import MeasuredFile, Measurement, check, write_cxi
 from tests.problems.measured import small
 
 

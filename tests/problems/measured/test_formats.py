@@ -11,10 +11,10 @@ import h5py
 import numpy as np
 import pytest
 import scipy.io
+from ptychosuite.problems.measured import MeasuredFile, Measurement, describe, write_cxi
+from ptychosuite.problems.measured.container import open_file
+from ptychosuite.problems.measured.read import file_format
 
-from suite.problems.measured import MeasuredFile, Measurement, describe, write_cxi
-from suite.problems.measured.container import open_file
-from suite.problems.measured.read import file_format
 from tests.problems.measured import small
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from ptychosuite.physics.forward import diffraction_intensity
+from ptychosuite.problems.measured import MeasuredFile
+from ptychosuite.problems.measured import stack as stack_module
+from ptychosuite.problems.measured.read import _described
+from ptychosuite.problems.measured.window import fit_probe, is_corner, window
 
-from suite.physics.forward import diffraction_intensity
-from suite.problems.measured import MeasuredFile
-from suite.problems.measured import stack as stack_module
-from suite.problems.measured.read import _described
-from suite.problems.measured.window import fit_probe, is_corner, window
 from tests.problems.measured import small
 
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from ptychosuite.core.problem import Problem
+from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
+from ptychosuite.physics.forward import diffraction_intensity
+from ptychosuite.physics.shift import shift_phases
+from ptychosuite.registry.lookup import build
 
-from suite.core.problem import Problem
-from suite.core.registry import build
-from suite.metrics.misfit import DataConstants, misfit_metrics
-from suite.physics.forward import diffraction_intensity
-from suite.physics.shift import shift_phases
 from tests.conftest import small_problem
 
 

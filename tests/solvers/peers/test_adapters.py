@@ -7,10 +7,10 @@ import warnings
 
 import numpy as np
 import pytest
+from ptychosuite.backends.arrays import backend, to_numpy
+from ptychosuite.errors import BackendError
+from ptychosuite.registry.lookup import build
 
-from suite.core.arrays import backend, to_numpy
-from suite.core.registry import build
-from suite.errors import BackendError
 from tests.conftest import small_problem
 from tests.solvers.peers.problems import PROBLEMS, residuals
 
@@ -218,8 +218,8 @@ def test_raar_needs_more_than_a_half():
 
 def test_runs_in_a_study(package):
     """A run of a study takes a peer by its name and comes back with all its figures."""
-    from suite.core.run import RunSpec, Status
-    from suite.execute.run import execute
+    from ptychosuite.core.runs import RunSpec, Status
+    from ptychosuite.execute.one_run import execute
 
     stop = {"iterations": 3, "check_every": 1, "gradient": None, "residual": None, "seconds": None,
             "continue_past_tolerance": False}  # fmt: skip

@@ -1,1 +1,0 @@
-"""Two revisions side by side on one core or device, to tell which is slower."""

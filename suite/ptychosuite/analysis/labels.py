@@ -1,0 +1,128 @@
+"""What a line in a figure is called, and how values are written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from ptychosuite.core.factors import factor_names, factor_value
+
+METRIC_NAMES = {
+    "residual": "residual",
+    "error": "error in magnitude",
+    "relative_error": "relative error in magnitude",
+    "phase_rmse_rad": "phase RMSE / rad",
+    "poisson_nll": "Poisson NLL",
+    "poisson_deviance": "Poisson deviance per pixel",
+    "gradient_norm": "gradient norm",
+    "seconds": "solver time / s",
+    "seconds_per_iteration": "time per iteration / s",
+    "iterations_to_tol": "iterations to tolerance",
+    "peak_host_bytes": "peak memory / B",
+    "peak_device_bytes": "peak device memory / B",
+    "nmse": "squared complex error, relative",
+    "frc_resolution_px": "resolution / px",
+    "half_frc_resolution_px": "half-scan resolution / px",
+    "half_frc_crossing": "half-scan FRC crossing / Nyquist",
+    "frc_crossing": "FRC crossing / Nyquist",
+    "iteration": "iteration",
+    "data_passes": "passes over the data",
+}
+SOLVER_NAMES = {
+    "rpie": "rPIE",
+    "epie": "ePIE",
+    "mpie": "mPIE",
+    "magpie": "MAGPIE",
+    "emagpie": "eMAGPIE",
+    "lsqml": "LSQML",
+    "lbfgs": "L-BFGS",
+}
+ALIASES = {"iterations_to_target": "iterations_to_tol", "deviance": "poisson_deviance", "nll": "poisson_nll"}
+
+
+def column_name(name: str) -> str:
+    """The table's column that a study file means: dashes and a few synonyms are understood."""
+    plain = name.replace("-", "_")
+    return ALIASES.get(plain, plain)
+
+
+def value_text(value: Any) -> str:
+    """A factor's value as in a legend."""
+    if isinstance(value, float):
+        return "" if value != value else f"{value:g}"
+    return str(value)
+
+
+def run_labels(runs: Sequence[Mapping[str, Any]], factors: Iterable[str]) -> list[str]:
+    """Each run in a few words, "rpie · noise 0.05 · seed 0", by what the study varies.
+
+    What most runs share is left out, except of runs that could not be told apart without it.
+
+    Parameters
+    ----------
+    runs
+        The runs' scalars by dotted path.
+    factors
+        The dotted paths that vary.
+    """
+    names = factor_names(factors)
+    usual = {path: _shared_by_most([factor_value(leaves, path) for leaves in runs]) for path in names}
+    short = [_words(leaves, names, usual) for leaves in runs]
+    counts = Counter(short)
+    return [
+        words if counts[words] == 1 else _words(leaves, names, {})
+        for words, leaves in zip(short, runs, strict=True)
+    ]
+
+
+def _shared_by_most(values: Sequence[Any]) -> Any:
+    """The value that more than half have; None where none is."""
+    value, number = Counter(values).most_common(1)[0]
+    return value if number > len(values) / 2 else None
+
+
+def _words(leaves: Mapping[str, Any], names: Mapping[str, str], usual: Mapping[str, Any]) -> str:
+    """The solver, where it varies, and each factor that is not as ``usual`` has it."""
+    words = [str(leaves["solver.name"])] if "solver.name" in names else []
+    for path, name in names.items():
+        value = factor_value(leaves, path)
+        if path != "solver.name" and value not in (None, "", usual.get(path)):
+            words.append(f"{name} {value_text(value)}")
+    return " · ".join(words) or str(leaves["solver.name"])
+
+
+def line_labels(table: pd.DataFrame, factor: str) -> pd.Series:
+    """The label of each row's line.
+
+    For "solver" the settings that tell apart runs which differ in nothing else are part of the label.
+    """
+    if factor == "fast_forward":
+        return table[factor].map(lambda settings: settings or "off")
+    if factor != "solver":
+        return table[factor].map(value_text)
+    telling = _telling_settings(table)
+    return table.apply(lambda row: _solver_label(row, telling.get(row["solver"], [])), axis=1)
+
+
+def _telling_settings(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Solver -> its settings that vary while everything that is not a setting stays the same."""
+    settings = table.attrs["solver_settings"]
+    others = [name for name in table.attrs["factors"] if name not in settings]
+    result: dict[str, list[str]] = {}
+    for solver, rows in table.groupby("solver"):
+        groups = rows.groupby(others, dropna=False)
+        result[str(solver)] = [name for name in settings if (groups[name].nunique() > 1).any()]
+    return result
+
+
+def _solver_label(row: pd.Series, settings: list[str]) -> str:
+    label = SOLVER_NAMES.get(row["solver"], row["solver"])
+    given = [f"{name} {value_text(row[name])}" for name in settings if value_text(row[name])]
+    if given:
+        label += " (" + ", ".join(given) + ")"
+    if row.get("fast_forward"):
+        label += f" + {row['fast_forward']}"
+    return str(label)

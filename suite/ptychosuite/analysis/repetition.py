@@ -1,0 +1,275 @@
+"""A run and its repetition: are they the same, and what has changed meanwhile?
+
+A few runs that stand for all.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from ptychosuite.analysis.rounding import Changes, Drift, changes, rounding_changes
+from ptychosuite.analysis.verdict import Judgement, worst
+from ptychosuite.core.factors import fast_forward_as_one
+from ptychosuite.core.runs import RunRecord, RunSpec
+
+NOT_COMPARED = ("seconds", "seconds_per_iteration", "peak_host_bytes", "peak_device_bytes")
+COUNTS = ("iterations", "iterations_to_tol", "data_passes")
+
+
+class Likeness(StrEnum):
+    """What is said of a run and its repetition."""
+
+    DIFFERENT = "different"
+    UNDECIDED = "not judged"
+    WITHIN = "within tolerance"
+    IDENTICAL = "identical"  # bit for bit
+
+    @property
+    def judgement(self) -> Judgement:
+        if self is Likeness.DIFFERENT:
+            return Judgement.REGRESSION
+        return Judgement.UNDECIDED if self is Likeness.UNDECIDED else Judgement.GOOD
+
+
+WORST_FIRST = tuple(Likeness)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far one quantity of a run is from that of its repetition."""
+
+    quantity: str  # "residual", "object"
+    relative: float
+    tolerance: float
+    iteration: int | None = None  # of a curve, where it is largest beside its tolerance
+    first_beyond: int | None = None  # of a curve, the first iteration beyond its tolerance
+
+    @property
+    def excess(self) -> float:
+        """In units of the tolerance."""
+        return self.relative / self.tolerance
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A run and its repetition."""
+
+    run_id: str
+    spec_id: str
+    likeness: Likeness
+    largest: Difference | None = None  # in units of its tolerance; None where all is identical
+    first_beyond: int | None = None  # first measured iteration at which a curve is beyond its tolerance
+    message: str = ""
+    changed: Changes = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        largest = None
+        if self.largest is not None:
+            relative = self.largest.relative
+            largest = {**asdict(self.largest), "relative": relative if np.isfinite(relative) else None}
+        return {**asdict(self), "largest": largest, "changed": dict(self.changed)}
+
+
+def worst_first(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """By likeness, and within one by the largest difference."""
+
+    def badness(comparison: Comparison) -> tuple[int, float]:
+        excess = comparison.largest.excess if comparison.largest else 0.0
+        return WORST_FIRST.index(comparison.likeness), -excess
+
+    return sorted(comparisons, key=badness)
+
+
+def compare(stored: RunRecord, again: RunRecord) -> Comparison:
+    """What a run and its repetition have in common.
+
+    Everything but times and memory has to be equal bit for bit to be called identical, and within
+    :mod:`ptychosuite.analysis.rounding` otherwise. A failed run is reproduced when it fails again.
+    """
+    drift = Drift.of(stored.spec, same_arithmetic=not rounding_changes(_changes(stored, again)))
+    differences = list(_curve_differences(stored, again, drift))
+    if stored.status is not again.status:
+        reason = (again.message.strip().splitlines() or [""])[-1]
+        message = f"{stored.status} then, {again.status} now: {reason}"
+        return _compared(stored, again, Likeness.DIFFERENT, differences, message)
+    if not stored.status.is_final:
+        return _compared(stored, again, Likeness.IDENTICAL, [], f"{stored.status} again")
+    n_then, n_now = (_length(record) - 1 for record in (stored, again))
+    if stored.spec.stop.get("seconds") is not None and n_then != n_now:
+        agree = all(difference.excess <= 1 for difference in differences)
+        likeness = Likeness.UNDECIDED if agree else Likeness.DIFFERENT
+        message = f"ended by the clock after {n_then} iterations then, {n_now} now"
+        return _compared(stored, again, likeness, differences, message)
+    if n_then == n_now:
+        differences += _metric_differences(stored, again, drift)
+        differences += _image_differences(stored, again, drift)
+    message = "" if n_then == n_now else f"{n_then} iterations then, {n_now} now"
+    if any(difference.excess > 1 for difference in differences) or abs(n_then - n_now) > 1:
+        return _compared(stored, again, Likeness.DIFFERENT, differences, message)
+    likeness = Likeness.WITHIN if differences or message else Likeness.IDENTICAL
+    return _compared(stored, again, likeness, differences, message)
+
+
+def not_judged(stored: RunRecord, reason: str) -> Comparison:
+    """A run that could not be carried out again."""
+    message = f"could not be run again: {reason}"
+    return Comparison(stored.run_id, stored.spec.spec_id, Likeness.UNDECIDED, message=message)
+
+
+def _compared(
+    stored: RunRecord, again: RunRecord, likeness: Likeness, differences: Sequence[Difference], message: str
+) -> Comparison:
+    firsts = [d.first_beyond for d in differences if d.first_beyond is not None]
+    return Comparison(
+        run_id=stored.run_id,
+        spec_id=stored.spec.spec_id,
+        likeness=likeness,
+        largest=max(differences, key=lambda d: d.excess, default=None),
+        first_beyond=min(firsts, default=None),
+        message=message,
+        changed=_changes(stored, again),
+    )
+
+
+def _curve_differences(stored: RunRecord, again: RunRecord, drift: Drift) -> Iterator[Difference]:
+    """Of the curves that differ, over the iterations that both have."""
+    common = min(_length(stored), _length(again))
+    for name in _compared_names(stored.curves, again.curves):
+        a, b = (record.curves.get(name, np.full(common, np.nan))[:common] for record in (stored, again))
+        relative = relative_difference(a, b, floor(stored.spec, a))
+        if not relative.any():
+            continue
+        tolerance = _tolerance(drift, name, a, np.arange(common))
+        worst = int(np.argmax(relative / tolerance))
+        beyond = np.flatnonzero(relative > tolerance)
+        yield Difference(
+            name,
+            float(relative[worst]),
+            float(tolerance[worst]),
+            worst,
+            int(beyond[0]) if beyond.size else None,
+        )
+
+
+def _metric_differences(stored: RunRecord, again: RunRecord, drift: Drift) -> Iterator[Difference]:
+    """Of the figures at the end that differ."""
+    end = np.asarray([_length(stored) - 1])
+    for name in _compared_names(stored.metrics, again.metrics):
+        a, b = (np.asarray([record.metrics.get(name, np.nan)]) for record in (stored, again))
+        curve = stored.curves.get(name, a)
+        relative = float(relative_difference(a, b, floor(stored.spec, curve))[0])
+        if relative:
+            yield Difference(name, relative, float(_tolerance(drift, name, a, end)[0]))
+
+
+def _image_differences(stored: RunRecord, again: RunRecord, drift: Drift) -> Iterator[Difference]:
+    """Of object, probe, snapshots and ring correlations: distance over norm."""
+    end = _length(stored) - 1
+    then, now = _images(stored, end), _images(again, end)
+    for name in dict.fromkeys([*then, *now]):
+        (iteration, a), (_, b) = then.get(name, (end, None)), now.get(name, (end, None))
+        if a is None or b is None or a.shape != b.shape:
+            yield Difference(name, float("inf"), 1.0)
+        elif not np.array_equal(a, b, equal_nan=True):
+            relative = float(np.linalg.norm(b - a) / max(float(np.linalg.norm(a)), np.finfo(float).tiny))
+            quantity = name.split(" ")[0]
+            yield Difference(name, relative, float(drift.tolerance(quantity, np.asarray([iteration]))[0]))
+
+
+def _tolerance(drift: Drift, name: str, values: np.ndarray, iterations: np.ndarray) -> np.ndarray:
+    """Of a curve or metric. Counts may differ by one at least: a threshold may fall between."""
+    tolerance = drift.tolerance(name, iterations)
+    if name not in COUNTS:
+        return tolerance
+    return np.maximum(tolerance, 1.0 / np.maximum(1.0, np.nan_to_num(values)))
+
+
+def _images(record: RunRecord, end: int) -> dict[str, tuple[int, np.ndarray]]:
+    """Name -> the iteration it belongs to, and the array."""
+    found: dict[str, tuple[int, np.ndarray]] = {}
+    for name, image in (("object", record.object), ("probe", record.probe)):
+        if image is not None:
+            found[name] = end, image
+    for iteration, (obj, probe) in record.snapshots.items():
+        found[f"object after {iteration}"] = iteration, obj
+        found[f"probe after {iteration}"] = iteration, probe
+    return found | {f"rings {name}": (end, values) for name, values in record.rings.items()}
+
+
+def relative_difference(a: np.ndarray, b: np.ndarray, smallest: float) -> np.ndarray:
+    """|a - b| over |a|, or over ``smallest`` where that is more; infinite where one alone is a number."""
+    same = (a == b) | (np.isnan(a) & np.isnan(b))
+    with np.errstate(all="ignore"):
+        relative = np.abs(a - b) / np.maximum(np.abs(a), smallest)
+    return np.where(same, 0.0, np.where(np.isfinite(relative), relative, np.inf))
+
+
+def _compared_names(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    names = dict.fromkeys([*then, *now])
+    return [name for name in names if name not in NOT_COMPARED and not name.startswith("ff_seconds")]
+
+
+def _length(record: RunRecord) -> int:
+    return len(next(iter(record.curves.values()), ()))
+
+
+def floor(spec: RunSpec, curve: np.ndarray) -> float:
+    """What is small beside the largest value of ``curve``: differences are relative to no less than that."""
+    largest = float(np.nanmax(np.abs(curve), initial=0.0))
+    return max(float(np.finfo(spec.dtype).eps) * largest, float(np.finfo(float).tiny))
+
+
+def _changes(stored: RunRecord, again: RunRecord) -> Changes:
+    then, now = ({**record.provenance, "backend": record.spec.backend} for record in (stored, again))
+    return changes(then, now)
+
+
+def exit_code(comparisons: Sequence[Comparison]) -> int:
+    """0 all reproduced, 1 some different, 3 some (or all) not judged."""
+    return worst(comparison.likeness.judgement for comparison in comparisons).exit_code
+
+
+def varying_paths(specs: Sequence[RunSpec]) -> list[str]:
+    """Dotted paths of what differs between ``specs``, the solver's name always among them."""
+    values: dict[str, set[Any]] = {"solver.name": set()}
+    for spec in specs:
+        for path, value in fast_forward_as_one(spec.leaves()).items():
+            values.setdefault(path, set()).add(value)
+    settings = (path for path in values if not path.endswith("_sha256"))
+    return [path for path in settings if len(values[path]) > 1 or path == "solver.name"]
+
+
+def balanced_sample(specs: Sequence[RunSpec], count: int, seed: int = 0) -> list[int]:
+    """Places of ``count`` runs, drawn so that solvers and the values of every factor come up evenly.
+
+    Each draw takes the run whose solver has come up least, and among those the one whose other values have;
+    chance, seeded by ``seed``, decides between equals. The places are in ascending order.
+    """
+    paths = varying_paths(specs)
+    traits = [_traits(fast_forward_as_one(spec.leaves()), paths) for spec in specs]
+    left = np.random.default_rng(seed).permutation(len(specs)).tolist()
+    drawn: Counter[tuple[str, Any]] = Counter()
+    chosen: list[int] = []
+
+    def how_often(place: int) -> tuple[int, int]:
+        solver, *others = (drawn[trait] for trait in traits[place])
+        return solver, sum(others)
+
+    while left and len(chosen) < count:
+        place = min(left, key=how_often)
+        left.remove(place)
+        chosen.append(place)
+        drawn.update(traits[place])
+    return sorted(chosen)
+
+
+def _traits(leaves: Mapping[str, Any], paths: Sequence[str]) -> list[tuple[str, Any]]:
+    """The solver first, then the other values that vary."""
+    return [(path, leaves.get(path)) for path in paths]

@@ -1,0 +1,92 @@
+"""Which runs have times that may be compared.
+
+The runs of a store as a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from ptychosuite.core.runs import Lane
+from ptychosuite.errors import StoreError
+from ptychosuite.store.compact import compact
+from ptychosuite.store.layout import Store
+
+TIMES = ("seconds", "seconds_per_iteration")
+NOT_COMPARABLE = " (throughput lane: not comparable)"
+
+
+def timed(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """The runs of the timing lane, and what to add to the name of a time.
+
+    Where there are none, all runs, and the name says that their times are not comparable. Runs that know of
+    no lane are older than the lanes and had their cores to themselves.
+    """
+    alone = table[~in_throughput(table)]
+    alone.attrs = table.attrs
+    return (alone, "") if len(alone) else (table, NOT_COMPARABLE)
+
+
+def in_throughput(table: pd.DataFrame) -> pd.Series:
+    """Whether each row was computed in the throughput lane."""
+    if "lane" not in table:
+        return pd.Series(False, index=table.index)
+    return table["lane"] == Lane.THROUGHPUT
+
+
+def open_dataset(store: Store) -> xr.Dataset:
+    """``study.zarr``, brought up to date first; curves are loaded when they are used.
+
+    Raises
+    ------
+    StoreError
+        The store has no runs.
+    """
+    compact(store)
+    with store.dataset.refusals():
+        dataset = xr.open_zarr(store.dataset.zarr_store(read_only=True), chunks=None)
+    if dataset.sizes.get("run", 0) == 0:
+        raise StoreError(f"{store.root} has no runs yet; run the study first")
+    return dataset
+
+
+def run_table(store: Store, spec_ids: Sequence[str] | None = None) -> pd.DataFrame:
+    """One row a run, with factors and metrics as columns; ``attrs["factors"]`` names the factors.
+
+    With ``spec_ids`` only those runs, in that order, each as the latest code computed it.
+    """
+    return table_of(open_dataset(store), spec_ids)
+
+
+def table_of(dataset: xr.Dataset, spec_ids: Sequence[str] | None = None) -> pd.DataFrame:
+    """As :func:`run_table`, from an open dataset. The column ``row`` is the position in the dataset."""
+    flat = [name for name, variable in dataset.variables.items() if variable.dims == ("run",)]
+    table = pd.DataFrame({str(name): _values(dataset[name].values) for name in flat})
+    table["row"] = np.arange(len(table))
+    names = {path: name for path, (name, _) in dataset.attrs["columns"].items()}
+    factors = list(names.values())
+    if spec_ids is not None:
+        latest = (
+            table.sort_values("start")
+            .drop_duplicates("spec_id", keep="last")
+            .set_index("spec_id", drop=False)
+        )
+        table = latest.loc[[spec_id for spec_id in spec_ids if spec_id in latest.index]].reset_index(
+            drop=True
+        )
+    table.attrs["paths"] = names
+    table.attrs["factors"] = factors
+    table.attrs["solver_settings"] = [
+        name
+        for path, (name, _) in dataset.attrs["columns"].items()
+        if path.startswith("solver.") and path != "solver.name"
+    ]
+    return table
+
+
+def _values(array: np.ndarray) -> np.ndarray:
+    return array if array.dtype.kind == "f" else array.astype(object)

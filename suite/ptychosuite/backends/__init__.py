@@ -1,0 +1,1 @@
+"""Array libraries and devices, and what is compiled for NumPy's."""

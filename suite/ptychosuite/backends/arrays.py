@@ -1,0 +1,262 @@
+"""Array libraries and devices. The only module that knows which ones exist.
+
+Numerical code takes its namespace from its arrays (:func:`namespace`) and runs unchanged on NumPy,
+torch (CPU, CUDA) and CuPy. What the array-API standard leaves open (transforms, copies between host
+and device, synchronisation) is here.
+
+Conventions: the forward DFT is unnormalised, the inverse carries 1/m^2, and the zero frequency is at
+index [0, 0].
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from importlib import import_module
+from typing import Any, ParamSpec, TypeVar
+
+import array_api_compat
+import numpy as np
+
+from ptychosuite.backends import numpy_fft
+from ptychosuite.errors import BackendError, nearest
+
+Array = Any
+"""An array of any supported library. Shapes and dtypes stand in the docstrings."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+BACKENDS = ("numpy", "torch", "torch-cuda", "cupy")
+GPU_BACKENDS = ("torch-cuda", "cupy")
+DTYPES = ("complex64", "complex128")
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One array library on one device."""
+
+    name: str
+    device: str  # "cpu" or "cuda"
+    library: Any  # the array-API namespace
+
+    def asarray(self, array: np.ndarray, dtype: str | None = None) -> Array:
+        """Copy a host array to this backend's device, as ``dtype`` where one is given."""
+        host = np.array(array, dtype=dtype or array.dtype, order="C")
+        return self.library.asarray(host, **self.placement)
+
+    @property
+    def placement(self) -> dict[str, str]:
+        """Arguments that make an array on this backend's device."""
+        return {"device": self.device} if self.name.startswith("torch") else {}
+
+    def synchronise(self) -> None:
+        """Wait until the device has done all that was asked of it."""
+        if self.name == "torch-cuda":
+            import torch
+
+            torch.cuda.synchronize()
+        elif self.name == "cupy":
+            self.library.cuda.get_current_stream().synchronize()
+
+    def reset_peak_memory(self) -> None:
+        """Begin to count device memory afresh."""
+        if self.name == "torch-cuda":
+            import torch
+
+            torch.cuda.reset_peak_memory_stats()
+        elif self.name == "cupy":
+            self.library.get_default_memory_pool().free_all_blocks()
+
+    def peak_memory_bytes(self) -> int | None:
+        """Most device memory since :meth:`reset_peak_memory`; None on the CPU. CuPy's includes its pool's."""
+        if self.name == "torch-cuda":
+            import torch
+
+            return int(torch.cuda.max_memory_allocated())
+        if self.name == "cupy":
+            return int(self.library.get_default_memory_pool().total_bytes())
+        return None
+
+    def memory_bytes(self) -> int | None:
+        """Memory of the device; None on the CPU."""
+        if self.name == "torch-cuda":
+            import torch
+
+            return int(torch.cuda.mem_get_info()[1])
+        if self.name == "cupy":
+            return int(self.library.cuda.runtime.memGetInfo()[1])
+        return None
+
+    def device_description(self) -> dict[str, str]:
+        """Model, UUID and driver of the device, for provenance. Empty on the CPU."""
+        if self.device == "cpu":
+            return {}
+        if self.name == "cupy":
+            runtime = self.library.cuda.runtime
+            properties = runtime.getDeviceProperties(runtime.getDevice())
+            model, cuda = properties["name"].decode(), str(runtime.runtimeGetVersion())
+            identifier = str(uuid.UUID(bytes=bytes(properties["uuid"])))
+        else:
+            import torch
+
+            properties = torch.cuda.get_device_properties(torch.cuda.current_device())
+            model, cuda = properties.name, torch.version.cuda or ""
+            identifier = str(properties.uuid)
+        return {
+            "gpu_model": model,
+            "gpu_uuid": identifier,
+            "gpu_driver": _nvidia_driver_version(),
+            "cuda_version": cuda,
+        }
+
+
+def backend(name: str) -> Backend:
+    """Look up a backend by name.
+
+    Raises
+    ------
+    BackendError
+        The name is unknown, its package is not installed, or no device answers.
+    """
+    if name == "numpy":
+        import array_api_compat.numpy as library
+
+        return Backend(name, "cpu", library)
+    if name in ("torch", "torch-cuda"):
+        return _torch_backend(name)
+    if name == "cupy":
+        return _cupy_backend()
+    raise BackendError(f"unknown backend '{name}'; {nearest(name, BACKENDS)}")
+
+
+def _torch_backend(name: str) -> Backend:
+    try:
+        import array_api_compat.torch as library
+        import torch
+    except ImportError as error:
+        raise BackendError(
+            f"backend '{name}' needs PyTorch, which cannot be imported ({error}); pip install torch"
+        ) from error
+    if name == "torch":
+        return Backend(name, "cpu", library)
+    if not torch.cuda.is_available():
+        raise BackendError(
+            "backend 'torch-cuda' needs a CUDA device, and this PyTorch "
+            f"({torch.__version__}) sees none; use backend 'torch', or install a CUDA build of torch"
+        )
+    return Backend(name, "cuda", library)
+
+
+def _cupy_backend() -> Backend:
+    try:
+        import array_api_compat.cupy as library
+    except ImportError as error:
+        raise BackendError(
+            "backend 'cupy' needs CuPy, which is not installed; "
+            "pip install 'ptychosuite[gpu]', or use backend 'numpy'"
+        ) from error
+    try:
+        devices = library.cuda.runtime.getDeviceCount()
+    except Exception as error:  # CuPy raises its own CUDARuntimeError without a driver
+        raise BackendError(f"backend 'cupy' found no CUDA device ({error}); use backend 'numpy'") from error
+    if devices == 0:
+        raise BackendError("backend 'cupy' found no CUDA device; use backend 'numpy'")
+    return Backend("cupy", "cuda", library)
+
+
+def _nvidia_driver_version() -> str:
+    try:
+        with open("/proc/driver/nvidia/version") as file:
+            return file.readline().strip()
+    except OSError:
+        return ""
+
+
+def namespace(*arrays: Array) -> Any:
+    """The array-API namespace of ``arrays``."""
+    return array_api_compat.array_namespace(*arrays)
+
+
+def is_on_gpu(x: Array) -> bool:
+    """Whether ``x`` lies in the memory of a CUDA device."""
+    return not isinstance(x, np.ndarray) and not str(array_api_compat.device(x)).startswith("cpu")
+
+
+def accelerated(plain: Callable[P, T]) -> Callable[P, T]:
+    """Let the function of the same name in ``backends.kernels`` stand in for ``plain``, on NumPy arrays.
+
+    The plain form stays at hand as ``__wrapped__``. The first argument decides.
+    """
+
+    fused: Callable[P, T] | None = None
+
+    @wraps(plain)
+    def chosen(*args: P.args, **kwargs: P.kwargs) -> T:
+        nonlocal fused
+        if not isinstance(args[0], np.ndarray):
+            return plain(*args, **kwargs)
+        if fused is None:  # Numba is imported only when it is needed
+            fused = getattr(import_module("ptychosuite.backends.kernels"), plain.__name__)
+        return fused(*args, **kwargs)
+
+    return chosen
+
+
+def fft2(x: Array) -> Array:
+    """Unnormalised forward DFT over the last two axes, in the precision of ``x``."""
+    if isinstance(x, np.ndarray):
+        return numpy_fft.fft2(x)
+    return namespace(x).fft.fftn(x, axes=(-2, -1))
+
+
+def ifft2(x: Array) -> Array:
+    """Inverse of :func:`fft2`; carries the factor 1/m^2."""
+    if isinstance(x, np.ndarray):
+        return numpy_fft.ifft2(x)
+    return namespace(x).fft.ifftn(x, axes=(-2, -1))
+
+
+def modulus(x: Array) -> Array:
+    """|x| of a complex array; several times faster than ``abs``, which guards against overflow."""
+    return namespace(x).sqrt(squared_modulus(x))
+
+
+def squared_modulus(x: Array) -> Array:
+    """|x|^2 of a complex array, real."""
+    return x.real**2 + x.imag**2
+
+
+def divide(x: Array, divisor: Array) -> Array:
+    """x / divisor, 0 where the divisor is 0; arrays of one shape, or of shapes that broadcast."""
+    xp = namespace(x, divisor)
+    zero = divisor == 0
+    quotient = x / xp.where(zero, xp.ones_like(divisor), divisor)
+    return xp.where(zero, xp.zeros_like(quotient), quotient)
+
+
+def to_numpy(x: Array) -> np.ndarray:
+    """Copy an array of any backend to the host."""
+    if isinstance(x, np.ndarray):
+        return x
+    if array_api_compat.is_torch_array(x):
+        host: np.ndarray = x.detach().cpu().numpy()
+        return host
+    return np.asarray(x.get())
+
+
+def asarray_like(x: np.ndarray, like: Array) -> Array:
+    """``x`` in the library and precision of ``like``, on its device."""
+    return namespace(like).asarray(x, dtype=like.dtype, device=array_api_compat.device(like))
+
+
+def copy(x: Array) -> Array:
+    """A writable copy, for a function that is about to change it. In torch, gradients flow through it."""
+    return x.clone() if array_api_compat.is_torch_array(x) else namespace(x).asarray(x, copy=True)
+
+
+def real_dtype(dtype: str) -> str:
+    """The real dtype of the same precision: float32 for complex64, float64 for complex128."""
+    return {"complex64": "float32", "complex128": "float64"}[dtype]

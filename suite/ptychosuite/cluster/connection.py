@@ -1,0 +1,85 @@
+"""What every kind of cluster has in common: settings that connect, and the connection that comes of it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ptychosuite.cluster.options import Demand
+from ptychosuite.registry.validation import SettingError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A cluster that is up; without one (``--cluster none``) the client is None.
+
+    Parameters
+    ----------
+    client
+        Dask's client.
+    description
+        What it is, for people and for the session file.
+    dashboard
+        Address of Dask's dashboard.
+    offers
+        Dask resources that the workers declare, "GPU" and "CPU" among them.
+    workers
+        How many workers there are, or will be once every job has started.
+    demand
+        What a cluster that grows and shrinks goes by.
+    """
+
+    client: Client | None
+    description: str
+    dashboard: str = ""
+    offers: frozenset[str] = frozenset()
+    workers: int = 1
+    demand: Demand = field(default_factory=Demand)
+
+
+@dataclass(frozen=True)
+class ClusterKind:
+    """Settings of one kind of cluster. Its fields are the keys of a cluster file.
+
+    Parameters
+    ----------
+    cluster
+        What stands after ``--cluster``: a kind, an address, a scheduler file or a class.
+    """
+
+    cluster: str
+
+    on_this_machine: ClassVar[bool] = False  # whether runs meet the devices that this process sees
+
+    @property
+    def processes_here(self) -> int:
+        """Processes that carry out runs on this machine; 0 where others do."""
+        return 0
+
+    def prepare(self) -> None:
+        """Begin, in the background, what takes time and needs no knowledge of the runs."""
+
+    def connect(self) -> AbstractContextManager[Connection]:
+        """Start or reach the cluster; at the end, take down what was started.
+
+        Raises
+        ------
+        ClusterError
+            It does not start or does not answer.
+        """
+        raise NotImplementedError
+
+    def job_script(self) -> str:
+        """The script a batch system would be given; empty for other kinds."""
+        return ""
+
+
+def at_most_one(**settings: Any) -> None:
+    """Raise SettingError where more than one of ``settings``, which say the same thing, is given."""
+    given = [name for name, value in settings.items() if value is not None]
+    if len(given) > 1:
+        raise SettingError((given[1],), f"it stands beside '{given[0]}', and one of them is enough")

@@ -1,0 +1,283 @@
+"""Send runs to a cluster, a bounded number at a time, and follow them home.
+
+Workers write their own results; what travels back is a summary of a few hundred bytes a run. When a worker
+dies, its log tells which run it was at: that one is blamed, the others are sent out again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import queue
+import shutil
+import socket
+import tempfile
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ptychosuite import errors
+from ptychosuite.cluster.backlog import Backlog, Try, judge
+from ptychosuite.cluster.connection import Connection
+from ptychosuite.cluster.resources import may_have, resources_by_worker
+from ptychosuite.cluster.work import RunBatch, Task, Terms, carry_out, carry_out_stack
+from ptychosuite.cluster.worker_log import UnfinishedRun, read_unfinished
+from ptychosuite.core.runs import RunRecord, RunSpec, Status
+from ptychosuite.errors import ClusterError
+from ptychosuite.execute.memory import machine_memory_bytes
+from ptychosuite.registry.fingerprint import code_fingerprint
+from ptychosuite.store.layout import Store
+from ptychosuite.store.place import LocalPlace, is_alive
+from ptychosuite.store.write import write_run
+
+if TYPE_CHECKING:
+    from distributed import Future
+
+LARGEST_BATCH = 64
+LOOK_FOR_WORKERS_S = 1.0
+MEMORY_EVENTS = "worker-restart-memory"  # topic under which nannies report workers that outgrew their limit
+
+
+def run_all(
+    connection: Connection, specs: Sequence[RunSpec], store: Store, terms: Terms
+) -> Iterator[dict[str, Any]]:
+    """Carry out ``specs`` and yield a summary as each one ends.
+
+    Raises
+    ------
+    UserError
+        Something no further run could get past (a missing backend, a full disk, a scheduler that is gone);
+        the others are cancelled.
+    """
+    if connection.client is None:
+        limit, backlog = machine_memory_bytes(), Backlog(specs, terms.stack_of)
+        while len(backlog):
+            tries = backlog.take("this process", LARGEST_BATCH)
+            stack = terms.stack_of(tries[0].spec.backend)
+            for first in range(0, len(tries), stack):
+                tasks = [_task(item, terms) for item in tries[first : first + stack]]
+                yield from (summary for _, summary in carry_out_stack(tasks, store, terms.lane, limit))
+    else:
+        logs = _log_folder(store, connection, terms)
+        try:
+            yield from _Dispatch(connection, specs, store, terms, logs)
+        finally:
+            shutil.rmtree(logs, ignore_errors=True)
+            with contextlib.suppress(OSError):  # another sweep has its own there
+                logs.parent.rmdir()
+
+
+@dataclass
+class _Sent:
+    """A batch that is with the cluster."""
+
+    worker: str  # the only one that may have it, so that who dies with it is known
+    future: Future
+    tries: dict[str, Try]  # by token; those that have not ended
+
+
+class _Dispatch:
+    """The runs that wait, those that are under way, and the workers."""
+
+    def __init__(
+        self, connection: Connection, specs: Sequence[RunSpec], store: Store, terms: Terms, logs: Path
+    ) -> None:
+        self.connection, self.store, self.terms, self.logs = connection, store, terms, logs
+        assert connection.client is not None
+        self.client = connection.client
+        self.address = self.client.scheduler.address
+        self.backlog = Backlog(specs, terms.stack_of)
+        self.sent: dict[str, _Sent] = {}  # by the name of the batch
+        self.news: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self.topic = f"ptychosuite-{uuid.uuid4().hex}"
+        self.workers: dict[str, frozenset[str]] = {}  # address -> the Dask resources it declares
+        self.looked = float("-inf")
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        self.client.subscribe_topic(self.topic, lambda event: self.news.put(event[1]))
+        try:
+            while self.sent or len(self.backlog):
+                if time.monotonic() - self.looked > LOOK_FOR_WORKERS_S:
+                    yield from self._look_for_workers()
+                self._send()
+                try:
+                    news = self.news.get(timeout=LOOK_FOR_WORKERS_S)
+                except queue.Empty:
+                    continue
+                yield from self._received(news)
+        finally:
+            if self.client.status == "running":
+                self.client.unsubscribe_topic(self.topic)
+                self.client.cancel([sent.future for sent in self.sent.values()], force=True)
+
+    def _send(self) -> None:
+        """Give each idle worker a batch; smaller ones towards the end, so that all end together."""
+        busy = {sent.worker for sent in self.sent.values()}
+        for worker, has in self.workers.items():
+            if worker not in busy and len(self.backlog):
+                size = math.ceil(len(self.backlog) / (2 * len(self.workers)))
+                suits = partial(may_have, has=has, offers=self.connection.offers)
+                tries = self.backlog.take(worker, min(size, LARGEST_BATCH), suits)
+                if tries:
+                    self._submit(worker, tries)
+
+    def _look_for_workers(self) -> Iterator[dict[str, Any]]:
+        """Learn who is there; take back what was with workers that are gone."""
+        try:
+            self.workers = resources_by_worker(self.client)
+        except (OSError, RuntimeError, TimeoutError) as error:
+            raise self._scheduler_is_gone() from error
+        self.looked = time.monotonic()
+        for name, sent in list(self.sent.items()):
+            if sent.worker not in self.workers:
+                self.client.cancel([sent.future], force=True)
+                del self.sent[name]
+                yield from self._after_death(sent.tries.values())
+        self.connection.demand.workers = len(self.sent) + len(self.backlog)
+        self._replace_lost_workers()
+
+    def _replace_lost_workers(self) -> None:
+        """Have a local cluster start the workers anew whose nannies have given up."""
+        from distributed import LocalCluster
+
+        cluster = self.client.cluster
+        if isinstance(cluster, LocalCluster) and len(self.workers) < len(cluster.worker_spec):
+            cluster.scale(len(cluster.worker_spec))
+
+    def _submit(self, worker: str, tries: list[Try]) -> None:
+        name = uuid.uuid4().hex
+        batch = RunBatch(
+            name=name,
+            topic=self.topic,
+            tasks=tuple(_task(item, self.terms) for item in tries),
+            root=self.store.root.address,
+            logs=str(self.logs),
+            lane=self.terms.lane,
+            timeout_s=self.terms.timeout_s,
+            stack=1 if any(item.deaths for item in tries) else self.terms.stack_of(tries[0].spec.backend),
+        )
+        future = self.client.submit(carry_out, batch, key=f"runs-{name}", pure=False, workers=[worker])
+        self.sent[name] = _Sent(worker, future, {item.token: item for item in tries})
+        future.add_done_callback(lambda _: self.news.put({"batch": name, "ended": True}))
+
+    def _received(self, news: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Act on an event; yield the summaries of runs that have ended with it."""
+        sent = self.sent.get(news["batch"])
+        if sent is None:
+            return
+        if "error" in news:
+            raise getattr(errors, news["error"], errors.UserError)(news["message"])
+        if "summary" in news and sent.tries.pop(news["token"], None) is not None:
+            yield news["summary"]
+        if "ended" in news:
+            del self.sent[news["batch"]]
+            if self._died(sent.future):
+                yield from self._after_death(sent.tries.values())
+            else:
+                self.backlog.put_back(sent.tries.values())
+
+    def _died(self, future: Future) -> bool:
+        """Whether a batch came to its end with its worker.
+
+        Raises
+        ------
+        ClusterError
+            Neither run nor worker is to blame.
+        """
+        from distributed import KilledWorker
+
+        if future.status == "finished":
+            return False
+        if future.status != "error":
+            if self.client.status != "running":
+                raise self._scheduler_is_gone()
+            return True
+        error = future.exception()
+        if isinstance(error, KilledWorker):
+            return True
+        raise ClusterError(
+            f"a worker cannot carry out runs: {type(error).__name__}: {error}; "
+            "all workers need the same ptychosuite and the same packages as this computer"
+        ) from error
+
+    def _after_death(self, tries: Iterable[Try]) -> Iterator[dict[str, Any]]:
+        """Tell the run that was at work from those that were only near it."""
+        self.looked = float("-inf")
+        begun = read_unfinished(self.logs)
+        for item in tries:
+            unfinished = begun.get(item.token)
+            grown = self._grown_to_bytes(unfinished) if unfinished and not unfinished.timed_out else None
+            verdict = judge(item, unfinished, self.terms.retries, grown)
+            if isinstance(verdict, Try):
+                self.backlog.put_back([verdict])
+            else:
+                yield self._written(item, unfinished, *verdict)
+
+    def _written(
+        self, item: Try, unfinished: UnfinishedRun | None, status: Status, message: str
+    ) -> dict[str, Any]:
+        """Record a run that came to no end of its own."""
+        provenance: dict[str, Any] = {"lane": str(self.terms.lane)}
+        if unfinished is not None:
+            provenance |= {"start": unfinished.entry.start, "host": unfinished.entry.host}
+        record = RunRecord(
+            run_id=item.spec.run_id(code_fingerprint()),
+            spec=item.spec,
+            status=status,
+            provenance=provenance,
+            message=message,
+        )
+        write_run(self.store, record)
+        return record.summary()
+
+    def _grown_to_bytes(self, unfinished: UnfinishedRun) -> float | None:
+        """Memory of a worker that its nanny ended because it had outgrown its limit."""
+        events = (event for _, event in self.client.get_events(MEMORY_EVENTS))
+        return next((e["rss"] for e in events if e["worker"] == unfinished.entry.worker), None)
+
+    def _scheduler_is_gone(self) -> ClusterError:
+        return ClusterError(
+            f"lost the scheduler at {self.address}; finished runs are kept. Start it again, "
+            "or take another --cluster: the same command goes on where this one stopped"
+        )
+
+
+def _task(item: Try, terms: Terms) -> Task:
+    footprint = terms.footprint(item.spec) if terms.footprint else None
+    return Task(item.token, item.spec.to_dict(), footprint)
+
+
+def _log_folder(store: Store, connection: Connection, terms: Terms) -> Path:
+    """A new folder for the logs of this sweep's workers; those of dead sweeps are removed.
+
+    It lies with the results, where all workers see it; beside results on object storage it is a folder of
+    this machine, and workers elsewhere go without.
+
+    Raises
+    ------
+    ClusterError
+        There is a time limit, and no log to tell of runs that it ends.
+    """
+    from distributed import LocalCluster
+
+    if isinstance(store.root, LocalPlace):
+        parent = Path(store.root.address) / ".worker-logs"
+    elif isinstance(getattr(connection.client, "cluster", None), LocalCluster) or terms.timeout_s is None:
+        parent = Path(tempfile.gettempdir()) / "ptychosuite-worker-logs"
+    else:
+        raise ClusterError(
+            "--timeout needs a folder that all workers share, to know which run it ended; "
+            "keep the results on a shared filesystem, or leave --timeout out"
+        )
+    name = f"{socket.gethostname()}-{os.getpid()}"
+    with LocalPlace(str(parent)).refusals():
+        for old in parent.glob(f"{socket.gethostname()}-*"):
+            if old.name == name or not is_alive(int(old.name.rpartition("-")[2])):
+                shutil.rmtree(old, ignore_errors=True)
+        (parent / name).mkdir(parents=True)
+    return parent / name

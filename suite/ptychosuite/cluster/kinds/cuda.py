@@ -1,0 +1,179 @@
+"""One pool of GPU memory a worker, shared by CuPy and torch through RMM.
+
+The GPUs of this machine, one worker each, and CPU workers beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Annotated, Any, ClassVar
+
+from annotated_types import Ge, Gt, Le
+
+from ptychosuite.cluster.connection import ClusterKind, Connection, at_most_one
+from ptychosuite.cluster.options import TLS, dask_security
+from ptychosuite.cluster.resources import CPU, GPU
+from ptychosuite.cluster.workers import (
+    DASK_CONFIG,
+    LOGS,
+    LOOPBACK,
+    PRELOAD,
+    binding,
+    count,
+    ctrl_c_held_back,
+    dashboard_link,
+    usable_cores,
+)
+from ptychosuite.errors import ClusterError
+
+POOL = 0.5  # of a GPU's memory at the start; the pool grows when that is not enough
+
+
+def check_rmm() -> None:
+    """Raise ClusterError where RMM is not installed."""
+    if find_spec("rmm") is None:
+        raise ClusterError(
+            "a pool of GPU memory needs RMM, which is not installed; pip install 'ptychosuite[gpu]', "
+            "or write 'rmm_pool: null' in the cluster file"
+        )
+
+
+def allocator_libraries() -> list[str]:
+    """The installed ones of the libraries that can take their memory from RMM."""
+    return [library for library in ("cupy", "torch") if find_spec(library) is not None]
+
+
+INSTALL = "pip install 'ptychosuite[gpu]'"
+
+
+@dataclass(frozen=True)
+class Cuda(ClusterKind):
+    """dask-cuda's LocalCUDACluster with CPU workers added, so that a study may have runs of both kinds.
+
+    Parameters
+    ----------
+    workers
+        CPU workers; by default one for each core that the GPU workers leave.
+    gpus
+        Indices of the GPUs to use; by default all that CUDA_VISIBLE_DEVICES shows.
+    rmm_pool
+        Part of each GPU's memory that CuPy and torch share as one pool from the start; null for none.
+    host, interface
+        Where scheduler and workers listen, one or the other; by default on loopback.
+    security
+        Certificates for TLS.
+    """
+
+    workers: Annotated[int, Ge(0)] | None = None
+    gpus: list[Annotated[int, Ge(0)]] | None = None
+    rmm_pool: Annotated[float, Gt(0), Le(1)] | None = POOL
+    host: str | None = None
+    interface: str | None = None
+    security: TLS | None = None
+
+    on_this_machine: ClassVar[bool] = True
+
+    @property
+    def processes_here(self) -> int:
+        return usable_cores() if self.workers is None else self.workers + len(self.gpus or [0])
+
+    def __post_init__(self) -> None:
+        at_most_one(host=self.host, interface=self.interface)
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        import dask
+        from distributed import Client
+
+        gpus = self.gpus if self.gpus is not None else visible_gpus()
+        workers = max(1, usable_cores() - len(gpus)) if self.workers is None else self.workers
+        shared = self._shared_options()
+        with dask.config.set(DASK_CONFIG), ExitStack() as stack:
+            with ctrl_c_held_back():
+                cluster = stack.enter_context(self._start(gpus, shared))
+                client = stack.enter_context(Client(cluster))
+            add_cpu_workers(cluster, workers, shared)
+            client.wait_for_workers(len(gpus) + workers)
+            description = f"{count(len(gpus), 'GPU worker')} and {count(workers, 'CPU worker')}"
+            offers = frozenset({GPU, CPU} if workers else {GPU})
+            yield Connection(client, description, dashboard_link(client), offers, len(gpus) + workers)
+
+    def _shared_options(self) -> dict[str, Any]:
+        """What GPU workers and CPU workers have in common."""
+        security = dask_security(self.security)
+        protocol = {"protocol": "tls://"} if security else {}
+        return {**binding(self.host, self.interface), "security": security, **protocol, "preload": [PRELOAD]}
+
+    def _start(self, gpus: list[Any], shared: dict[str, Any]) -> Any:
+        cluster_class = _cuda_cluster_class()
+        pool: dict[str, Any] = {}
+        if self.rmm_pool is not None:
+            check_rmm()
+            pool = {"rmm_pool_size": self.rmm_pool, "rmm_allocator_external_lib_list": allocator_libraries()}
+        try:
+            return cluster_class(
+                CUDA_VISIBLE_DEVICES=gpus,
+                threads_per_worker=1,
+                resources={GPU: 1},
+                memory_limit=None,  # together with the next: no spilling, which would disturb the times
+                device_memory_limit=None,
+                dashboard_address=f"{LOOPBACK}:0",
+                silence_logs=LOGS,
+                **pool,
+                **shared,
+            )
+        except Exception as error:  # NVML, CUDA and RMM each raise their own
+            raise ClusterError(
+                f"the GPU cluster did not start: {type(error).__name__}: {error}; see ptychosuite doctor"
+            ) from error
+
+
+def visible_gpus() -> list[Any]:
+    """The GPUs this process may use, by index or UUID.
+
+    Raises
+    ------
+    ClusterError
+        dask-cuda is missing, or there is no GPU.
+    """
+    _cuda_cluster_class()
+    from dask_cuda.utils import cuda_visible_devices, parse_cuda_visible_device
+
+    try:
+        found = cuda_visible_devices(0)
+    except Exception as error:  # NVML raises one class for each of its codes
+        raise ClusterError(
+            f"--cluster cuda found no GPU on this machine ({error}); use --cluster local, or a GPU's machine"
+        ) from error
+    if not found:
+        raise ClusterError(
+            "--cluster cuda found no GPU: there is none or CUDA_VISIBLE_DEVICES is empty; use --cluster local"
+        )
+    return [parse_cuda_visible_device(gpu) for gpu in found.split(",")]
+
+
+def add_cpu_workers(cluster: Any, number: int, options: dict[str, Any]) -> None:
+    """Add workers that see no GPU and offer the resource CPU to a cluster of GPU workers."""
+    from distributed import Nanny
+
+    options = {
+        **options, "nthreads": 1, "resources": {CPU: 1}, "memory_limit": None, "dashboard": False,
+        "env": {"CUDA_VISIBLE_DEVICES": ""}, "silence_logs": LOGS,
+    }  # fmt: skip
+    cluster.worker_spec.update({f"cpu-{i}": {"cls": Nanny, "options": options} for i in range(number)})
+    cluster.scale(len(cluster.worker_spec))
+
+
+def _cuda_cluster_class() -> type[Any]:
+    try:
+        from dask_cuda import LocalCUDACluster
+    except ImportError as error:
+        raise ClusterError(
+            f"--cluster cuda needs dask-cuda, which cannot be imported ({error}); {INSTALL}, "
+            "or use --cluster local"
+        ) from error
+    found: type[Any] = LocalCUDACluster
+    return found

@@ -1,0 +1,117 @@
+"""A whole sweep: what is left to do, who did it, and the dataset at the end."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ptychosuite.cluster.connection import Connection
+from ptychosuite.cluster.dispatch import run_all
+from ptychosuite.cluster.resources import check_devices
+from ptychosuite.cluster.work import Terms
+from ptychosuite.core.figures import FIGURES, Figure
+from ptychosuite.core.plan import Plan
+from ptychosuite.core.runs import RunSpec, Status
+from ptychosuite.execute.provenance import environment, now
+from ptychosuite.store.compact import compact
+from ptychosuite.store.layout import Store
+from ptychosuite.store.read import inventory
+from ptychosuite.store.write import write_session
+
+COMPACT_EVERY_S = 30.0
+
+
+@dataclass
+class Tally:
+    """How a sweep stands."""
+
+    total: int
+    done_before: int
+    counts: Counter[str] = field(default_factory=Counter)
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def ended(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def failed(self) -> int:
+        return self.counts[Status.FAILED] + self.counts[Status.TIMED_OUT]
+
+    @property
+    def runs_per_second(self) -> float:
+        return self.ended / max(time.monotonic() - self.began, 1e-9)
+
+
+def to_do(plan: Plan, store: Store, retry_failed: bool) -> list[RunSpec]:
+    """The runs of ``plan`` that ``store`` does not hold; failed ones only when they are to be retried."""
+    held = inventory(store)
+    return list(plan.remaining(held.done if retry_failed else [*held.done, *held.failed]))
+
+
+def sweep(
+    plan: Plan,
+    store: Store,
+    specs: Sequence[RunSpec],
+    connection: Connection,
+    command: Sequence[str],
+    progress: Callable[[Tally, dict[str, Any]], None],
+    terms: Terms = Terms(),  # noqa: B008 - frozen
+) -> Tally:
+    """Carry out ``specs``, keep a session file, and bring the dataset up to date, whatever happens.
+
+    ``progress`` is called with the tally and the summary of each run that ends.
+    """
+    check_devices({spec.backend for spec in specs}, connection.offers)
+    store.root.remove_leftovers()
+    tally = Tally(total=len(specs), done_before=len(plan.runs) - len(specs))
+    started = now()
+    name = f"{started.replace(':', '').replace('+0000', 'Z')}-{os.getpid()}"
+    session = session_content(plan, command, connection.description, started)
+    write_session(store, name, session)
+    last_compaction = time.monotonic()
+    try:
+        for summary in run_all(connection, specs, store, terms):
+            tally.counts[summary["status"]] += 1
+            progress(tally, summary)
+            if time.monotonic() - last_compaction > COMPACT_EVERY_S:
+                compact(store)
+                last_compaction = time.monotonic()
+    finally:
+        write_session(store, name, session | {"end": now(), "counts": dict(tally.counts)})
+        compact(store)
+    return tally
+
+
+def session_content(plan: Plan, command: Sequence[str], cluster: str, started: str) -> dict[str, Any]:
+    """All that is needed to know what was run, and to draw it again from the store alone."""
+    return {
+        **study_content(plan),
+        "command": list(command),
+        "cluster": cluster,
+        "start": started,
+        "environment": environment(),
+    }
+
+
+def study_content(plan: Plan) -> dict[str, Any]:
+    """What was planned and is to be drawn, as plain data."""
+    return {
+        "study": plan.name,
+        "title": plan.title,
+        "text": plan.text,
+        "overrides": list(plan.overrides),
+        "factors": dict(plan.factors),
+        "constants": dict(plan.constants),
+        "figures": [_figure_settings(figure) for figure in plan.figures],
+        "spec_ids": [spec.spec_id for spec in plan.runs],
+    }
+
+
+def _figure_settings(figure: Figure) -> dict[str, Any]:
+    kind = next(name for name, cls in FIGURES.items() if isinstance(figure, cls))
+    return {"kind": kind, **asdict(figure)}

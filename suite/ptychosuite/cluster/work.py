@@ -1,0 +1,205 @@
+"""What a worker does: carry out runs one after the other, write each, and tell the client.
+
+Runs come in batches that share a problem, so that short ones do not wait for messages to travel. A worker
+begins no further run of its batch after :data:`BATCH_SECONDS`; the rest is sent out again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ptychosuite.backends.arrays import GPU_BACKENDS, backend
+from ptychosuite.cluster.worker_log import WorkerLog
+from ptychosuite.cluster.workers import settle
+from ptychosuite.core.footprint import Footprint
+from ptychosuite.core.runs import Lane, RunRecord, RunSpec, Status
+from ptychosuite.errors import ClusterError, StoreError, UserError
+from ptychosuite.execute.memory import machine_memory_bytes
+from ptychosuite.execute.one_run import execute, execute_stack
+from ptychosuite.execute.provenance import now
+from ptychosuite.registry.fingerprint import code_fingerprint
+from ptychosuite.store.layout import Store
+from ptychosuite.store.place import LocalPlace, place
+from ptychosuite.store.read import read_run
+from ptychosuite.store.write import write_run
+
+if TYPE_CHECKING:
+    from distributed import Worker
+
+BATCH_SECONDS = 0.5
+GPU_STACK = 32  # runs side by side that fill a GPU; a CPU's cache is full with one
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How the runs of a sweep are carried out."""
+
+    lane: Lane = Lane.TIMING
+    timeout_s: float | None = None  # wall-clock time of a run
+    retries: int = 1  # of a run whose worker died under it
+    footprint: Callable[[RunSpec], Footprint] | None = None  # None: memory is not looked at beforehand
+    stack: int | None = None  # runs side by side on one device; None: as the device likes it
+
+    def stack_of(self, backend: str) -> int:
+        """How many runs of a backend go together: one in the timing lane."""
+        if self.lane is Lane.TIMING:
+            return 1
+        return self.stack or (GPU_STACK if backend in GPU_BACKENDS else 1)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A run on its way to a worker."""
+
+    token: str  # names this try
+    spec: dict[str, Any]
+    footprint: Footprint | None
+
+
+@dataclass(frozen=True)
+class RunBatch:
+    """Runs that a worker gets at once."""
+
+    name: str
+    topic: str  # of the events that tell of it
+    tasks: tuple[Task, ...]
+    root: str  # of the store
+    logs: str  # folder of the workers' logs
+    lane: Lane
+    timeout_s: float | None
+    stack: int  # runs side by side
+
+
+Logging = Callable[[Sequence[str]], AbstractContextManager[None]]
+"""Makes, of the tokens of runs that go together, what keeps the record of them while they are under way."""
+
+_alone = threading.Lock()  # one run at a time in a process: its clock, threads and memory are the process's
+_log: WorkerLog | None = None
+
+
+def carry_out(batch: RunBatch) -> None:
+    """Carry out the runs of ``batch``, on a Dask worker.
+
+    What there is to say goes to the client as events of the topic ``batch.topic``, each with the batch's
+    name: the summary of a run that has ended, or an error the user has to act on, after which no further run
+    is begun. A result of the Dask task would wait for the last run, and would be lost with the worker.
+    """
+    from distributed import get_worker
+
+    worker = get_worker()
+
+    def tell(**event: Any) -> None:
+        worker.log_event(batch.topic, {"batch": batch.name, **event})
+
+    with _alone:
+        try:
+            store = Store(place(batch.root))
+            log = _log_in(Path(batch.logs), store, worker, batch.timeout_s)
+            settle(batch.lane)
+            limit = worker.memory_manager.memory_limit or machine_memory_bytes()
+            end = time.monotonic() + BATCH_SECONDS
+            logging = partial(
+                log.during, worker=worker.address, memory_limit_bytes=limit, timeout_s=batch.timeout_s
+            )
+            for first in range(0, len(batch.tasks), batch.stack):
+                tasks = batch.tasks[first : first + batch.stack]
+                for token, summary in carry_out_stack(tasks, store, batch.lane, limit, logging, log.text):
+                    tell(token=token, summary=summary)
+                if time.monotonic() > end:
+                    return
+        except UserError as error:
+            tell(error=type(error).__name__, message=str(error))
+
+
+def carry_out_stack(
+    tasks: Sequence[Task],
+    store: Store,
+    lane: Lane,
+    memory_limit_bytes: int,
+    logging: Logging = lambda tokens: nullcontext(),
+    log: Callable[[], str] = str,
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Carry out and write runs side by side, or one alone; yields tokens and summaries.
+
+    What is stored already stays as it is. Runs that do not fit into memory together go one by one.
+
+    Raises
+    ------
+    UserError
+        No further run could get past this: a missing backend, a full disk.
+    """
+    left = []
+    for task in tasks:
+        earlier = _before_it_begins(task, store, lane, memory_limit_bytes)
+        if earlier is None:
+            left.append(task)
+        else:
+            yield task.token, earlier
+    if len(left) > 1 and _lack(left, memory_limit_bytes):
+        for task in left:
+            yield from carry_out_stack([task], store, lane, memory_limit_bytes, logging, log)
+        return
+    if not left:
+        return
+    specs = [RunSpec.from_dict(task.spec) for task in left]
+    with logging([task.token for task in left]):
+        results = [execute(specs[0], lane=lane)] if len(specs) == 1 else execute_stack(specs, lane=lane)
+        output = log() if any(record.status is Status.FAILED for record, _ in results) else ""
+    for task, (record, problem) in zip(left, results, strict=True):
+        if output and record.status is Status.FAILED:
+            record = replace(record, message=f"the worker's output:\n{output}\n\n{record.message}")
+        write_run(store, record, problem.reference if problem else None)
+        yield task.token, record.summary()
+
+
+def _before_it_begins(task: Task, store: Store, lane: Lane, limit: int) -> dict[str, Any] | None:
+    """The summary of a run that is stored, or that cannot fit and is recorded as such; None for others."""
+    spec = RunSpec.from_dict(task.spec)
+    run_id = spec.run_id(code_fingerprint())
+    if store.run_file(run_id).exists():
+        return read_run(store.run_file(run_id), images=False).summary()
+    lack = _lack([task], limit)
+    if not lack:
+        return None
+    provenance = {"start": now(), "lane": str(lane)}
+    record = RunRecord(run_id, spec, Status.FAILED, provenance=provenance, message=f"not begun: {lack}")
+    write_run(store, record)
+    return record.summary()
+
+
+def _lack(tasks: Sequence[Task], memory_limit_bytes: int) -> str:
+    """Why runs do not fit side by side into this process and its device; empty where they do."""
+    footprints = [task.footprint for task in tasks if task.footprint]
+    if not footprints:
+        return ""
+    device = backend(tasks[0].spec["backend"]).memory_bytes()
+    return sum(footprints[1:], start=footprints[0]).lack(memory_limit_bytes, device)
+
+
+def _log_in(folder: Path, store: Store, worker: Worker, timeout_s: float | None) -> WorkerLog:
+    """The log of this process for the sweep whose logs are in ``folder``."""
+    global _log
+    if timeout_s is not None and not worker.nanny:
+        raise ClusterError(
+            f"--timeout ends the process of a run that takes too long, and worker {worker.address} has no "
+            "nanny to start it again; start the workers with --nanny, or leave --timeout out"
+        )
+    if _log is None or _log.folder != folder:
+        if not isinstance(store.root, LocalPlace):
+            folder.mkdir(parents=True, exist_ok=True)  # a folder of this machine
+        if not folder.is_dir():
+            raise StoreError(
+                f"worker {worker.address} does not see the results folder {folder.parent.parent}; "
+                "name one that all workers share with --results"
+            )
+        if _log is not None:
+            _log.close()
+        _log = WorkerLog(folder, redirect=bool(worker.nanny))
+    return _log

@@ -1,0 +1,153 @@
+"""The log of a worker: what it is doing, in a file that outlives it.
+
+One file a worker process, empty between runs. During a run it begins with a line of JSON that names the run;
+behind it stands whatever the process has written to stdout and stderr since: prints, logs, last words of
+native libraries, and the stacks that :mod:`faulthandler` leaves when a signal or the time limit ends the
+process. The time limit is kept by faulthandler's own thread, which needs no GIL: it also ends a run that is
+stuck in native code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import json
+import os
+import re
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ptychosuite.execute.provenance import now
+
+LOG_TAIL = 2000  # characters of a worker's output that a record keeps
+STACKS = re.compile(r"^(Fatal Python error: |Timeout \(|Current thread 0x|Thread 0x)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a worker notes before it begins a run."""
+
+    tokens: list[str]  # of these tries at runs that go together; one, as a rule
+    worker: str  # address
+    memory_limit_bytes: int
+    start: str
+    thread: str  # as faulthandler writes it
+    host: str
+    pid: int
+
+
+@dataclass(frozen=True)
+class UnfinishedRun:
+    """A run that was under way when its worker died."""
+
+    entry: Entry
+    text: str
+
+    @property
+    def timed_out(self) -> bool:
+        return re.search(r"^Timeout \(", self.text, re.MULTILINE) is not None
+
+    @property
+    def fault(self) -> str:
+        """What the system had against the process ("Segmentation fault"); empty where it did not say."""
+        found = re.search(r"^Fatal Python error: (.*)", self.text, re.MULTILINE)
+        return found[1] if found else ""
+
+    @property
+    def stack(self) -> str:
+        """The run's own Python stack, innermost call first; empty where there was no time for one."""
+        heading = rf"^(?:Current thread|Thread) {self.entry.thread}.*\n(?:  .*\n)*"
+        section = re.search(heading, self.text, re.MULTILINE)
+        return section[0].rstrip() if section else ""
+
+    @property
+    def log(self) -> str:
+        """The end of what the worker wrote during the run."""
+        return tail(STACKS.split(self.text, maxsplit=1)[0])
+
+
+class WorkerLog:
+    """Keeps the file of this process."""
+
+    def __init__(self, folder: Path, redirect: bool) -> None:
+        """``redirect``: whether stdout and stderr of the process may go to the file during a run."""
+        self.folder = folder
+        self._redirect = redirect
+        name = folder / f"{socket.gethostname()}-{os.getpid()}.log"
+        self._file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        faulthandler.enable(self._file)
+
+    def close(self) -> None:
+        faulthandler.disable()
+        os.close(self._file)
+
+    @contextlib.contextmanager
+    def during(
+        self, tokens: Sequence[str], worker: str, memory_limit_bytes: int, timeout_s: float | None
+    ) -> Iterator[None]:
+        """Keep the record of one run, or of several side by side; end the process after ``timeout_s``."""
+        thread = f"0x{threading.get_ident():016x}"
+        host = socket.gethostname()
+        entry = Entry(list(tokens), worker, memory_limit_bytes, now(), thread, host, os.getpid())
+        os.write(self._file, json.dumps(asdict(entry)).encode() + b"\n")
+        faulthandler.register(signal.SIGTERM, self._file, chain=True)
+        if timeout_s is not None:
+            faulthandler.dump_traceback_later(timeout_s, exit=True, file=self._file)
+        try:
+            with self._redirected():
+                yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            faulthandler.unregister(signal.SIGTERM)
+            os.ftruncate(self._file, 0)
+
+    def text(self) -> str:
+        """The end of what this process has written since the run began."""
+        _flush()
+        size = os.fstat(self._file).st_size
+        text = os.pread(self._file, size, 0).decode(errors="replace")
+        return tail(text.partition("\n")[2])
+
+    @contextlib.contextmanager
+    def _redirected(self) -> Iterator[None]:
+        if not self._redirect:
+            yield
+            return
+        _flush()
+        usual = {number: os.dup(number) for number in (1, 2)}
+        for number in usual:
+            os.dup2(self._file, number)
+        try:
+            yield
+        finally:
+            _flush()
+            for number, kept in usual.items():
+                os.dup2(kept, number)
+                os.close(kept)
+
+
+def read_unfinished(folder: Path) -> dict[str, UnfinishedRun]:
+    """By token, every run that some worker has begun and not ended."""
+    unfinished: dict[str, UnfinishedRun] = {}
+    for file in folder.glob("*.log"):
+        header, _, text = file.read_text(errors="replace").partition("\n")
+        if header:
+            entry = Entry(**json.loads(header))
+            unfinished |= dict.fromkeys(entry.tokens, UnfinishedRun(entry, text))
+    return unfinished
+
+
+def tail(text: str) -> str:
+    """The last lines of ``text``, whole ones, at most :data:`LOG_TAIL` characters."""
+    text = text.strip()
+    return text if len(text) <= LOG_TAIL else text[-LOG_TAIL:].partition("\n")[2]
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()

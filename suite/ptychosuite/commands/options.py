@@ -1,0 +1,71 @@
+"""Arguments and options that several commands take."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, ClassVar
+
+import click
+
+study_argument = click.argument("study", type=click.Path(path_type=Path))
+set_option = click.option(
+    "--set", "settings", multiple=True, metavar="PATH=VALUE",
+    help="Override a field or an axis, as in --set problem.noise=0.1 or --set 'seed={range: 2}'. Repeatable.",
+)  # fmt: skip
+override_option = click.option(
+    "--override", "override_file", type=click.Path(path_type=Path), metavar="FILE",
+    help="A YAML file of overrides: dotted paths and values, as for --set.",
+)  # fmt: skip
+results_option = click.option(
+    "--results", default="results", show_default=True, metavar="DIR",
+    help="Folder that holds a results folder for each study, or s3://BUCKET/PREFIX.",
+)  # fmt: skip
+baselines_option = click.option(
+    "--baselines", type=click.Path(path_type=Path), default=Path("results/baselines"), show_default=True,
+    metavar="DIR", help="Folder of the baselines.",
+)  # fmt: skip
+cluster_option = click.option(
+    "--cluster", default="local", show_default=True, metavar="CLUSTER",
+    help="none (this process), local (worker processes here), cuda (the GPUs here), slurm, pbs, lsf, sge, "
+    "a cluster file FILE.yaml, a Dask scheduler file FILE.json, tcp://HOST:PORT or tls://HOST:PORT.",
+)  # fmt: skip
+workers_option = click.option(
+    "--workers", type=click.IntRange(min=1),
+    help="Workers on this machine, or in all jobs of a batch system.  [default: one for each core here]",
+)  # fmt: skip
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+def study_options(command: Any) -> Any:
+    """What all commands take that plan a study."""
+    for decorate in (results_option, override_option, set_option, study_argument):
+        command = decorate(command)
+    return command
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]
+    """Seconds from "90", "30s", "10m" or "2h"."""
+
+    name = "duration"
+    units: ClassVar = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        match = re.fullmatch(r"(\d+\.?\d*)\s*([smh]?)", str(value).strip())
+        seconds = float(match[1]) * self.units[match[2]] if match else 0.0
+        if seconds == 0.0:
+            self.fail(f"found '{value}'; expected a time such as 90, 30s, 10m or 2h", param, ctx)
+        return seconds
+
+
+class StackSize(click.ParamType):  # type: ignore[type-arg]
+    """A number of runs, or None for "auto"."""
+
+    name = "runs"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        if value in (None, "auto"):
+            return None
+        if not str(value).isdigit() or int(value) == 0:
+            self.fail(f"found '{value}'; expected a number of runs, or auto", param, ctx)
+        return int(value)

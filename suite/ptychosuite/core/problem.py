@@ -1,0 +1,92 @@
+"""A ptychographic reconstruction problem and what is known of its answer."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from ptychosuite.backends.arrays import Array
+from ptychosuite.core.patterns import Patterns
+
+RATE_FLOOR = 1e-12  # counts; keeps the logarithm of a count rate finite where the model is dark
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What is known of the truth, on the host: for metrics, figures, training, bounds; never for a solver."""
+
+    object: np.ndarray  # (H, W) complex
+    probe: np.ndarray  # (m, m) complex
+    scan_positions_px: np.ndarray  # (N, 2), whole or fractional
+
+    @cached_property
+    def name(self) -> str:
+        """Hash of the content, as it is stored: equal truths have one name."""
+        content = hashlib.sha256()
+        for array, dtype in (
+            (self.object, np.complex64),
+            (self.probe, np.complex64),
+            (self.scan_positions_px, np.float64),
+        ):
+            content.update(str(array.shape).encode() + array.astype(dtype).tobytes())
+        return content.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Diffraction data and a starting point, on one backend in one precision."""
+
+    diffraction_amplitude: Array | Patterns  # (N, m, m) real, sqrt(intensity); zero frequency at [0, 0]
+    scan_positions_px: np.ndarray  # (N, 2) int64 on the host: (row, column) of each patch's first corner
+    probe: Array  # (m, m) complex: the true probe, or the one to start from
+    start_object: Array  # (H, W) complex
+    noise: float  # eta of d = eta * Poisson(|F psi|^2 / eta); 0 means noiseless
+    probe_known: bool = True
+    subpixel_shifts_px: np.ndarray | None = None  # (N, 2) what the whole pixels leave over; None for nothing
+    detector_mask: Array | None = None  # (m, m) real, 1 for good pixels, 0 for bad ones
+    reference: Reference | None = None
+
+    @property
+    def n_positions(self) -> int:
+        return len(self.scan_positions_px)
+
+    @property
+    def positions_px(self) -> np.ndarray:
+        """Positions (N, 2) with their fractions."""
+        if self.subpixel_shifts_px is None:
+            return self.scan_positions_px.astype(np.float64)
+        return self.scan_positions_px + self.subpixel_shifts_px
+
+    @property
+    def probe_size(self) -> int:
+        return int(self.probe.shape[-1])
+
+    @property
+    def good_pixels(self) -> int:
+        """Detector pixels of a pattern that are not masked."""
+        return self.probe_size**2 if self.detector_mask is None else int(self.detector_mask.sum())
+
+    @property
+    def photon_scale(self) -> float:
+        """Intensity of one count: eta, or 1 where the data are noiseless or measured."""
+        return self.noise or 1.0
+
+    def part(self, which: slice | np.ndarray) -> Problem:
+        """The same problem with some of its scan positions, a slice or their numbers (n,)."""
+        shifts, patterns = self.subpixel_shifts_px, self.diffraction_amplitude
+        return replace(
+            self,
+            diffraction_amplitude=patterns.part(which) if isinstance(patterns, Patterns) else patterns[which],
+            scan_positions_px=self.scan_positions_px[which],
+            subpixel_shifts_px=None if shifts is None else shifts[which],
+        )
+
+
+def split_positions(positions_px: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Positions (N, 2) as nearest whole pixels and what is left over; None where nothing is."""
+    whole = np.rint(positions_px).astype(np.int64)
+    fraction = positions_px - whole
+    return whole, fraction if np.any(fraction) else None

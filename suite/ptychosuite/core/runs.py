@@ -1,0 +1,188 @@
+"""What to compute (RunSpec) and what came of it (RunRecord)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ptychosuite.core.memo import by_identity
+
+CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+ID_LENGTH = 16  # hexadecimal digits: 64 bits, so 1e5 runs collide with probability 3e-10
+
+
+class Status(StrEnum):
+    """How a run ended."""
+
+    COMPLETED = "completed"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+    TIMED_OUT = "timed-out"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the same specification would end the same way again."""
+        return self in (Status.COMPLETED, Status.DIVERGED)
+
+
+class Lane(StrEnum):
+    """How runs share a machine: whether their times may be compared."""
+
+    TIMING = "timing"  # one run alone on its core or device
+    THROUGHPUT = "throughput"  # as many as fit; times mean nothing
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One reconstruction: plain data, complete, with every default filled in.
+
+    Where it runs (worker, device, host) is provenance and not part of it.
+    """
+
+    problem: Mapping[str, Any]
+    solver: Mapping[str, Any]
+    stop: Mapping[str, Any]
+    fast_forward: Mapping[str, Any] | None = None
+    seed: int = 0
+    backend: str = "numpy"
+    dtype: str = "complex64"
+    half_scans: bool = False
+    snapshots: Sequence[int] = ()  # iterations whose object and probe are kept
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain data that are the caller's own."""
+        return {name: _copied(getattr(self, name)) for name in FIELDS}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> RunSpec:
+        return cls(**{**data, "snapshots": tuple(data.get("snapshots", ()))})
+
+    @cached_property
+    def spec_id(self) -> str:
+        """Hash of the canonical JSON of the specification, without the paths of files."""
+        names = [
+            name for name in sorted(FIELDS) if name != "snapshots" or self.snapshots
+        ]  # ids stay with none
+        parts = (f'"{name}":{_canonical_field(getattr(self, name))}' for name in names)
+        return _hash("{" + ",".join(parts) + "}")
+
+    @cached_property
+    def problem_id(self) -> str:
+        """Hash of problem and seed: runs that share it see the same data."""
+        return digest(_identity({"problem": self.problem, "seed": self.seed}))
+
+    def run_id(self, code: str) -> str:
+        """Hash of the specification and the fingerprint of the code that carries it out."""
+        return digest([self.spec_id, code])
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """Random generator for one named purpose ("data", "order").
+
+        Seeded by the problem and the seed, not by the solver: solvers that are compared see the same
+        noise and the same scan orders.
+        """
+        return np.random.default_rng(int(digest([self.problem_id, purpose]), 16))
+
+    def leaves(self) -> dict[str, Any]:
+        """Dotted path of every scalar in the specification, with its value."""
+        result: dict[str, Any] = {}
+        for name in FIELDS:
+            value = getattr(self, name)
+            if isinstance(value, Mapping):
+                result |= {f"{name}.{path}": leaf for path, leaf in _part_leaves(value).items()}
+            else:
+                result[name] = value
+        return result
+
+
+FIELDS = tuple(f.name for f in fields(RunSpec))
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """Outcome of one run, as it goes into the results store."""
+
+    run_id: str
+    spec: RunSpec
+    status: Status
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    curves: Mapping[str, np.ndarray] = field(default_factory=dict)  # name -> (iterations,) float64
+    object: np.ndarray | None = None  # (H, W) complex64
+    probe: np.ndarray | None = None  # (m, m) complex64
+    snapshots: Mapping[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)  # object and probe
+    rings: Mapping[str, np.ndarray] = field(default_factory=dict)  # ring correlation: name -> (rings,)
+    scan_positions_px: np.ndarray | None = None  # (N, 2) float64; with simulated data the reference has them
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    message: str = ""  # why it stopped, or the traceback of a failure
+    reference: str = ""  # name of the reference file with the truth; empty where none is known
+
+    def summary(self) -> dict[str, Any]:
+        """The little that travels back to the client of a sweep."""
+        return {
+            "run_id": self.run_id,
+            "status": str(self.status),
+            "seconds": self.metrics.get("seconds", float("nan")),
+            "message": self.message,
+        }
+
+    def with_reference(self, name: str) -> RunRecord:
+        return replace(self, reference=name)
+
+
+def canonical_json(data: Any) -> str:
+    """JSON with sorted keys and no spaces: equal data give equal text."""
+    return CANONICAL.encode(data)
+
+
+def digest(data: Any) -> str:
+    """Short hash of plain data."""
+    return _hash(canonical_json(data))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
+
+
+def _canonical_field(value: Any) -> str:
+    return _canonical_part(value) if isinstance(value, Mapping) else canonical_json(value)
+
+
+@by_identity
+def _canonical_part(part: Mapping[str, Any]) -> str:
+    return canonical_json(_identity(part))
+
+
+@by_identity
+def _part_leaves(part: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(_leaves("", part))
+
+
+def _identity(data: Any) -> Any:
+    """``data`` without the paths of files: where ``x_sha256`` stands beside ``x``, the hash is enough."""
+    if isinstance(data, Mapping):
+        return {key: _identity(value) for key, value in data.items() if not data.get(f"{key}_sha256")}
+    if isinstance(data, list | tuple):
+        return [_identity(value) for value in data]
+    return data
+
+
+def _copied(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {key: _copied(value) for key, value in data.items()}
+    return [_copied(value) for value in data] if isinstance(data, list | tuple) else data
+
+
+def _leaves(prefix: str, value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, item in value.items():
+        path = f"{prefix}.{key}" if prefix else key
+        if isinstance(item, Mapping):
+            yield from _leaves(path, item)
+        else:
+            yield path, item

@@ -1,0 +1,63 @@
+"""Errors a user can act on.
+
+Each message says what was found, what was expected and what to do. The command line prints
+the message alone, without a traceback, and leaves with ``exit_code``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+MOST_NAMES = 24  # in one message
+
+
+class UserError(Exception):
+    """Something the user can put right."""
+
+    exit_code = 2
+
+
+class StudyError(UserError):
+    """A study file that cannot be run as it stands."""
+
+
+class DataFileError(UserError):
+    """An input file (image, probe, object, scan) that is missing, unreadable or unsuitable."""
+
+
+class BackendError(UserError):
+    """An array backend, a device or a solver's package that is not available here."""
+
+
+class ClusterError(UserError):
+    """A Dask cluster that could not be started or reached."""
+
+
+class StoreError(UserError):
+    """A results folder that cannot be read or written."""
+
+
+class BaselineError(UserError):
+    """A baseline that cannot be saved, found or read."""
+
+
+class RevisionError(UserError):
+    """A revision, release or interpreter to compare with that does not exist."""
+
+
+class TimingError(UserError):
+    """A side of a timing comparison that could not be built, started or heard: nothing can be judged."""
+
+    exit_code = 3
+
+
+def nearest(found: str, valid: Iterable[str]) -> str:
+    """Say which valid name is meant, or list them all: the tail of an error message."""
+    names = sorted(valid)
+    close = difflib.get_close_matches(found, names, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    if len(names) > MOST_NAMES:
+        names = [*names[:MOST_NAMES], "..."]
+    return "valid: " + ", ".join(names) if names else "none is valid here"

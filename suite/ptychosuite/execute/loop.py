@@ -1,0 +1,192 @@
+"""The reconstruction loop: step, clock, measure, stop. One for all solvers.
+
+Only ``step`` is on the clock, with the device synchronised at both ends; metrics are computed off it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ptychosuite.backends.arrays import Backend, copy, namespace, to_numpy
+from ptychosuite.core.problem import Problem
+from ptychosuite.core.runs import Status
+from ptychosuite.execute.stopping import is_measured, met_tolerances, verdict
+from ptychosuite.metrics.image import ImageMetrics
+from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
+from ptychosuite.solvers.solver import Solver, State, SweepState
+from ptychosuite.solvers.stack import RunStack, merged
+
+WARM_UP_ITERATIONS = 2  # compilation and first allocations: left out of the time per iteration
+
+
+@dataclass
+class Curves:
+    """One value an iteration and quantity; NaN where the metrics were not computed."""
+
+    values: dict[str, list[float]] = field(default_factory=dict)
+
+    def append(self, **figures: float) -> None:
+        length = max((len(v) for v in self.values.values()), default=0)
+        for name, value in figures.items():
+            self.values.setdefault(name, [float("nan")] * length).append(value)
+        for column in self.values.values():
+            column.extend([float("nan")] * (length + 1 - len(column)))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {name: np.asarray(values) for name, values in self.values.items()}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the loop hands back."""
+
+    status: Status
+    message: str
+    state: State
+    metrics: Mapping[str, float]
+    curves: Mapping[str, np.ndarray]
+    snapshots: Mapping[int, tuple[np.ndarray, np.ndarray]]  # iteration -> object and probe, on the host
+
+
+class Metrics:
+    """All figures of a state; holds what depends on the problem alone."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.constants = DataConstants.of(problem)
+        known = problem.probe_known
+        self.image = None if problem.reference is None else ImageMetrics(problem.reference, known)
+
+    def __call__(self, state: State) -> dict[str, float]:
+        figures = misfit_metrics(self.problem, state.object, state.probe, self.constants)
+        if self.image is not None:
+            figures |= self.image(to_numpy(state.object))
+        return figures
+
+
+class Track:
+    """What is kept of one run while it goes on: curves, latest figures, and whether it has ended."""
+
+    def __init__(
+        self, problem: Problem, stop: Mapping[str, Any], start: State, keep: Collection[int] = ()
+    ) -> None:
+        self.stop, self.measure = stop, Metrics(problem)
+        self.latest = self.measure(start)
+        self.curves = Curves()
+        self.curves.append(seconds=0.0, data_passes=start.data_passes, **self.latest)
+        self.iterations_to_tol = float("nan")
+        self.iteration = 0
+        self.keep = keep
+        self.snapshots: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self.ended: tuple[Status, str] | None = None
+
+    def follow(self, state: State, seconds: float) -> bool:
+        """Take in the state after one more iteration; whether the run has ended with it."""
+        self.iteration += 1
+        if self.iteration in self.keep:
+            self.snapshots[self.iteration] = to_numpy(state.object), to_numpy(state.probe)
+        clock = {"seconds": seconds, "data_passes": state.data_passes}
+        if not is_measured(self.stop, self.iteration, seconds):
+            self.curves.append(**clock)
+            return False
+        self.latest = self.measure(state)
+        self.curves.append(**clock, **self.latest)
+        if np.isnan(self.iterations_to_tol) and met_tolerances(self.stop, self.latest):
+            self.iterations_to_tol = float(self.iteration)
+        dark = self.measure.constants.dark_residual
+        self.ended = verdict(self.stop, self.iteration, seconds, self.latest, dark)
+        return self.ended is not None
+
+    def outcome(self, state: State) -> Outcome:
+        """What came of it, once it has ended."""
+        assert self.ended is not None
+        status, message = self.ended
+        seconds = self.curves.values["seconds"]
+        metrics = {
+            **self.latest,
+            "iterations": float(self.iteration),
+            "data_passes": float(state.data_passes),
+            "seconds": seconds[-1],
+            "seconds_per_iteration": _typical_step(seconds),
+        }
+        if self.stop["gradient"] is not None or self.stop["residual"] is not None:
+            metrics["iterations_to_tol"] = self.iterations_to_tol
+        return Outcome(status, message, state, metrics, self.curves.arrays(), self.snapshots)
+
+
+def reconstruct(
+    problem: Problem,
+    solver: Solver,
+    stop: Mapping[str, Any],
+    rng: np.random.Generator,
+    backend: Backend,
+    keep: Collection[int] = (),
+) -> Outcome:
+    """Run ``solver`` on ``problem`` until a rule of ``stop`` ends it.
+
+    Curves have one entry an iteration, the starting point first; ``seconds`` is cumulative solver time.
+    Object and probe after the iterations ``keep`` are kept.
+    """
+    state = solver.init(problem)
+    track = Track(problem, stop, state, keep)
+    seconds, ended = 0.0, False
+    while not ended:
+        backend.synchronise()
+        begin = time.perf_counter()
+        state = solver.step(problem, state, rng)
+        backend.synchronise()
+        seconds += time.perf_counter() - begin
+        ended = track.follow(state, seconds)
+    return track.outcome(state)
+
+
+def reconstruct_stack(
+    problems: Sequence[Problem],
+    solvers: Sequence[Any],
+    stops: Sequence[Mapping[str, Any]],
+    rngs: Sequence[np.random.Generator],
+    backend: Backend,
+) -> list[Outcome]:
+    """As :func:`reconstruct`, for runs that are advanced side by side (:mod:`ptychosuite.solvers.stack`).
+
+    Each run has its own rules and leaves when one of them ends it. ``seconds`` is the time that the whole
+    stack took meanwhile: it is no measure of one run.
+    """
+    xp = namespace(problems[0].probe)
+    starts = [solver.init(problem) for solver, problem in zip(solvers, problems, strict=True)]
+    tracks = [Track(*each) for each in zip(problems, stops, starts, strict=True)]
+    outcomes: dict[int, Outcome] = {}
+    active = list(range(len(tracks)))
+    state = SweepState(xp.stack([s.object for s in starts]), xp.stack([s.probe for s in starts]))
+    stack, seconds = RunStack.of(problems), 0.0
+    while active:
+        solver = merged([solvers[r] for r in active], like=problems[0].probe)
+        ended: list[int] = []
+        while not ended:
+            backend.synchronise()
+            begin = time.perf_counter()
+            state = solver.step_stack(stack, state, [rngs[r] for r in active])
+            backend.synchronise()
+            seconds += time.perf_counter() - begin
+            for place, r in enumerate(active):
+                own = SweepState(state.object[place], state.probe[place], state.data_passes)
+                if tracks[r].follow(own, seconds):
+                    ended.append(place)
+                    outcomes[r] = tracks[r].outcome(
+                        replace(own, object=copy(own.object), probe=copy(own.probe))
+                    )
+        stay = [place for place in range(len(active)) if place not in ended]
+        active, stack = [active[place] for place in stay], stack.part(stay)
+        state = replace(state, object=state.object[stay], probe=state.probe[stay])
+    return [outcomes[r] for r in range(len(tracks))]
+
+
+def _typical_step(cumulative_seconds: list[float]) -> float:
+    """Median time of an iteration, the first ones left out where there are others."""
+    steps = np.diff(cumulative_seconds)
+    return float(np.median(steps[WARM_UP_ITERATIONS:] if len(steps) > WARM_UP_ITERATIONS else steps))

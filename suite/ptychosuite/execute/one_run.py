@@ -1,0 +1,205 @@
+"""Carry out one run."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from ptychosuite.backends.arrays import Backend, backend, to_numpy
+from ptychosuite.core.problem import Problem
+from ptychosuite.core.runs import Lane, RunRecord, RunSpec, Status, canonical_json
+from ptychosuite.errors import BackendError, DataFileError
+from ptychosuite.execute.loop import Outcome, reconstruct, reconstruct_stack
+from ptychosuite.execute.memory import peak_host_bytes, reset_peak_host
+from ptychosuite.execute.provenance import now, run_provenance
+from ptychosuite.execute.resolution import Resolution, against_truth, between_half_scans
+from ptychosuite.fastforward.apply import jump_metrics, rejections, with_fast_forward
+from ptychosuite.problems.build import build_problem
+from ptychosuite.registry.fingerprint import code_fingerprint
+from ptychosuite.registry.lookup import build
+from ptychosuite.solvers.solver import Solver
+from ptychosuite.solvers.stack import can_stack
+
+
+def execute(spec: RunSpec, threads: int = 1, lane: Lane = Lane.TIMING) -> tuple[RunRecord, Problem | None]:
+    """Carry out ``spec`` and record how it went; an error inside it becomes a failed record.
+
+    Parameters
+    ----------
+    spec
+        What to compute.
+    threads
+        Threads of BLAS, FFT and torch, fixed so that times mean something.
+    lane
+        Whether the run has its core or device to itself; recorded, so that only such times are compared.
+
+    Returns
+    -------
+    The record, and the problem that was solved (None if it could not be made).
+
+    Raises
+    ------
+    BackendError, DataFileError
+        The user has to act: no run of this kind can succeed.
+    """
+    problem = None
+    with _prepared(spec, threads, lane) as (chosen, provenance):
+        try:
+            problem = _cached_problem(_problem_key(spec), chosen)
+            plain = build("solvers", spec.solver)
+            _warm_up(plain, problem, chosen)
+            solver = with_fast_forward(plain, spec.fast_forward, problem, chosen)
+            outcome = reconstruct(problem, solver, spec.stop, spec.rng("order"), chosen, spec.snapshots)
+            record = _record(spec, problem, solver, outcome, chosen)
+        except (BackendError, DataFileError):
+            raise
+        except Exception:
+            run_id = spec.run_id(code_fingerprint())
+            record = RunRecord(run_id, spec, Status.FAILED, message=traceback.format_exc())
+    return replace(record, provenance={**provenance, "end": now()}), problem
+
+
+def execute_stack(
+    specs: Sequence[RunSpec], threads: int = 1, lane: Lane = Lane.THROUGHPUT
+) -> list[tuple[RunRecord, Problem | None]]:
+    """As :func:`execute`, for runs that are advanced side by side where they can be, and alone otherwise.
+
+    Provenance names the number of runs that went together, ``stack``.
+    """
+    with _prepared(specs[0], threads, lane) as (chosen, provenance):
+        try:
+            different = {_problem_key(spec): spec for spec in specs}
+            made = {key: build_problem(spec, chosen) for key, spec in different.items()}
+            problems = [made[_problem_key(spec)] for spec in specs]
+            solvers = [build("solvers", spec.solver) for spec in specs]
+            plain = all(spec.fast_forward is None and not spec.snapshots for spec in specs)
+            together = plain and all(map(partial(_alike, problems[0], solvers[0]), problems, solvers))
+            if together:
+                _warm_up(solvers[0], problems[0], chosen)
+                stops, rngs = [spec.stop for spec in specs], [spec.rng("order") for spec in specs]
+                outcomes = reconstruct_stack(problems, solvers, stops, rngs, chosen)
+                records = [
+                    _record(*each, chosen) for each in zip(specs, problems, solvers, outcomes, strict=True)
+                ]
+        except (BackendError, DataFileError):
+            raise
+        except Exception:  # some run's own trouble: alone, it is told from the others
+            together = False
+    if not together:
+        return [execute(spec, threads, lane) for spec in specs]
+    provenance |= {"stack": len(specs), "end": now()}
+    return [
+        (replace(record, provenance=provenance), problem)
+        for record, problem in zip(records, problems, strict=True)
+    ]
+
+
+@contextmanager
+def _prepared(spec: RunSpec, threads: int, lane: Lane) -> Iterator[tuple[Backend, dict[str, Any]]]:
+    """The backend of ``spec``, with threads limited and memory watched, and what provenance says of it."""
+    start, chosen = now(), backend(spec.backend)
+    _limit_torch_threads(spec.backend, threads)
+    pools = _thread_pools(len(sys.modules))
+    # overflow on the way to divergence is no accident: the loop looks at the residual
+    with pools.limit(limits=threads), np.errstate(all="ignore"):
+        chosen.reset_peak_memory()
+        reset_peak_host()
+        yield chosen, {**run_provenance(chosen, pools), "lane": str(lane), "start": start}
+
+
+def _alike(problem: Problem, solver: Solver, other: Problem, other_solver: Solver) -> bool:
+    """Whether two runs can be advanced side by side."""
+    shapes = (
+        (p.scan_positions_px.shape, p.probe.shape, p.start_object.shape, p.probe_known)
+        for p in (problem, other)
+    )
+    missing = ((p.subpixel_shifts_px is None, p.detector_mask is None) for p in (problem, other))
+    return can_stack(solver, other_solver) and len(set(shapes)) == 1 and len(set(missing)) == 1
+
+
+def _record(spec: RunSpec, problem: Problem, solver: Solver, outcome: Outcome, chosen: Backend) -> RunRecord:
+    resolution = _resolution(spec, problem, solver, outcome)
+    return RunRecord(
+        run_id=spec.run_id(code_fingerprint()),
+        spec=spec,
+        status=outcome.status,
+        metrics={
+            **outcome.metrics,
+            **resolution.metrics,
+            **jump_metrics(outcome.state),
+            **_peak_memory(chosen),
+        },
+        curves=outcome.curves,
+        object=to_numpy(outcome.state.object).astype(np.complex64),
+        probe=to_numpy(outcome.state.probe).astype(np.complex64),
+        snapshots=outcome.snapshots,
+        rings=resolution.rings,
+        scan_positions_px=problem.positions_px if problem.reference is None else None,
+        message=outcome.message + rejections(outcome.state),
+    )
+
+
+def _resolution(spec: RunSpec, problem: Problem, solver: Solver, outcome: Outcome) -> Resolution:
+    """Ring correlations at the end of a run that went well; between half scans where that is asked for."""
+    if outcome.status is not Status.COMPLETED:
+        return Resolution({}, {})
+    if spec.half_scans:
+        iterations = int(outcome.metrics["iterations"])
+        return between_half_scans(spec, problem, solver, iterations, outcome.state.probe)
+    if problem.reference is not None:
+        return against_truth(to_numpy(outcome.state.object), problem.reference)
+    return Resolution({}, {})
+
+
+def _problem_key(spec: RunSpec) -> str:
+    """Specification reduced to what decides the data: runs that differ in the solver alone share it."""
+    reduced: dict[str, Any] = {"solver": {}, "stop": {}, "fast_forward": None, "half_scans": False}
+    reduced["snapshots"] = ()
+    return canonical_json({**spec.to_dict(), **reduced})
+
+
+@lru_cache(maxsize=2)
+def _cached_problem(key: str, chosen: Backend) -> Problem:
+    """Simulated once a process for all the runs that share a problem."""
+    return build_problem(RunSpec.from_dict(json.loads(key)), chosen)
+
+
+def _peak_memory(chosen: Backend) -> dict[str, float]:
+    """Peak memory of process and device since the run began, in bytes, where they can be known."""
+    found = {"peak_host_bytes": peak_host_bytes(), "peak_device_bytes": chosen.peak_memory_bytes()}
+    return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def _warm_up(solver: Solver, problem: Problem, chosen: Backend) -> None:
+    """One step on a few positions, once a process and kind of run: what is compiled or planned at first use
+    is ready before the clock starts."""
+    kind = (type(solver), chosen.name, str(problem.probe.dtype), problem.probe_size, problem.probe_known)
+    if kind not in _warm:
+        few = problem.part(slice(0, 2))
+        solver.step(few, solver.init(few), np.random.default_rng(0))
+        _warm.add(kind)
+
+
+_warm: set[tuple[Any, ...]] = set()
+
+
+@lru_cache(maxsize=1)
+def _thread_pools(imported_modules: int) -> ThreadpoolController:
+    """The thread pools of the libraries that are loaded; looked for again when there are new ones."""
+    return ThreadpoolController()
+
+
+def _limit_torch_threads(name: str, threads: int) -> None:
+    if name.startswith("torch"):
+        import torch
+
+        torch.set_num_threads(threads)

@@ -1,0 +1,103 @@
+"""Where a result comes from: code, packages, machine, threads."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import subprocess
+import sys
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psutil
+from threadpoolctl import ThreadpoolController
+
+from ptychosuite import __version__
+from ptychosuite.backends.arrays import Backend
+from ptychosuite.registry.fingerprint import code_fingerprint
+
+PACKAGES = (
+    "numpy", "scipy", "numba", "ducc0", "torch", "cupy-cuda13x", "array-api-compat", "scikit-image", "h5py",
+    "dask", "distributed", "dask-cuda", "xarray", "zarr", "pydantic", "matplotlib",
+    "safetensors", "ptychi", "cdtools-py",
+)  # fmt: skip
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+@cache
+def environment() -> dict[str, Any]:
+    """What stays the same while this process lives: code, packages, machine."""
+    return {
+        "ptychosuite": __version__,
+        "code": code_fingerprint(),
+        **_git(),
+        "python": sys.version.split()[0],
+        "packages": {name: _version(name) for name in PACKAGES if _version(name)},
+        "host": socket.gethostname(),
+        "platform": platform.platform(),
+        "cpu": _cpu_model(),
+        "cpu_count": os.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+    }
+
+
+def run_provenance(backend: Backend, pools: ThreadpoolController) -> dict[str, Any]:
+    """The environment, with what may differ from run to run: device, threads and cores."""
+    return {
+        **environment(),
+        **backend.device_description(),
+        "threads": {
+            **{name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ},
+            **{pool["user_api"]: pool["num_threads"] for pool in pools.info()},
+            **_torch_threads(),
+        },
+        "cores": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [],
+        "process": os.getpid(),
+    }
+
+
+def _torch_threads() -> dict[str, int]:
+    torch = sys.modules.get("torch")
+    return {"torch": torch.get_num_threads()} if torch else {}
+
+
+def _git() -> dict[str, Any]:
+    """Commit and whether files differ from it; empty where the code is not in a git checkout."""
+    folder = Path(__file__).resolve().parents[2]
+    if not (folder / ".git").exists():
+        return {}
+    try:
+        commit = _git_output(folder, "rev-parse", "HEAD")
+        dirty = bool(_git_output(folder, "status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return {"git_commit": commit, "git_dirty": dirty}
+
+
+def _git_output(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _cpu_model() -> str:
+    try:
+        with open("/proc/cpuinfo") as file:
+            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()

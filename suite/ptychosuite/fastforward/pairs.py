@@ -1,0 +1,168 @@
+"""Training pairs: states of simulated reconstructions on the way, and the truth in the gauge of each.
+
+In which gauge a reconstruction is bound for the truth shows in its last kept state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ptychosuite.backends.arrays import backend
+from ptychosuite.core.problem import Problem
+from ptychosuite.core.runs import RunRecord, Status, digest
+from ptychosuite.core.schedule import Schedule
+from ptychosuite.errors import StudyError
+from ptychosuite.fastforward.features import LIT, View, pupil, unit_phase, views
+from ptychosuite.fastforward.operator import Snapshot
+from ptychosuite.fastforward.truth import lit, nearest_gauge, truth_ahead_of
+from ptychosuite.problems.build import build_problem
+from ptychosuite.registry.lookup import build
+from ptychosuite.solvers.pie import RPIE
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Inputs and targets of one network, one row a pair, in half precision."""
+
+    channels: np.ndarray  # (n, 7, h, w) float16
+    change: np.ndarray  # (n, 2, h, w) float16, from the state to the truth, in units of the network
+
+    def __len__(self) -> int:
+        return len(self.channels)
+
+    def part(self, rows: np.ndarray) -> Samples:
+        return Samples(self.channels[rows], self.change[rows])
+
+
+@dataclass(frozen=True)
+class Resumable:
+    """A state from which a solver can go on, and the units in which a network moves it."""
+
+    problem: Problem  # on the host; the same for the pairs of a run
+    solver: RPIE
+    now: Snapshot
+    object_unit: complex
+    probe_unit: np.ndarray  # (m, m) complex, of the pupil
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Training pairs of object and probe."""
+
+    object: Samples
+    probe: Samples
+    moves: np.ndarray  # (n,) bool, whether the probe is to be found as well
+    family: np.ndarray  # (n,) text, the same for pairs of one object
+    states: tuple[Resumable, ...] = ()  # one a pair, where they are kept
+
+    def __len__(self) -> int:
+        return len(self.moves)
+
+    @property
+    def alike(self) -> np.ndarray:
+        """(n,) a number each; pairs that have the same one can be in one batch."""
+        if not self.states:
+            return np.zeros(len(self), int)
+        kinds = [(state.problem.n_positions, state.problem.probe_known) for state in self.states]
+        return np.unique(kinds, axis=0, return_inverse=True)[1]
+
+    def part(self, rows: np.ndarray) -> Pairs:
+        states = tuple(self.states[row] for row in rows.tolist()) if self.states else ()
+        return Pairs(
+            self.object.part(rows), self.probe.part(rows), self.moves[rows], self.family[rows], states
+        )
+
+    def split(self, share: float, seed: int) -> tuple[Pairs, Pairs]:
+        """Pairs to train on and pairs to validate with; no object is in both."""
+        families = np.unique(self.family)
+        count = min(max(1, round(share * len(families))), len(families) - 1)
+        chosen = np.random.default_rng(seed).permutation(families)[:count]
+        apart = np.isin(self.family, chosen)
+        return self.part(np.flatnonzero(~apart)), self.part(np.flatnonzero(apart))
+
+
+def pairs_of(records: Iterable[RunRecord], keep_states: bool = False) -> Pairs:
+    """The training pairs of simulated runs: every kept state whose predecessor was kept as well.
+
+    With ``keep_states`` they hold what a solver needs to go on from each; it takes as much memory again.
+
+    Raises
+    ------
+    StudyError
+        There are none, or the runs differ in the size of object or probe.
+    """
+    completed = (record for record in records if record.status is Status.COMPLETED)
+    rows = [row for record in completed for row in _rows(record, keep_states)]
+    if not rows:
+        raise StudyError(
+            "the runs of this study make no training pairs; they are simulated runs with snapshots "
+            f"{Schedule.memory} iterations apart, as in 'snapshots: [10, 20, 30, 40]'"
+        )
+    sizes = {(row.object.channels.shape, row.probe.channels.shape) for row in rows}
+    if len(sizes) > 1:
+        shown = ", ".join(f"{obj[-1]} and {probe[-1]}" for obj, probe in sorted(sizes))
+        raise StudyError(f"found objects and probes of several sizes ({shown}); training takes one of each")
+    if len({row.family for row in rows}) < 2:
+        raise StudyError("found a single object; training needs others to validate with")
+    return Pairs(
+        Samples(
+            np.stack([row.object.channels for row in rows]), np.stack([row.object.change for row in rows])
+        ),
+        Samples(np.stack([row.probe.channels for row in rows]), np.stack([row.probe.change for row in rows])),
+        np.array([row.moves for row in rows]),
+        np.array([row.family for row in rows]),
+        tuple(row.state for row in rows if row.state),
+    )
+
+
+@dataclass(frozen=True)
+class _Row:
+    object: Samples
+    probe: Samples
+    moves: bool
+    family: str
+    state: Resumable | None
+
+
+def _rows(record: RunRecord, keep_states: bool) -> Iterator[_Row]:
+    """The pairs of one run."""
+    if record.spec.problem["kind"] != "simulated":
+        raise StudyError("training takes simulated runs: only they know the truth")
+    if not record.snapshots:
+        return
+    problem = build_problem(record.spec, backend("numpy"))
+    states = {0: Snapshot(problem.start_object, problem.probe, 0)}
+    states |= {
+        iteration: Snapshot(obj, probe, iteration) for iteration, (obj, probe) in record.snapshots.items()
+    }
+    family, solver = digest(record.spec.problem["object"]), _resuming(record.spec.solver)
+    final = states[max(states)]
+    truth = truth_ahead_of(final, problem, lit(views(problem, final, None)))
+    for iteration, now in states.items():
+        before = states.get(iteration - Schedule.memory)
+        if before is not None:
+            seen = views(problem, now, before)
+            near = truth if problem.probe_known else nearest_gauge(truth, now, lit(seen))
+            obj = _sample(seen.object, now.object, near.object)
+            probe = _sample(seen.probe, pupil(now.probe), pupil(near.probe))
+            state = (
+                Resumable(problem, solver, now, seen.object.unit, seen.probe.unit) if keep_states else None
+            )
+            yield _Row(obj, probe, not problem.probe_known, family, state)
+
+
+def _sample(view: View, field: np.ndarray, target: np.ndarray) -> Samples:
+    turned = target * unit_phase(target, field, view.channels[LIT] ** 2)
+    change = (turned - field) / view.unit
+    return Samples(view.channels.astype(np.float16), np.stack([change.real, change.imag]).astype(np.float16))
+
+
+def _resuming(settings: Mapping[str, Any]) -> RPIE:
+    """What goes on from the states of a run: its own solver where that is rPIE, else ePIE."""
+    solver = build("solvers", settings)
+    alpha, beta = (solver.alpha, solver.beta) if isinstance(solver, RPIE) else (1.0, 1.0)
+    return RPIE(alpha=alpha, beta=beta)

@@ -1,0 +1,70 @@
+"""Where the data pull object and probe: what all patterns together ask for, by least squares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ptychosuite.backends.arrays import Array, divide, fft2, ifft2, namespace, squared_modulus
+from ptychosuite.core.problem import Problem
+from ptychosuite.physics.forward import batches, illuminate, own_probes
+from ptychosuite.physics.likelihood import wave_correction
+from ptychosuite.physics.patches import accumulate_patches
+
+FLOOR = 1e-3  # of the largest power: in the dark the quotient of sums is noise
+
+
+@dataclass(frozen=True)
+class Pull:
+    """Sums over the patterns k, with chi_k = R_k - psi_k the correction of the exit wave."""
+
+    object_sum: Array  # (H, W) complex, sum conj(Q) chi_k
+    object_light: Array  # (H, W) real, sum |Q|^2
+    probe_sum: Array  # (m, m) complex, sum conj(z_k) chi_k
+    probe_light: Array  # (m, m) real, sum |z_k|^2
+    mean_pattern: Array  # (m, m) real, zero frequency in the middle; bad pixels as the model has them
+
+    @property
+    def object(self) -> Array:
+        """(H, W): z + this is the least-squares refit of the object, but for a floor in the dark."""
+        return _quotient(self.object_sum, self.object_light)
+
+    @property
+    def probe(self) -> Array:
+        """(m, m): Q + this is the least-squares refit of the probe, but for a floor in the dark."""
+        return _quotient(self.probe_sum, self.probe_light)
+
+
+def data_pull(problem: Problem, obj: Array, probe: Array) -> Pull:
+    """The pull at ``obj`` (H, W) and ``probe`` (m, m); costs one pass over the data."""
+    xp = namespace(obj)
+    object_sum, probe_sum = xp.zeros_like(obj), xp.zeros_like(probe)
+    object_light, probe_light = xp.zeros_like(obj.real), xp.zeros_like(probe.real)
+    pattern = xp.zeros_like(probe.real)
+    for batch in batches(problem.n_positions, problem.probe_size, like=obj):
+        lit = illuminate(problem, obj, probe, batch)
+        wave = fft2(lit.exit_waves)
+        revision = wave_correction(wave, problem.diffraction_amplitude[batch], problem.detector_mask)
+        correction = ifft2(revision)
+        object_sum = accumulate_patches(object_sum, xp.conj(lit.probes) * correction, lit.positions)
+        power = xp.broadcast_to(squared_modulus(lit.probes), correction.shape)
+        object_light = accumulate_patches(object_light, power, lit.positions)
+        probe_sum = probe_sum + xp.sum(own_probes(xp.conj(lit.patches) * correction, lit.phases), axis=0)
+        probe_light = probe_light + xp.sum(squared_modulus(lit.patches), axis=0)
+        pattern = pattern + xp.sum(squared_modulus(wave + revision), axis=0)
+    mean_pattern = xp.fft.fftshift(pattern) / problem.n_positions
+    return Pull(object_sum, object_light, probe_sum, probe_light, mean_pattern)
+
+
+def refitted_probe(problem: Problem, obj: Array, probe: Array) -> Array:
+    """The probe (m, m) after one pass over the data with ``obj`` (H, W) held.
+
+    Q = sum_k conj(z_k) R_k / sum_k |z_k|^2, where R_k is the revised exit wave of the present probe; written
+    as Q + sum_k conj(z_k) (R_k - psi_k) / sum_k |z_k|^2, so that a probe that meets the data stays, also
+    where positions lie between pixels. So does the probe where the object is dark throughout.
+    """
+    pull = data_pull(problem, obj, probe)
+    return probe + divide(pull.probe_sum, pull.probe_light)
+
+
+def _quotient(total: Array, light: Array) -> Array:
+    return divide(total, light + FLOOR * namespace(light).max(light))

@@ -1,0 +1,160 @@
+"""The truth of a simulation in the gauge of a reconstruction: training's target, and the bound of operators.
+
+Where a reconstruction is still far from the truth, the truth is taken as it stands: early states have not
+drifted far from the start's gauge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Gt, Le
+
+from ptychosuite.backends.arrays import Array, asarray_like, to_numpy
+from ptychosuite.core.problem import Problem, Reference
+from ptychosuite.core.schedule import Schedule
+from ptychosuite.errors import StudyError
+from ptychosuite.fastforward.features import LIT, Views, unit_phase, views
+from ptychosuite.fastforward.operator import Snapshot
+from ptychosuite.metrics.gauge import Aligner, Gauge
+from ptychosuite.metrics.image import scanned_area
+from ptychosuite.physics.shift import fourier_shift, shift_phases
+
+LOST = 0.5  # squared distance of a state to the truth, relative to the state's power
+
+
+def truth_ahead_of(state: Snapshot, problem: Problem, light: np.ndarray) -> Snapshot:
+    """The truth in the gauge in which ``state`` is bound for it; as it stands where ``state`` is far from it.
+
+    How far is judged with the object's pixels weighted with ``light`` (H, W).
+
+    Raises
+    ------
+    StudyError
+        The truth is not known: the data are measured.
+    """
+    reference = problem.reference
+    if reference is None:
+        raise StudyError("only a simulation knows the truth; leave out fast_forward {kind: truth} here")
+    moved = truth_in_gauge_of(state, problem, reference)
+    if distance_to_truth(moved, state, light) > LOST:
+        return Snapshot(reference.object, reference.probe, state.iteration)
+    return moved
+
+
+def lit(seen: Views) -> np.ndarray:
+    """How well each pixel of the object is lit, at most one: (H, W)."""
+    return to_numpy(seen.object.channels[LIT]) ** 2
+
+
+def truth_in_gauge_of(now: Snapshot, problem: Problem, reference: Reference) -> Snapshot:
+    """The truth moved to where ``now`` is: scale, ramp and translation; the phases are left as they come.
+
+    With a known probe it is the truth itself.
+    """
+    if problem.probe_known:
+        return Snapshot(reference.object, reference.probe, now.iteration)
+    obj, gauge = Aligner(np.asarray(now.object), scanned_area(reference)).align(reference.object)
+    return Snapshot(obj, _carried(reference.probe, gauge), now.iteration)
+
+
+def nearest_gauge(truth: Snapshot, now: Snapshot, light: np.ndarray) -> Snapshot:
+    """``truth`` moved within its gauge to where it is nearest to ``now``, to first order.
+
+    While a reconstruction goes on it drifts in scale, ramp and translation, which nothing drives and nothing
+    can foresee. The nearest gauge is a linear least-squares fit over object and probe together, the object's
+    pixels weighted with ``light`` (H, W).
+    """
+    even = np.ones(now.probe.shape)
+    obj = truth.object * unit_phase(truth.object, now.object, light)
+    probe = truth.probe * unit_phase(truth.probe, now.probe, even)
+    zero = np.zeros_like
+    moves = [  # scale, phase of the object, phase of the probe; ramps and translations along rows and columns
+        (obj, -probe),
+        (1j * obj, zero(probe)),
+        (zero(obj), 1j * probe),
+        *((1j * _ramp(obj, axis), -1j * _ramp(probe, axis)) for axis in (0, 1)),
+        *((np.gradient(obj, axis=axis), np.gradient(probe, axis=axis)) for axis in (0, 1)),
+    ]
+    weights = [
+        np.sqrt(weight / np.sum(weight * np.abs(state) ** 2))
+        for weight, state in ((light, now.object), (even, now.probe))
+    ]
+
+    def column(on_object: np.ndarray, on_probe: np.ndarray) -> np.ndarray:
+        both = np.concatenate([(weights[0] * on_object).ravel(), (weights[1] * on_probe).ravel()])
+        return np.concatenate([both.real, both.imag])
+
+    matrix = np.stack([column(*move) for move in moves], axis=1)
+    wanted = column(now.object - obj, now.probe - probe)
+    steps = np.linalg.lstsq(matrix.T @ matrix, matrix.T @ wanted, rcond=1e-6)[0]
+    for step, (on_object, on_probe) in zip(steps, moves, strict=True):
+        obj, probe = obj + step * on_object, probe + step * on_probe
+    return Snapshot(obj, probe, truth.iteration)
+
+
+def _ramp(field: np.ndarray, axis: int) -> np.ndarray:
+    """``field`` times the distance from its centre along ``axis``, in units of 32 pixels."""
+    size = field.shape[axis]
+    return field * np.expand_dims((np.arange(size) - (size - 1) / 2) / 32, 1 - axis)
+
+
+def _carried(probe: np.ndarray, gauge: Gauge) -> np.ndarray:
+    """The probe (m, m) that goes with an object to which ``gauge`` was applied, but for a phase."""
+    size = len(probe)
+    moved = fourier_shift(probe, shift_phases(size, np.array([gauge.shift_px]), probe))[0]
+    axis = np.arange(size)
+    down, across = (np.exp(-1j * slope * axis) for slope in gauge.ramp_rad_per_px)
+    return moved * down[:, None] * across / abs(gauge.scale)
+
+
+def distance_to_truth(truth: Snapshot, now: Snapshot, light: np.ndarray) -> float:
+    """Squared distance of object or probe, whichever is larger, to the truth, relative to the state's power.
+
+    The object's pixels are weighted with ``light`` (H, W); phases are free.
+    """
+    return max(
+        float(np.sum(weight * np.abs(state - unit_phase(field, state, weight) * field) ** 2))
+        / float(np.sum(weight * np.abs(state) ** 2))
+        for field, state, weight in (
+            (truth.object, now.object, light),
+            (truth.probe, now.probe, np.ones(now.probe.shape)),
+        )
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truth(Schedule):
+    """Goes to the truth itself, or part of the way. Simulations only.
+
+    As an image nothing is better. A lower likelihood has only what fits the noise as well.
+
+    Parameters
+    ----------
+    share
+        Of the way to the truth, in the gauge nearest to the state.
+    """
+
+    share: Annotated[float, Gt(0), Le(1)] = 1.0
+
+    def advance(self, problem: Problem, now: Snapshot, before: Snapshot | None) -> tuple[Array, Array]:
+        """z + share (z* - z) and the same for an unknown probe.
+
+        Raises
+        ------
+        StudyError
+            The truth is not known: the data are measured.
+        """
+        light = lit(views(problem, now, None))
+        state = Snapshot(to_numpy(now.object), to_numpy(now.probe), now.iteration)
+        truth = truth_ahead_of(state, problem, light)
+        if not problem.probe_known:
+            truth = nearest_gauge(truth, state, light)
+        even = np.ones(state.probe.shape)
+        fields = ((state.object, truth.object, light), (state.probe, truth.probe, even))
+        obj, probe = (z + self.share * (t * unit_phase(t, z, weight) - z) for z, t, weight in fields)
+        if problem.probe_known:
+            probe = state.probe
+        return asarray_like(obj, now.object), asarray_like(probe, now.probe)

@@ -1,0 +1,116 @@
+"""How well a reconstruction explains the data.
+
+All figures come out of one pass over the scan::
+
+    residual          Phi = 1/2 sum_k ||psi_k - R_k||^2              (MAGPIE, arXiv 2504.10118, eq. 1)
+    gradient_norm     1 / (N m) sum_k ||conj(Q) * (R_k - psi_k)||_2  (the stopping number of its code)
+    poisson_nll       sum lambda - n log lambda + log n!             n counts, lambda = |F psi|^2 / eta
+    poisson_deviance  2 mean(n log(n / lambda) - n + lambda)         near 1 at the noise limit
+
+eta is taken as 1 where the data are noiseless.
+
+How well a state explains the counts: what the safeguard compares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.special
+
+from ptychosuite.backends.arrays import Array, accelerated, fft2, ifft2, namespace, squared_modulus, to_numpy
+from ptychosuite.core.problem import RATE_FLOOR, Problem
+from ptychosuite.physics.forward import batches, illuminate
+from ptychosuite.physics.likelihood import wave_correction
+
+
+@dataclass(frozen=True)
+class DataConstants:
+    """What the figures need of the data alone; computed once a problem."""
+
+    saturated_nll: float  # sum n - n log n + log n!, the Poisson NLL of a model that meets every count
+    pixels: int  # good detector pixels in all patterns
+    dark_residual: float  # the residual of an object that is zero everywhere
+
+    @classmethod
+    def of(cls, problem: Problem) -> DataConstants:
+        mask = 1.0 if problem.detector_mask is None else to_numpy(problem.detector_mask).astype(np.float64)
+        saturated_nll = intensity_sum = 0.0
+        for batch in batches(problem.n_positions, problem.probe_size):
+            intensity = to_numpy(problem.diffraction_amplitude[batch]).astype(np.float64) ** 2 * mask
+            counts = intensity / problem.photon_scale
+            per_pixel = counts - scipy.special.xlogy(counts, counts) + scipy.special.gammaln(counts + 1)
+            saturated_nll += float(per_pixel.sum())
+            intensity_sum += float(intensity.sum())
+        pixels = problem.n_positions * problem.good_pixels
+        return cls(saturated_nll, pixels, intensity_sum / (2 * problem.probe_size**2))
+
+
+def misfit_metrics(problem: Problem, obj: Array, probe: Array, constants: DataConstants) -> dict[str, float]:
+    """The four figures above for one object (H, W) and probe (m, m)."""
+    size = problem.probe_size
+    residual = gradient_norm = deviance = 0.0
+    for batch in batches(problem.n_positions, size, like=obj):
+        amplitude = problem.diffraction_amplitude[batch]
+        lit = illuminate(problem, obj, probe, batch)
+        waves = fft2(lit.exit_waves)
+        deviance += half_deviance(waves, amplitude, problem.photon_scale, problem.detector_mask)
+        correction = wave_correction(waves, amplitude, problem.detector_mask)
+        residual += sum_of_squares(correction) / (2 * size**2)  # Parseval
+        gradient_norm += sum_of_norms(lit.probes, ifft2(correction))
+    return {
+        "residual": residual,
+        "gradient_norm": gradient_norm / (problem.n_positions * size),
+        "poisson_nll": deviance + constants.saturated_nll,
+        "poisson_deviance": 2 * deviance / constants.pixels,
+    }
+
+
+@accelerated
+def half_deviance(waves: Array, amplitude: Array, photon_scale: float, mask: Array | None) -> float:
+    """sum n log(n / lambda) - n + lambda, in a form that keeps its digits where lambda is close to n."""
+    xp = namespace(waves)
+    rate = squared_modulus(waves) / photon_scale
+    counts = amplitude**2 / photon_scale
+    lit = counts > 0
+    ratio = xp.clip(rate, min=RATE_FLOOR) / xp.where(lit, counts, xp.ones_like(counts))
+    per_pixel = xp.where(lit, counts * (ratio - 1 - xp.log(ratio)), rate)
+    return _total(per_pixel if mask is None else per_pixel * mask)
+
+
+@accelerated
+def sum_of_squares(x: Array) -> float:
+    """sum |x|^2 of a complex array, in double precision."""
+    return _total(squared_modulus(x))
+
+
+@accelerated
+def sum_of_norms(probes: Array, corrections: Array) -> float:
+    """sum_k ||conj(Q) * chi_k||_2 for (n, m, m) corrections and (n or 1, m, m) probes."""
+    xp = namespace(corrections)
+    squares = squared_modulus(probes) * squared_modulus(corrections)
+    return float(xp.sum(xp.sqrt(xp.sum(squares, axis=(-2, -1), dtype=xp.float64))))
+
+
+def _total(x: Array) -> float:
+    xp = namespace(x)
+    return float(xp.sum(x, dtype=xp.float64))
+
+
+def poisson_deviance(problem: Problem, obj: Array, probe: Array) -> float:
+    """Poisson deviance per good pixel, as the metric of that name; one forward pass over the data.
+
+    It is the negative log-likelihood less that of a model that meets every count, in other units: of two
+    states, the one with the lower NLL has the lower deviance.
+    """
+    total = sum(
+        half_deviance(
+            fft2(illuminate(problem, obj, probe, batch).exit_waves),
+            problem.diffraction_amplitude[batch],
+            problem.photon_scale,
+            problem.detector_mask,
+        )
+        for batch in batches(problem.n_positions, problem.probe_size, like=obj)
+    )
+    return 2 * total / (problem.n_positions * problem.good_pixels)

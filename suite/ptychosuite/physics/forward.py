@@ -1,0 +1,83 @@
+"""Forward model: exit waves and the diffraction they give.
+
+Symbols (MAGPIE, arXiv 2504.10118, section 2.1)::
+
+    psi_k = Q * z_k            exit wave, probe Q on object patch z_k
+    |F psi_k|^2                diffraction intensity, F the unnormalised DFT
+
+Positions between pixels: the patch is cut at the nearest pixel, and the probe is shifted by the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ptychosuite.backends.arrays import Array, fft2, is_on_gpu, squared_modulus
+from ptychosuite.core.footprint import BATCH_PIXELS, GPU_BATCH_PIXELS
+from ptychosuite.core.problem import Problem
+from ptychosuite.physics.patches import extract_patches
+from ptychosuite.physics.shift import fourier_shift, fourier_unshift, shift_phases
+
+
+def detector_waves(
+    obj: Array, probe: Array, scan_positions_px: np.ndarray, phases: Array | None = None
+) -> Array:
+    """F psi_k for each position: (n, m, m) complex. ``phases`` as from :func:`subpixel_phases`."""
+    return fft2(local_probes(probe, phases) * extract_patches(obj, scan_positions_px, probe.shape[-1]))
+
+
+@dataclass(frozen=True)
+class Illumination:
+    """Probe and object as they meet at some positions of a problem."""
+
+    positions: np.ndarray  # (n, 2) int64
+    phases: Array | None  # (n, m, m) complex, as from :func:`subpixel_phases`
+    probes: Array  # (n, m, m) complex, or (1, m, m) where all are the same
+    patches: Array  # (n, m, m) complex
+
+    @property
+    def exit_waves(self) -> Array:
+        """psi_k: (n, m, m) complex."""
+        return self.probes * self.patches
+
+
+def illuminate(problem: Problem, obj: Array, probe: Array, batch: slice | np.ndarray) -> Illumination:
+    """``probe`` on ``obj`` at the positions ``batch`` of ``problem``."""
+    positions, phases = problem.scan_positions_px[batch], subpixel_phases(problem, batch)
+    patches = extract_patches(obj, positions, problem.probe_size)
+    return Illumination(positions, phases, local_probes(probe, phases), patches)
+
+
+def subpixel_phases(problem: Problem, batch: slice | np.ndarray) -> Array | None:
+    """Fourier multipliers (n, m, m) of the probe's shifts; None where positions are whole pixels."""
+    if problem.subpixel_shifts_px is None:
+        return None
+    return shift_phases(problem.probe_size, problem.subpixel_shifts_px[batch], problem.probe)
+
+
+def local_probes(probe: Array, phases: Array | None) -> Array:
+    """The probe as it lies on each patch: (n, m, m), or (1, m, m) where all are the same."""
+    return probe[None] if phases is None else fourier_shift(probe, phases)
+
+
+def own_probes(probes: Array, phases: Array | None) -> Array:
+    """Back from :func:`local_probes`, and its adjoint image by image: (n, m, m)."""
+    return probes if phases is None else fourier_unshift(probes, phases)
+
+
+def diffraction_intensity(
+    obj: Array, probe: Array, scan_positions_px: np.ndarray, phases: Array | None = None
+) -> Array:
+    """Noiseless intensities |F psi_k|^2: (n, m, m) real."""
+    return squared_modulus(detector_waves(obj, probe, scan_positions_px, phases))
+
+
+def batches(n_positions: int, probe_size: int, like: Array | None = None) -> Iterator[slice]:
+    """Cut a scan into consecutive batches that are processed at once on the device of ``like``."""
+    pixels = GPU_BATCH_PIXELS if like is not None and is_on_gpu(like) else BATCH_PIXELS
+    step = max(1, pixels // probe_size**2)
+    for first in range(0, n_positions, step):
+        yield slice(first, min(first + step, n_positions))

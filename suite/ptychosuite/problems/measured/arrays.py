@@ -1,0 +1,101 @@
+"""Plain arrays in HDF5, NPZ or MAT files, found by the names that the user gives or by usual ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ptychosuite.errors import DataFileError, nearest
+from ptychosuite.problems.measured.container import named_arrays
+from ptychosuite.problems.measured.raw import Raw, as_mask, as_positions, as_wave, is_positive, mask_rule
+from ptychosuite.problems.measured.stack import single_stack
+from ptychosuite.problems.measured.units import unit_of
+
+if TYPE_CHECKING:
+    from ptychosuite.problems.measured.settings import MeasuredFile
+
+# The last part of a name, lower case; the first that is there is taken.
+USUAL: Mapping[str, Sequence[str]] = {
+    "data": ("data", "diffraction", "diffraction_intensity", "diffraction_patterns", "patterns", "dp",
+             "intensity", "intensities", "i"),
+    "positions": ("scan", "positions", "scan_positions", "scan_positions_px", "positions_px",
+                  "probe_positions", "translation", "translations", "coords", "pos"),
+    "probe": ("probe", "illumination", "initial_probe", "probe_guess"),
+    "mask": ("mask", "detector_mask", "good_pixels"),
+    "object": ("object_guess", "initial_object", "object", "obj"),
+}  # fmt: skip
+
+
+def read_arrays(file: Any, settings: MeasuredFile) -> Raw:
+    """Describe a file of plain arrays.
+
+    Raises
+    ------
+    DataFileError
+        No array of the name given, none of a usual name, or one of an unexpected shape.
+    """
+    path, arrays = settings.path, named_arrays(file)
+    data = _required(arrays, settings.data, "data", path)
+    positions, unit, name = _positions(arrays, settings)
+    stack = single_stack(arrays[data], data, path, n_positions=len(positions))
+    raw = Raw(stack, positions[:, :2], unit, convention="", source={"data": data, "positions": name})
+    if found := _find(arrays, settings.mask, "mask", path):
+        rule = mask_rule(settings.mask_good, is_positive)
+        raw.good = as_mask(_values(arrays, found), stack.frame, rule, found, path)
+        raw.source["mask"] = found
+    if found := _find(arrays, settings.probe, "probe", path):
+        raw.probe = as_wave(_values(arrays, found), found, path)
+        raw.source["probe"] = found
+    guess = _find(arrays, "", "object", path)
+    if guess and arrays[guess].dtype.kind == "c" and len(arrays[guess].shape) >= 2:
+        raw.object_guess = as_wave(_values(arrays, guess), guess, path)
+        raw.source["object"] = guess
+    return raw
+
+
+def _positions(arrays: Mapping[str, Any], settings: MeasuredFile) -> tuple[np.ndarray, str, str]:
+    """Positions (N, 2 or 3), their unit, and where they are; "rows, columns" names two arrays."""
+    path = settings.path
+    if "," not in settings.positions:
+        name = _required(arrays, settings.positions, "positions", path)
+        return as_positions(_values(arrays, name), name, path), unit_of(arrays[name]), name
+    names = [_required(arrays, part.strip(), "positions", path) for part in settings.positions.split(",")]
+    columns = [np.ravel(_values(arrays, name)) for name in names]
+    if len(columns) != 2 or len(columns[0]) != len(columns[1]):
+        raise DataFileError(
+            f"{path}: '{settings.positions}' holds {', '.join(str(len(c)) for c in columns)} values; "
+            "expected two arrays of one length, rows first"
+        )
+    pairs = as_positions(np.stack(columns, axis=1), settings.positions, path)
+    return pairs, unit_of(arrays[names[0]]), ", ".join(names)
+
+
+def _required(arrays: Mapping[str, Any], given: str, what: str, path: str) -> str:
+    if name := _find(arrays, given, what, path):
+        return name
+    raise DataFileError(
+        f"{path} has no array of a usual name for {what} ({', '.join(USUAL[what])}); name it with '{what}', "
+        f"the file holds: {', '.join(sorted(arrays)[:20]) or 'no arrays'}"
+    )
+
+
+def _find(arrays: Mapping[str, Any], given: str, what: str, path: str) -> str:
+    if given:
+        if given.strip("/") in arrays:
+            return given.strip("/")
+        raise DataFileError(f"{path} has no array '{given}' for '{what}'; {nearest(given, arrays)}")
+    for usual in USUAL[what]:
+        found = [name for name in arrays if name.rsplit("/", 1)[-1].lower() == usual]
+        if len(found) > 1:
+            raise DataFileError(
+                f"{path} has several arrays for {what}: {', '.join(found)}; name one with '{what}'"
+            )
+        if found:
+            return found[0]
+    return ""
+
+
+def _values(arrays: Mapping[str, Any], name: str) -> np.ndarray:
+    return np.asarray(arrays[name][...])

@@ -1,0 +1,132 @@
+"""The .ptyd files of ptypy: prepared data in chunks (ptypy documentation, "Data management").
+
+``/meta`` holds the energy in keV, the distance in metres and the detector pixel after any binning,
+``/chunks/<n>`` the patterns with their positions in metres, rows first, and their weights (0 = bad pixel).
+Older files keep what all chunks share in ``/info``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from ptychosuite.errors import DataFileError
+from ptychosuite.problems.measured.raw import (
+    Raw,
+    as_mask,
+    as_positions,
+    as_wave,
+    is_positive,
+    mask_rule,
+    pick,
+)
+from ptychosuite.problems.measured.stack import Part, PatternStack, single_stack
+from ptychosuite.problems.measured.units import read_energy, read_length, wavelength_of_energy
+
+if TYPE_CHECKING:
+    from ptychosuite.problems.measured.settings import MeasuredFile
+
+
+def read_ptyd(file: Any, settings: MeasuredFile) -> Raw:
+    """Describe a .ptyd file.
+
+    Raises
+    ------
+    DataFileError
+        No chunks, a chunk that links to a file that is not there, or no positions.
+    """
+    path = settings.path
+    chunks = _chunks(file, settings)
+    stack = _stack(chunks, settings)
+    positions, name = _positions(file, chunks, settings)
+    raw = Raw(stack, positions, "m", convention="centre", source={"data": stack.name, "positions": name})
+    _geometry(file, raw, path)
+    _mask(file, raw, chunks, settings)
+    probe = pick(file, settings.probe, (), "probe", path)
+    if probe:
+        raw.probe = as_wave(file[probe], probe, path)
+        raw.source["probe"] = probe
+    return raw
+
+
+def _chunks(file: Any, settings: MeasuredFile) -> list[Any]:
+    """The chunks in their order. Those of a scan that was saved as links lie in files beside this one."""
+    group = file.get("chunks")
+    numbers = sorted(int(n) for n in group if n.isdigit()) if group is not None else []
+    chunks = [group.get(str(n)) for n in numbers]
+    for n, chunk in zip(numbers, chunks, strict=True):
+        if not isinstance(chunk, h5py.Group) or not isinstance(chunk.get("data"), h5py.Dataset):
+            raise DataFileError(
+                f"{settings.path}: '/chunks/{n}/data' is missing; a scan saved as links needs the files "
+                "of its chunks beside it"
+            )
+    if not chunks:
+        raise DataFileError(
+            f"{settings.path}: '/chunks' holds no patterns; ptypy saves them with 'save: append'"
+        )
+    return chunks
+
+
+def _stack(chunks: list[Any], settings: MeasuredFile) -> PatternStack:
+    parts: list[Part] = []
+    for chunk in chunks:
+        parts += single_stack(chunk["data"], chunk["data"].name, settings.path).parts
+    frames = {part.array.shape[-2:] for part in parts}
+    if len(frames) > 1:
+        raise DataFileError(f"{settings.path}: '/chunks' holds patterns of several sizes: {sorted(frames)}")
+    return PatternStack(tuple(parts), parts[0].array.name if len(parts) == 1 else "/chunks/*/data")
+
+
+def _positions(file: Any, chunks: list[Any], settings: MeasuredFile) -> tuple[np.ndarray, str]:
+    path = settings.path
+    if not settings.positions and all(isinstance(chunk.get("positions"), h5py.Dataset) for chunk in chunks):
+        found = [as_positions(chunk["positions"], chunk["positions"].name, path) for chunk in chunks]
+        name = chunks[0]["positions"].name if len(chunks) == 1 else "/chunks/*/positions"
+        return np.concatenate(found)[:, :2], name
+    usual = ("/info/positions_scan", "/common/positions_scan", "/info/positions_theory")
+    name = pick(file, settings.positions, usual, "positions", path)
+    if not name:
+        raise DataFileError(f"{path}: '/chunks/0/positions' is missing, and so is '{usual[0]}'")
+    return as_positions(file[name], name, path)[:, :2], name
+
+
+def _geometry(file: Any, raw: Raw, path: str) -> None:
+    def stored(key: str) -> str:
+        return next((name for name in (f"/meta/{key}", f"/info/{key}") if _has_value(file.get(name))), "")
+
+    if name := stored("energy"):
+        raw.wavelength_m = wavelength_of_energy(read_energy(file[name], path, default="keV"))
+        raw.source["wavelength"] = name
+    if name := stored("distance"):
+        raw.distance_m = read_length(file[name], path)
+        raw.source["distance"] = name
+    if name := stored("psize"):
+        sizes = np.ravel(np.asarray(file[name], dtype=np.float64))
+        raw.detector_pixel_m = (float(sizes[0]), float(sizes[-1]))
+        raw.source["detector pixel"] = name
+    name = "/meta/center"
+    if _has_value(file.get(name)) and file[name].dtype.kind in "uif" and file[name].size == 2:
+        row, column = np.ravel(file[name][()])
+        raw.centre = (float(row), float(column))
+        raw.source["centre"] = name
+
+
+def _has_value(item: Any) -> bool:
+    """Whether ptypy stored something there; it stores None as a zero marked as such."""
+    return isinstance(item, h5py.Dataset) and item.size > 0 and item.attrs.get("type") != "None"
+
+
+def _mask(file: Any, raw: Raw, chunks: list[Any], settings: MeasuredFile) -> None:
+    path, frame = settings.path, raw.stack.frame
+    rule = mask_rule(settings.mask_good, is_positive)
+    weights = [chunk.get("weights") for chunk in chunks]
+    shared = pick(file, settings.mask, ("/meta/weight2d", "/info/weight2d", "/common/weight2d"), "mask", path)
+    if not settings.mask and all(_has_value(weight) and weight.shape[-2:] == frame for weight in weights):
+        masks = [as_mask(weight, frame, rule, weight.name, path) for weight in weights]
+        raw.good = np.logical_and.reduce(masks)
+        raw.source["mask"] = weights[0].name if len(weights) == 1 else "/chunks/*/weights"
+    elif shared and (settings.mask or file[shared].shape == frame):
+        raw.good = as_mask(file[shared], frame, rule, shared, path)
+        raw.source["mask"] = shared

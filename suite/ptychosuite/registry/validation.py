@@ -1,0 +1,80 @@
+"""Checking settings against the dataclasses that declare them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from ptychosuite.errors import nearest
+
+Keys = tuple[str | int, ...]
+
+
+class SettingError(Exception):
+    """A setting that cannot be; ``path`` says which, the study file's line is found from it.
+
+    Where two settings do not go together, ``partner`` is the other one: the error is shown at whichever of
+    them an axis or an override has set.
+    """
+
+    def __init__(self, path: Sequence[str | int], message: str, partner: Sequence[str | int] = ()) -> None:
+        super().__init__(message)
+        self.path = tuple(path)
+        self.message = message
+        self.partner = tuple(partner)
+
+
+def validate(cls: Any, data: Any, path: Keys) -> Any:
+    """Make a ``cls`` (a dataclass) of ``data``, refusing unknown keys and wrong values."""
+    data = as_mapping(data, path)
+    refuse_unknown(data, [f.name for f in dataclasses.fields(cls)], path)
+    try:
+        checked = settings_model(cls).model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        location = [part for part in first["loc"] if isinstance(part, int) or part in data]
+        if first["type"] == "missing":
+            raise SettingError(path, f"'{first['loc'][0]}' is missing") from error
+        message = first["msg"].replace("Input should be", "expected", 1)
+        raise SettingError((*path, *location), f"found {shown(first['input'])}; {message}") from error
+    return cls(**{name: getattr(checked, name) for name in type(checked).model_fields})
+
+
+@cache
+def settings_model(cls: Any) -> type[BaseModel]:
+    """The pydantic model with the fields, constraints and defaults of a settings dataclass."""
+    hints = get_type_hints(cls, include_extras=True)
+    fields: dict[str, Any] = {}
+    for f in dataclasses.fields(cls):
+        if f.default_factory is not dataclasses.MISSING:
+            default = Field(default_factory=f.default_factory)
+        else:
+            default = Field(... if f.default is dataclasses.MISSING else f.default)
+        fields[f.name] = (hints[f.name], default)
+    config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+    return create_model(cls.__name__, __config__=config, **fields)
+
+
+def as_mapping(value: Any, path: Keys) -> dict[str, Any]:
+    """A copy of a mapping; anything else is refused."""
+    if not isinstance(value, Mapping):
+        raise SettingError(path, f"found {shown(value)}; expected keys and values")
+    return dict(value)
+
+
+def refuse_unknown(data: Mapping[str, Any], valid: Sequence[str], path: Keys) -> None:
+    for key in data:
+        if key not in valid:
+            offered = [name for name in valid if not name.endswith("_sha256")]
+            raise SettingError((*path, key), f"unknown key '{key}'; {nearest(str(key), offered)}")
+
+
+def shown(value: Any) -> str:
+    """A value as in a message, cut where it is long."""
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."

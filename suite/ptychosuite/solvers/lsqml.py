@@ -1,0 +1,145 @@
+"""LSQML: least-squares maximum likelihood, object and probe together.
+
+M. Odstrcil, A. Menzel, M. Guizar-Sicairos, "Iterative least-squares solver for generalized
+maximum-likelihood ptychography", Opt. Express 26, 3108 (2018). For each batch of positions k:
+
+    chi_k                         change of the exit wave that the likelihood asks for
+    dz   = sum_k conj(Q) chi_k / sum_k |Q|^2                  object direction, on the object's grid
+    dQ   = sum_k conj(z_k) chi_k / sum_k |z_k|^2              probe direction
+    (a_k, b_k) minimise || chi_k - a_k Q dz - b_k z_k dQ ||^2     two unknowns a position, a 2 x 2 system
+    z <- z + step * weighted mean of a_k dz,   Q <- Q + step * mean b_k dQ
+
+Gaussian likelihood (amplitudes): chi = F^-1((sqrt(d) / |Psi| - 1) Psi). Poisson likelihood:
+chi = xi F^-1((d / |Psi|^2 - 1) Psi), with the step xi of each pattern from one Newton step of its likelihood
+along that direction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from annotated_types import Ge, Gt, Le
+
+from ptychosuite.backends.arrays import Array, copy, divide, fft2, ifft2, namespace, squared_modulus
+from ptychosuite.core.problem import Problem
+from ptychosuite.physics.forward import illuminate, local_probes, own_probes
+from ptychosuite.physics.likelihood import wave_correction
+from ptychosuite.physics.patches import accumulate_patches, extract_patches, window
+from ptychosuite.solvers.solver import SweepState
+from ptychosuite.solvers.sweep import JointSweeping, Sweep, cut_into_batches
+
+
+@dataclass(frozen=True, kw_only=True)
+class LSQML(JointSweeping):
+    """Least-squares maximum likelihood for object and probe.
+
+    Parameters
+    ----------
+    likelihood
+        "gaussian" (amplitudes) or "poisson".
+    step_length
+        Share in (0, 1] of the optimal steps that is taken.
+    regularisation
+        Added to the divisors of the directions, as a share of their maximum.
+    """
+
+    typical_cost: ClassVar[float] = 8.0
+
+    likelihood: Literal["gaussian", "poisson"] = "gaussian"
+    step_length: Annotated[float, Gt(0), Le(1)] = 0.9
+    regularisation: Annotated[float, Gt(0), Le(1)] = 0.05
+    sweep: Sweep = "minibatch"
+    batch: Annotated[int, Ge(1)] = 32
+    stackable: ClassVar[bool] = False
+
+    def step(self, problem: Problem, state: SweepState, rng: np.random.Generator) -> SweepState:
+        obj, probe = copy(state.object), state.probe
+        moves_probe = self.moves_probe(problem, state)
+        batches = cut_into_batches(self.sweep, problem.scan_positions_px, problem.probe_size, self.batch, rng)
+        for batch in batches:
+            probe = self._update(problem, obj, probe, batch, moves_probe)
+        return SweepState(obj, probe, state.data_passes + 1)
+
+    def _update(
+        self, problem: Problem, obj: Array, probe: Array, batch: np.ndarray, moves_probe: bool
+    ) -> Array:
+        """Move ``obj``, which the caller owns, by one batch; the new probe is returned."""
+        xp = namespace(obj)
+        lit = illuminate(problem, obj, probe, batch)
+        chi = self._exit_wave_change(problem, lit.exit_waves, batch)
+
+        weights = xp.broadcast_to(squared_modulus(lit.probes), lit.patches.shape)
+        part, local = window(obj, lit.positions, problem.probe_size)
+        norm = accumulate_patches(xp.zeros_like(part.real), weights, local)
+        floor = self.regularisation * xp.max(norm)
+        gradient = accumulate_patches(xp.zeros_like(part), xp.conj(lit.probes) * chi, local)
+        direction = gradient / (norm + floor)
+        object_waves = lit.probes * extract_patches(direction, local, problem.probe_size)
+        if not moves_probe:
+            steps = _real_sum(chi, object_waves) / _positive(_real_sum(object_waves, object_waves))
+            _move_object(part, direction, weights, local, norm, self.step_length * steps)
+            return probe
+
+        patch_weights = xp.sum(squared_modulus(lit.patches), axis=0)
+        probe_gradient = own_probes(xp.conj(lit.patches) * chi, lit.phases)
+        probe_direction = xp.sum(probe_gradient, axis=0) / (
+            patch_weights + self.regularisation * xp.max(patch_weights)
+        )
+        probe_waves = local_probes(probe_direction, lit.phases) * lit.patches
+        steps, probe_steps = _optimal_steps(chi, object_waves, probe_waves)
+        _move_object(part, direction, weights, local, norm, self.step_length * steps)
+        return probe + self.step_length * xp.mean(probe_steps) * probe_direction
+
+    def _exit_wave_change(self, problem: Problem, exit_waves: Array, batch: np.ndarray) -> Array:
+        waves = fft2(exit_waves)
+        amplitude = problem.diffraction_amplitude[batch]
+        if self.likelihood == "gaussian":
+            return ifft2(wave_correction(waves, amplitude, problem.detector_mask))
+        return ifft2(_poisson_correction(waves, amplitude, problem))
+
+
+def _poisson_correction(waves: Array, amplitude: Array, problem: Problem) -> Array:
+    """xi (d / |Psi|^2 - 1) Psi for each pattern: minus half the gradient, times a Newton step's length."""
+    xp = namespace(waves)
+    model = squared_modulus(waves)
+    floor = 1e-2 * problem.photon_scale  # intensity of a hundredth of a count: keeps dark pixels finite
+    ratio = (amplitude**2 + floor) / (model + floor)
+    pull = ratio - 1
+    if problem.detector_mask is not None:
+        pull = pull * problem.detector_mask
+    # along Psi (1 + xi pull): slope sum 2 (I - d) pull = -2 sum I pull^2, curvature sum 2 pull^2 (I + d)
+    weight = pull**2 * model
+    newton = xp.sum(weight, axis=(-2, -1)) / _positive(xp.sum(weight * (1 + ratio), axis=(-2, -1)))
+    return newton[:, None, None] * pull * waves
+
+
+def _optimal_steps(chi: Array, object_waves: Array, probe_waves: Array) -> tuple[Array, Array]:
+    """(a_k, b_k) of each position: the 2 x 2 normal equations, real unknowns."""
+    aa = _positive(_real_sum(object_waves, object_waves))
+    bb = _positive(_real_sum(probe_waves, probe_waves))
+    ab = _real_sum(object_waves, probe_waves)
+    a, b = _real_sum(object_waves, chi), _real_sum(probe_waves, chi)
+    determinant = 1.001 * aa * bb - ab * ab  # two directions that agree would make it vanish
+    return (bb * a - ab * b) / determinant, (aa * b - ab * a) / determinant
+
+
+def _move_object(
+    part: Array, direction: Array, weights: Array, local: np.ndarray, norm: Array, steps: Array
+) -> None:
+    """Add ``direction`` to ``part`` in place, each pixel with the weighted mean of its patches' steps."""
+    xp = namespace(part)
+    weighted = accumulate_patches(xp.zeros_like(norm), weights * steps[:, None, None], local)
+    part += direction * divide(weighted, norm)
+
+
+def _real_sum(a: Array, b: Array) -> Any:
+    """Re <a_k, b_k> of each patch: (n,)."""
+    return namespace(a).sum(a.real * b.real + a.imag * b.imag, axis=(-2, -1))
+
+
+def _positive(x: Array) -> Array:
+    """``x``, with zeros (a direction that vanishes) replaced by one."""
+    xp = namespace(x)
+    return xp.where(x > 0, x, xp.ones_like(x))

@@ -1,0 +1,195 @@
+"""One pass over the scan: the sweep that the PIE family shares.
+
+What an algorithm makes of a patch is in the functions it passes in (``rules``); this module
+cuts the scan into batches and puts the results of a batch together. On a GPU, where every small operation
+costs a launch, ``stack`` does the same by index arrays.
+
+A batch of one is the stochastic sweep. The patches of a colour group do not overlap, so that the object is
+updated exactly as one after the other; the probe, which they share, takes the weighted mean of what they
+propose. In a minibatch the patches overlap too, and both are weighted means: an approximation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from annotated_types import Ge
+
+from ptychosuite.backends.arrays import Array, copy, divide, is_on_gpu, namespace, squared_modulus
+from ptychosuite.core.problem import Problem
+from ptychosuite.physics.forward import illuminate
+from ptychosuite.physics.likelihood import exit_wave_correction
+from ptychosuite.physics.patches import accumulate_patches, window
+from ptychosuite.solvers.rules import Rules, Step, fixed_step, mean_probe
+from ptychosuite.solvers.solver import SolverSettings, SweepState
+from ptychosuite.solvers.stack import RunStack, sweep_stack
+
+Sweep = Literal["sequential", "colour-groups", "minibatch"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweeping(SolverSettings):
+    """Base of the solvers that sweep over the scan with a known probe.
+
+    Parameters
+    ----------
+    sweep
+        "sequential" (one position at a time), "colour-groups" (positions whose patches do not overlap) or
+        "minibatch" (an approximation).
+    batch
+        The most positions of a batch.
+    """
+
+    sweep: Sweep = "sequential"
+    batch: Annotated[int, Ge(1)] = 16
+
+    @property
+    def stackable(self) -> bool:
+        """Whether runs of this solver can be advanced side by side."""
+        return self.sweep == "sequential"
+
+    def rules(self, problem: Problem, state: SweepState) -> Rules:
+        raise NotImplementedError
+
+    def init(self, problem: Problem) -> SweepState:
+        return SweepState(problem.start_object, problem.probe)
+
+    def step(self, problem: Problem, state: SweepState, rng: np.random.Generator) -> SweepState:
+        batches = cut_into_batches(self.sweep, problem.scan_positions_px, problem.probe_size, self.batch, rng)
+        obj, probe = sweep(problem, state.object, state.probe, batches, self.rules(problem, state))
+        return SweepState(obj, probe, state.data_passes + 1)
+
+    def step_stack(
+        self, stack: RunStack, state: SweepState, rngs: Sequence[np.random.Generator]
+    ) -> SweepState:
+        """One iteration of runs side by side, each in the random order it would take alone.
+
+        ``state`` holds objects (R, H, W) and probes (R, m, m); settings may be arrays (R, 1, 1).
+        """
+        first = stack.problems[0]
+        orders = np.stack([rng.permutation(first.n_positions) for rng in rngs], axis=1)
+        rules = self.rules(first, state)
+        objects, probes = sweep_stack(stack, state.object, state.probe, list(orders), rules)
+        return SweepState(objects, probes, state.data_passes + 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JointSweeping(Sweeping):
+    """Base of the solvers that can update the probe as well.
+
+    Parameters
+    ----------
+    update_probe
+        Whether the probe is updated; by default (null) where the problem does not know it.
+    probe_start
+        Iterations before the first update of the probe.
+    """
+
+    update_probe: bool | None = None
+    probe_start: Annotated[int, Ge(0)] = 0
+
+    def moves_probe(self, problem: Problem, state: SweepState) -> bool:
+        """Whether the next iteration updates the probe."""
+        wanted = not problem.probe_known if self.update_probe is None else self.update_probe
+        return wanted and state.data_passes >= self.probe_start
+
+
+def sweep(
+    problem: Problem, obj: Array, probe: Array, batches: Iterable[np.ndarray], rules: Rules
+) -> tuple[Array, Array]:
+    """Object (H, W) and probe (m, m) after one pass over ``batches`` of position indices."""
+    if is_on_gpu(obj):
+        batches = list(batches)
+        if not any(_overlap(problem.scan_positions_px[batch], problem.probe_size) for batch in batches):
+            objects, probes = sweep_stack(RunStack.of([problem]), obj[None], probe[None], batches, rules)
+            return objects[0], probes[0]
+    obj, conjugate = copy(obj), namespace(probe).conj(probe)
+    fixed = fixed_step(problem, probe, rules)
+    for batch in batches:
+        if len(batch) == 1 and fixed is not None and rules.accept is None:
+            _update_patch(problem, obj, probe, conjugate, int(batch[0]), fixed)
+        else:
+            probe = _update_batch(problem, obj, probe, batch, rules, fixed)
+    return obj, probe
+
+
+def _update_patch(problem: Problem, obj: Array, probe: Array, conjugate: Array, k: int, step: Step) -> None:
+    """The fast path: add one position's change to ``obj``, which the caller owns."""
+    size = problem.probe_size
+    row, column = problem.scan_positions_px[k].tolist()
+    patch = obj[row : row + size, column : column + size]
+    amplitude = problem.diffraction_amplitude[k]
+    patch += step(conjugate * exit_wave_correction(probe * patch, amplitude, problem.detector_mask))
+
+
+def _update_batch(
+    problem: Problem, obj: Array, probe: Array, batch: np.ndarray, rules: Rules, fixed: Step | None
+) -> Array:
+    """Update ``obj``, which the caller owns, by one batch; the new probe is returned."""
+    lit = illuminate(problem, obj, probe, batch)
+    amplitude = problem.diffraction_amplitude[batch]
+    correction = exit_wave_correction(lit.exit_waves, amplitude, problem.detector_mask)
+    step = fixed or rules.object_step(lit.probes)
+    put_patches(obj, rules.new_patches(step, lit.probes, lit.patches, correction), lit.probes, lit.positions)
+    if rules.probe_step is None:
+        return probe
+    proposals = rules.new_probes(lit.probes, lit.patches, correction, lit.phases)
+    return mean_probe(probe, proposals, lit.patches)
+
+
+def put_patches(obj: Array, patches: Array, illumination: Array, positions: np.ndarray) -> None:
+    """Write patches (n, m, m) into ``obj``, which the caller owns.
+
+    Where patches overlap, their mean is taken with the weights |illumination|^2; where all of them are dark,
+    the object stays as it is.
+    """
+    xp = namespace(obj)
+    size = patches.shape[-1]
+    if not _overlap(positions, size):
+        for patch, (row, column) in zip(patches, positions.tolist(), strict=True):
+            obj[row : row + size, column : column + size] = patch
+        return
+    weights = xp.broadcast_to(squared_modulus(illumination), patches.shape)
+    part, local = window(obj, positions, size)
+    total = accumulate_patches(xp.zeros_like(part), weights * patches, local)
+    norm = accumulate_patches(xp.zeros_like(part.real), weights, local)
+    part[...] = xp.where(norm > 0, divide(total, norm), part)
+
+
+def cut_into_batches(
+    kind: Sweep, positions: np.ndarray, probe_size: int, batch: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """Index arrays that cover the scan once, in random order."""
+    order = rng.permutation(len(positions))
+    if kind == "colour-groups":
+        groups = colour_groups(positions, probe_size, order)
+        pieces = [group[i : i + batch] for group in groups for i in range(0, len(group), batch)]
+        yield from (pieces[i] for i in rng.permutation(len(pieces)))
+    else:
+        step = 1 if kind == "sequential" else batch
+        yield from (order[i : i + step] for i in range(0, len(order), step))
+
+
+def colour_groups(positions: np.ndarray, probe_size: int, order: np.ndarray) -> list[np.ndarray]:
+    """Greedy colouring of the overlap graph in the given order: groups of patches that do not overlap."""
+    colours: list[list[int]] = []
+    for k in order.tolist():
+        for members in colours:
+            if (np.abs(positions[members] - positions[k]).max(axis=1) >= probe_size).all():
+                members.append(k)
+                break
+        else:
+            colours.append([k])
+    return [np.asarray(members) for members in colours]
+
+
+def _overlap(positions: np.ndarray, size: int) -> bool:
+    """Whether any two patches at ``positions`` share a pixel."""
+    if len(positions) == 1:
+        return False
+    distances = np.abs(positions[:, None, :] - positions[None, :, :]).max(axis=2)
+    np.fill_diagonal(distances, size)
+    return bool((distances < size).any())

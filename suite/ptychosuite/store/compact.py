@@ -1,0 +1,239 @@
+"""From run files to one dataset, ``study.zarr``. One writer at a time, the compactor.
+
+The dataset can be thrown away and made again from the run files. New runs are appended: arrays are
+resized, rows written, and the consolidated metadata, which readers go by, come last: that is the commit.
+A reader sees the old dataset or the new one; a compactor that is killed is simply run again.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import zarr
+
+from ptychosuite.core.factors import are_numbers, factor_names, factor_value
+from ptychosuite.core.runs import RunRecord
+from ptychosuite.store.layout import SCHEMA_VERSION, Store
+from ptychosuite.store.place import Place
+from ptychosuite.store.read import inventory, read_run, sessions
+
+IDENTITY = ("run_id", "spec_id", "status", "path", "start", "lane")
+RUN_CHUNK = 4096  # rows a chunk of the one-dimensional columns
+CURVE_CHUNK = 64  # rows a chunk of the curves
+BATCH = 4096  # runs read and written at once
+REQUESTS = 16  # files read, and arrays written, at once: object storage answers late but to many
+
+
+@dataclass(frozen=True)
+class Column:
+    """A factor's column: its short name, and whether it holds numbers or text."""
+
+    name: str
+    numeric: bool
+
+
+def compact(store: Store, rebuild: bool = False) -> int:
+    """Bring ``study.zarr`` up to date; the number of rows that were written is returned.
+
+    Raises
+    ------
+    StoreError
+        A run file is damaged, or the disk or the server refuses.
+    """
+    with (store.root / ".compactor.lock").lock(), store.dataset.refusals():
+        columns = _columns(store)
+        held = inventory(store)
+        files = {**held.failed, **held.done}
+        rows = None if rebuild else _rows(store, columns, files)
+        if rows is None:
+            return _rebuild(store, columns, files)
+        return _extend(store, columns, files, rows)
+
+
+def _rebuild(store: Store, columns: Mapping[str, Column], files: Mapping[str, Place]) -> int:
+    """Write a new dataset beside the old one and put it in its place."""
+    fresh = store.root / ".study.zarr.new"
+    fresh.delete()
+    attributes = {
+        "schema_version": SCHEMA_VERSION,
+        "study": store.root.name,
+        "columns": {path: [column.name, column.numeric] for path, column in columns.items()},
+        "coordinates": " ".join([*IDENTITY, *(column.name for column in columns.values())]),
+    }
+    group = zarr.open_group(fresh.zarr_store(), mode="w", attributes=attributes)
+    for name in IDENTITY:
+        _create(group, name, (0,), False)
+    for column in columns.values():
+        _create(group, column.name, (0,), column.numeric)
+    _write_runs(group, store, columns, files, first=0)
+    _commit(fresh)
+    fresh.move_to(store.dataset)
+    return len(files)
+
+
+def _extend(
+    store: Store,
+    columns: Mapping[str, Column],
+    files: Mapping[str, Place],
+    rows: Collection[str],
+) -> int:
+    """Append new runs behind the committed rows."""
+    missing = {run_id: file for run_id, file in files.items() if run_id not in rows}
+    if missing:
+        group = zarr.open_group(store.dataset.zarr_store(), mode="r+", use_consolidated=False)
+        _write_runs(group, store, columns, missing, first=len(rows))
+        _commit(store.dataset)
+    return len(missing)
+
+
+def _commit(dataset: Place) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # consolidated metadata are no part of the v3 standard yet
+        zarr.consolidate_metadata(dataset.zarr_store())
+
+
+def _columns(store: Store) -> dict[str, Column]:
+    """Dotted path -> column, over all that any session varied, or two sessions had differently."""
+    numeric: dict[str, bool] = {"solver.name": False, "seed": True}  # every dataset has these
+    constants: dict[str, list[Any]] = {}
+    for session in sessions(store):
+        for path, is_numeric in session["factors"].items():
+            numeric[path] = numeric.get(path, True) and is_numeric
+        for path, value in session["constants"].items():
+            constants.setdefault(path, []).append(value)
+    for path, values in constants.items():
+        if path in numeric or len({repr(value) for value in values}) > 1:
+            numeric[path] = numeric.get(path, True) and are_numbers(values)
+    names = factor_names(path for path in numeric if not path.endswith("_sha256"))
+    return {path: Column(name, numeric[path]) for path, name in names.items()}
+
+
+def _rows(store: Store, columns: Mapping[str, Column], files: Mapping[str, Place]) -> set[str] | None:
+    """run_id of the committed rows; None where the dataset has to be made anew.
+
+    That is so where it has other columns, and where a row no longer stands for its run: a failed try that has
+    been followed by a success is not overwritten in place, where a reader could see it half done.
+    """
+    try:
+        group = zarr.open_group(store.dataset.zarr_store(read_only=True), mode="r", use_consolidated=True)
+        if group.attrs["schema_version"] != SCHEMA_VERSION:
+            return None
+        if group.attrs["columns"] != {
+            path: [column.name, column.numeric] for path, column in columns.items()
+        }:
+            return None
+        run_ids, paths = group["run_id"][:].tolist(), group["path"][:].tolist()
+    except (KeyError, ValueError, FileNotFoundError):  # there is none, or it was never committed
+        return None
+    for run_id, path in zip(run_ids, paths, strict=True):
+        if run_id not in files or store.root / path != files[run_id]:
+            return None
+    return set(run_ids)
+
+
+def _write_runs(
+    group: zarr.Group, store: Store, columns: Mapping[str, Column], files: Mapping[str, Place], first: int
+) -> None:
+    """Write runs into consecutive rows from ``first`` on."""
+    places = list(files.values())
+    with ThreadPoolExecutor(REQUESTS) as pool:
+        for start in range(0, len(places), BATCH):
+            batch = places[start : start + BATCH]
+            records = list(pool.map(lambda file: read_run(file, images=False), batch))
+            paths = [str(file).removeprefix(f"{store.root}/") for file in batch]
+            blocks = _blocks(records, paths, columns)
+            _write_blocks(group, blocks, first + start, len(batch), pool)
+
+
+def _blocks(
+    records: Sequence[RunRecord], paths: Sequence[str], columns: Mapping[str, Column]
+) -> dict[str, np.ndarray]:
+    """What the dataset holds of ``records``: columns (run,), and curves (run, iteration) padded with NaN."""
+    leaves = [record.spec.leaves() for record in records]
+    blocks = {
+        "run_id": _texts([record.run_id for record in records]),
+        "spec_id": _texts([record.spec.spec_id for record in records]),
+        "status": _texts([str(record.status) for record in records]),
+        "path": _texts(paths),
+        "start": _texts([record.provenance.get("start") for record in records]),
+        "lane": _texts([record.provenance.get("lane") for record in records]),
+        "n_iterations": _numbers([len(next(iter(record.curves.values()), ())) for record in records]),
+    }
+    for path, column in columns.items():
+        values = [factor_value(run, path) for run in leaves]
+        blocks[column.name] = _numbers(values) if column.numeric else _texts(values)
+    for name in dict.fromkeys(name for record in records for name in record.metrics):
+        blocks[name] = _numbers([record.metrics.get(name) for record in records])
+    for name in dict.fromkeys(name for record in records for name in record.curves):
+        blocks[f"{name}_curve"] = _padded([record.curves.get(name) for record in records])
+    return blocks
+
+
+def _numbers(values: Sequence[Any]) -> np.ndarray:
+    return np.asarray([np.nan if v is None else v for v in values], dtype=np.float64)
+
+
+def _texts(values: Sequence[Any]) -> np.ndarray:
+    return np.asarray(["" if v is None else str(v) for v in values], dtype=object)
+
+
+def _padded(curves: Sequence[np.ndarray | None]) -> np.ndarray:
+    block = np.full((len(curves), max(len(curve) for curve in curves if curve is not None)), np.nan)
+    for row, curve in zip(block, curves, strict=True):
+        if curve is not None:
+            row[: len(curve)] = curve
+    return block
+
+
+def _write_blocks(
+    group: zarr.Group, blocks: Mapping[str, np.ndarray], first: int, count: int, pool: ThreadPoolExecutor
+) -> None:
+    """Write ``blocks`` into ``count`` rows from ``first`` on, and nothing into these rows of other arrays.
+
+    Every array gets the same number of rows, and every curve the same number of iterations. Rows are written
+    even where there is nothing to say: a compactor that was killed may have left something there.
+    """
+    for name, block in blocks.items():
+        if name not in group:
+            _create(group, name, (first, *block.shape[1:]), numeric=block.dtype != object)
+    arrays = dict(group.arrays())
+    widths = [array.shape[1] for array in arrays.values() if array.ndim == 2]
+    shape = (first + count, max([*widths, *(b.shape[1] for b in blocks.values() if b.ndim == 2)], default=0))
+
+    def write(name: str) -> None:
+        array, block = arrays[name], blocks.get(name)
+        if array.shape != shape[: array.ndim]:
+            array.resize(shape[: array.ndim])
+        if block is None or block.ndim == 2:
+            block = _widened(block, (count, *shape[1 : array.ndim]))
+        array[first:] = block
+
+    list(pool.map(write, arrays))
+
+
+def _widened(block: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
+    """``block`` in the first columns of an array of ``shape`` that holds NaN elsewhere."""
+    result = np.full(shape, np.nan)
+    if block is not None:
+        result[:, : block.shape[1]] = block
+    return result
+
+
+def _create(group: zarr.Group, name: str, shape: tuple[int, ...], numeric: bool) -> None:
+    """An empty column (run,), or an empty curve (run, iteration)."""
+    chunks = (RUN_CHUNK,) if len(shape) == 1 else (CURVE_CHUNK, max(1, shape[1]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # variable-length strings are no part of the v3 standard yet
+        group.create_array(
+            name,
+            shape=shape,
+            chunks=chunks,
+            dtype="float64" if numeric else str,
+            fill_value=np.nan if numeric else "",
+            dimension_names=("run", "iteration")[: len(shape)],
+        )

@@ -1,0 +1,128 @@
+"""Where things lie in a results folder.
+
+::
+
+    results/<study>/
+      store.json                          version of this layout
+      runs/<id[:2]>/<run_id>.zarr.zip     one run that ended (completed or diverged): written once
+      runs/<id[:2]>/<run_id>.failed-<n>.zarr.zip   one try that failed or timed out
+      references/<hash>.zarr.zip          true object, probe and scan, shared by the runs that simulate them
+      sessions/<time>-<pid>.json          who ran what, when, with which code and environment
+      study.zarr/                         everything but the images, as one dataset along ``run``
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from ptychosuite.errors import StoreError
+from ptychosuite.store.place import Place, place
+
+SCHEMA_VERSION = 1
+SUFFIX = ".zarr.zip"
+
+
+@dataclass(frozen=True)
+class Store:
+    """A results folder, on a filesystem or on object storage."""
+
+    root: Place
+
+    @classmethod
+    def find(cls, root: str | Path) -> Store | None:
+        """The results folder at ``root`` (a path or ``s3://bucket/prefix``), if there is one.
+
+        Raises
+        ------
+        StoreError
+            It has another schema version, or cannot be read.
+        """
+        store = cls(place(root))
+        try:
+            marker = store.marker.read()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        store._check_version(marker)
+        return store
+
+    @classmethod
+    def open(cls, root: str | Path) -> Store:
+        """Open an existing results folder.
+
+        Raises
+        ------
+        StoreError
+            There is none, or it has another schema version.
+        """
+        store = cls.find(root)
+        if store is None:
+            raise StoreError(f"no results in {place(root)}; run the study first: ptychosuite run STUDY")
+        return store
+
+    @classmethod
+    def create(cls, root: str | Path) -> Store:
+        """Open a results folder, made first where there is none.
+
+        Raises
+        ------
+        StoreError
+            The folder cannot be written, holds something else, or has another schema version.
+        """
+        found = cls.find(root)
+        if found is not None:
+            return found
+        store = cls(place(root))
+        if any(store.root.files()):
+            raise StoreError(
+                f"{store.root} holds something other than results; name another folder with --results"
+            )
+        store.marker.create(json.dumps({"schema_version": SCHEMA_VERSION}).encode())
+        return store
+
+    def _check_version(self, marker: bytes) -> None:
+        try:
+            found = json.loads(marker).get("schema_version")
+        except (ValueError, AttributeError) as error:
+            raise StoreError(f"{self.marker} cannot be read: {error}") from error
+        if found != SCHEMA_VERSION:
+            raise StoreError(
+                f"{self.root} has results of schema version {found}; this ptychosuite reads and writes "
+                f"version {SCHEMA_VERSION}. Name another folder with --results, "
+                "or use the version that wrote them"
+            )
+
+    @property
+    def marker(self) -> Place:
+        return self.root / "store.json"
+
+    @property
+    def runs(self) -> Place:
+        return self.root / "runs"
+
+    @property
+    def references(self) -> Place:
+        return self.root / "references"
+
+    @property
+    def sessions(self) -> Place:
+        return self.root / "sessions"
+
+    @property
+    def dataset(self) -> Place:
+        return self.root / "study.zarr"
+
+    def run_file(self, run_id: str) -> Place:
+        return self.runs / f"{run_id[:2]}/{run_id}{SUFFIX}"
+
+    def failed_file(self, run_id: str, attempt: int) -> Place:
+        return self.runs / f"{run_id[:2]}/{run_id}.failed-{attempt}{SUFFIX}"
+
+    def reference_file(self, name: str) -> Place:
+        return self.references / f"{name}{SUFFIX}"
+
+
+def results_of(results: str | Path, study: str) -> str:
+    """Where the results of ``study`` are, in the folder or below the address ``results``."""
+    return f"{str(results).rstrip('/')}/{study}"

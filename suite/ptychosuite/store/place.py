@@ -1,0 +1,241 @@
+"""Where results lie: one small interface to files, and what it means on a filesystem.
+
+``store.objects`` is the same for object storage. What is above these two never asks which one it has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from ptychosuite.errors import StoreError
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store as ZarrStore
+
+
+class Place(Protocol):
+    """A file, or a folder of files, by its address.
+
+    Every method raises StoreError where the disk or the server refuses; ``read`` and ``open`` raise
+    FileNotFoundError where there is nothing.
+    """
+
+    @property
+    def name(self) -> str:
+        """Last part of the address."""
+
+    @property
+    def address(self) -> str:
+        """What names this place in another process."""
+
+    def __truediv__(self, key: str) -> Place:
+        """The place ``key`` (parts separated by slashes) below this one."""
+
+    def exists(self) -> bool:
+        """Whether there is a file."""
+
+    def files(self) -> Iterator[str]:
+        """All files below, relative to here; what is hidden by a dot is left out."""
+
+    def read(self) -> bytes:
+        """The whole file."""
+
+    def open(self) -> BinaryIO:
+        """The file, to be read in parts."""
+
+    def create(self, content: bytes) -> bool:
+        """Put ``content`` here in one step, durably; False where something is here already."""
+
+    def replace(self, content: bytes) -> None:
+        """Put ``content`` here in one step, whatever was here before."""
+
+    def delete(self) -> None:
+        """Remove the file, or the folder with all that is below it; nothing need be there."""
+
+    def move_to(self, target: Place) -> None:
+        """Put this Zarr group in the place of that at ``target``, whose readers see one of them or none."""
+
+    def zarr_store(self, read_only: bool = False) -> ZarrStore:
+        """This folder for Zarr."""
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Keep other processes that lock this place waiting."""
+
+    def refusals(self) -> AbstractContextManager[None]:
+        """What others raise who use this place, as a readable StoreError."""
+
+    def remove_leftovers(self) -> int:
+        """Delete what writers left below that are no more; the number of files is returned."""
+
+
+def place(address: str | Path) -> Place:
+    """The place at ``address``: a path, or ``s3://bucket/prefix``.
+
+    Raises
+    ------
+    StoreError
+        Another scheme, or the library for object storage is not installed.
+    """
+    text = str(address)
+    if "://" not in text:
+        return LocalPlace(os.path.normpath(text))
+    from ptychosuite.store.objects import object_place
+
+    return object_place(text)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPlace:
+    """A file or folder of this machine, or one that machines share."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return self.path
+
+    def __fspath__(self) -> str:
+        return self.path
+
+    def __truediv__(self, key: str) -> LocalPlace:
+        return LocalPlace(f"{self.path}/{key}")
+
+    @property
+    def name(self) -> str:
+        return os.path.basename(self.path)
+
+    @property
+    def address(self) -> str:
+        return os.path.abspath(self.path)
+
+    def exists(self) -> bool:
+        return os.path.isfile(self.path)
+
+    def files(self) -> Iterator[str]:
+        return (key for key in _files(self.path) if "/." not in f"/{key}")
+
+    def read(self) -> bytes:
+        return Path(self.path).read_bytes()
+
+    def open(self) -> BinaryIO:
+        return open(self.path, "rb")
+
+    def create(self, content: bytes) -> bool:
+        """A temporary file beside the target is written, flushed to the disk and linked to its final name."""
+        temporary = self._temporary()
+        with self.refusals():
+            try:
+                _write(temporary, content)
+                os.link(temporary, self.path)
+                return True
+            except FileExistsError:
+                return False
+            finally:
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    os.unlink(temporary)
+
+    def replace(self, content: bytes) -> None:
+        temporary = self._temporary()
+        with self.refusals():
+            _write(temporary, content)
+            os.replace(temporary, self.path)
+
+    def delete(self) -> None:
+        with self.refusals():
+            if os.path.isdir(self.path):
+                shutil.rmtree(self.path)
+            else:
+                Path(self.path).unlink(missing_ok=True)
+
+    def move_to(self, target: Place) -> None:
+        """Two renames: between them there is none, and a kill there is made good by the next compaction."""
+        old = LocalPlace(os.path.join(os.path.dirname(str(target)), f".{target.name}.old"))
+        old.delete()
+        with self.refusals():
+            if os.path.isdir(str(target)):
+                os.rename(str(target), old.path)
+            os.rename(self.path, str(target))
+        old.delete()
+
+    def zarr_store(self, read_only: bool = False) -> ZarrStore:
+        from zarr.storage import LocalStore
+
+        return LocalStore(self.path, read_only=read_only)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        with contextlib.ExitStack() as stack:
+            with self.refusals():
+                file = stack.enter_context(open(self.path, "w"))
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(
+                f"cannot write {self.path}: {error.strerror or error}; what is stored already is unharmed. "
+                "Free some space or name another folder with --results, then run the same command again"
+            ) from error
+
+    def remove_leftovers(self) -> int:
+        """Temporary files of processes of this host that are no more."""
+        begin, removed = f".{os.uname().nodename}-", 0
+        for key in _files(self.path):
+            name = os.path.basename(key)
+            if not (name.startswith(begin) and name.endswith(".tmp")):
+                continue
+            pid = name.removeprefix(begin).split("-")[0]
+            if pid.isdigit() and not is_alive(int(pid)):
+                (self / key).delete()
+                removed += 1
+        return removed
+
+    def _temporary(self) -> str:
+        folder, name = os.path.split(self.path)
+        writer = f"{os.uname().nodename}-{os.getpid()}-{threading.get_ident()}"
+        return os.path.join(folder, f".{writer}-{name}.tmp")
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this machine is there."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # it is there, and another user's
+    return True
+
+
+def _write(path: str, content: bytes) -> None:
+    """Write a file to the disk, past the caches; its folder is made where there is none."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _files(folder: str, prefix: str = "") -> Iterator[str]:
+    """Files below ``folder``, relative to it; none where there is no folder."""
+    try:
+        entries = os.scandir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    with entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(entry.path, f"{prefix}{entry.name}/")
+            else:
+                yield f"{prefix}{entry.name}"

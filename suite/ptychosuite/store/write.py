@@ -1,0 +1,113 @@
+"""Write runs. Each file is there whole or not at all, and the first writer wins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ptychosuite.core.problem import Reference
+from ptychosuite.core.runs import RunRecord
+from ptychosuite.store.group import pack
+from ptychosuite.store.layout import SCHEMA_VERSION, Store
+from ptychosuite.store.place import Place
+
+DIMENSIONS = {
+    "object": ("y", "x"),
+    "probe": ("probe_y", "probe_x"),
+    "metrics": ("metric",),
+    "curves": ("curve", "iteration"),
+    "rings": ("ring_quantity", "ring"),
+    "scan_positions_px": ("position", "axis"),
+    "snapshot_objects": ("snapshot", "y", "x"),
+    "snapshot_probes": ("snapshot", "probe_y", "probe_x"),
+}
+
+
+def write_run(store: Store, record: RunRecord, reference: Reference | None = None) -> Place:
+    """Write one run, and the truth it was compared with where no run has brought it yet.
+
+    Returns
+    -------
+    The run's file; another writer's, where one was faster.
+
+    Raises
+    ------
+    StoreError
+        The disk is full, read-only or gone, or the server refuses. Nothing half-written is left.
+    """
+    if reference is not None:
+        record = record.with_reference(write_reference(store, reference))
+    content = _run_bytes(record)
+    if record.status.is_final:
+        target = store.run_file(record.run_id)
+        target.create(content)
+        return target
+    attempt = 1
+    while not store.failed_file(record.run_id, attempt).create(content):
+        attempt += 1
+    return store.failed_file(record.run_id, attempt)
+
+
+def write_reference(store: Store, reference: Reference) -> str:
+    """Write the truth under the hash of its content; its name is returned."""
+    target = store.reference_file(reference.name)
+    if not target.exists():
+        target.create(pack(_reference_arrays(reference), DIMENSIONS, {"schema_version": SCHEMA_VERSION}))
+    return reference.name
+
+
+def write_session(store: Store, name: str, content: Mapping[str, Any]) -> Place:
+    """Write or replace a session's file."""
+    target = store.sessions / f"{name}.json"
+    target.replace(json.dumps(content, indent=1).encode())
+    return target
+
+
+def _reference_arrays(reference: Reference) -> dict[str, np.ndarray]:
+    return {
+        "object": reference.object.astype(np.complex64),
+        "probe": reference.probe.astype(np.complex64),
+        "scan_positions_px": reference.scan_positions_px.astype(np.float64),
+    }
+
+
+def _run_bytes(record: RunRecord) -> bytes:
+    arrays: dict[str, np.ndarray] = {}
+    if record.object is not None:
+        arrays["object"] = record.object.astype(np.complex64)
+    if record.probe is not None:
+        arrays["probe"] = record.probe.astype(np.complex64)
+    if record.snapshots:
+        objects, probes = zip(*record.snapshots.values(), strict=True)
+        arrays["snapshot_objects"] = np.stack(objects).astype(np.complex64)
+        arrays["snapshot_probes"] = np.stack(probes).astype(np.complex64)
+    if record.metrics:
+        arrays["metrics"] = np.asarray([float(v) for v in record.metrics.values()])
+    if record.curves:
+        arrays["curves"] = _stacked(record.curves)
+    if record.rings:
+        arrays["rings"] = _stacked(record.rings)
+    if record.scan_positions_px is not None:
+        arrays["scan_positions_px"] = record.scan_positions_px.astype(np.float64)
+    attributes = {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": record.run_id,
+        "spec_id": record.spec.spec_id,
+        "status": str(record.status),
+        "message": record.message,
+        "reference": record.reference,
+        "metric": list(record.metrics),
+        "curve": list(record.curves),
+        "ring_quantity": list(record.rings),
+        "snapshot": list(record.snapshots),
+        "spec": record.spec.to_dict(),
+        "provenance": dict(record.provenance),
+    }
+    return pack(arrays, DIMENSIONS, attributes)
+
+
+def _stacked(quantities: Mapping[str, np.ndarray]) -> np.ndarray:
+    return np.stack([np.asarray(values, dtype=np.float64) for values in quantities.values()])

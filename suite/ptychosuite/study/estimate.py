@@ -1,0 +1,104 @@
+"""What a sweep will cost, roughly: measured FFT speed times counted work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ptychosuite.backends.arrays import GPU_BACKENDS, fft2, ifft2
+from ptychosuite.core.footprint import BATCH_PIXELS, GPU_BATCH_PIXELS, Footprint
+from ptychosuite.core.runs import RunSpec
+from ptychosuite.registry import lookup as registry
+from ptychosuite.study.schema import problem_size
+
+DEFAULT_COST = 3.0  # of a solver from another package that does not say
+METRICS_OVER_FFT = 1.7  # one evaluation of the metrics over the same
+MEASURED_BY_DEFAULT = 0.1  # of the iterations, where there is no tolerance to check
+COMPRESSION = 0.9  # stored size of an image over its size in memory
+BYTES_BESIDE_IMAGES = 12_000  # curves, metrics and provenance of a run
+BYTES_A_COUNT = 2
+PROCESS_BYTES = {"numpy": 130e6, "torch": 330e6, "torch-cuda": 900e6, "cupy": 500e6}  # before any data
+EVALUATION_OBJECTS = 8  # copies of the object, in double precision, while it is compared with the truth
+OBJECTS = 3  # start, state, and the one being made
+BATCHES = 6  # patterns being worked on: patches, exit and detector waves, and what is done to them
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Upper bounds: runs that meet a tolerance early take less."""
+
+    cpu_seconds: float
+    disk_bytes: float
+    memory_bytes: float  # of the largest run
+
+
+def estimate(specs: Iterable[RunSpec]) -> Estimate:
+    """Cost of ``specs``, were each to use all its iterations on one core of this machine."""
+    seconds = disk = memory = 0.0
+    for spec in specs:
+        size = problem_size(spec.problem)
+        fft_pass = size.n_positions * _fft_pair_seconds(size.probe_size, spec.dtype)
+        iterations = spec.stop["iterations"]
+        evaluations = 1 + iterations * _measured_share(spec.stop)
+        solver = registry.settings_class("solvers", spec.solver["name"])
+        beside = _iterations_beside(spec.fast_forward)
+        steps = (iterations + beside) * getattr(solver, "typical_cost", DEFAULT_COST)
+        steps *= 2 if spec.half_scans else 1
+        seconds += fft_pass * (steps + evaluations * METRICS_OVER_FFT)
+        pixels = size.object_shape[0] * size.object_shape[1] + size.probe_size**2
+        memory = max(memory, footprint(spec).host_bytes)
+        disk += COMPRESSION * 8 * pixels + BYTES_BESIDE_IMAGES
+    return Estimate(seconds, disk, memory)
+
+
+def footprint(spec: RunSpec) -> Footprint:
+    """Memory that ``spec`` takes at its fullest moment, from its sizes alone: nothing is allocated."""
+    size = problem_size(spec.problem)
+    wave_bytes = np.dtype(spec.dtype).itemsize
+    detector_pixels = size.n_positions * size.probe_size**2
+    object_pixels = size.object_shape[0] * size.object_shape[1]
+    counted = spec.problem.get("noise", 1.0) > 0
+    patterns = detector_pixels * (BYTES_A_COUNT if counted else wave_bytes / 2)
+    on_gpu = spec.backend in GPU_BACKENDS
+    batch_pixels = max(size.probe_size**2, min(detector_pixels, GPU_BATCH_PIXELS if on_gpu else BATCH_PIXELS))
+    work = wave_bytes * (OBJECTS * object_pixels + BATCHES * batch_pixels)
+    simulated = spec.problem.get("kind", "simulated") == "simulated"
+    evaluation = 16 * EVALUATION_OBJECTS * object_pixels if simulated else 0
+    fixed = PROCESS_BYTES[spec.backend]
+    amplitudes = detector_pixels * wave_bytes / 2
+    if on_gpu:
+        return Footprint(fixed + patterns + evaluation, amplitudes + work)
+    data = patterns if spec.backend == "numpy" else patterns + amplitudes
+    return Footprint(fixed + data + work + evaluation)
+
+
+def _iterations_beside(fast_forward: Mapping[str, Any] | None) -> int:
+    """Iterations that a fast-forward computes beside the run's own, at worst: all that it tries loses."""
+    if fast_forward is None or not fast_forward["safeguard"]:
+        return 0
+    branches = 2 * int(fast_forward["jumps"])
+    return branches * int(fast_forward["look_ahead"])
+
+
+def _measured_share(stop: Mapping[str, Any]) -> float:
+    if stop["check_every"] is not None:
+        return 1 / int(stop["check_every"])
+    return MEASURED_BY_DEFAULT if stop["gradient"] is stop["residual"] is None else 1.0
+
+
+@cache
+def _fft_pair_seconds(size: int, dtype: str) -> float:
+    """Best of a few timings of one forward and one inverse transform."""
+    rng = np.random.default_rng(0)
+    wave = rng.standard_normal((8, size, size)).astype(dtype)
+    best = np.inf
+    for _ in range(4):
+        begin = time.perf_counter()
+        ifft2(fft2(wave))
+        best = min(best, time.perf_counter() - begin)
+    return float(best) / len(wave)

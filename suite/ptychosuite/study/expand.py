@@ -1,0 +1,398 @@
+"""From a study to its runs: expand the axes, check every run, name what varies.
+
+Pure: nothing here touches results or clusters.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ptychosuite.core.factors import are_numbers, fast_forward_as_one
+from ptychosuite.core.figures import ConvergenceFigure, Figure, ImagesFigure
+from ptychosuite.core.memo import by_identity
+from ptychosuite.core.plan import Plan
+from ptychosuite.core.runs import RunSpec
+from ptychosuite.errors import StudyError, nearest
+from ptychosuite.registry import lookup as registry
+from ptychosuite.registry.fingerprint import code_fingerprint
+from ptychosuite.registry.validation import SettingError, shown
+from ptychosuite.study.schema import DEFAULTS, KINDS, RUN_FIELDS, SIMULATED, Completion, Stop, figure
+from ptychosuite.study.sections import tolerances
+from ptychosuite.study.study_file import Override, StudyFile
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One value given to one dotted path, and where it was given."""
+
+    path: str
+    value: Any
+    place: tuple[str | int, ...] = ()  # keys in the study file
+    source: str = ""  # instead of a place: an override
+
+
+SHORTENED = ("solver", "fast_forward", *KINDS, "start_probe")
+
+
+def make_plan(study: StudyFile) -> Plan:
+    """Expand ``study`` and check every run.
+
+    Raises
+    ------
+    StudyError
+        With file, line and column, for anything that cannot be run.
+    """
+    overrides = {override.path: override for override in study.overrides}
+    for override in study.overrides:
+        _check_path(override.path, lambda message, o=override: StudyError(f"{o.source}: {message}"))
+    runs: dict[str, RunSpec] = {}
+    written: dict[str, None] = {}
+    excludes = _entries(study, "exclude")
+    complete = Completion(study.base)
+    for assignments, fields in _assignments(study, overrides):
+        run = _complete(study, assignments, fields, complete)
+        if excludes and any(_matches(run.to_dict(), pattern) for pattern in excludes):
+            continue  # by a default that the study does not write
+        runs.setdefault(run.spec_id, run)
+        for assignment in assignments:
+            written |= _written_paths(assignment)
+    _check_excludes(study, runs.values())
+    if not runs:
+        raise study.error(("exclude",), "nothing is left to run; every combination is excluded")
+    specs = tuple(runs.values())
+    factors, constants = _what_varies(specs, written)
+    fingerprint = code_fingerprint()
+    return Plan(
+        name=study.name,
+        title=study.data.get("title") or study.name,
+        runs=specs,
+        run_ids=tuple(run.run_id(fingerprint) for run in specs),
+        factors=factors,
+        constants=constants,
+        figures=_figures(study),
+        tolerances=tolerances(study),
+        text=study.text,
+        overrides=tuple(str(override) for override in study.overrides),
+    )
+
+
+def _assignments(
+    study: StudyFile, overrides: Mapping[str, Override]
+) -> Iterator[tuple[list[Assignment], dict[str, Any]]]:
+    """What each run sets, and the fields that come of it.
+
+    The product of axes and zips without the excluded comes first, then the included.
+    """
+    axes, zips = _axes(study, overrides), _zips(study, overrides)
+    in_axes = {assignment.path for group in axes for assignment in group[0]}
+    for assignment in (assignment for group in zips for assignment in group[0]):
+        if assignment.path in in_axes:
+            raise study.error(assignment.place[:3], "it stands under axes as well; say it once")
+    groups = axes + zips
+    in_axes = {assignment.path for group in groups for choice in group for assignment in choice}
+    for override in overrides.values():
+        if override.path not in in_axes:
+            groups.append(
+                [[Assignment(override.path, value, source=override.source)] for value in _spread(override)]
+            )
+    defaults = _defaults(study)
+    excludes = _entries(study, "exclude")
+    for choice in _sampled(study, groups):
+        assignments = list(itertools.chain.from_iterable(choice))
+        fields = _apply(study, defaults, assignments)
+        if not any(_matches(fields, pattern) for pattern in excludes):
+            yield assignments, fields
+    fixed = [
+        Assignment(o.path, o.value, source=o.source) for o in overrides.values() if o.path not in in_axes
+    ]
+    for index, extra in enumerate(_entries(study, "include")):
+        extras = [Assignment(path, value, ("include", index, path)) for path, value in extra.items()]
+        assignments = [*extras, *fixed]
+        yield assignments, _apply(study, defaults, assignments)
+
+
+def _sampled(
+    study: StudyFile, groups: Sequence[Sequence[list[Assignment]]]
+) -> Iterable[Sequence[list[Assignment]]]:
+    """Every combination, or as many as ``sample`` says, drawn at random and always the same."""
+    number = study.data.get("sample")
+    if number is None:
+        return itertools.product(*groups)
+    lengths = [len(group) for group in groups]
+    total = math.prod(lengths)
+    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= total:
+        raise study.error(("sample",), f"found {number!r}; expected a number from 1 to {total}, all that are")
+    drawn = np.random.default_rng(0).choice(total, number, replace=False)
+    places = np.stack(np.unravel_index(drawn, lengths or (1,)), axis=-1).tolist()
+    return [[group[i] for group, i in zip(groups, place, strict=False)] for place in places]
+
+
+def _axes(study: StudyFile, overrides: Mapping[str, Override]) -> list[list[list[Assignment]]]:
+    axes = study.data.get("axes") or {}
+    if not isinstance(axes, dict):
+        raise study.error(("axes",), "expected dotted paths, each with a list of values")
+    groups = []
+    for path, values in axes.items():
+        place = ("axes", path)
+        _check_path(path, lambda message, p=place: study.error(p, message))
+        if path in overrides:
+            override = overrides[path]
+            groups.append([[Assignment(path, value, source=override.source)] for value in _spread(override)])
+        else:
+            choices = axis_values(values, lambda message, p=place: study.error(p, message))
+            groups.append([[Assignment(path, value, (*place, i))] for i, value in enumerate(choices)])
+    return groups
+
+
+def _zips(study: StudyFile, overrides: Mapping[str, Override]) -> list[list[list[Assignment]]]:
+    groups = []
+    for index, entry in enumerate(_entries(study, "zip")):
+        columns = []
+        for path, values in entry.items():
+            if path in overrides:
+                continue  # said once for all on the command line
+            place = ("zip", index, path)
+            _check_path(path, lambda message, p=place: study.error(p, message))
+            choices = axis_values(values, lambda message, p=place: study.error(p, message))
+            columns.append([Assignment(path, value, (*place, i)) for i, value in enumerate(choices)])
+        lengths = {len(column) for column in columns}
+        if len(lengths) > 1:
+            sizes = ", ".join(f"{column[0].path} has {len(column)}" for column in columns)
+            raise study.error(("zip", index), f"axes that advance together need equally many values; {sizes}")
+        if columns:
+            groups.append([list(row) for row in zip(*columns, strict=True)])
+    return groups
+
+
+def axis_values(values: Any, error: Any) -> list[Any]:
+    """The values of an axis: a list, or one of range, linspace, geomspace.
+
+    ``{range: 5}`` is 0 ... 4, ``{range: [start, stop, step]}`` as in Python; ``{linspace: [first, last,
+    number]}`` and ``{geomspace: ...}`` include both ends.
+    """
+    if isinstance(values, list) and values:
+        return values
+    if isinstance(values, dict) and len(values) == 1:
+        (kind, given), *_ = values.items()
+        numbers = given if isinstance(given, list) else [given]
+        try:
+            if kind == "range" and all(isinstance(n, int) for n in numbers) and range(*numbers):
+                return list(range(*numbers))
+            if kind in ("linspace", "geomspace"):
+                return _spaced(kind, *numbers)
+        except (TypeError, ValueError):
+            pass
+    raise error(
+        f"found {values!r}; expected a list of values, {{range: 5}}, {{range: [start, stop, step]}}, "
+        "{linspace: [first, last, number]} or {geomspace: [first, last, number]}"
+    )
+
+
+def _spaced(kind: str, first: float, last: float, number: int) -> list[float]:
+    if number < 2 or (kind == "geomspace" and min(first, last) <= 0):
+        raise ValueError(kind)
+    shares = [i / (number - 1) for i in range(1, number - 1)]
+    if kind == "linspace":
+        inner = [first + share * (last - first) for share in shares]
+    else:
+        inner = [first * (last / first) ** share for share in shares]
+    return [float(first), *inner, float(last)]
+
+
+def _spread(override: Override) -> list[Any]:
+    """The values of an override: a list or a range makes an axis, anything else is one value."""
+    value = override.value
+    if isinstance(value, list) or (
+        isinstance(value, dict) and set(value) & {"range", "linspace", "geomspace"}
+    ):
+        return axis_values(value, lambda message: StudyError(f"{override.source}: {message}"))
+    return [value]
+
+
+def _entries(study: StudyFile, key: str) -> list[dict[str, Any]]:
+    entries = study.data.get(key) or []
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise study.error((key,), "expected a list of mappings of dotted paths to values")
+    for index, entry in enumerate(entries):
+        for path in entry:
+            _check_path(path, lambda message, i=index, p=path: study.error((key, i, p), message))
+    return entries
+
+
+def _check_path(path: Any, error: Any) -> None:
+    head = str(path).split(".")[0]
+    if head in RUN_FIELDS:
+        return
+    whole = [known for known in _known_paths() if known.endswith(f".{path}")]
+    hint = f"did you mean '{whole[0]}'?" if whole else nearest(head, RUN_FIELDS)
+    raise error(f"'{path}' is not part of a run; {hint}")
+
+
+@cache
+def _known_paths() -> tuple[str, ...]:
+    """Dotted paths of all settings of what is registered, for hints."""
+    classes = [
+        ("stop", Stop),
+        *(("solver", registry.settings_class("solvers", n)) for n in registry.names("solvers")),
+    ]
+    groups = {"fast_forward": "operators", **{f"problem.{part}": group for part, group in KINDS.items()}}
+    for head, group in groups.items():
+        classes += [(head, registry.settings_class(group, n)) for n in registry.names(group)]
+    paths = [f"{head}.{f.name}" for head, cls in classes for f in dataclasses.fields(cls)]
+    singles = (*RUN_FIELDS, "solver.name", *(f"problem.{part}.kind" for part in KINDS), "problem.kind")
+    return ("problem.noise", *dict.fromkeys(paths), *singles)
+
+
+def _defaults(study: StudyFile) -> dict[str, Any]:
+    """The run fields at the top level of the study, over the built-in defaults."""
+    written = {name: study.data[name] for name in RUN_FIELDS if name in study.data}
+    defaults = copy.deepcopy({**DEFAULTS, **written})
+    problem = defaults["problem"]
+    if isinstance(problem, dict) and problem.get("kind", "simulated") == "simulated":
+        defaults["problem"] = copy.deepcopy({**SIMULATED, **problem})
+    return defaults
+
+
+def _check_excludes(study: StudyFile, runs: Iterable[RunSpec]) -> None:
+    """Refuse an exclude whose path no run has: it would exclude nothing."""
+    excludes = _entries(study, "exclude")
+    if not excludes:
+        return
+    known = {*_known_paths(), *(path for run in runs for path in run.leaves())}
+    for index, pattern in enumerate(excludes):
+        for path in pattern:
+            if not any(leaf == path or leaf.startswith(f"{path}.") for leaf in known):
+                raise study.error(("exclude", index, path), f"no run has '{path}'; {nearest(path, known)}")
+
+
+def _apply(
+    study: StudyFile, defaults: Mapping[str, Any], assignments: Sequence[Assignment]
+) -> dict[str, Any]:
+    """Whole parts are set before their details, so that ``solver`` does not wipe out ``solver.alpha``.
+
+    What an assignment changes is copied on the way to it; everything else the runs share.
+    """
+    fields = dict(defaults)
+    for assignment in sorted(assignments, key=_depth):
+        *parents, last = assignment.path.split(".")
+        target = fields
+        done: tuple[str, ...] = ()
+        for key in parents:
+            inner = target.get(key)
+            if (
+                isinstance(inner, str) and key in SHORTENED
+            ):  # "solver: rpie" is short for "solver: {name: rpie}"
+                inner = {"name" if key == "solver" else "kind": inner}
+            if inner is not None and not isinstance(inner, Mapping):
+                error = SettingError((*done, key), f"found {shown(inner)}; expected keys and values")
+                raise _located(study, assignments, error)
+            target[key] = dict(inner or {})
+            target, done = target[key], (*done, key)
+        target[last] = assignment.value
+    return fields
+
+
+def _depth(assignment: Assignment) -> int:
+    return assignment.path.count(".")
+
+
+def _matches(fields: Mapping[str, Any], pattern: Mapping[str, Any]) -> bool:
+    """Whether a run has every value of ``pattern``; a list means any of its values."""
+    return all(_agrees(_get(fields, path), wanted) for path, wanted in pattern.items())
+
+
+def _agrees(value: Any, wanted: Any) -> bool:
+    if isinstance(wanted, list):
+        return any(_agrees(value, item) for item in wanted)
+    if isinstance(wanted, Mapping):
+        return isinstance(value, Mapping) and all(_agrees(value.get(k), v) for k, v in wanted.items())
+    return bool(value == wanted)
+
+
+def _get(fields: Mapping[str, Any], path: str) -> Any:
+    value: Any = fields
+    for key in path.split("."):
+        if isinstance(value, str) and key in ("name", "kind"):
+            return value
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _complete(
+    study: StudyFile, assignments: Sequence[Assignment], fields: Mapping[str, Any], complete: Completion
+) -> RunSpec:
+    try:
+        return complete.run(fields)
+    except SettingError as error:
+        raise _located(study, assignments, error) from error
+
+
+def _located(study: StudyFile, assignments: Sequence[Assignment], error: SettingError) -> StudyError:
+    """The error with the place in the file, or the override, that set the offending value."""
+    deepest_first = sorted(assignments, key=_depth, reverse=True)
+    for path in filter(None, (error.path, error.partner)):
+        dotted = ".".join(str(part) for part in path)
+        setting_it = [a for a in deepest_first if f"{dotted}.".startswith(f"{a.path}.")]
+        below_it = [a for a in deepest_first if a.path.startswith(f"{dotted}.")]
+        given_beside = [a for a in below_it if a.source]
+        for assignment in given_beside or setting_it or ([] if path[0] in study.data else below_it):
+            if assignment.source:
+                return StudyError(f"{assignment.source}: {dotted}: {error.message}")
+            rest = path[len(assignment.path.split(".")) :]
+            return StudyError(f"{study.where((*assignment.place, *rest))}: {dotted}: {error.message}")
+    return study.error(error.path, error.message)
+
+
+def _what_varies(runs: Sequence[RunSpec], written: Iterable[str]) -> tuple[dict[str, bool], dict[str, Any]]:
+    """Dotted paths that differ between runs, and the values of those that do not.
+
+    A setting that only some solvers have counts when it takes several values or when the study's axes
+    write it. Fast-forward counts as one factor.
+    """
+    values: dict[str, set[Any]] = {}
+    counts: Counter[str] = Counter()
+    for run in runs:
+        for path, value in fast_forward_as_one(run.leaves()).items():
+            values.setdefault(path, set()).add(value)
+            counts[path] += 1
+    everywhere = {path for path, count in counts.items() if count == len(runs)}
+    varying = dict.fromkeys(
+        path for path in written if path in values and (len(values[path]) > 1 or path not in everywhere)
+    )
+    varying |= dict.fromkeys(path for path in values if len(values[path]) > 1)
+    factors = {path: are_numbers(values[path]) for path in varying if not path.endswith("_sha256")}
+    constants = {p: next(iter(values[p])) for p in values if p in everywhere and p not in varying}
+    return factors, constants
+
+
+@by_identity
+def _written_paths(assignment: Assignment) -> dict[str, None]:
+    """Dotted paths of the scalars that an assignment writes, in order; fast-forward counts as one."""
+    if assignment.path.split(".")[0] == "fast_forward":
+        return {"fast_forward": None}
+    if isinstance(assignment.value, Mapping):
+        inner = (Assignment(f"{assignment.path}.{key}", value) for key, value in assignment.value.items())
+        return dict.fromkeys(path for item in inner for path in _written_paths(item))
+    return {"solver.name" if assignment.path == "solver" else assignment.path: None}
+
+
+def _figures(study: StudyFile) -> tuple[Figure, ...]:
+    entries = study.data.get("figures")
+    if entries is None:
+        return (ConvergenceFigure(metric="residual"), ConvergenceFigure(metric="error"), ImagesFigure())
+    if not isinstance(entries, list):
+        raise study.error(("figures",), "expected a list of figures, each with its 'kind'")
+    try:
+        return tuple(figure(entry, ("figures", index)) for index, entry in enumerate(entries))
+    except SettingError as error:
+        raise study.error(error.path, error.message) from error

@@ -1,0 +1,133 @@
+"""The JSON Schema of study files: completion and checks in editors.
+
+It is made from the same dataclasses that check a study when it is read. What needs two values at once
+(a probe larger than its object, levels deeper than the probe) only the reader can tell.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ptychosuite.core.figures import FIGURES
+from ptychosuite.core.plan import Tolerances
+from ptychosuite.fastforward.training import Training
+from ptychosuite.registry import lookup as registry
+from ptychosuite.registry.validation import settings_model
+from ptychosuite.study.schema import KINDS, RUN_FIELDS, Noise, RunFields, Stop
+
+DOTTED = "^(" + "|".join(RUN_FIELDS) + r")(\.[a-z_0-9]+)*$"
+
+SWITCH = [True, False, "on", "off", "yes", "no"]
+
+
+def study_schema() -> dict[str, Any]:
+    """The schema as plain data (JSON Schema, draft 2020-12)."""
+    single = _object(RunFields)["properties"]
+    fields: dict[str, Any] = {
+        "problem": {"oneOf": [_simulated(), *_measured()]},
+        "solver": {
+            "oneOf": [{"enum": sorted(registry.names("solvers"))}, *_choice("solvers", "name")["oneOf"]]
+        },
+        "fast_forward": _fast_forward(),
+        "stop": _object(Stop),
+        **single,
+    }
+    axis = {
+        "oneOf": [
+            {"type": "array", "minItems": 1},
+            _single_key("range", {"type": ["integer", "array"]}),
+            _single_key("linspace", {"type": "array", "minItems": 3, "maxItems": 3}),
+            _single_key("geomspace", {"type": "array", "minItems": 3, "maxItems": 3}),
+        ]
+    }
+    axes = {"type": "object", "patternProperties": {DOTTED: axis}, "additionalProperties": False}
+    values = {"type": "object", "patternProperties": {DOTTED: {}}, "additionalProperties": False}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "ptychosuite study",
+        "type": "object",
+        "required": ["study"],
+        "additionalProperties": False,
+        "properties": {
+            "study": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$"},
+            "title": {"type": "string"},
+            **fields,
+            "axes": axes,
+            "zip": {"type": "array", "items": axes},
+            "exclude": {"type": "array", "items": values},
+            "include": {"type": "array", "items": values},
+            "sample": {"type": "integer", "minimum": 1},
+            "train": _object(Training),
+            "check": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {"tolerance": _object(Tolerances)},
+            },
+            "figures": {
+                "type": "array",
+                "items": {"oneOf": [_with_key(_object(cls), "kind", kind) for kind, cls in FIGURES.items()]},
+            },
+        },
+    }
+
+
+def _simulated() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "kind": {"const": "simulated"},
+            **{part: _choice(group, "kind") for part, group in KINDS.items()},
+            **_object(Noise)["properties"],
+            "start_probe": _choice("probes", "kind"),
+        },
+    }
+
+
+def _measured() -> list[dict[str, Any]]:
+    kinds = []
+    for kind in registry.names("problems"):
+        schema = _with_key(_object(registry.settings_class("problems", kind)), "kind", kind)
+        schema["properties"]["start_probe"] = _choice("probes", "kind")
+        kinds.append(schema)
+    return kinds
+
+
+def _fast_forward() -> dict[str, Any]:
+    """Off, on, the kind of an operator, or its settings; a network's kind need not be said."""
+    kinds = _choice("operators", "kind")["oneOf"]
+    for kind in kinds:
+        if kind["properties"]["kind"]["const"] == "network":
+            kind["required"].remove("kind")
+    return {"oneOf": [{"enum": [*SWITCH, None, *sorted(registry.names("operators"))]}, *kinds]}
+
+
+def _choice(group: str, key: str) -> dict[str, Any]:
+    """One of the registered classes of ``group``, told apart by ``key``."""
+    return {
+        "oneOf": [
+            _with_key(_object(registry.settings_class(group, name)), key, name)
+            for name in registry.names(group)
+        ]
+    }
+
+
+def _object(cls: Any) -> dict[str, Any]:
+    schema = settings_model(cls).model_json_schema()
+    properties = {
+        name: {"enum": SWITCH} if value.get("type") == "boolean" else value
+        for name, value in schema["properties"].items()
+        if not name.endswith("_sha256")
+    }
+    return schema | {"properties": properties}
+
+
+def _with_key(schema: dict[str, Any], key: str, name: str) -> dict[str, Any]:
+    return schema | {
+        "properties": {key: {"const": name}, **schema["properties"]},
+        "required": [key, *schema.get("required", [])],
+    }
+
+
+def _single_key(key: str, value: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": {key: value}, "required": [key], "additionalProperties": False}
