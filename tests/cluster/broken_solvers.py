@@ -12,11 +12,11 @@ import numpy as np
 from ptychosuite.core.problem import Problem
 from ptychosuite.errors import BackendError
 from ptychosuite.solvers.pie import RPIE
-from ptychosuite.solvers.solver import SolverSettings
+from ptychosuite.solvers.solver import Solver
 
 
 @dataclass(frozen=True)
-class _Base(SolverSettings):
+class _Base(Solver):
     def init(self, problem: Problem) -> Any:
         return RPIE(alpha=0.1).init(problem)
 

@@ -9,7 +9,7 @@ from ptychosuite.backends.arrays import backend, to_numpy
 from ptychosuite.core.problem import Reference
 from ptychosuite.core.runs import RunSpec, Status
 from ptychosuite.errors import DataFileError
-from ptychosuite.execute import run as run_module
+from ptychosuite.execute import one_run as run_module
 from ptychosuite.execute.one_run import execute
 from ptychosuite.metrics.gauge import Gauge, apply_gauge
 from ptychosuite.metrics.image import ImageMetrics

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ptychosuite.core.runs import Lane, RunSpec, Status
 from ptychosuite.errors import BackendError, DataFileError
-from ptychosuite.execute import run as run_module
+from ptychosuite.execute import one_run as run_module
 from ptychosuite.execute.one_run import execute
 from ptychosuite.registry.fingerprint import code_fingerprint
 

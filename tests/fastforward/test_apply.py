@@ -14,7 +14,7 @@ from ptychosuite.fastforward import apply
 from ptychosuite.fastforward.apply import FastForward, jump_metrics, rejections, with_fast_forward
 from ptychosuite.fastforward.controls import Extrapolation, Identity, ProbeRefit
 from ptychosuite.metrics.misfit import DataConstants, misfit_metrics, poisson_deviance
-from ptychosuite.registry.lookup import BUILT_IN, build
+from ptychosuite.registry.lookup import GROUPS, build
 from ptychosuite.solvers.pie import EPIE, RPIE
 
 from tests.conftest import small_problem
@@ -38,7 +38,7 @@ PLAN = {"warm_up": 4, "jumps": 2, "spacing": 5, "look_ahead": 3}
 OURS = {
     name: settings
     for name, settings in SOLVERS.items()
-    if not BUILT_IN["solvers"][settings["name"]].startswith("ptychosuite.solvers.peers")
+    if not GROUPS["solvers"].built_in[settings["name"]].startswith("ptychosuite.solvers.peers")
 }
 
 

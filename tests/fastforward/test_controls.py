@@ -11,7 +11,7 @@ from ptychosuite.fastforward.controls import Extrapolation, Identity, ProbeRefit
 from ptychosuite.fastforward.operator import Snapshot
 from ptychosuite.fastforward.pull import refitted_probe
 from ptychosuite.physics.forward import diffraction_intensity, subpixel_phases
-from ptychosuite.registry.lookup import BUILT_IN, build, settings_class
+from ptychosuite.registry.lookup import GROUPS, build, class_of
 
 from tests.conftest import small_problem
 
@@ -109,10 +109,10 @@ def test_dark_objects_leave_the_probe():
     np.testing.assert_array_equal(found, problem.probe)
 
 
-@pytest.mark.parametrize("kind", BUILT_IN["operators"])
+@pytest.mark.parametrize("kind", GROUPS["operators"].built_in)
 def test_registered_operators(kind):
     """Each can be made with its defaults and has what a jump asks for."""
     operator = build("operators", {"kind": kind})
     assert list(operator.jumps_after) == [13, 25]
     assert callable(operator.advance)
-    assert dataclasses.is_dataclass(settings_class("operators", kind))
+    assert dataclasses.is_dataclass(class_of("operators", kind))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ptychosuite.backends.arrays import backend, to_numpy
 from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
-from ptychosuite.registry.lookup import BUILT_IN, build, names
+from ptychosuite.registry.lookup import GROUPS, build, names
 
 from tests.conftest import small_problem
 
@@ -34,8 +34,8 @@ EPSILON = {"complex64": 1e-5, "complex128": 1e-12}
 
 def test_every_solver_is_tested():
     """A solver that is registered without a line above would be registered untested."""
-    assert {settings["name"] for settings in SOLVERS.values()} == set(BUILT_IN["solvers"]) - PEERS
-    assert set(BUILT_IN["solvers"]) <= set(names("solvers"))
+    assert {settings["name"] for settings in SOLVERS.values()} == set(GROUPS["solvers"].built_in) - PEERS
+    assert set(GROUPS["solvers"].built_in) <= set(names("solvers"))
 
 
 @pytest.fixture(params=SOLVERS)

@@ -100,8 +100,7 @@ def use_test_solvers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def forget_names() -> None:
     """Look plug-ins up again."""
-    registry.names.cache_clear()
-    registry.settings_class.cache_clear()
+    registry.forget()
 
 
 def wait_for(condition: Callable[[], object], process: subprocess.Popen[str], seconds: float = 60) -> None:

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 from ptychosuite.core.plan import Plan
 from ptychosuite.problems.images import is_bundled
-from ptychosuite.registry.lookup import BUILT_IN
+from ptychosuite.registry.lookup import GROUPS
 from ptychosuite.solvers.sweep import Sweep
 
 from tests.conftest import REPOSITORY
@@ -25,7 +25,9 @@ def plan() -> Plan:
 def ours(group: str) -> set[str]:
     """What is registered, without files and adapters of other packages."""
     names = {
-        name for name, place in BUILT_IN[group].items() if not place.startswith("ptychosuite.solvers.peers")
+        name
+        for name, place in GROUPS[group].built_in.items()
+        if not place.startswith("ptychosuite.solvers.peers")
     }
     return names - {"file"}
 

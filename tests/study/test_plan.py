@@ -362,7 +362,7 @@ def test_plug_in_solvers(tmp_path, monkeypatch):
         use_test_solvers(tmp_path / "plug-ins", patch)
         (run,) = plan_text(tmp_path, "solver: {name: slow, seconds: 0.5}\n").runs
         assert dict(run.solver) == {"name": "slow", "seconds": 0.5}
-        assert registry.names("solvers")["rpie"] == registry.BUILT_IN["solvers"]["rpie"]
+        assert registry.names("solvers")["rpie"] == registry.GROUPS["solvers"].built_in["rpie"]
     forget_names()
 
 

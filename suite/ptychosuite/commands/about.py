@@ -30,7 +30,7 @@ def solvers(as_json: bool) -> None:
 
     listing: dict[str, dict[str, Any]] = {}
     for name in registry.names("solvers"):
-        cls = registry.settings_class("solvers", name)
+        cls = registry.class_of("solvers", name)
         fields = {f.name: f.default for f in dataclasses.fields(cls)}
         summary = (inspect.getdoc(cls) or "").split("\n")[0]
         listing[name] = {"summary": summary, "settings": fields}

@@ -26,7 +26,7 @@ import numpy as np
 from ptychosuite.backends.arrays import Array, Backend, copy, namespace
 from ptychosuite.core.problem import Problem
 from ptychosuite.errors import UserError
-from ptychosuite.fastforward.operator import Snapshot
+from ptychosuite.fastforward.operator import Operator, Snapshot
 from ptychosuite.fastforward.pull import refitted_probe
 from ptychosuite.metrics.misfit import poisson_deviance
 from ptychosuite.registry.lookup import build
@@ -120,11 +120,11 @@ class Branch:
 
 
 @dataclass(frozen=True)
-class FastForward:
+class FastForward(Solver):
     """``solver``, carried ahead by ``operator`` (a :class:`ptychosuite.core.schedule.Schedule`)."""
 
     solver: Solver
-    operator: Any
+    operator: Operator
     backend: Backend
 
     def init(self, problem: Problem) -> FastForwardState:

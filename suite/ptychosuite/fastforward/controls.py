@@ -9,12 +9,11 @@ from annotated_types import Ge, Gt
 
 from ptychosuite.backends.arrays import Array
 from ptychosuite.core.problem import Problem
-from ptychosuite.core.schedule import Schedule
-from ptychosuite.fastforward.operator import Snapshot
+from ptychosuite.fastforward.operator import Operator, Snapshot
 
 
 @dataclass(frozen=True, kw_only=True)
-class Identity(Schedule):
+class Identity(Operator):
     """Stays where it is: what the jump itself costs, and the solver's restart."""
 
     def advance(self, problem: Problem, now: Snapshot, before: Snapshot | None) -> tuple[Array, Array]:
@@ -22,7 +21,7 @@ class Identity(Schedule):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProbeRefit(Schedule):
+class ProbeRefit(Operator):
     """Stays where it is and lets the probe be refitted."""
 
     refits: Annotated[int, Ge(0)] = 5
@@ -32,7 +31,7 @@ class ProbeRefit(Schedule):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Extrapolation(Schedule):
+class Extrapolation(Operator):
     """Goes on along the line from the earlier state to the present one.
 
     Parameters

@@ -15,7 +15,6 @@ import numpy as np
 
 from ptychosuite.backends.arrays import Array, is_on_gpu, namespace
 from ptychosuite.core.problem import Problem
-from ptychosuite.core.schedule import Schedule
 from ptychosuite.errors import DataFileError
 from ptychosuite.fastforward.checkpoint import Checkpoint
 from ptychosuite.fastforward.features import CHANNELS, from_pupil, views
@@ -91,7 +90,7 @@ DEFAULT = Path(__file__).parent / "checkpoints" / "default.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained(Schedule):
+class Trained(Operator):
     """A trained network.
 
     Parameters
@@ -118,7 +117,7 @@ class Trained(Schedule):
 
 
 @lru_cache(maxsize=4)
-def _loaded(path: Path, sha256: str) -> Operator:
+def _loaded(path: Path, sha256: str) -> Network:
     from ptychosuite.fastforward.network import Network
 
     check_unchanged(str(path), sha256)

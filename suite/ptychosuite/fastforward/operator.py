@@ -7,11 +7,14 @@ comes of its proposal is judged by :mod:`ptychosuite.fastforward.apply`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import ClassVar
 
 from ptychosuite.backends.arrays import Array
 from ptychosuite.core.problem import Problem
+from ptychosuite.core.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,15 @@ class Snapshot:
     iteration: int
 
 
-class Operator(Protocol):
-    """Carries a reconstruction ahead."""
+@dataclass(frozen=True, kw_only=True)
+class Operator(Schedule):
+    """Base of the operators: carries a reconstruction ahead.
+
+    ``bundled_files`` are the files that come with the package, by the names that a study gives them.
+    """
+
+    label: ClassVar[str] = ""
+    bundled_files: ClassVar[Mapping[str, Path]] = {}
 
     def advance(self, problem: Problem, now: Snapshot, before: Snapshot | None) -> tuple[Array, Array]:
         """Object (H, W) and probe (m, m) further on, in the library and precision of ``now``.
@@ -32,3 +42,4 @@ class Operator(Protocol):
         ``before`` is the state ``memory`` iterations earlier; None where there is none since the last jump.
         Arguments are not written to. An error raised here rejects the jump, and the run goes on without it.
         """
+        raise NotImplementedError

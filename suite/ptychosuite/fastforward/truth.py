@@ -14,10 +14,9 @@ from annotated_types import Gt, Le
 
 from ptychosuite.backends.arrays import Array, asarray_like, to_numpy
 from ptychosuite.core.problem import Problem, Reference
-from ptychosuite.core.schedule import Schedule
 from ptychosuite.errors import StudyError
 from ptychosuite.fastforward.features import LIT, Views, unit_phase, views
-from ptychosuite.fastforward.operator import Snapshot
+from ptychosuite.fastforward.operator import Operator, Snapshot
 from ptychosuite.metrics.gauge import Aligner, Gauge
 from ptychosuite.metrics.image import scanned_area
 from ptychosuite.physics.shift import fourier_shift, shift_phases
@@ -126,7 +125,7 @@ def distance_to_truth(truth: Snapshot, now: Snapshot, light: np.ndarray) -> floa
 
 
 @dataclass(frozen=True, kw_only=True)
-class Truth(Schedule):
+class Truth(Operator):
     """Goes to the truth itself, or part of the way. Simulations only.
 
     As an image nothing is better. A lower likelihood has only what fits the noise as well.

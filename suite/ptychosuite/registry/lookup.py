@@ -1,100 +1,255 @@
 """Names used in study files, and the class behind each.
 
-A class is named as "module:attribute" and imported on first use, so that reading a study loads only
-what the study uses. Other packages add their own through entry-point groups called
-``ptychosuite.solvers``, ``ptychosuite.operators``, ``ptychosuite.problems``, ``ptychosuite.objects``,
-``ptychosuite.probes`` and ``ptychosuite.scans``.
+Every noun of a study (a solver, a metric, a figure, ...) is one class that says all about itself: its
+settings are the fields of a frozen dataclass, and what its kind can do is a documented attribute or method of the
+group's base class, with a default. A class is named as "module:attribute" and imported on first use, so that
+reading a study loads only what the study uses.
 
-Every entry is a frozen dataclass: its fields are the settings a study file may give.
+Other packages add their own through entry-point groups called ``ptychosuite.solvers``,
+``ptychosuite.metrics`` and so on, one for each of :data:`GROUPS`. A class need not derive from the base: one
+that has what the group requires gets the base's defaults. A study may also name ``package.module:Class``
+where a registered name stands.
+
+What is wrong with a plug-in is told by :func:`faults` and to the study that asks for it; it disturbs nothing
+else.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from ptychosuite.errors import StudyError, nearest
 
-BUILT_IN: Mapping[str, Mapping[str, str]] = {
-    "problems": {
-        "file": "ptychosuite.problems.measured:MeasuredFile",
-    },
-    "solvers": {
-        "epie": "ptychosuite.solvers.pie:EPIE",
-        "rpie": "ptychosuite.solvers.pie:RPIE",
-        "mpie": "ptychosuite.solvers.mpie:MPIE",
-        "magpie": "ptychosuite.solvers.magpie:MAGPIE",
-        "emagpie": "ptychosuite.solvers.emagpie:EMAGPIE",
-        "lsqml": "ptychosuite.solvers.lsqml:LSQML",
-        "lbfgs": "ptychosuite.solvers.lbfgs:LBFGS",
-        "ptychi": "ptychosuite.solvers.peers.ptychi:PtyChi",
-        "cdtools": "ptychosuite.solvers.peers.cdtools:CDTools",
-    },
-    "operators": {
-        "network": "ptychosuite.fastforward.network:Trained",
-        "identity": "ptychosuite.fastforward.controls:Identity",
-        "extrapolation": "ptychosuite.fastforward.controls:Extrapolation",
-        "probe-refit": "ptychosuite.fastforward.controls:ProbeRefit",
-        "truth": "ptychosuite.fastforward.truth:Truth",
-    },
-    "objects": {
-        "images": "ptychosuite.problems.objects:Images",
-        "circuit": "ptychosuite.problems.objects:Circuit",
-        "siemens-star": "ptychosuite.problems.objects:SiemensStar",
-        "texture": "ptychosuite.problems.objects:Texture",
-        "dead-leaves": "ptychosuite.problems.objects:DeadLeaves",
-        "file": "ptychosuite.problems.files:ObjectFile",
-    },
-    "probes": {
-        "fresnel-zone-plate": "ptychosuite.problems.probes:FresnelZonePlate",
-        "gaussian": "ptychosuite.problems.probes:Gaussian",
-        "disk": "ptychosuite.problems.probes:Disk",
-        "lens": "ptychosuite.problems.probes:Lens",
-        "file": "ptychosuite.problems.files:ProbeFile",
-    },
-    "scans": {
-        "raster": "ptychosuite.problems.scans:Raster",
-        "jittered-raster": "ptychosuite.problems.scans:JitteredRaster",
-        "fermat-spiral": "ptychosuite.problems.scans:FermatSpiral",
-        "file": "ptychosuite.problems.files:ScanFile",
-    },
+CLASS_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True)
+class Group:
+    """One kind of noun."""
+
+    singular: str
+    base: str  # "module:Class" with the defaults of what a class of this group can do
+    required: tuple[str, ...]  # attributes that a class must bring itself
+    built_in: Mapping[str, str]  # name -> "module:Class"
+    key: str = "kind"  # the setting that names the class
+
+
+GROUPS: Mapping[str, Group] = {
+    "problems": Group(
+        "problem",
+        "ptychosuite.problems.problem_kind:ProblemKind",
+        (),
+        {"file": "ptychosuite.problems.measured:MeasuredFile"},
+    ),
+    "solvers": Group(
+        "solver",
+        "ptychosuite.solvers.solver:Solver",
+        ("init", "step"),
+        {
+            "epie": "ptychosuite.solvers.pie:EPIE",
+            "rpie": "ptychosuite.solvers.pie:RPIE",
+            "mpie": "ptychosuite.solvers.mpie:MPIE",
+            "magpie": "ptychosuite.solvers.magpie:MAGPIE",
+            "emagpie": "ptychosuite.solvers.emagpie:EMAGPIE",
+            "lsqml": "ptychosuite.solvers.lsqml:LSQML",
+            "lbfgs": "ptychosuite.solvers.lbfgs:LBFGS",
+            "ptychi": "ptychosuite.solvers.peers.ptychi:PtyChi",
+            "cdtools": "ptychosuite.solvers.peers.cdtools:CDTools",
+        },
+        key="name",
+    ),
+    "operators": Group(
+        "operator",
+        "ptychosuite.fastforward.operator:Operator",
+        ("advance",),
+        {
+            "network": "ptychosuite.fastforward.network:Trained",
+            "identity": "ptychosuite.fastforward.controls:Identity",
+            "extrapolation": "ptychosuite.fastforward.controls:Extrapolation",
+            "probe-refit": "ptychosuite.fastforward.controls:ProbeRefit",
+            "truth": "ptychosuite.fastforward.truth:Truth",
+        },
+    ),
+    "objects": Group(
+        "object",
+        "ptychosuite.problems.parts:ObjectKind",
+        ("make", "shape"),
+        {
+            "images": "ptychosuite.problems.objects:Images",
+            "circuit": "ptychosuite.problems.objects:Circuit",
+            "siemens-star": "ptychosuite.problems.objects:SiemensStar",
+            "texture": "ptychosuite.problems.objects:Texture",
+            "dead-leaves": "ptychosuite.problems.objects:DeadLeaves",
+            "file": "ptychosuite.problems.files:ObjectFile",
+        },
+    ),
+    "probes": Group(
+        "probe",
+        "ptychosuite.problems.parts:ProbeKind",
+        ("make", "size"),
+        {
+            "fresnel-zone-plate": "ptychosuite.problems.probes:FresnelZonePlate",
+            "gaussian": "ptychosuite.problems.probes:Gaussian",
+            "disk": "ptychosuite.problems.probes:Disk",
+            "lens": "ptychosuite.problems.probes:Lens",
+            "file": "ptychosuite.problems.files:ProbeFile",
+        },
+    ),
+    "scans": Group(
+        "scan",
+        "ptychosuite.problems.parts:ScanKind",
+        ("positions",),
+        {
+            "raster": "ptychosuite.problems.scans:Raster",
+            "jittered-raster": "ptychosuite.problems.scans:JitteredRaster",
+            "fermat-spiral": "ptychosuite.problems.scans:FermatSpiral",
+            "file": "ptychosuite.problems.files:ScanFile",
+        },
+    ),
 }
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with one entry of a plug-in."""
+
+    group: str
+    name: str
+    package: str  # the distribution that brings it, with its version
+    message: str
+
+
+@cache
+def plugins(group: str) -> tuple[EntryPoint, ...]:
+    """What other packages bring to ``group``, in the order in which they are found."""
+    return tuple(entry_points(group=f"ptychosuite.{group}"))
 
 
 @cache
 def names(group: str) -> Mapping[str, str]:
-    """Every registered name of ``group`` with the class it stands for, ours before plug-ins."""
-    plugins = {entry.name: entry.value for entry in entry_points(group=f"ptychosuite.{group}")}
-    return {**plugins, **BUILT_IN[group]}
+    """Every registered name of ``group`` with its class; ours come first, then the first plug-in's."""
+    found = dict(GROUPS[group].built_in)
+    for entry in plugins(group):
+        found.setdefault(entry.name, entry.value)
+    return found
 
 
 @cache
-def settings_class(group: str, name: str) -> type[Any]:
-    """The class registered as ``name``.
+def class_of(group: str, name: str) -> type[Any]:
+    """The class registered as ``name``, or that at ``package.module:Class``; with the group's defaults.
 
     Raises
     ------
     StudyError
-        No such name, or its module cannot be imported.
+        No such name, its module cannot be imported, or the class is not what the group asks for.
     """
     known = names(group)
-    if name not in known:
-        raise StudyError(f"unknown {group.removesuffix('s')} '{name}'; {nearest(name, known)}")
-    module, _, attribute = known[name].partition(":")
+    if name not in known and not CLASS_PATH.fullmatch(name):
+        raise StudyError(f"unknown {GROUPS[group].singular} '{name}'; {nearest(name, known)}")
+    where = known.get(name, name)
+    described = f"{GROUPS[group].singular} '{name}'"
     try:
-        loaded: type[Any] = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+        found = _imported(where)
+    except Exception as error:  # another package's module may raise anything
         raise StudyError(
-            f"{group.removesuffix('s')} '{name}' cannot be loaded from {known[name]}: {error}"
+            f"{described} cannot be loaded from {where}: {type(error).__name__}: {error}"
         ) from error
-    return loaded
+    base = _imported(GROUPS[group].base)
+    lack = _lack(GROUPS[group], found, base)
+    if lack:
+        raise StudyError(f"{described} ({where}) {lack}; docs/plug-ins.md says what one has to be")
+    if issubclass(found, base):
+        return found
+    return type(found.__name__, (found, base), {"__doc__": found.__doc__, "__module__": found.__module__})
+
+
+def classes(group: str) -> dict[str, type[Any]]:
+    """Name -> class of all that is registered and works."""
+    found = {}
+    for name in names(group):
+        try:
+            found[name] = class_of(group, name)
+        except StudyError:  # a plug-in's fault: ``faults`` tells of it
+            continue
+    return found
 
 
 def build(group: str, settings: Mapping[str, Any]) -> Any:
     """Make the object that ``settings`` (``kind`` or ``name`` plus its fields) describe."""
     fields = dict(settings)
-    name = fields.pop("name" if group == "solvers" else "kind")
-    return settings_class(group, name)(**fields)
+    name = fields.pop(GROUPS[group].key)
+    return class_of(group, name)(**fields)
+
+
+def faults() -> list[Fault]:
+    """What is wrong with the plug-ins that are installed: names that are taken, what cannot be loaded."""
+    found = []
+    for group in GROUPS:
+        taken = dict.fromkeys(GROUPS[group].built_in, "ptychosuite itself")
+        for entry in plugins(group):
+            package = package_of(entry)
+            if entry.name in taken:
+                message = (
+                    f"the name is taken by {taken[entry.name]}, which keeps it; say {entry.value} in a study"
+                )
+                found.append(Fault(group, entry.name, package, message))
+                continue
+            taken[entry.name] = package
+            try:
+                class_of(group, entry.name)
+            except StudyError as error:
+                found.append(Fault(group, entry.name, package, str(error)))
+    return found
+
+
+def package_of(entry: EntryPoint) -> str:
+    """The distribution that brings ``entry``, with its version."""
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value.partition(":")[0]
+
+
+def label_of(group: str, name: str) -> str:
+    """How figures and tables call a class: its ``label``, or its name where it is not to be had here."""
+    try:
+        return str(class_of(group, name).label or name)
+    except StudyError:
+        return name
+
+
+def forget() -> None:
+    """Look plug-ins up again."""
+    for remembered in (plugins, names, class_of):
+        remembered.cache_clear()
+
+
+def _imported(where: str) -> type[Any]:
+    module, _, attribute = where.partition(":")
+    found: type[Any] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def _lack(group: Group, found: Any, base: type[Any]) -> str:
+    """What keeps ``found`` from being a noun of ``group``; empty where nothing does."""
+    if not isinstance(found, type):
+        return f"is no class but {type(found).__name__}"
+    missing = [
+        name
+        for name in group.required
+        if name not in _fields(found) and getattr(found, name, None) in (None, getattr(base, name, None))
+    ]
+    if missing:
+        return f"has no '{missing[0]}'"
+    parameters = getattr(found, "__dataclass_params__", None)
+    if parameters is None or not parameters.frozen:
+        return "is no frozen dataclass"
+    return ""
+
+
+def _fields(cls: type[Any]) -> list[str]:
+    return [f.name for f in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else []

@@ -41,6 +41,7 @@ class EMAGPIE(JointSweeping):
         Number of coarse levels, 0 (GM-rPIE) ... log2(probe size).
     """
 
+    label: ClassVar[str] = "eMAGPIE"
     typical_cost: ClassVar[float] = 4.5
 
     alpha: Annotated[float, Gt(0), Le(1)] = 0.1

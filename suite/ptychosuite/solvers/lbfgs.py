@@ -28,7 +28,7 @@ from ptychosuite.core.problem import Problem
 from ptychosuite.physics.forward import batches, illuminate
 from ptychosuite.physics.likelihood import wave_correction
 from ptychosuite.physics.patches import accumulate_patches
-from ptychosuite.solvers.solver import SolverSettings
+from ptychosuite.solvers.solver import Solver
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class LbfgsState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LBFGS(SolverSettings):
+class LBFGS(Solver):
     """Limited-memory BFGS with a backtracking line search.
 
     Parameters
@@ -58,6 +58,7 @@ class LBFGS(SolverSettings):
         Steps tried before the search direction is given up and the history dropped.
     """
 
+    label: ClassVar[str] = "L-BFGS"
     typical_cost: ClassVar[float] = 3.5
 
     history: Annotated[int, Ge(1)] = 5

@@ -45,6 +45,7 @@ class LSQML(JointSweeping):
         Added to the divisors of the directions, as a share of their maximum.
     """
 
+    label: ClassVar[str] = "LSQML"
     typical_cost: ClassVar[float] = 8.0
 
     likelihood: Literal["gaussian", "poisson"] = "gaussian"
@@ -52,7 +53,10 @@ class LSQML(JointSweeping):
     regularisation: Annotated[float, Gt(0), Le(1)] = 0.05
     sweep: Sweep = "minibatch"
     batch: Annotated[int, Ge(1)] = 32
-    stackable: ClassVar[bool] = False
+
+    @property
+    def stackable(self) -> bool:
+        return False
 
     def step(self, problem: Problem, state: SweepState, rng: np.random.Generator) -> SweepState:
         obj, probe = copy(state.object), state.probe

@@ -34,6 +34,7 @@ class MAGPIE(Sweeping):
         L, number of coarse levels, 0 ... log2(probe size).
     """
 
+    label: ClassVar[str] = "MAGPIE"
     typical_cost: ClassVar[float] = 2.0
 
     alpha: Annotated[float, Gt(0), Le(1)] = 0.01

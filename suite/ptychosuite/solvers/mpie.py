@@ -12,7 +12,7 @@ z_T is the object T positions ago, after its momentum step; the count of T runs 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
@@ -21,7 +21,7 @@ from ptychosuite.backends.arrays import Array, copy, namespace
 from ptychosuite.core.problem import Problem
 from ptychosuite.solvers.pie import regularised_step
 from ptychosuite.solvers.rules import Rules, Step
-from ptychosuite.solvers.solver import SolverSettings
+from ptychosuite.solvers.solver import Solver
 from ptychosuite.solvers.sweep import sweep
 
 
@@ -36,7 +36,7 @@ class MpieState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MPIE(SolverSettings):
+class MPIE(Solver):
     """Momentum PIE, known probe, one patch at a time.
 
     Parameters
@@ -50,6 +50,8 @@ class MPIE(SolverSettings):
     interval
         T, positions between two momentum steps.
     """
+
+    label: ClassVar[str] = "mPIE"
 
     alpha: Annotated[float, Gt(0), Le(1)] = 0.05
     step_length: Annotated[float, Gt(0), Le(1)] = 0.2

@@ -16,7 +16,7 @@ rPIE. Both updates are made from the same z_k, Q and chi_k.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from annotated_types import Gt, Le
 
@@ -39,6 +39,8 @@ class RPIE(JointSweeping):
         Regularisation in (0, 1] of the probe's step.
     """
 
+    label: ClassVar[str] = "rPIE"
+
     alpha: Annotated[float, Gt(0), Le(1)] = 0.01
     beta: Annotated[float, Gt(0), Le(1)] = 0.5
 
@@ -54,6 +56,8 @@ class RPIE(JointSweeping):
 @dataclass(frozen=True, kw_only=True)
 class EPIE(JointSweeping):
     """ePIE with unit steps: rPIE at alpha = beta = 1."""
+
+    label: ClassVar[str] = "ePIE"
 
     def rules(self, problem: Problem, state: SweepState) -> Rules:
         unit = RPIE(alpha=1.0, beta=1.0, update_probe=self.update_probe, probe_start=self.probe_start)

@@ -37,26 +37,33 @@ class SweepState:
     data_passes: int = 0
 
 
-class Solver(Protocol):
-    """One reconstruction algorithm with its settings."""
+class Solver:
+    """Base of the solvers: one reconstruction algorithm with its settings, a frozen dataclass.
+
+    ``init`` and ``step`` are all that a solver has to bring; everything else has a default here.
+
+    ``label`` is what figures call it, its name by default. ``typical_cost`` is the time of an iteration on a
+    CPU in units of one forward and one inverse transform of every pattern, for estimates (``benchmarks/speed.py``
+    measures it). ``can_go_back`` says whether a state may be stepped from more than once, which a fast-forward
+    needs.
+    ``stackable`` says whether runs of it can be advanced side by side, by a method ``step_stack``.
+    """
+
+    label: ClassVar[str] = ""
+    typical_cost: ClassVar[float] = 2.0
+    can_go_back: ClassVar[bool] = True
+
+    @property
+    def stackable(self) -> bool:
+        return False
 
     def init(self, problem: Problem) -> Any:
         """The state before the first iteration."""
+        raise NotImplementedError
 
     def step(self, problem: Problem, state: Any, rng: np.random.Generator) -> Any:
         """The state after one more iteration; ``rng`` draws the scan order, on the host."""
-
-
-class SolverSettings:
-    """Base of the solvers' dataclasses: settings can be checked against the probe's size.
-
-    ``typical_cost`` is the time of an iteration on a CPU in units of one forward and one inverse transform of
-    every pattern, for estimates (``benchmarks/speed.py`` measures it). ``can_go_back`` says whether a state
-    may be stepped from more than once, which a fast-forward needs.
-    """
-
-    typical_cost: ClassVar[float] = 2.0
-    can_go_back: ClassVar[bool] = True
+        raise NotImplementedError
 
     def check(self, probe_size: int) -> None:
         """Raise ValueError, its text beginning with the field's name, where a setting cannot work."""

@@ -24,6 +24,7 @@ from ptychosuite.core.problem import Problem
 from ptychosuite.physics.likelihood import exit_wave_correction
 from ptychosuite.physics.shift import axis_phases, fourier_shift
 from ptychosuite.solvers.rules import Rules, Step, fixed_step, mean_probe
+from ptychosuite.solvers.solver import Solver
 
 
 @dataclass(frozen=True)
@@ -153,12 +154,12 @@ def _update(
     return proposals if len(stack) > 1 else mean_probe(probes[0], proposals, patches)[None]
 
 
-def can_stack(one: object, other: object) -> bool:
+def can_stack(one: Solver, other: Solver) -> bool:
     """Whether two runs of these solvers can be advanced together: alike but for step sizes.
 
     Only sweeps of one position at a time are: colour groups and minibatches differ in length from run to run.
     """
-    if type(one) is not type(other) or not getattr(one, "stackable", False):
+    if type(one) is not type(other) or not one.stackable:
         return False
     a, b = ({k: v for k, v in vars(s).items() if not isinstance(v, float)} for s in (one, other))
     return a == b

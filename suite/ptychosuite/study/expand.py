@@ -243,11 +243,11 @@ def _known_paths() -> tuple[str, ...]:
     """Dotted paths of all settings of what is registered, for hints."""
     classes = [
         ("stop", Stop),
-        *(("solver", registry.settings_class("solvers", n)) for n in registry.names("solvers")),
+        *(("solver", registry.class_of("solvers", n)) for n in registry.names("solvers")),
     ]
     groups = {"fast_forward": "operators", **{f"problem.{part}": group for part, group in KINDS.items()}}
     for head, group in groups.items():
-        classes += [(head, registry.settings_class(group, n)) for n in registry.names(group)]
+        classes += [(head, registry.class_of(group, n)) for n in registry.names(group)]
     paths = [f"{head}.{f.name}" for head, cls in classes for f in dataclasses.fields(cls)]
     singles = (*RUN_FIELDS, "solver.name", *(f"problem.{part}.kind" for part in KINDS), "problem.kind")
     return ("problem.noise", *dict.fromkeys(paths), *singles)

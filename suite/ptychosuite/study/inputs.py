@@ -26,7 +26,7 @@ def with_files_here(spec: RunSpec, data: Path | None = None) -> RunSpec:
     """
     operator = spec.fast_forward
     if operator is not None:
-        cls = registry.settings_class("operators", operator["kind"])
+        cls = registry.class_of("operators", operator["kind"])
         operator = _here(operator, data, getattr(cls, "bundled_files", {}))
     return replace(spec, problem=_here(spec.problem, data), fast_forward=operator)
 

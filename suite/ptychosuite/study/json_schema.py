@@ -87,7 +87,7 @@ def _simulated() -> dict[str, Any]:
 def _measured() -> list[dict[str, Any]]:
     kinds = []
     for kind in registry.names("problems"):
-        schema = _with_key(_object(registry.settings_class("problems", kind)), "kind", kind)
+        schema = _with_key(_object(registry.class_of("problems", kind)), "kind", kind)
         schema["properties"]["start_probe"] = _choice("probes", "kind")
         kinds.append(schema)
     return kinds
@@ -106,8 +106,7 @@ def _choice(group: str, key: str) -> dict[str, Any]:
     """One of the registered classes of ``group``, told apart by ``key``."""
     return {
         "oneOf": [
-            _with_key(_object(registry.settings_class(group, name)), key, name)
-            for name in registry.names(group)
+            _with_key(_object(registry.class_of(group, name)), key, name) for name in registry.names(group)
         ]
     }
 

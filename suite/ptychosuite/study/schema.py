@@ -213,7 +213,7 @@ def _with_files(problem: Any, base: Path) -> dict[str, Any]:
         if kind not in registry.names("problems"):
             kinds = ["simulated", *registry.names("problems")]
             raise SettingError(("problem", "kind"), f"found {shown(kind)}; {nearest(str(kind), kinds)}")
-        cls = registry.settings_class("problems", kind)
+        cls = registry.class_of("problems", kind)
         problem |= _resolved_files(cls, problem, base, ("problem",))
     for part in ("object", "probe", "scan", "start_probe"):
         if isinstance(problem.get(part), str):  # "object: texture" is short for "object: {kind: texture}"
@@ -339,7 +339,7 @@ def _class_of(settings: Mapping[str, Any], group: str, key: str, path: Keys) -> 
     if key not in settings:
         raise SettingError(path, f"'{key}' is missing; {nearest('', registry.names(group))}")
     try:
-        return registry.settings_class(group, str(settings[key]))
+        return registry.class_of(group, str(settings[key]))
     except UserError as error:
         raise SettingError((*path, key), str(error)) from error
 
@@ -408,7 +408,7 @@ def _complete_fast_forward(value: Any, base: Path) -> dict[str, Any] | None:
 
 
 def _check_fast_forward(settings: Mapping[str, Any], solver: str, iterations: int) -> None:
-    if not getattr(registry.settings_class("solvers", solver), "can_go_back", True):
+    if not getattr(registry.class_of("solvers", solver), "can_go_back", True):
         message = f"the solver '{solver}' cannot go back to an earlier state; say 'off'"
         raise SettingError(("fast_forward",), message, partner=("solver",))
     try:

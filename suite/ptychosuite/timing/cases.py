@@ -56,7 +56,7 @@ def _work(spec: RunSpec) -> tuple[str, ...]:
 
 def _settings(solver: Mapping[str, Any]) -> str:
     """The settings of a solver that are not the default, "alpha 0.1, levels 6"."""
-    known = fields(registry.settings_class("solvers", solver["name"]))
+    known = fields(registry.class_of("solvers", solver["name"]))
     return ", ".join(
         f"{field.name.replace('_', ' ')} {solver[field.name]}"
         for field in known

@@ -58,6 +58,7 @@ class CDTools(PeerSettings):
         Patterns of a batch; "lbfgs" takes all at once.
     """
 
+    label: ClassVar[str] = "cdtools"
     typical_cost: ClassVar[float] = 6.0  # L-BFGS fifteen times that
 
     algorithm: Optimiser = "adam"

@@ -69,6 +69,7 @@ class PtyChi(PeerSettings):
         Iterations before the first update of the probe.
     """
 
+    label: ClassVar[str] = "pty-chi"
     typical_cost: ClassVar[float] = 25.0
 
     algorithm: Algorithm = "rpie"
