@@ -1,8 +1,8 @@
 """Names used in study files, and the class behind each.
 
 Every noun of a study (a solver, a metric, a figure, ...) is one class that says all about itself: its
-settings are the fields of a frozen dataclass, and what its kind can do is a documented attribute or method of the
-group's base class, with a default. A class is named as "module:attribute" and imported on first use, so that
+settings are the fields of a frozen dataclass, and what its kind can do is a documented attribute or method of
+the group's base class, with a default. A class is named as "module:attribute" and imported on first use, so that
 reading a study loads only what the study uses.
 
 Other packages add their own through entry-point groups called ``ptychosuite.solvers``,
