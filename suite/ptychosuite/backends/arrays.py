@@ -11,11 +11,8 @@ index [0, 0].
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
-from importlib import import_module
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import array_api_compat
 import numpy as np
@@ -25,9 +22,6 @@ from ptychosuite.errors import BackendError, nearest
 
 Array = Any
 """An array of any supported library. Shapes and dtypes stand in the docstrings."""
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 BACKENDS = ("numpy", "torch", "torch-cuda", "cupy")
 GPU_BACKENDS = ("torch-cuda", "cupy")
@@ -183,26 +177,6 @@ def namespace(*arrays: Array) -> Any:
 def is_on_gpu(x: Array) -> bool:
     """Whether ``x`` lies in the memory of a CUDA device."""
     return not isinstance(x, np.ndarray) and not str(array_api_compat.device(x)).startswith("cpu")
-
-
-def accelerated(plain: Callable[P, T]) -> Callable[P, T]:
-    """Let the function of the same name in ``backends.kernels`` stand in for ``plain``, on NumPy arrays.
-
-    The plain form stays at hand as ``__wrapped__``. The first argument decides.
-    """
-
-    fused: Callable[P, T] | None = None
-
-    @wraps(plain)
-    def chosen(*args: P.args, **kwargs: P.kwargs) -> T:
-        nonlocal fused
-        if not isinstance(args[0], np.ndarray):
-            return plain(*args, **kwargs)
-        if fused is None:  # Numba is imported only when it is needed
-            fused = getattr(import_module("ptychosuite.backends.kernels"), plain.__name__)
-        return fused(*args, **kwargs)
-
-    return chosen
 
 
 def fft2(x: Array) -> Array:

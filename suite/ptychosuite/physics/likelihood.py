@@ -10,7 +10,8 @@ Where F psi = 0 the phase is taken as 0. Bad detector pixels keep what was compu
 
 from __future__ import annotations
 
-from ptychosuite.backends.arrays import Array, accelerated, fft2, ifft2, namespace
+from ptychosuite.backends.arrays import Array, fft2, ifft2, namespace
+from ptychosuite.backends.compiled import accelerated
 
 
 def exit_wave_correction(exit_wave: Array, amplitude: Array, mask: Array | None = None) -> Array:

@@ -17,7 +17,8 @@ from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Gt, Le
 
-from ptychosuite.backends.arrays import Array, accelerated, divide, modulus, namespace
+from ptychosuite.backends.arrays import Array, divide, modulus, namespace
+from ptychosuite.backends.compiled import accelerated
 from ptychosuite.core.problem import Problem
 from ptychosuite.solvers.magpie import multigrid_step
 from ptychosuite.solvers.multigrid import check_levels

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
-from ptychosuite.backends.arrays import Array, accelerated, divide, namespace, squared_modulus
+from ptychosuite.backends.arrays import Array, divide, namespace, squared_modulus
+from ptychosuite.backends.compiled import accelerated
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Level:
 
 
 Hierarchy = Any
-"""A tuple of :class:`Level`, or what ``backends.kernels`` keeps in its place for NumPy arrays."""
+"""A tuple of :class:`Level`, or what ``multigrid_kernels`` keeps in its place for NumPy arrays."""
 
 
 def check_levels(levels: int, probe_size: int) -> None:

@@ -20,7 +20,8 @@ from typing import Annotated, ClassVar
 
 from annotated_types import Gt, Le
 
-from ptychosuite.backends.arrays import Array, accelerated, namespace, squared_modulus
+from ptychosuite.backends.arrays import Array, namespace, squared_modulus
+from ptychosuite.backends.compiled import accelerated
 from ptychosuite.core.problem import Problem
 from ptychosuite.solvers.rules import Rules, Step
 from ptychosuite.solvers.solver import SweepState
