@@ -74,10 +74,6 @@ class FastForwardState:
     def probe(self) -> Array:
         return self.inner.probe
 
-    @property
-    def data_passes(self) -> int:
-        return int(self.inner.data_passes) + self.passes_beside
-
 
 def jump_metrics(state: Any) -> dict[str, float]:
     """Figures of the jumps on the way to ``state``, by name; empty without a fast-forward."""
@@ -126,6 +122,9 @@ class FastForward(Solver):
     solver: Solver
     operator: Operator
     backend: Backend
+
+    def data_passes(self, state: FastForwardState, iterations: int) -> int:
+        return self.solver.data_passes(state.inner, iterations) + state.passes_beside
 
     def init(self, problem: Problem) -> FastForwardState:
         return self._with_memory(FastForwardState(self.solver.init(problem)))
@@ -213,7 +212,7 @@ class FastForward(Solver):
                 chosen, jump = branch, replace(jump, step=step)
                 break
             if plain is None:
-                plain = self._branch(problem, state.inner, rng)
+                plain = self._branch(problem, state.inner, state.iteration, rng)
                 passes += plain.passes
                 jump = replace(jump, deviance_plain=plain.deviance)
             if branch and branch.deviance <= plain.deviance:
@@ -225,7 +224,8 @@ class FastForward(Solver):
         stands = chosen or plain
         assert stands is not None
         first, *ahead = stands.states
-        counted = int(stands.states[-1].data_passes) - int(state.inner.data_passes)
+        counted = self.solver.data_passes(stands.states[-1], state.iteration + self.operator.look_ahead)
+        counted -= self.solver.data_passes(state.inner, state.iteration)
         beside = state.passes_beside + passes - counted
         return replace(state, inner=first, ahead=tuple(ahead), passes_beside=beside), jump
 
@@ -245,7 +245,7 @@ class FastForward(Solver):
         try:
             first, passes = self._restart(problem, state, proposal, step)
             inserted = poisson_deviance(problem, first.object, first.probe)
-            branch = self._branch(problem, first, rng)
+            branch = self._branch(problem, first, state.iteration, rng)
         except UserError:
             raise
         except Exception as error:
@@ -286,15 +286,18 @@ class FastForward(Solver):
         Its own count of passes goes on from ``state``: some settings, such as ``probe_start``, refer to it.
         """
         first = self.solver.init(problem)
-        return replace(first, data_passes=state.inner.data_passes), int(first.data_passes)
+        return self.solver.resumed(first, state.inner), self.solver.data_passes(first, 0)
 
-    def _branch(self, problem: Problem, inner: Any, rng: np.random.Generator) -> Branch:
-        states, passes = [inner], int(inner.data_passes)
+    def _branch(self, problem: Problem, inner: Any, iteration: int, rng: np.random.Generator) -> Branch:
+        """The iterations that follow ``inner``, which is the state after ``iteration`` of them."""
+        states = [inner]
         for _ in range(self.operator.look_ahead):
             states.append(self.solver.step(problem, states[-1], rng))
         last = states[-1]
         deviance = poisson_deviance(problem, last.object, last.probe)
-        return Branch(tuple(states[1:]), int(last.data_passes) - passes + 1, deviance)
+        passes = self.solver.data_passes(last, iteration + self.operator.look_ahead)
+        passes -= self.solver.data_passes(inner, iteration)
+        return Branch(tuple(states[1:]), passes + 1, deviance)
 
     def _now(self) -> float:
         self.backend.synchronise()

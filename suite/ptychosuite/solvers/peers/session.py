@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Protocol
 
 import array_api_compat
 import numpy as np
+from jaxtyping import Complex
 
 from ptychosuite.backends.arrays import Array, namespace, to_numpy
 from ptychosuite.core.problem import Problem
@@ -51,12 +52,12 @@ class PeerState:
         return cls(session, problem, session.iteration, session.data_passes)
 
     @cached_property
-    def object(self) -> Array:  # (H, W) complex
+    def object(self) -> Complex[Array, "H W"]:
         self.refuse_if_past()
         return _copy_like(self.session.object(), self.problem.start_object)
 
     @cached_property
-    def probe(self) -> Array:  # (m, m) complex
+    def probe(self) -> Complex[Array, "m m"]:
         self.refuse_if_past()
         return _copy_like(self.session.probe(), self.problem.probe)
 
@@ -102,6 +103,9 @@ class PeerSettings(Solver):
         state.refuse_if_past()
         state.session.epoch(problem, rng)
         return PeerState.of(state.session, problem)
+
+    def data_passes(self, state: PeerState, iterations: int) -> int:
+        return state.data_passes
 
     def moves_probe(self, problem: Problem) -> bool:
         return not problem.probe_known if self.update_probe is None else self.update_probe
