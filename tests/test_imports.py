@@ -22,7 +22,7 @@ ALLOWED = {
     "solvers": {"physics", "backends", "core"},
     "fastforward": {"solvers", "problems", "metrics", "physics", "registry", "backends", "core"},
     "study": {"registry", "backends", "core", "problems", "fastforward"},
-    "execute": {"core", "backends", "registry", "physics", "problems", "solvers", "metrics", "fastforward"},
+    "execute": {"core", "backends", "registry", "physics", "problems", "solvers", "metrics"},
     "store": {"core"},
     "cluster": {"execute", "store", "registry", "backends", "core"},
     "analysis": {"store", "metrics", "core"},

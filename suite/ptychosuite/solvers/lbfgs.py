@@ -28,7 +28,7 @@ from ptychosuite.core.problem import Problem
 from ptychosuite.physics.forward import batches, illuminate
 from ptychosuite.physics.likelihood import wave_correction
 from ptychosuite.physics.patches import accumulate_patches
-from ptychosuite.solvers.solver import Solver
+from ptychosuite.solvers.solver import CountingSolver
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class LbfgsState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LBFGS(Solver):
+class LBFGS(CountingSolver):
     """Limited-memory BFGS with a backtracking line search.
 
     Parameters

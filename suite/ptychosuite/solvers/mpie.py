@@ -21,7 +21,7 @@ from ptychosuite.backends.arrays import Array, copy, namespace
 from ptychosuite.core.problem import Problem
 from ptychosuite.solvers.pie import regularised_step
 from ptychosuite.solvers.rules import Rules, Step
-from ptychosuite.solvers.solver import Solver
+from ptychosuite.solvers.solver import CountingSolver
 from ptychosuite.solvers.sweep import sweep
 
 
@@ -36,7 +36,7 @@ class MpieState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MPIE(Solver):
+class MPIE(CountingSolver):
     """Momentum PIE, known probe, one patch at a time.
 
     Parameters

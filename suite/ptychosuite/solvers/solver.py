@@ -8,7 +8,8 @@ Neither writes into its arguments. Clock, metrics, stopping and fast-forward liv
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -43,10 +44,10 @@ class Solver:
     ``init`` and ``step`` are all that a solver has to bring; everything else has a default here.
 
     ``label`` is what figures call it, its name by default. ``typical_cost`` is the time of an iteration on a
-    CPU in units of one forward and one inverse transform of every pattern, for estimates (``benchmarks/speed.py``
-    measures it). ``can_go_back`` says whether a state may be stepped from more than once, which a fast-forward
-    needs.
-    ``stackable`` says whether runs of it can be advanced side by side, by a method ``step_stack``.
+    CPU in units of one forward and one inverse transform of every pattern, for estimates
+    (``benchmarks/speed.py`` measures it). ``can_go_back`` says whether a state may be stepped from more than
+    once, which a fast-forward needs. ``stackable`` says whether runs of it can be advanced side by side, by a
+    method ``step_stack``.
     """
 
     label: ClassVar[str] = ""
@@ -67,3 +68,33 @@ class Solver:
 
     def check(self, probe_size: int) -> None:
         """Raise ValueError, its text beginning with the field's name, where a setting cannot work."""
+
+    def data_passes(self, state: Any, iterations: int) -> int:
+        """Passes over all the diffraction data up to ``state``, which so many iterations have led to."""
+        return iterations
+
+    def resumed(self, first: Any, before: Any) -> Any:
+        """``first``, which ``init`` has made where a jump led, told of the state ``before`` the jump.
+
+        A state that counts, or remembers what a jump does not change, goes on from there.
+        """
+        return first
+
+    def figures(self, state: Any) -> Mapping[str, float]:
+        """What the solver tells of its way to ``state`` beside the metrics, by name, for the run's record."""
+        return {}
+
+    def remarks(self, state: Any) -> str:
+        """What a run's message says of the way to ``state``, after why the run ended; begins with ``; ``."""
+        return ""
+
+
+class CountingSolver(Solver):
+    """Base of the solvers whose states count their passes over the data, in ``data_passes``."""
+
+    def data_passes(self, state: Any, iterations: int) -> int:
+        return int(state.data_passes)
+
+    def resumed(self, first: Any, before: Any) -> Any:
+        """The count goes on: some settings, such as ``probe_start``, refer to it."""
+        return replace(first, data_passes=before.data_passes)

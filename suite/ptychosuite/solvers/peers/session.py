@@ -21,7 +21,7 @@ import numpy as np
 from ptychosuite.backends.arrays import Array, namespace, to_numpy
 from ptychosuite.core.problem import Problem
 from ptychosuite.errors import BackendError
-from ptychosuite.solvers.solver import Solver
+from ptychosuite.solvers.solver import CountingSolver
 
 
 class Session(Protocol):
@@ -70,7 +70,7 @@ class PeerState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PeerSettings(Solver):
+class PeerSettings(CountingSolver):
     """Base of the peers' solvers.
 
     Parameters
