@@ -44,7 +44,7 @@ RESERVED = {
         "solvers/peers/session.py",
         "fastforward/unet.py",
         "fastforward/network.py",
-        "fastforward/resumed.py",
+        "fastforward/loss.py",
         "fastforward/train.py",
         "timing/side.py",
     },
