@@ -1,7 +1,7 @@
-"""Errors a user can act on.
+"""Errors a user can act on, and the one that says that numbers do not go on.
 
-Each message says what was found, what was expected and what to do. The command line prints
-the message alone, without a traceback, and leaves with ``exit_code``.
+Each message of a :class:`UserError` says what was found, what was expected and what to do. The command line
+prints the message alone, without a traceback, and leaves with ``exit_code``.
 """
 
 from __future__ import annotations
@@ -50,6 +50,14 @@ class TimingError(UserError):
     """A side of a timing comparison that could not be built, started or heard: nothing can be judged."""
 
     exit_code = 3
+
+
+class CannotAdvance(Exception):
+    """Raised on purpose by an operator or a solver that cannot go on from the numbers that it has.
+
+    After a jump it rejects the jump. No fault of the program; see
+    :func:`ptychosuite.backends.arrays.numerical_errors` for the others of its kind.
+    """
 
 
 def nearest(found: str, valid: Iterable[str]) -> str:

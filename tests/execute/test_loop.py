@@ -12,6 +12,7 @@ from ptychosuite.execute import loop
 from ptychosuite.execute.loop import Curves, reconstruct
 from ptychosuite.execute.stopping import has_diverged, met_tolerances, verdict
 from ptychosuite.solvers.pie import RPIE
+from ptychosuite.solvers.solver import CountingSolver
 
 from tests.conftest import small_problem
 
@@ -39,7 +40,7 @@ class FakeState:
 
 
 @dataclass(frozen=True)
-class Scaling:
+class Scaling(CountingSolver):
     """A solver that multiplies the object by ``factor``."""
 
     factor: complex = 1.0

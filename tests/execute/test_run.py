@@ -236,7 +236,7 @@ def test_rejected_jumps_are_in_the_message():
     settings = {**FAST_FORWARD, "kind": "extrapolation", "factor": 1.0}
     record, _ = execute(changed(stop={**STOP, "iterations": 9}, fast_forward=settings))
     assert record.message.startswith(
-        "all iterations done; jump after 4 rejected: ValueError: extrapolation needs"
+        "all iterations done; jump after 4 rejected: CannotAdvance: extrapolation needs"
     )
     plain, _ = execute(changed(stop={**STOP, "iterations": 9}))
     np.testing.assert_array_equal(record.object, plain.object)

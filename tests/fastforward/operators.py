@@ -1,4 +1,7 @@
-"""Operators that no study would ask for: the answer itself, and the many ways to be of no use."""
+"""Operators that no study would ask for: the answer itself, and the many ways to be of no use.
+
+They derive from nothing of ours: frozen dataclasses with ``advance``, which the registry completes.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from ptychosuite.backends.arrays import namespace, to_numpy
-from ptychosuite.core.schedule import Schedule
+from ptychosuite.errors import CannotAdvance
 
 
 def like(array, host):
@@ -14,16 +17,16 @@ def like(array, host):
     return namespace(array).asarray(host, dtype=array.dtype)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Truth(Schedule):
+@dataclass(frozen=True)
+class Truth:
     """Goes to the answer: what a perfect network would do."""
 
     def advance(self, problem, now, before):
         return like(now.object, problem.reference.object), like(now.probe, problem.reference.probe)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Beyond(Schedule):
+@dataclass(frozen=True)
+class Beyond:
     """Goes twice as far as the answer is."""
 
     def advance(self, problem, now, before):
@@ -31,8 +34,8 @@ class Beyond(Schedule):
         return 2 * obj - now.object, 2 * probe - now.probe
 
 
-@dataclass(frozen=True, kw_only=True)
-class Noise(Schedule):
+@dataclass(frozen=True)
+class Noise:
     """Adds noise as strong as the object."""
 
     def advance(self, problem, now, before):
@@ -40,46 +43,82 @@ class Noise(Schedule):
         return now.object + like(now.object, real + 1j * imaginary), now.probe
 
 
-@dataclass(frozen=True, kw_only=True)
-class NotANumber(Schedule):
+@dataclass(frozen=True)
+class NotANumber:
     def advance(self, problem, now, before):
         return now.object * float("nan"), now.probe
 
 
-@dataclass(frozen=True, kw_only=True)
-class Raises(Schedule):
+@dataclass(frozen=True)
+class GivesUp:
     def advance(self, problem, now, before):
-        raise RuntimeError("out of memory\nat some depth")
+        raise CannotAdvance("no way ahead\nat some depth")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Vandal(Schedule):
+@dataclass(frozen=True)
+class Singular:
+    def advance(self, problem, now, before):
+        return np.linalg.inv(np.zeros((2, 2))), now.probe
+
+
+@dataclass(frozen=True)
+class Overflows:
+    def advance(self, problem, now, before):
+        return now.object * 10.0**400, now.probe
+
+
+@dataclass(frozen=True)
+class Divides:
+    def advance(self, problem, now, before):
+        return now.object * (1 / 0), now.probe
+
+
+@dataclass(frozen=True)
+class Vandal:
     def advance(self, problem, now, before):
         now.object[...] = 0
         now.probe[...] = 0
-        raise RuntimeError("what was shown is spoilt")
+        raise CannotAdvance("what was shown is spoilt")
 
 
-@dataclass(frozen=True, kw_only=True)
-class WrongShape(Schedule):
+@dataclass(frozen=True)
+class OutOfMemory:
+    def advance(self, problem, now, before):
+        raise MemoryError("out of memory")
+
+
+@dataclass(frozen=True)
+class Misspelt:
+    def advance(self, problem, now, before):
+        return now.objekt, now.probe
+
+
+@dataclass(frozen=True)
+class BadValue:
+    def advance(self, problem, now, before):
+        raise ValueError("an argument is wrong")
+
+
+@dataclass(frozen=True)
+class WrongShape:
     def advance(self, problem, now, before):
         return now.object[1:], now.probe
 
 
-@dataclass(frozen=True, kw_only=True)
-class WrongType(Schedule):
+@dataclass(frozen=True)
+class WrongType:
     def advance(self, problem, now, before):
         return to_numpy(now.object).astype("complex64"), now.probe
 
 
-@dataclass(frozen=True, kw_only=True)
-class Nothing(Schedule):
+@dataclass(frozen=True)
+class Nothing:
     def advance(self, problem, now, before):
         return None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Watcher(Schedule):
+@dataclass(frozen=True)
+class Watcher:
     """Notes what it is shown."""
 
     seen: list

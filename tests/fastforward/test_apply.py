@@ -6,35 +6,32 @@ import dataclasses
 
 import numpy as np
 import pytest
-from ptychosuite.backends.arrays import backend, to_numpy
+from ptychosuite.backends.arrays import backend, numerical_errors, to_numpy
 from ptychosuite.core.runs import Status
 from ptychosuite.errors import DataFileError
 from ptychosuite.execute.loop import reconstruct
 from ptychosuite.fastforward import apply
-from ptychosuite.fastforward.apply import FastForward, jump_metrics, rejections, with_fast_forward
 from ptychosuite.fastforward.controls import Extrapolation, Identity, ProbeRefit
+from ptychosuite.fastforward.jumps import figures_of, rejections_of
 from ptychosuite.metrics.misfit import DataConstants, misfit_metrics, poisson_deviance
-from ptychosuite.registry.lookup import GROUPS, build
+from ptychosuite.registry.lookup import GROUPS, build, class_of
 from ptychosuite.solvers.pie import EPIE, RPIE
+from ptychosuite.solvers.solver import SweepState
 
 from tests.conftest import small_problem
 from tests.execute.test_loop import STOP, Scaling
-from tests.fastforward.operators import (
-    Beyond,
-    Noise,
-    NotANumber,
-    Nothing,
-    Raises,
-    Truth,
-    Vandal,
-    Watcher,
-    WrongShape,
-    WrongType,
-)
 from tests.solvers.test_contract import SOLVERS
 
 NUMPY = backend("numpy")
 PLAN = {"warm_up": 4, "jumps": 2, "spacing": 5, "look_ahead": 3}
+
+
+def toy(name):
+    """An operator of ``tests.fastforward.operators`` as a study gets it."""
+    return class_of("operators", f"tests.fastforward.operators:{name}")
+
+
+Beyond, Noise, Truth, Watcher = map(toy, ("Beyond", "Noise", "Truth", "Watcher"))
 OURS = {
     name: settings
     for name, settings in SOLVERS.items()
@@ -44,7 +41,7 @@ OURS = {
 
 def run(solver, operator=None, problem=None, iterations=12, chosen=NUMPY):
     problem = problem or small_problem(chosen, noise=0.2)
-    solver = solver if operator is None else FastForward(solver, operator, chosen)
+    solver = solver if operator is None else operator.carrying(solver, problem, chosen)
     stop = {**STOP, "iterations": iterations}
     return reconstruct(problem, solver, stop, np.random.default_rng(0), chosen)
 
@@ -53,6 +50,11 @@ def blind(**settings):
     """A problem whose probe starts wide of the truth."""
     problem = small_problem(noise=0.2, **settings)
     return dataclasses.replace(problem, probe=abs(problem.probe) + 0.05 + 0j, probe_known=False)
+
+
+def figures(outcome):
+    """What a run tells of its jumps."""
+    return figures_of(outcome.state.jumps)
 
 
 def same(one, other):
@@ -85,7 +87,7 @@ def test_identity_is_the_plain_run(solver, problem, safeguard):
     plain = run(solver, problem=problem)
     found = run(solver, Identity(**PLAN, safeguard=safeguard), problem)
     same(found, plain)
-    metrics = jump_metrics(found.state)
+    metrics = figures(found)
     assert (metrics["ff_jumps"], metrics["ff_rejected"]) == (2, 0)
     assert metrics["ff_step_1"] == metrics["ff_step_2"] == 1
     extra = found.metrics["data_passes"] - plain.metrics["data_passes"]
@@ -95,16 +97,16 @@ def test_identity_is_the_plain_run(solver, problem, safeguard):
 
 
 @pytest.mark.parametrize("solver", OURS.values(), ids=OURS)
-@pytest.mark.parametrize("operator", [Noise, Raises])
+@pytest.mark.parametrize("operator", ["Noise", "GivesUp"])
 def test_harmful_operators_change_nothing(solver, operator, each_backend):
     """What is worse than the solver alone, no state at all, or an error, leaves the solver's own iterates."""
     solver = build("solvers", solver)
     problem = small_problem(each_backend, noise=0.2)
     plain, found = (
         run(solver, chosen_operator, problem, 11, each_backend)
-        for chosen_operator in (None, operator(**PLAN))
+        for chosen_operator in (None, toy(operator)(**PLAN))
     )
-    metrics = jump_metrics(found.state)
+    metrics = figures(found)
     assert found.metrics["poisson_nll"] <= plain.metrics["poisson_nll"] * 1.001
     assert found.status is Status.COMPLETED
     assert metrics["ff_jumps"] == 2
@@ -115,26 +117,64 @@ def test_harmful_operators_change_nothing(solver, operator, each_backend):
 @pytest.mark.parametrize(
     ("operator", "reason"),
     [
-        (Noise, "deviance "),
-        (NotANumber, "ValueError: object: found values that are not finite"),
-        (Raises, "RuntimeError: out of memory"),
-        (WrongShape, r"ValueError: object: found ndarray \(39, 40\) complex128; expected ndarray \(40, 40\)"),
-        (WrongType, "ValueError: object: found ndarray .* complex64; expected ndarray .* complex128"),
-        (Nothing, "TypeError: "),
-        (Vandal, "RuntimeError: what was shown is spoilt"),
+        ("Noise", "deviance "),
+        ("NotANumber", "CannotAdvance: the proposal has values that are not finite"),
+        ("GivesUp", "CannotAdvance: no way ahead"),
+        ("Vandal", "CannotAdvance: what was shown is spoilt"),
+        ("Singular", "LinAlgError: Singular matrix"),
+        ("Overflows", "OverflowError: "),
+        ("Divides", "ZeroDivisionError: "),
     ],
 )
 def test_rejections_are_told(operator, reason):
-    """The message says after which iteration, and why in one line."""
-    found = run(RPIE(alpha=0.1), operator(**PLAN))
-    assert jump_metrics(found.state)["ff_rejected"] == 2
+    """What numerics can do is rejected; the message says after which iteration, and why in one line."""
+    found = run(RPIE(alpha=0.1), toy(operator)(**PLAN))
+    assert figures(found)["ff_rejected"] == 2
     assert [jump.step for jump in found.state.jumps] == [0, 0]
     for jump in found.state.jumps:
-        with pytest.raises(AssertionError, match=reason):
-            raise AssertionError(jump.reason)
-    assert rejections(found.state).startswith(f"; jump after 4 rejected: {found.state.jumps[0].reason}; jump")
-    assert "\n" not in rejections(found.state)
+        assert jump.reason.startswith(reason)
+    told = rejections_of(found.state.jumps)
+    assert told.startswith(f"; jump after 4 rejected: {found.state.jumps[0].reason}; jump")
+    assert "\n" not in told
     same(found, run(RPIE(alpha=0.1)))
+
+
+def test_errors_of_torch_are_numerics_too():
+    """A matrix that torch cannot invert rejects the jump as NumPy's does."""
+    torch = pytest.importorskip("torch")
+    with pytest.raises(numerical_errors()):
+        torch.linalg.inv(torch.zeros(2, 2))
+
+
+FAULTS = {
+    "WrongShape": (TypeError, r"object is ndarray \(39, 40\) complex128; expected ndarray \(40, 40\)"),
+    "WrongType": (TypeError, "object is ndarray .* complex64; expected ndarray .* complex128"),
+    "Nothing": (TypeError, "unpack"),
+    "Misspelt": (AttributeError, "objekt"),
+    "BadValue": (ValueError, "an argument is wrong"),
+    "OutOfMemory": (MemoryError, "out of memory"),
+}
+
+
+@pytest.mark.parametrize("operator", FAULTS)
+def test_a_fault_is_no_rejection(operator):
+    """An error of the program, a proposal that does not fit and lack of memory end the run."""
+    kind, message = FAULTS[operator]
+    with pytest.raises(kind, match=message):
+        run(RPIE(alpha=0.1), toy(operator)(**PLAN))
+
+
+def test_operators_are_not_asked_about_states_that_are_not_finite():
+    """A run that is lost already is not failed by an operator that cannot take it."""
+    seen: list = []
+    problem = small_problem()
+    solver = Watcher(**PLAN, seen=seen).carrying(Scaling(), problem, NUMPY)
+    state, rng = solver.init(problem), np.random.default_rng(0)
+    lost = dataclasses.replace(state.inner, object=problem.start_object * np.nan)
+    seen.clear()
+    after = solver.step(problem, dataclasses.replace(state, inner=lost, iteration=4), rng)
+    assert seen == []
+    assert after.jumps[0].reason == "CannotAdvance: the state has values that are not finite"
 
 
 @pytest.mark.parametrize("solver", OURS.values(), ids=OURS)
@@ -154,7 +194,7 @@ def test_a_good_jump_is_kept(solver, each_backend):
     assert found.curves["poisson_deviance"][4] == pytest.approx(jump.deviance_before)
     assert plain.curves["poisson_deviance"][7] == pytest.approx(jump.deviance_plain, rel=1e-6)
     assert (np.diff(found.curves["seconds"]) >= 0).all()
-    assert jump_metrics(found.state)["ff_deviance_jumped_1"] == jump.deviance_jumped
+    assert figures(found)["ff_deviance_jumped_1"] == jump.deviance_jumped
 
 
 def test_half_a_step_is_tried():
@@ -171,7 +211,7 @@ def test_cost_of_a_rejection():
     """Two look-aheads of passes beside the run's own, and the deviances that were compared."""
     solver, problem = RPIE(alpha=0.1), small_problem(noise=0.2)
     plain, found = run(solver, problem=problem), run(solver, Noise(**PLAN), problem)
-    assert jump_metrics(found.state)["ff_rejected"] == 2
+    assert figures(found)["ff_rejected"] == 2
     passes = found.curves["data_passes"] - plain.curves["data_passes"]
     each = 2 * (3 + 2) + 2  # two steps: look-ahead and two deviances; the deviances before and without it
     pace = 1  # the deviance five iterations before the second jump, from which its pace is known
@@ -202,7 +242,7 @@ def test_all_that_is_tried_is_on_the_clock(monkeypatch):
     advance = Noise.advance
     monkeypatch.setattr(Noise, "advance", lambda *a: time.sleep(0.02) or advance(*a))
     found = run(RPIE(alpha=0.1), operator)
-    metrics = jump_metrics(found.state)
+    metrics = figures(found)
     assert metrics["ff_seconds_inference"] >= 0.04
     assert metrics["ff_seconds_look_ahead"] > 0
     assert found.metrics["seconds"] >= metrics["ff_seconds_inference"] + metrics["ff_seconds_look_ahead"]
@@ -243,15 +283,20 @@ def test_what_operators_are_shown():
     operator = Watcher(warm_up=11, jumps=3, spacing=6, look_ahead=2, seen=seen)
     run(RPIE(alpha=0.1), operator, problem, 30)
     assert [(now.iteration, before and before.iteration) for now, before in seen] == [
+        (0, 0),  # before the clock starts
         (11, 1),
         (17, None),
         (23, None),
     ]
-    np.testing.assert_array_equal(seen[0][1].object, plain[1].object)
-    np.testing.assert_array_equal(seen[0][0].object, plain[11].object)
+    np.testing.assert_array_equal(seen[1][1].object, plain[1].object)
+    np.testing.assert_array_equal(seen[1][0].object, plain[11].object)
     seen.clear()
     run(RPIE(alpha=0.1), Watcher(warm_up=9, jumps=2, spacing=12, look_ahead=2, seen=seen), problem, 30)
-    assert [(now.iteration, before and before.iteration) for now, before in seen] == [(9, None), (21, 11)]
+    assert [(now.iteration, before and before.iteration) for now, before in seen] == [
+        (0, 0),
+        (9, None),
+        (21, 11),
+    ]
 
 
 def test_passes_of_the_solver_go_on():
@@ -264,7 +309,8 @@ def test_passes_of_the_solver_go_on():
 def test_arguments_are_not_written(each_backend):
     """Problem, state and what the operator was shown are as they were."""
     problem = small_problem(each_backend, noise=0.2)
-    solver = FastForward(RPIE(alpha=0.1), Extrapolation(warm_up=10, jumps=1, look_ahead=2), each_backend)
+    operator = Extrapolation(warm_up=10, jumps=1, look_ahead=2)
+    solver = operator.carrying(RPIE(alpha=0.1), problem, each_backend)
     rng, state = np.random.default_rng(0), solver.init(problem)
     for _ in range(14):
         kept = to_numpy(state.object).copy(), to_numpy(state.probe).copy(), len(state.ahead)
@@ -287,12 +333,11 @@ def test_deviance_is_the_metric():
         assert found == pytest.approx(figures["poisson_deviance"], rel=1e-12)
 
 
-def test_off_is_the_solver_itself():
-    """Without settings nothing stands between loop and solver; its states have no jumps."""
-    solver, problem = RPIE(), small_problem()
-    assert with_fast_forward(solver, None, problem, NUMPY) is solver
-    assert jump_metrics(solver.init(problem)) == {}
-    assert rejections(solver.init(problem)) == ""
+def test_solvers_alone_tell_of_no_jumps():
+    """What a solver tells beside the metrics is empty by default."""
+    solver = RPIE()
+    state = solver.init(small_problem())
+    assert (solver.figures(state), solver.remarks(state)) == ({}, "")
 
 
 def test_what_an_operator_lacks_is_said_before_the_start(tmp_path):
@@ -300,19 +345,59 @@ def test_what_an_operator_lacks_is_said_before_the_start(tmp_path):
     pytest.importorskip("ptychosuite.fastforward.network")
     settings = {"kind": "network", "checkpoint": str(tmp_path / "gone.safetensors"), "checkpoint_sha256": "1"}
     with pytest.raises(DataFileError, match=r"gone\.safetensors"):
-        with_fast_forward(RPIE(), settings, small_problem(), NUMPY)
+        build("operators", settings).carrying(RPIE(), small_problem(), NUMPY)
+
+
+@dataclasses.dataclass(frozen=True)
+class Stumbles(Scaling):
+    """Raises ``error`` over an object that is too bright."""
+
+    error: type[Exception] = ZeroDivisionError
+
+    def step(self, problem, state, rng):
+        if np.abs(state.object).max() > 1.5:
+            raise self.error("too bright")
+        return super().step(problem, state, rng)
 
 
 def test_a_solver_that_stumbles_over_the_jump():
-    """An error in the iterations after a jump rejects it; the plain ones stand."""
-
-    class Stumbles(Scaling):
-        def step(self, problem, state, rng):
-            if np.abs(state.object).max() > 1.5:
-                raise ZeroDivisionError("too bright")
-            return super().step(problem, state, rng)
-
+    """An error of numerics in the iterations after a jump rejects it; the plain ones stand."""
     found = run(Stumbles(), Noise(**PLAN), iterations=12)
     assert found.status is Status.COMPLETED
-    assert jump_metrics(found.state)["ff_rejected"] == 2
+    assert figures(found)["ff_rejected"] == 2
     assert found.state.jumps[0].reason == "ZeroDivisionError: too bright"
+
+
+def test_a_solver_that_is_wrong_after_the_jump():
+    """Any other error there is a fault."""
+    with pytest.raises(TypeError, match="too bright"):
+        run(Stumbles(error=TypeError), Noise(**PLAN), iterations=12)
+
+
+@dataclasses.dataclass(frozen=True)
+class BareState:
+    object: np.ndarray
+    probe: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Bare:
+    """A solver that derives from nothing of ours and whose state has an object and a probe alone."""
+
+    def init(self, problem):
+        return BareState(problem.start_object, problem.probe)
+
+    def step(self, problem, state, rng):
+        after = RPIE(alpha=0.1).step(problem, SweepState(state.object, state.probe), rng)
+        return BareState(after.object, after.probe)
+
+
+@pytest.mark.parametrize("safeguard", [True, False])
+@pytest.mark.parametrize("operator", ["Noise", "Truth"])
+def test_bare_solvers_are_carried_ahead(operator, safeguard):
+    """The run of a solver that counts no passes is that of one that does, passes included."""
+    plan = {**PLAN, "safeguard": safeguard}
+    bare = class_of("solvers", f"{__name__}:Bare")()
+    found, counted = (run(solver, toy(operator)(**plan)) for solver in (bare, RPIE(alpha=0.1)))
+    same(found, counted)
+    np.testing.assert_array_equal(found.curves["data_passes"], counted.curves["data_passes"])

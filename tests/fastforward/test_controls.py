@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 from ptychosuite.backends.arrays import to_numpy
+from ptychosuite.errors import CannotAdvance
 from ptychosuite.fastforward.controls import Extrapolation, Identity, ProbeRefit
 from ptychosuite.fastforward.operator import Snapshot
 from ptychosuite.fastforward.pull import refitted_probe
@@ -49,7 +50,7 @@ def test_extrapolation(each_backend):
 def test_extrapolation_needs_two_states():
     """The message says what to set."""
     now, _ = snapshots(small_problem())
-    with pytest.raises(ValueError, match="10 iterations earlier; set warm_up and spacing to 10"):
+    with pytest.raises(CannotAdvance, match="10 iterations earlier; set warm_up and spacing to 10"):
         Extrapolation().advance(small_problem(), now, None)
 
 

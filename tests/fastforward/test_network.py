@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 from pathlib import Path
 
@@ -10,9 +11,8 @@ import pytest
 import torch
 from ptychosuite.backends.arrays import to_numpy
 from ptychosuite.errors import DataFileError
-from ptychosuite.fastforward.checkpoint import Checkpoint
 from ptychosuite.fastforward.features import CHANNELS
-from ptychosuite.fastforward.network import Network
+from ptychosuite.fastforward.network import FORMAT, Checkpoint, Network, weights_sha256
 from ptychosuite.fastforward.operator import Snapshot
 from ptychosuite.fastforward.unet import Pair, UNet
 
@@ -130,5 +130,60 @@ def test_bad_files_are_refused(tmp_path):
         ({"channels": CHANNELS, "width": WIDTH + 1}, {"channels": 2, "width": WIDTH}, {"channels": CHANNELS})
     ):
         other = checkpoint(tmp_path / f"{number}.safetensors", architecture=architecture)
-        with pytest.raises(DataFileError, match="does not fit"):
+        with pytest.raises(DataFileError, match=r"does not fit|architecture 'width' is missing"):
             Network.load(other)
+
+
+NOT_CARDS = [
+    None, 3, "card", [], {}, {"architecture": None}, {"architecture": []}, {"architecture": {"width": WIDTH}},
+    *({"architecture": {"channels": CHANNELS, "width": value}}
+      for value in (None, "4", 4.0, True, 0, -1, 10**9, 10**30, [4], {}, float("nan"), float("inf"))),
+    {"architecture": {"channels": CHANNELS, "width": WIDTH, "depth": 3}},
+    {"architecture": {"channels": CHANNELS, "width": WIDTH}, "weights_sha256": None},
+    {"architecture": {"channels": CHANNELS, "width": WIDTH}, "weights_sha256": "0" * 64},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("card", NOT_CARDS, ids=str)
+def test_cards_that_cannot_be(tmp_path, card):
+    """A key that is missing or of the wrong kind is told in one line, at reading."""
+    path = checkpoint(tmp_path / "c.safetensors")
+    Checkpoint(Checkpoint.read(path).weights, card).write(path)
+    assert refusal(Checkpoint.read, path)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[" * 100_000, "9" * 5000, '{"architecture": {"width": 4, "width": 5']
+)
+def test_cards_that_are_no_json(tmp_path, text):
+    from safetensors.numpy import save_file
+
+    save_file({"x": np.zeros(3, np.float32)}, tmp_path / "c", {"format": FORMAT, "card": text})
+    assert refusal(Checkpoint.read, tmp_path / "c")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_damaged_files(tmp_path, seed):
+    """Bytes that flip, are cut off or swapped: the file serves as it did, or is refused in one line."""
+    path, rng = checkpoint(tmp_path / "good.safetensors"), np.random.default_rng(seed)
+    weights = Checkpoint.read(path).weights
+    Checkpoint(weights, {**Checkpoint.read(path).card, "weights_sha256": weights_sha256(weights)}).write(path)
+    good, bad = path.read_bytes(), tmp_path / "bad.safetensors"
+    head = 8 + int.from_bytes(good[:8], "little")
+    for case in range(60):
+        content = bytearray(good)
+        for at in rng.integers(0, head if case % 3 else len(good), rng.integers(1, 4)).tolist():
+            content[at] = int(rng.integers(256))
+        bad.write_bytes(content[: rng.integers(1, len(good))] if case % 10 == 0 else content)
+        with contextlib.suppress(DataFileError):
+            found = Network.load(bad).modules.state_dict()
+            assert all(np.array_equal(found[name].numpy(), weights[name]) for name in weights)
+            continue
+        refusal(Network.load, bad)
+
+
+def refusal(read, path):
+    with pytest.raises(DataFileError) as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)

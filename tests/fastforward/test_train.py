@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from ptychosuite.core.runs import RunRecord
 from ptychosuite.errors import DataFileError, StudyError
-from ptychosuite.fastforward.checkpoint import Checkpoint
-from ptychosuite.fastforward.network import Network
+from ptychosuite.fastforward.network import Checkpoint, Network
 from ptychosuite.fastforward.pairs import Pairs, pairs_of
 from ptychosuite.fastforward.train import train
 from ptychosuite.fastforward.training import Training

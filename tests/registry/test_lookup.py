@@ -81,3 +81,67 @@ def test_plugins_add_but_do_not_replace(monkeypatch):
     finally:
         monkeypatch.undo()
         forget()
+
+
+@dataclasses.dataclass(frozen=True)
+class Needs:
+    """A field without a default, one with, and a check of its own."""
+
+    share: float
+    refits: int = 5
+
+    def __post_init__(self):
+        if self.share > 1:
+            raise ValueError("too much")
+
+    def advance(self, problem, now, before): ...
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class Slotted:
+    """The other ways to write one."""
+
+    share: float
+    names: list = dataclasses.field(default_factory=list)
+
+    def advance(self, problem, now, before): ...
+
+
+@dataclasses.dataclass(frozen=True, init=False)
+class OwnInit:
+    """Takes its settings its own way."""
+
+    def __init__(self, *share): ...
+    def advance(self, problem, now, before): ...
+
+
+@pytest.mark.parametrize("cls", [Needs, Slotted])
+def test_a_bare_class_gets_the_fields_of_its_base(cls):
+    """Operators have the settings of a schedule; those of a bare class stand beside them, all by keyword."""
+    kind = f"{__name__}:{cls.__name__}"
+    completed = class_of("operators", kind)
+    assert class_of("operators", kind) is completed
+    assert completed.__dataclass_params__.frozen
+    made = build("operators", {"kind": kind, "share": 0.5, "warm_up": 3})
+    assert (made.share, made.warm_up, made.spacing) == (0.5, 3, 12)
+    assert list(made.jumps_after) == [3, 15]
+    assert made == completed(share=0.5, warm_up=3) != completed(share=0.5, warm_up=4)
+    assert "share=0.5" in repr(made)
+    assert "warm_up=3" in repr(made)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.share = 1
+    with pytest.raises(TypeError, match="share"):
+        completed(warm_up=3)
+
+
+def test_what_a_bare_class_says_goes_before_its_base():
+    """Its own default of a setting that the base has as well, and its own check."""
+    kind = f"{__name__}:Needs"
+    assert build("operators", {"kind": kind, "share": 0.5}).refits == 5
+    with pytest.raises(ValueError, match="too much"):
+        build("operators", {"kind": kind, "share": 2.0})
+
+
+def test_an_init_that_takes_no_settings_is_refused():
+    with pytest.raises(StudyError, match="has an __init__ of its own"):
+        class_of("operators", f"{__name__}:OwnInit")

@@ -10,6 +10,7 @@ index [0, 0].
 
 from __future__ import annotations
 
+import sys
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ import numpy as np
 from jaxtyping import Complex, Float, Inexact, Shaped
 
 from ptychosuite.backends import numpy_fft
-from ptychosuite.errors import BackendError, nearest
+from ptychosuite.errors import BackendError, CannotAdvance, nearest
 
 Array = Any
 """An array of any supported library; ``Complex[Array, "n m m"]`` and the like name shapes and kinds."""
@@ -168,6 +169,18 @@ def _nvidia_driver_version() -> str:
             return file.readline().strip()
     except OSError:
         return ""
+
+
+def numerical_errors() -> tuple[type[Exception], ...]:
+    """The errors that numerics can raise, and the only ones that are a verdict on what was tried.
+
+    They are overflow, division by zero, a linear system that cannot be solved, and what is raised on purpose:
+    :class:`ptychosuite.errors.CannotAdvance`. Every other error is a fault of the program and fails the run,
+    ValueError and memory that runs out included: more memory would have let the run go on.
+    """
+    torch = sys.modules.get("torch")  # its errors exist only where it is loaded; CuPy raises NumPy's
+    of_torch = (torch.linalg.LinAlgError,) if torch else ()
+    return (CannotAdvance, ArithmeticError, np.linalg.LinAlgError, *of_torch)
 
 
 def namespace(*arrays: Array) -> Any:

@@ -62,7 +62,7 @@ def train(
         sweep_with_progress(planned, store, specs, kind, Terms(), quiet=False)
     checkpoint = _train(planned, store, chosen, start, Path(results) / planned.name / "training")
     if out:
-        from ptychosuite.fastforward.checkpoint import write_atomically
+        from ptychosuite.fastforward.network import write_atomically
 
         write_atomically(out, checkpoint.read_bytes())
     click.echo(f"checkpoint: {out or checkpoint}")
@@ -70,8 +70,7 @@ def train(
 
 def _start(name: str, base: Path) -> Path | None:
     """The file of the checkpoint that training starts from, read so that a bad one is found at once."""
-    from ptychosuite.fastforward.checkpoint import Checkpoint
-    from ptychosuite.fastforward.network import Trained
+    from ptychosuite.fastforward.network import Checkpoint, Trained
 
     if not name:
         return None

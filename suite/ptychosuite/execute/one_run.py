@@ -22,7 +22,6 @@ from ptychosuite.execute.loop import Outcome, reconstruct, reconstruct_stack
 from ptychosuite.execute.memory import peak_host_bytes, reset_peak_host
 from ptychosuite.execute.provenance import now, run_provenance
 from ptychosuite.execute.resolution import Resolution, against_truth, between_half_scans
-from ptychosuite.fastforward.apply import jump_metrics, rejections, with_fast_forward
 from ptychosuite.problems.build import build_problem
 from ptychosuite.registry.fingerprint import code_fingerprint
 from ptychosuite.registry.lookup import build
@@ -57,7 +56,7 @@ def execute(spec: RunSpec, threads: int = 1, lane: Lane = Lane.TIMING) -> tuple[
             problem = _cached_problem(_problem_key(spec), chosen)
             plain = build("solvers", spec.solver)
             _warm_up(plain, problem, chosen)
-            solver = with_fast_forward(plain, spec.fast_forward, problem, chosen)
+            solver = _carried(plain, spec, problem, chosen)
             outcome = reconstruct(problem, solver, spec.stop, spec.rng("order"), chosen, spec.snapshots)
             record = _record(spec, problem, solver, outcome, chosen)
         except (BackendError, DataFileError):
@@ -103,6 +102,14 @@ def execute_stack(
     ]
 
 
+def _carried(solver: Solver, spec: RunSpec, problem: Problem, chosen: Backend) -> Solver:
+    """``solver``, carried ahead by the operator of ``spec`` where there is one."""
+    if spec.fast_forward is None:
+        return solver
+    carried: Solver = build("operators", spec.fast_forward).carrying(solver, problem, chosen)
+    return carried
+
+
 @contextmanager
 def _prepared(spec: RunSpec, threads: int, lane: Lane) -> Iterator[tuple[Backend, dict[str, Any]]]:
     """The backend of ``spec``, with threads limited and memory watched, and what provenance says of it."""
@@ -135,7 +142,7 @@ def _record(spec: RunSpec, problem: Problem, solver: Solver, outcome: Outcome, c
         metrics={
             **outcome.metrics,
             **resolution.metrics,
-            **jump_metrics(outcome.state),
+            **solver.figures(outcome.state),
             **_peak_memory(chosen),
         },
         curves=outcome.curves,
@@ -144,7 +151,7 @@ def _record(spec: RunSpec, problem: Problem, solver: Solver, outcome: Outcome, c
         snapshots=outcome.snapshots,
         rings=resolution.rings,
         scan_positions_px=problem.positions_px if problem.reference is None else None,
-        message=outcome.message + rejections(outcome.state),
+        message=outcome.message + solver.remarks(outcome.state),
     )
 
 

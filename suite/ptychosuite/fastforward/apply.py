@@ -1,6 +1,4 @@
-"""What is known of a fast-forwarded run at one iteration, and what it records of its jumps.
-
-A solver that is carried ahead by an operator now and then.
+"""A solver that is carried ahead by an operator now and then.
 
 :class:`FastForward` is itself a solver: loop, clock and stopping rules treat it as any other. After the
 iterations that the schedule names, the operator proposes a state further on, and the solver starts again from
@@ -10,45 +8,38 @@ the better of the two stands. Its iterations are handed out, one a step. So a ju
 run as it would have been without it, and all that was tried is on the clock, at the first of the iterations
 that it decided about.
 
+A jump is rejected for what numbers can do: a deviance that is too high, values that are not finite, an error
+of numerics in the operator or in the solver after it. Any other error is a fault of the program and fails the
+run.
+
 The safeguard is not in the work that proposed the operator.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ptychosuite.backends.arrays import Array, Backend, copy, namespace
+from ptychosuite.backends.arrays import Array, Backend, copy, namespace, numerical_errors
 from ptychosuite.core.problem import Problem
-from ptychosuite.errors import UserError
-from ptychosuite.fastforward.operator import Operator, Snapshot
+from ptychosuite.core.schedule import Schedule
+from ptychosuite.errors import CannotAdvance
+from ptychosuite.fastforward.jumps import Jump, Snapshot, figures_of, rejections_of
 from ptychosuite.fastforward.pull import refitted_probe
 from ptychosuite.metrics.misfit import poisson_deviance
-from ptychosuite.registry.lookup import build
 from ptychosuite.solvers.solver import Solver
 
-UNKNOWN = float("nan")
-RECORDED = ("step", "deviance_before", "deviance_inserted", "deviance_jumped", "deviance_plain")
+STEPS = (1.0, 0.5)  # shares of the proposed change that are tried, in this order
+PACE_OVER = 5  # iterations over which the pace of the solver alone is measured,
+PACE = 0.3  # and the share of it that the run has to keep, for the solver alone to be left out
+LONGEST_REASON = 200
 
-
-@dataclass(frozen=True)
-class Jump:
-    """What came of one application of the operator. Deviances are NaN where they were not computed."""
-
-    iteration: int  # after which it was applied
-    step: float = 0.0  # share of the proposed change that was accepted; 0 where it was rejected
-    seconds_inference: float = 0.0
-    seconds_look_ahead: float = 0.0  # refits, restart, compared iterations and their deviances
-    deviance_before: float = UNKNOWN
-    deviance_inserted: float = UNKNOWN  # after the jump and the refits; of the last step that was tried
-    deviance_jumped: float = UNKNOWN  # the same, after the look-ahead
-    deviance_plain: float = UNKNOWN  # of the solver that went on alone, where it had to
-    reason: str = ""  # why it was rejected
+Advance = Callable[[Problem, Snapshot, Snapshot | None], tuple[Array, Array]]
 
 
 @dataclass(frozen=True)
@@ -57,6 +48,7 @@ class FastForwardState:
 
     inner: Any  # the solver's own state
     iteration: int = 0
+    data_passes: int = 0  # over all the diffraction data so far, with those for what was tried
     past: tuple[Snapshot, ...] = ()  # earlier states that the next jump asks for
     ahead: tuple[Any, ...] = ()  # states of iterations that are computed already
     passes_beside: int = 0  # over the data, for what was tried
@@ -75,37 +67,6 @@ class FastForwardState:
         return self.inner.probe
 
 
-def jump_metrics(state: Any) -> dict[str, float]:
-    """Figures of the jumps on the way to ``state``, by name; empty without a fast-forward."""
-    if not isinstance(state, FastForwardState):
-        return {}
-    metrics = {
-        "ff_jumps": float(len(state.jumps)),
-        "ff_rejected": float(sum(jump.step == 0 for jump in state.jumps)),
-        "ff_seconds_inference": sum(jump.seconds_inference for jump in state.jumps),
-        "ff_seconds_look_ahead": sum(jump.seconds_look_ahead for jump in state.jumps),
-    }
-    for number, jump in enumerate(state.jumps, start=1):
-        metrics |= {f"ff_{name}_{number}": getattr(jump, name) for name in RECORDED}
-    return metrics
-
-
-def rejections(state: Any) -> str:
-    """What a message says of jumps that were rejected; empty where there are none."""
-    if not isinstance(state, FastForwardState):
-        return ""
-    texts = [
-        f"; jump after {jump.iteration} rejected: {jump.reason}" for jump in state.jumps if jump.step == 0
-    ]
-    return "".join(texts)
-
-
-STEPS = (1.0, 0.5)  # shares of the proposed change that are tried, in this order
-PACE_OVER = 5  # iterations over which the pace of the solver alone is measured,
-PACE = 0.3  # and the share of it that the run has to keep, for the solver alone to be left out
-LONGEST_REASON = 200
-
-
 @dataclass(frozen=True)
 class Branch:
     """Consecutive states of the solver, one an iteration."""
@@ -117,30 +78,41 @@ class Branch:
 
 @dataclass(frozen=True)
 class FastForward(Solver):
-    """``solver``, carried ahead by ``operator`` (a :class:`ptychosuite.core.schedule.Schedule`)."""
+    """``solver``, carried ahead by what ``advance`` proposes at the iterations of ``schedule``."""
 
     solver: Solver
-    operator: Operator
+    schedule: Schedule
+    advance: Advance  # of an operator
     backend: Backend
 
-    def data_passes(self, state: FastForwardState, iterations: int) -> int:
-        return self.solver.data_passes(state.inner, iterations) + state.passes_beside
-
     def init(self, problem: Problem) -> FastForwardState:
-        return self._with_memory(FastForwardState(self.solver.init(problem)))
+        return self._complete(FastForwardState(self.solver.init(problem)))
 
     def step(self, problem: Problem, state: FastForwardState, rng: np.random.Generator) -> FastForwardState:
         if state.ahead:
             after = replace(state, inner=state.ahead[0], ahead=state.ahead[1:])
-        elif state.iteration in self.operator.jumps_after:
+        elif state.iteration in self.schedule.jumps_after:
             after = self._jump(problem, state, rng)
         else:
             after = replace(state, inner=self.solver.step(problem, state.inner, rng))
-        return self._with_memory(replace(after, iteration=state.iteration + 1))
+        return self._complete(replace(after, iteration=state.iteration + 1))
 
-    def _with_memory(self, state: FastForwardState) -> FastForwardState:
-        """Keep the state where a later jump will ask for it."""
-        jumps, memory = self.operator.jumps_after, self.operator.memory
+    def data_passes(self, state: FastForwardState, iterations: int) -> int:
+        return state.data_passes
+
+    def figures(self, state: FastForwardState) -> Mapping[str, float]:
+        """Steps, deviances and seconds of the jumps."""
+        return figures_of(state.jumps)
+
+    def remarks(self, state: FastForwardState) -> str:
+        """Why jumps were rejected."""
+        return rejections_of(state.jumps)
+
+    def _complete(self, state: FastForwardState) -> FastForwardState:
+        """``state`` with its passes counted, and kept where a later jump will ask for it."""
+        passes = self.solver.data_passes(state.inner, state.iteration) + state.passes_beside
+        state = replace(state, data_passes=passes)
+        jumps, memory = self.schedule.jumps_after, self.schedule.memory
         if not {state.iteration + memory, state.iteration + PACE_OVER} & set(jumps):
             return state
         needed = tuple(shot for shot in state.past if shot.iteration + memory > state.iteration)
@@ -151,26 +123,35 @@ class FastForward(Solver):
         begin = self._now()
         try:
             proposal = self._proposal(problem, state)
-        except UserError:
-            raise
-        except Exception as error:
+        except numerical_errors() as error:
             jump = Jump(state.iteration, seconds_inference=self._now() - begin, reason=_reason(error))
             inner = self.solver.step(problem, state.inner, rng)
             return replace(state, inner=inner, jumps=(*state.jumps, jump))
         inferred = self._now()
         jump = Jump(state.iteration, seconds_inference=inferred - begin)
-        take = self._safeguarded if self.operator.safeguard else self._unguarded
+        take = self._safeguarded if self.schedule.safeguard else self._unguarded
         after, jump = take(problem, state, proposal, jump, rng)
         jump = replace(jump, seconds_look_ahead=self._now() - inferred)
         past = after.past if jump.step == 0 else ()
         return replace(after, past=past, jumps=(*state.jumps, jump))
 
     def _proposal(self, problem: Problem, state: FastForwardState) -> Snapshot:
+        """What the operator proposes.
+
+        Raises
+        ------
+        CannotAdvance
+            State or proposal is not finite.
+        TypeError
+            The proposal is not of the state's library, shape and precision.
+        """
+        _refuse_infinite("state", state.object, state.probe)  # no operator is to answer for such a state
         # copies: an operator that writes into what it is shown must not spoil the run it is judged against
         now = Snapshot(copy(state.object), copy(state.probe), state.iteration)
-        obj, probe = self.operator.advance(problem, now, state.shot(self.operator.memory))
-        _check("object", obj, now.object)
-        _check("probe", probe, now.probe)
+        obj, probe = self.advance(problem, now, state.shot(self.schedule.memory))
+        _refuse_unlike("object", obj, state.object)
+        _refuse_unlike("probe", probe, state.probe)
+        _refuse_infinite("proposal", obj, probe)
         return Snapshot(obj, probe, state.iteration)
 
     def _unguarded(
@@ -182,9 +163,8 @@ class FastForward(Solver):
         rng: np.random.Generator,
     ) -> tuple[FastForwardState, Jump]:
         first, passes = self._restart(problem, state, proposal, 1.0)
-        after = replace(
-            state, inner=self.solver.step(problem, first, rng), passes_beside=state.passes_beside + passes
-        )
+        beside = state.passes_beside + passes - self._passes_between(state, first, 0)
+        after = replace(state, inner=self.solver.step(problem, first, rng), passes_beside=beside)
         return after, replace(jump, step=1.0)
 
     def _safeguarded(
@@ -212,7 +192,7 @@ class FastForward(Solver):
                 chosen, jump = branch, replace(jump, step=step)
                 break
             if plain is None:
-                plain = self._branch(problem, state.inner, state.iteration, rng)
+                plain = self._branch(problem, state, state.inner, rng)
                 passes += plain.passes
                 jump = replace(jump, deviance_plain=plain.deviance)
             if branch and branch.deviance <= plain.deviance:
@@ -224,8 +204,7 @@ class FastForward(Solver):
         stands = chosen or plain
         assert stands is not None
         first, *ahead = stands.states
-        counted = self.solver.data_passes(stands.states[-1], state.iteration + self.operator.look_ahead)
-        counted -= self.solver.data_passes(state.inner, state.iteration)
+        counted = self._passes_between(state, stands.states[-1], self.schedule.look_ahead)
         beside = state.passes_beside + passes - counted
         return replace(state, inner=first, ahead=tuple(ahead), passes_beside=beside), jump
 
@@ -245,10 +224,8 @@ class FastForward(Solver):
         try:
             first, passes = self._restart(problem, state, proposal, step)
             inserted = poisson_deviance(problem, first.object, first.probe)
-            branch = self._branch(problem, first, state.iteration, rng)
-        except UserError:
-            raise
-        except Exception as error:
+            branch = self._branch(problem, state, first, rng)
+        except numerical_errors() as error:
             return None, replace(jump, reason=_reason(error))
         jump = replace(jump, deviance_inserted=inserted, deviance_jumped=branch.deviance)
         return replace(branch, passes=branch.passes + passes + 1), jump
@@ -261,7 +238,7 @@ class FastForward(Solver):
             return 0.0, 0
         then = poisson_deviance(problem, shot.object, shot.probe)
         share = min(now / then, 1.0) if then > 0 else 0.0
-        return now * share ** (PACE * self.operator.look_ahead / PACE_OVER), 1
+        return now * share ** (PACE * self.schedule.look_ahead / PACE_OVER), 1
 
     def _restart(
         self, problem: Problem, state: FastForwardState, proposal: Snapshot, step: float
@@ -274,60 +251,34 @@ class FastForward(Solver):
         passes = 0
         if _differ(probe, problem.probe):
             probe = _between(probe, proposal.probe, step)
-            for _ in range(self.operator.refits):
+            for _ in range(self.schedule.refits):
                 probe = refitted_probe(problem, obj, probe)
-            passes = self.operator.refits
-        first, more = self._started(replace(problem, start_object=obj, probe=probe), state)
-        return first, passes + more
+            passes = self.schedule.refits
+        first = self.solver.init(replace(problem, start_object=obj, probe=probe))
+        passes += self.solver.data_passes(first, 0)
+        return self.solver.resumed(first, state.inner), passes
 
-    def _started(self, problem: Problem, state: FastForwardState) -> tuple[Any, int]:
-        """The solver's first state of ``problem``, and the passes that it took.
-
-        Its own count of passes goes on from ``state``: some settings, such as ``probe_start``, refer to it.
-        """
-        first = self.solver.init(problem)
-        return self.solver.resumed(first, state.inner), self.solver.data_passes(first, 0)
-
-    def _branch(self, problem: Problem, inner: Any, iteration: int, rng: np.random.Generator) -> Branch:
-        """The iterations that follow ``inner``, which is the state after ``iteration`` of them."""
-        states = [inner]
-        for _ in range(self.operator.look_ahead):
+    def _branch(
+        self, problem: Problem, state: FastForwardState, first: Any, rng: np.random.Generator
+    ) -> Branch:
+        """The iterations of the look-ahead from ``first``, which stands in the place of ``state``."""
+        states = [first]
+        for _ in range(self.schedule.look_ahead):
             states.append(self.solver.step(problem, states[-1], rng))
         last = states[-1]
         deviance = poisson_deviance(problem, last.object, last.probe)
-        passes = self.solver.data_passes(last, iteration + self.operator.look_ahead)
-        passes -= self.solver.data_passes(inner, iteration)
+        passes = self.solver.data_passes(last, state.iteration + self.schedule.look_ahead)
+        passes -= self.solver.data_passes(first, state.iteration)
         return Branch(tuple(states[1:]), passes + 1, deviance)
+
+    def _passes_between(self, state: FastForwardState, later: Any, iterations: int) -> int:
+        """What the solver counts from ``state`` to its own state ``later``, so many iterations on."""
+        then = self.solver.data_passes(later, state.iteration + iterations)
+        return then - self.solver.data_passes(state.inner, state.iteration)
 
     def _now(self) -> float:
         self.backend.synchronise()
         return time.perf_counter()
-
-
-def with_fast_forward(
-    solver: Solver, settings: Mapping[str, Any] | None, problem: Problem, backend: Backend
-) -> Solver:
-    """``solver`` with the fast-forward of ``settings``; the solver itself where there is none (None).
-
-    The operator is applied once to the start of ``problem``, so that what they load is there before
-    the clock starts.
-
-    Raises
-    ------
-    UserError
-        The operator cannot work here: a checkpoint or a package is missing.
-    """
-    if settings is None:
-        return solver
-    operator = build("operators", settings)
-    start = Snapshot(problem.start_object, problem.probe, 0)
-    try:
-        operator.advance(problem, start, start)
-    except UserError:
-        raise
-    except Exception:  # what they make of a state is judged, and reported, where they are applied
-        pass
-    return FastForward(solver, operator, backend)
 
 
 def _differ(a: Array, b: Array) -> bool:
@@ -338,13 +289,18 @@ def _between(now: Array, proposed: Array, step: float) -> Array:
     return proposed if step == 1 else now + step * (proposed - now)
 
 
-def _check(name: str, found: Any, now: Array) -> None:
-    """Raise ValueError for what cannot stand in the place of ``now``."""
+def _refuse_unlike(name: str, found: Any, now: Array) -> None:
+    """Raise TypeError for what cannot stand in the place of ``now``: a fault of the operator."""
     if type(found) is not type(now) or found.shape != now.shape or found.dtype != now.dtype:
-        raise ValueError(f"{name}: found {_description(found)}; expected {_description(now)}")
-    xp = namespace(found)
-    if not bool(xp.all(xp.isfinite(found))):
-        raise ValueError(f"{name}: found values that are not finite")
+        raise TypeError(
+            f"the operator's {name} is {_description(found)}; expected {_description(now)}, as it was shown"
+        )
+
+
+def _refuse_infinite(name: str, *arrays: Array) -> None:
+    """Raise CannotAdvance where a value is not finite."""
+    if not all(bool(namespace(array).all(namespace(array).isfinite(array))) for array in arrays):
+        raise CannotAdvance(f"the {name} has values that are not finite")
 
 
 def _description(array: Any) -> str:

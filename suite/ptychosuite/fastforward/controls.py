@@ -9,6 +9,7 @@ from annotated_types import Ge, Gt
 
 from ptychosuite.backends.arrays import Array
 from ptychosuite.core.problem import Problem
+from ptychosuite.errors import CannotAdvance
 from ptychosuite.fastforward.operator import Operator, Snapshot
 
 
@@ -47,11 +48,11 @@ class Extrapolation(Operator):
 
         Raises
         ------
-        ValueError
+        CannotAdvance
             There is no earlier state.
         """
         if before is None:
-            raise ValueError(
+            raise CannotAdvance(
                 f"extrapolation needs the state {self.memory} iterations earlier; "
                 f"set warm_up and spacing to {self.memory} at least"
             )

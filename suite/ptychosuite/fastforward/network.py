@@ -1,25 +1,130 @@
-"""A trained network as a fast-forward operator.
+"""A trained network as a fast-forward operator, and the file it is kept in.
 
-The operator kind ``network``: settings that name a checkpoint, loaded when it is first applied.
+A checkpoint holds weights and a model card in one safetensors file, which can hold no code. The card says how
+the network is built, what it was trained on and with, what was held out, and how it did. The operator kind
+``network`` names one; it is loaded when it is first applied.
 """
 
 from __future__ import annotations
 
+import copy
+import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from annotated_types import Ge, Le
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
 from ptychosuite.backends.arrays import Array, is_on_gpu, namespace
 from ptychosuite.core.problem import Problem
 from ptychosuite.errors import DataFileError
-from ptychosuite.fastforward.checkpoint import Checkpoint
 from ptychosuite.fastforward.features import CHANNELS, from_pupil, views
 from ptychosuite.fastforward.operator import Operator, Snapshot
 from ptychosuite.problems.files import check_unchanged
+from ptychosuite.registry.validation import SettingError, as_mapping, validate
+
+FORMAT = "ptychosuite fast-forward 1"
+DEFAULT = Path(__file__).parent / "checkpoints" / "default.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """How the networks are built: what the model card has to say."""
+
+    channels: Annotated[int, Ge(1), Le(1000)]
+    width: Annotated[int, Ge(1), Le(1000)]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint file holds."""
+
+    weights: Mapping[str, np.ndarray]  # name -> float32
+    card: Mapping[str, Any]  # plain data; "architecture" says how the network is built
+
+    @property
+    def architecture(self) -> Architecture:
+        """What the card says of it; raises SettingError where that cannot be."""
+        found = as_mapping(self.card, ("card",)).get("architecture")
+        built: Architecture = validate(Architecture, found, ("architecture",))
+        return built
+
+    def write(self, path: Path) -> None:
+        """Write ``path``, whole or not at all."""
+        metadata = {"format": FORMAT, "card": json.dumps(self.card, sort_keys=True)}
+        content = save({name: np.ascontiguousarray(value) for name, value in self.weights.items()}, metadata)
+        write_atomically(path, content)
+
+    @classmethod
+    def read(cls, path: Path) -> Checkpoint:
+        """Read ``path``.
+
+        Raises
+        ------
+        DataFileError
+            It is missing, no safetensors file, or no checkpoint of this kind; its card lacks something, or
+            its weights are not those that the card names.
+        """
+        try:
+            with safe_open(str(path), framework="np") as file:
+                metadata = file.metadata() or {}
+                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError, TypeError) as error:  # TypeError: numbers that NumPy does not have
+            raise DataFileError(
+                f"{path} cannot be read as a checkpoint: {_one_line(error)}; expected a .safetensors file "
+                "written by ptychosuite train"
+            ) from error
+        if metadata.get("format") != FORMAT:
+            raise DataFileError(
+                f"{path} is no fast-forward checkpoint of this version: found format "
+                f"{metadata.get('format', '')!r}, expected '{FORMAT}'; train one with ptychosuite train"
+            )
+        try:
+            found = cls(weights, json.loads(metadata.get("card", "null")))
+            _ = found.architecture
+        except (ValueError, RecursionError, SettingError) as error:
+            where = ".".join(map(str, getattr(error, "path", ())))
+            raise DataFileError(
+                f"{path}: the model card cannot be: {where} {_one_line(error)}; train the network again with "
+                "ptychosuite train"
+            ) from error
+        if found.card.get("weights_sha256", expected := weights_sha256(weights)) != expected:
+            raise DataFileError(
+                f"{path} is damaged: its weights are not those that its card names; get the file again"
+            )
+        return found
+
+
+def weights_sha256(weights: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 of weights in the order of their names."""
+    return sha256(b"".join(weights[name].tobytes() for name in sorted(weights))).hexdigest()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Put ``content`` at ``path`` in one step, over what is there."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise DataFileError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _shapes(weights: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in weights.items()}
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,17 +150,22 @@ class Network:
         from ptychosuite.fastforward.unet import Pair
 
         checkpoint = Checkpoint.read(Path(path))
-        try:
-            architecture = checkpoint.card["architecture"]
-            if architecture["channels"] != CHANNELS:
-                raise ValueError(f"it sees {architecture['channels']} channels, this version has {CHANNELS}")
-            modules = Pair(CHANNELS, architecture["width"])
-            modules.load_state_dict(
-                {name: torch.from_numpy(value) for name, value in checkpoint.weights.items()}
+        built = checkpoint.architecture
+        with torch.device("meta"):  # no memory is taken before it is known that the weights fit
+            expected = _shapes(Pair(CHANNELS, built.width).state_dict())
+        found = _shapes(checkpoint.weights)
+        wrong = [name for name in sorted({*expected, *found}) if expected.get(name) != found.get(name)]
+        reason = ""
+        if built.channels != CHANNELS:
+            reason = f"it sees {built.channels} channels, this version has {CHANNELS}"
+        elif wrong:
+            reason = f"{wrong[0]!r} is {found.get(wrong[0])}, expected {expected.get(wrong[0])}"
+        if reason:
+            raise DataFileError(
+                f"{path} does not fit this version's network: {reason}; train one with ptychosuite train"
             )
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise DataFileError(f"{path} does not fit this version's network: {reason}") from error
+        modules = Pair(CHANNELS, built.width)
+        modules.load_state_dict({name: torch.from_numpy(value) for name, value in checkpoint.weights.items()})
         return cls(modules.eval())
 
     def advance(self, problem: Problem, now: Snapshot, before: Snapshot | None) -> tuple[Array, Array]:
@@ -81,12 +191,7 @@ class Network:
 
     @cached_property
     def _on_gpu(self) -> dict[str, Callable[[Any], Any]]:
-        import copy
-
         return {name: copy.deepcopy(getattr(self.modules, name)).cuda() for name in ("object", "probe")}
-
-
-DEFAULT = Path(__file__).parent / "checkpoints" / "default.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +223,5 @@ class Trained(Operator):
 
 @lru_cache(maxsize=4)
 def _loaded(path: Path, sha256: str) -> Network:
-    from ptychosuite.fastforward.network import Network
-
     check_unchanged(str(path), sha256)
     return Network.load(path)

@@ -1,45 +1,71 @@
 """What a fast-forward operator is.
 
-An operator is a frozen dataclass of settings, those of :class:`Schedule` among them, with one pure method
-that maps the state of a reconstruction to one further on. It need not be right: what
-comes of its proposal is judged by :mod:`ptychosuite.fastforward.apply`.
+An operator is a frozen dataclass with one pure method, ``advance``, that maps the state of a reconstruction
+to one further on. It need not be right: what comes of its proposal is judged by
+:mod:`ptychosuite.fastforward.apply`. Its fields are its settings; a study can set those of :class:`Schedule`
+as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from ptychosuite.backends.arrays import Array
+from ptychosuite.backends.arrays import Array, Backend, copy, numerical_errors
 from ptychosuite.core.problem import Problem
 from ptychosuite.core.schedule import Schedule
+from ptychosuite.fastforward.apply import FastForward
+from ptychosuite.fastforward.jumps import Snapshot
+from ptychosuite.solvers.solver import Solver
 
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A reconstruction at one iteration."""
-
-    object: Array  # (H, W) complex
-    probe: Array  # (m, m) complex
-    iteration: int
+__all__ = ["Operator", "Snapshot"]  # what an operator's author needs
 
 
 @dataclass(frozen=True, kw_only=True)
 class Operator(Schedule):
     """Base of the operators: carries a reconstruction ahead.
 
-    ``bundled_files`` are the files that come with the package, by the names that a study gives them.
+    ``advance`` is all that an operator has to bring; everything else has a default here.
+
+    ``label`` is what figures call it, its name by default. ``bundled_files`` are the files that come with the
+    package, by the names that a study gives them. ``needs_truth`` says whether it works on simulations alone,
+    which know the truth; a study of measured data is then refused.
     """
 
     label: ClassVar[str] = ""
     bundled_files: ClassVar[Mapping[str, Path]] = {}
+    needs_truth: ClassVar[bool] = False
 
     def advance(self, problem: Problem, now: Snapshot, before: Snapshot | None) -> tuple[Array, Array]:
         """Object (H, W) and probe (m, m) further on, in the library and precision of ``now``.
 
         ``before`` is the state ``memory`` iterations earlier; None where there is none since the last jump.
-        Arguments are not written to. An error raised here rejects the jump, and the run goes on without it.
+        Arguments are not written to.
+
+        Raises
+        ------
+        CannotAdvance
+            Nothing can be proposed from this state. As with other errors of numerics
+            (:func:`ptychosuite.backends.arrays.numerical_errors`) the jump is rejected, and the run goes on
+            without it. Any other error fails the run, and so does a proposal of another shape or precision.
         """
         raise NotImplementedError
+
+    def carrying(self, solver: Solver, problem: Problem, backend: Backend) -> Solver:
+        """``solver``, carried ahead by this operator.
+
+        The operator is applied once to the start of ``problem``, so that what it loads is there before the
+        clock starts.
+
+        Raises
+        ------
+        UserError
+            The operator cannot work here: a checkpoint or a package is missing.
+        """
+        start = Snapshot(copy(problem.start_object), copy(problem.probe), 0)
+        with suppress(*numerical_errors()):  # what it makes of a state is judged where it is applied
+            self.advance(problem, start, start)
+        return FastForward(solver, self, self.advance, backend)

@@ -17,7 +17,7 @@ from ptychosuite.core.runs import RunRecord, Status, digest
 from ptychosuite.core.schedule import Schedule
 from ptychosuite.errors import StudyError
 from ptychosuite.fastforward.features import LIT, View, pupil, unit_phase, views
-from ptychosuite.fastforward.operator import Snapshot
+from ptychosuite.fastforward.jumps import Snapshot
 from ptychosuite.fastforward.truth import lit, nearest_gauge, truth_ahead_of
 from ptychosuite.problems.build import build_problem
 from ptychosuite.registry.lookup import build

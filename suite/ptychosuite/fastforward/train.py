@@ -1,9 +1,4 @@
-"""Training the fast-forward operator's networks on pairs; goes on where it was stopped.
-
-The loss of a pair is the share of the squared distance between state and truth that is left, pixel by pixel
-and between neighbouring pixels, weighted with the illumination: hard and easy reconstructions count alike.
-With resumed sweeps it is what is left after them, and a part of what is left at once.
-"""
+"""Training the fast-forward operator's networks on pairs; goes on where it was stopped."""
 
 from __future__ import annotations
 
@@ -11,8 +6,7 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from hashlib import sha256
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +15,13 @@ import torch
 
 from ptychosuite.core.runs import digest
 from ptychosuite.errors import DataFileError
-from ptychosuite.fastforward.checkpoint import Checkpoint, write_atomically
-from ptychosuite.fastforward.features import CHANNELS, LIT, trust
-from ptychosuite.fastforward.network import Network
-from ptychosuite.fastforward.pairs import Pairs, Samples
-from ptychosuite.fastforward.resumed import resumed_changes
+from ptychosuite.fastforward.features import CHANNELS
+from ptychosuite.fastforward.loss import loss_of
+from ptychosuite.fastforward.network import Checkpoint, Network, weights_sha256, write_atomically
+from ptychosuite.fastforward.pairs import Pairs
 from ptychosuite.fastforward.training import Training
 from ptychosuite.fastforward.unet import Pair
 from ptychosuite.problems.files import file_sha256
-
-SETTLED = 0.003  # squared distance, relative to the state's power, below which there is little left to learn
-AT_ONCE = 0.3  # weight of the distance before the resumed sweeps, where there are any
-IMAGINARY = (1, 3, 5)  # channels that change sign where object and probe are conjugated
 
 Figures = dict[str, float]
 
@@ -117,7 +106,7 @@ def evaluate(pair: Pair, pairs: Pairs, settings: Training, device: str) -> Figur
     with torch.inference_mode():
         for rows in _batches(pairs, settings.batch, np.random.default_rng(settings.seed)):
             batch = pairs.part(rows)
-            total, terms = _loss(pair, batch, settings, device, augment=None)
+            total, terms = loss_of(pair, batch, settings, device, augment=None)
             totals["validation_loss"] += float(total) * len(rows) / len(pairs)
             for name, (error, whole) in terms.items():
                 left[name] += float(error.sum())
@@ -137,7 +126,7 @@ def _epoch(networks: _Networks, pairs: Pairs, settings: Training, epoch: int, de
         for group in networks.optimiser.param_groups:
             group["lr"] = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
         networks.optimiser.zero_grad(set_to_none=True)
-        loss, _ = _loss(networks.pair, pairs.part(rows), settings, device, augment=rng)
+        loss, _ = loss_of(networks.pair, pairs.part(rows), settings, device, augment=rng)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(networks.pair.parameters(), 1.0)
         if torch.isfinite(norm):  # a pixel of the detector that is dark for once can ask for any step
@@ -153,103 +142,6 @@ def _batches(pairs: Pairs, size: int, rng: np.random.Generator) -> Iterator[np.n
         rows = rng.permutation(np.flatnonzero(alike == kind))
         batches += np.array_split(rows, math.ceil(len(rows) / size))
     yield from (batches[number] for number in rng.permutation(len(batches)))
-
-
-def _loss(
-    pair: Pair, batch: Pairs, settings: Training, device: str, augment: np.random.Generator | None
-) -> tuple[torch.Tensor, dict[str, tuple[torch.Tensor, torch.Tensor]]]:
-    """Loss of a batch; of object and probe the weighted squared distances (n,) left and at first."""
-    altered = None if settings.resumed_sweeps else augment  # a solver goes on with objects as they are
-    if altered:
-        batch = _cropped(batch, settings.crop, altered)
-    turn = _symmetry(altered) if altered else _as_it_is
-    sides: dict[str, Samples] = {"object": batch.object, "probe": batch.probe}
-    inputs, targets = {}, {}
-    for name, samples in sides.items():
-        channels = torch.from_numpy(samples.channels).to(device, torch.float32)
-        change = torch.from_numpy(samples.change).to(device, torch.float32)
-        inputs[name] = turn(channels, IMAGINARY).contiguous(memory_format=torch.channels_last)
-        targets[name] = turn(change, (1,))
-    with torch.autocast(device, dtype=torch.bfloat16, enabled=settings.mixed_precision):
-        predicted = dict(zip(sides, pair(inputs["object"], inputs["probe"]), strict=True))
-    changes = {name: trust(_light(inputs[name])) * predicted[name].float() for name in sides}
-    moves = torch.from_numpy(batch.moves).to(device, torch.float32)
-    counted = {"object": torch.ones_like(moves), "probe": settings.probe_weight * moves}
-
-    def left(reached: dict[str, torch.Tensor], name: str) -> torch.Tensor:
-        share = _share_left(reached[name], inputs[name], targets[name], settings.gradient_weight)
-        return torch.sum(counted[name] * share) / len(moves)
-
-    total = sum((left(changes, name) for name in sides), torch.zeros((), device=device))
-    if settings.resumed_sweeps:
-        changes["probe"] = changes["probe"] * moves[:, None, None, None]
-        order = augment or np.random.default_rng(settings.seed)
-        later = resumed_changes(
-            batch.states, changes["object"], changes["probe"], settings.resumed_sweeps, order
-        )
-        reached = dict(zip(sides, later, strict=True))
-        total = AT_ONCE * total + sum(left(reached, name) for name in sides)
-    terms = {}
-    for name in sides:
-        weight = _light(inputs[name])
-        error, at_first = _power(changes[name] - targets[name], weight), _power(targets[name], weight)
-        terms[name] = (error * (counted[name] > 0), at_first * (counted[name] > 0))
-    return total, terms
-
-
-def _light(channels: torch.Tensor) -> torch.Tensor:
-    """How well each pixel is lit, at most one: (n, 1, h, w)."""
-    return channels[:, LIT : LIT + 1] ** 2
-
-
-def _share_left(
-    change: torch.Tensor, channels: torch.Tensor, target: torch.Tensor, gradient_weight: float
-) -> torch.Tensor:
-    """Share (n,) of the distance to ``target`` that is left after ``change``, all in units of the network."""
-    weight = _light(channels)
-    left, whole = (
-        _power(each, weight) + gradient_weight * _roughness(each, weight)
-        for each in (change - target, target)
-    )
-    return left / (whole + SETTLED * _power(channels[:, :2], weight))
-
-
-def _power(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    return (weight * x**2).sum(dim=(1, 2, 3))
-
-
-def _roughness(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Squared differences between neighbours along either axis."""
-    down = _power(x[..., 1:, :] - x[..., :-1, :], weight[..., 1:, :])
-    return down + _power(x[..., 1:] - x[..., :-1], weight[..., 1:])
-
-
-def _cropped(batch: Pairs, size: int, rng: np.random.Generator) -> Pairs:
-    """The same part of every object, at most ``size`` pixels on a side."""
-    height, width = batch.object.channels.shape[-2:]
-    top, left = (int(rng.integers(0, max(0, n - size) + 1)) for n in (height, width))
-    window = (..., slice(top, top + size), slice(left, left + size))
-    return replace(batch, object=Samples(batch.object.channels[window], batch.object.change[window]))
-
-
-def _symmetry(rng: np.random.Generator) -> Callable[[torch.Tensor, tuple[int, ...]], torch.Tensor]:
-    """One of the sixteen symmetries of the problem: flips, the transpose, and conjugation."""
-    flip_rows, flip_columns, transpose, conjugate = (rng.random(4) < 0.5).tolist()
-    flipped = [axis for axis, wanted in ((2, flip_rows), (3, flip_columns)) if wanted]
-
-    def apply(x: torch.Tensor, imaginary: tuple[int, ...]) -> torch.Tensor:
-        x = x.flip(flipped).transpose(2, 3) if transpose else x.flip(flipped)
-        if not conjugate:
-            return x
-        sign = torch.ones(x.shape[1], device=x.device)
-        sign[list(imaginary)] = -1
-        return x * sign[:, None, None]
-
-    return apply
-
-
-def _as_it_is(x: torch.Tensor, imaginary: tuple[int, ...]) -> torch.Tensor:
-    return x
 
 
 def _start(settings: Training, device: str, start: Path | None) -> tuple[_Networks, Course]:
@@ -314,9 +206,7 @@ def _write(
         "result": course.history[course.best_epoch - 1],
     }
     arrays = {name: value.numpy() for name, value in weights.items()}
-    full_card["weights_sha256"] = sha256(
-        b"".join(arrays[name].tobytes() for name in sorted(arrays))
-    ).hexdigest()
+    full_card["weights_sha256"] = weights_sha256(arrays)
     path = folder / "checkpoint.safetensors"
     Checkpoint(arrays, full_card).write(path)
     metrics = {**full_card, "history": course.history}

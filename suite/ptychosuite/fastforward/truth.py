@@ -7,7 +7,7 @@ drifted far from the start's gauge.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Gt, Le
@@ -135,6 +135,8 @@ class Truth(Operator):
     share
         Of the way to the truth, in the gauge nearest to the state.
     """
+
+    needs_truth: ClassVar[bool] = True
 
     share: Annotated[float, Gt(0), Le(1)] = 1.0
 

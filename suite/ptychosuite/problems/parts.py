@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -11,6 +13,7 @@ class ObjectKind:
     """Base of the objects: makes a complex transmission function."""
 
     label: ClassVar[str] = ""
+    bundled_files: ClassVar[Mapping[str, Path]] = {}  # that come with the package, by their names in a study
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -26,6 +29,7 @@ class ProbeKind:
     """Base of the probes: makes a complex field, centred in its window. ``size`` is its pixels on a side."""
 
     label: ClassVar[str] = ""
+    bundled_files: ClassVar[Mapping[str, Path]] = {}  # that come with the package, by their names in a study
     size: int
 
     def make(self) -> np.ndarray:
@@ -37,6 +41,7 @@ class ScanKind:
     """Base of the scans: lays out the positions of the patches' first corners."""
 
     label: ClassVar[str] = ""
+    bundled_files: ClassVar[Mapping[str, Path]] = {}  # that come with the package, by their names in a study
 
     def positions(
         self, object_shape: tuple[int, int], probe_size: int, rng: np.random.Generator

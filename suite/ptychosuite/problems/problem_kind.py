@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -9,3 +11,4 @@ class ProblemKind:
     """Base of the problems."""
 
     label: ClassVar[str] = ""
+    bundled_files: ClassVar[Mapping[str, Path]] = {}  # that come with the package, by their names in a study

@@ -1,9 +1,9 @@
 """Names used in study files, and the class behind each.
 
 Every noun of a study (a solver, a metric, a figure, ...) is one class that says all about itself: its
-settings are the fields of a frozen dataclass, and what its kind can do is a documented attribute or method of
-the group's base class, with a default. A class is named as "module:attribute" and imported on first use, so that
-reading a study loads only what the study uses.
+settings are the fields of a frozen dataclass, and what its kind can do is a documented attribute or method
+of the group's base class, with a default. A class is named as "module:attribute" and imported on first use,
+so that reading a study loads only what the study uses.
 
 Other packages add their own through entry-point groups called ``ptychosuite.solvers``,
 ``ptychosuite.metrics`` and so on, one for each of :data:`GROUPS`. A class need not derive from the base: one
@@ -20,6 +20,7 @@ import dataclasses
 import importlib
 import re
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -167,7 +168,7 @@ def class_of(group: str, name: str) -> type[Any]:
         raise StudyError(f"{described} ({where}) {lack}; docs/plug-ins.md says what one has to be")
     if issubclass(found, base):
         return found
-    return type(found.__name__, (found, base), {"__doc__": found.__doc__, "__module__": found.__module__})
+    return _completed(found, base)
 
 
 def classes(group: str) -> dict[str, type[Any]]:
@@ -234,6 +235,28 @@ def _imported(where: str) -> type[Any]:
     return found
 
 
+def _completed(found: type[Any], base: type[Any]) -> type[Any]:
+    """``found`` with the defaults of ``base``; where that is a dataclass, with its fields as well."""
+    said: dict[str, Any] = {"__doc__": found.__doc__, "__module__": found.__module__}
+    mixed: Any = type(found.__name__, (found, base), said)
+    if not dataclasses.is_dataclass(base):
+        return mixed
+    # by keyword, so that a field without a default may stand behind the base's
+    fields = {**base.__dataclass_fields__, **found.__dataclass_fields__}
+    mixed.__dataclass_fields__ = {name: _by_keyword(field) for name, field in fields.items()}
+    own = found.__dataclass_params__
+    decorate = dataclasses.dataclass(
+        frozen=True, repr=own.repr, eq=own.eq, order=own.order, unsafe_hash=own.unsafe_hash
+    )
+    return decorate(type(found.__name__, (mixed,), said))
+
+
+def _by_keyword(field: Any) -> Any:
+    field = copy(field)
+    field.kw_only = True
+    return field
+
+
 def _lack(group: Group, found: Any, base: type[Any]) -> str:
     """What keeps ``found`` from being a noun of ``group``; empty where nothing does."""
     if not isinstance(found, type):
@@ -248,6 +271,8 @@ def _lack(group: Group, found: Any, base: type[Any]) -> str:
     parameters = getattr(found, "__dataclass_params__", None)
     if parameters is None or not parameters.frozen:
         return "is no frozen dataclass"
+    if dataclasses.is_dataclass(base) and not (parameters.init or issubclass(found, base)):
+        return f"has an __init__ of its own, which does not take the settings of every {group.singular}"
     return ""
 
 

@@ -29,7 +29,7 @@ from ptychosuite.core.problem import Problem
 from ptychosuite.physics.forward import batches, illuminate
 from ptychosuite.physics.likelihood import wave_correction
 from ptychosuite.physics.patches import accumulate_patches
-from ptychosuite.solvers.solver import Solver
+from ptychosuite.solvers.solver import CountingSolver
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class LbfgsState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LBFGS(Solver):
+class LBFGS(CountingSolver):
     """Limited-memory BFGS with a backtracking line search.
 
     Parameters
@@ -90,12 +90,6 @@ class LBFGS(Solver):
         if inner(s, y) > 0:  # only pairs of positive curvature keep the approximation positive definite
             pairs = (*pairs, (s, y))[-self.history :]
         return LbfgsState(obj, state.probe, misfit, gradient, pairs, state.first_scale, passes)
-
-    def data_passes(self, state: LbfgsState, iterations: int) -> int:
-        return state.data_passes
-
-    def resumed(self, first: LbfgsState, past: LbfgsState) -> LbfgsState:
-        return replace(first, data_passes=past.data_passes)
 
 
 def search_direction(

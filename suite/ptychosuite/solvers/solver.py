@@ -8,7 +8,8 @@ Neither writes into its arguments. Clock, metrics, stopping and fast-forward liv
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -78,18 +79,37 @@ class Solver:
         """Raise ValueError, its text beginning with the field's name, where a setting cannot work."""
 
     def data_passes(self, state: Any, iterations: int) -> int:
-        """Passes over all the data on the way to ``state``, which is ``iterations`` steps from the start."""
+        """Passes over all the diffraction data up to ``state``, which so many iterations have led to."""
         return iterations
 
-    def resumed(self, first: Any, past: Any) -> Any:
-        """``first``, a state that ``init`` has made in the middle of a run, with the counts of ``past``.
+    def resumed(self, first: Any, before: Any) -> Any:
+        """``first``, which ``init`` has made where a jump led, told of the state ``before`` the jump.
 
-        For a solver that does something else after a number of iterations, or counts its passes.
+        A state that counts, or remembers what a jump does not change, goes on from there.
         """
         return first
 
+    def figures(self, state: Any) -> Mapping[str, float]:
+        """What the solver tells of its way to ``state`` beside the metrics, by name, for the run's record."""
+        return {}
 
-class PatchSolver(Solver):
+    def remarks(self, state: Any) -> str:
+        """What a run's message says of the way to ``state``, after why the run ended; begins with ``; ``."""
+        return ""
+
+
+class CountingSolver(Solver):
+    """Base of the solvers whose states count their passes over the data, in ``data_passes``."""
+
+    def data_passes(self, state: Any, iterations: int) -> int:
+        return int(state.data_passes)
+
+    def resumed(self, first: Any, before: Any) -> Any:
+        """The count goes on: some settings, such as ``probe_start``, refer to it."""
+        return replace(first, data_passes=before.data_passes)
+
+
+class PatchSolver(CountingSolver):
     """Base of the PIE family, whose update is made patch by patch (MAGPIE, arXiv 2504.10118, section 2):
 
         z   object patches            chi   R - psi, the correction of their exit waves psi = Q * z

@@ -12,7 +12,7 @@ propose. In a minibatch the patches overlap too, and both are weighted means: an
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -76,12 +76,6 @@ class Sweeping(PatchSolver):
         moves_probe = self.moves_probe(first, state)
         objects, probes = sweep_stack(self, stack, state.object, state.probe, list(orders), moves_probe)
         return SweepState(objects, probes, state.data_passes + 1)
-
-    def data_passes(self, state: SweepState, iterations: int) -> int:
-        return state.data_passes
-
-    def resumed(self, first: SweepState, past: SweepState) -> SweepState:
-        return replace(first, data_passes=past.data_passes)
 
 
 @dataclass(frozen=True, kw_only=True)

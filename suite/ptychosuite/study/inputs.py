@@ -27,7 +27,7 @@ def with_files_here(spec: RunSpec, data: Path | None = None) -> RunSpec:
     operator = spec.fast_forward
     if operator is not None:
         cls = registry.class_of("operators", operator["kind"])
-        operator = _here(operator, data, getattr(cls, "bundled_files", {}))
+        operator = _here(operator, data, cls.bundled_files)
     return replace(spec, problem=_here(spec.problem, data), fast_forward=operator)
 
 

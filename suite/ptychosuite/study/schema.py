@@ -168,7 +168,7 @@ class Completion:
         size = problem_size(problem).probe_size
         self._part("check", [fields["solver"], size], lambda _: _check_solver(solver, size))
         if fast_forward is not None:
-            _check_fast_forward(fast_forward, solver["name"], stop["iterations"])
+            _check_fast_forward(fast_forward, solver["name"], problem, stop["iterations"])
         return RunSpec(problem=problem, solver=solver, stop=stop, fast_forward=fast_forward, **single)
 
     def _part(self, name: str, given: Any, complete: Callable[[Any], Any]) -> Any:
@@ -352,7 +352,7 @@ def _resolved_files(cls: type[Any], settings: Mapping[str, Any], base: Path, pat
         if key.endswith("_sha256"):
             raise SettingError((*path, key), f"unknown key '{key}'; hashes of files are taken, not given")
         if f"{key}_sha256" in fields:
-            resolved |= _resolved_file(key, settings[key], base, path, getattr(cls, "bundled_files", {}))
+            resolved |= _resolved_file(key, settings[key], base, path, cls.bundled_files)
     return resolved
 
 
@@ -407,12 +407,24 @@ def _complete_fast_forward(value: Any, base: Path) -> dict[str, Any] | None:
     return _complete_kind(settings | resolved, "operators", "kind", path)
 
 
-def _check_fast_forward(settings: Mapping[str, Any], solver: str, iterations: int) -> None:
-    if not getattr(registry.class_of("solvers", solver), "can_go_back", True):
+def _check_fast_forward(
+    settings: Mapping[str, Any], solver: str, problem: Mapping[str, Any], iterations: int
+) -> None:
+    """Refuse an operator that cannot work with this solver, on this problem or in so many iterations."""
+    if not registry.class_of("solvers", solver).can_go_back:
         message = f"the solver '{solver}' cannot go back to an earlier state; say 'off'"
         raise SettingError(("fast_forward",), message, partner=("solver",))
+    operator = registry.build("operators", settings)
+    if operator.needs_truth and not _knows_truth(problem):
+        message = f"'{settings['kind']}' needs the truth, which only a simulation knows; say 'off'"
+        raise SettingError(("fast_forward",), message, partner=("problem", "kind"))
     try:
-        registry.build("operators", settings).check(iterations)
+        operator.check(iterations)
     except ValueError as error:
         name, _, message = str(error).partition(": ")
         raise SettingError(("fast_forward", name), message, partner=("stop", "iterations")) from error
+
+
+def _knows_truth(problem: Mapping[str, Any]) -> bool:
+    """Whether object and probe of a run's problem are known beforehand."""
+    return bool(problem["kind"] == "simulated")

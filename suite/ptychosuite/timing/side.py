@@ -8,8 +8,8 @@ JSON object a line and answers each with one:
 
 What goes wrong is answered as {"error": "..."}. It ends with its input, so it never outlives who started it.
 Of the package it uses only what every revision is expected to have, wherever it lies:
-RunSpec.from_dict, backend, build_problem, build, and with_fast_forward where a case needs it. Its argument is
-the core to stay on.
+RunSpec.from_dict, backend, build_problem, build, and what carries a solver ahead where a case needs it. Its
+argument is the core to stay on.
 """
 
 from __future__ import annotations
@@ -50,7 +50,6 @@ class Contestant:
         self.draw_order: Callable[[], Any] = lambda: run.rng("order")
         self.clock: Clock = device_clock(self.backend) or cpu_clock
         if run.fast_forward is not None:
-            carried = found("with_fast_forward")
             self.solver = carried(self.solver, run.fast_forward, self.problem, self.backend)
         gc.freeze()  # collecting before each sample is then quick
 
@@ -66,6 +65,14 @@ class Contestant:
                 state = self.solver.step(self.problem, state, rng)
         self.backend.synchronise()
         return {"seconds": elapsed(), "wall_seconds": time.perf_counter() - begin}
+
+
+def carried(solver: Any, settings: Mapping[str, Any], problem: Any, backend: Any) -> Any:
+    """``solver`` with a fast-forward: by the operator itself, or as revisions did whose operators cannot."""
+    operator = found("build")("operators", settings)
+    if hasattr(operator, "carrying"):
+        return operator.carrying(solver, problem, backend)
+    return found("with_fast_forward")(solver, settings, problem, backend)
 
 
 def cpu_clock() -> Callable[[], float]:

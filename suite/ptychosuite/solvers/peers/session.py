@@ -22,7 +22,7 @@ from jaxtyping import Complex
 from ptychosuite.backends.arrays import Array, namespace, to_numpy
 from ptychosuite.core.problem import Problem
 from ptychosuite.errors import BackendError
-from ptychosuite.solvers.solver import Solver
+from ptychosuite.solvers.solver import CountingSolver
 
 
 class Session(Protocol):
@@ -71,7 +71,7 @@ class PeerState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PeerSettings(Solver):
+class PeerSettings(CountingSolver):
     """Base of the peers' solvers.
 
     Parameters
@@ -103,9 +103,6 @@ class PeerSettings(Solver):
         state.refuse_if_past()
         state.session.epoch(problem, rng)
         return PeerState.of(state.session, problem)
-
-    def data_passes(self, state: PeerState, iterations: int) -> int:
-        return state.data_passes
 
     def moves_probe(self, problem: Problem) -> bool:
         return not problem.probe_known if self.update_probe is None else self.update_probe

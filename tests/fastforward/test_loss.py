@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 from ptychosuite.fastforward.features import from_pupil, pupil
+from ptychosuite.fastforward.loss import resumed_changes
 from ptychosuite.fastforward.operator import Snapshot
 from ptychosuite.fastforward.pairs import Resumable
-from ptychosuite.fastforward.resumed import resumed_changes
 from ptychosuite.solvers.pie import RPIE
 from ptychosuite.solvers.solver import SweepState
 
