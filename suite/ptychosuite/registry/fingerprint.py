@@ -2,8 +2,8 @@
 
 A run depends on the module that carries runs out, on the classes that its specification names, and on all
 that these import, at the top of a file or inside a function. A fingerprint over these files changes when the
-run's numbers might, and stays where a file is changed that has no part in them. Of plug-ins the sources within
-their own package count, and their version; of peers, whose sources are not ours to follow, the version.
+run's numbers might, and stays where a file is changed that has no part in them. Of plug-ins the sources
+within their own package count, and their version; of peers, whose sources are not ours to follow, the version.
 
 Imports are read from the sources, nothing is imported for it. A name that is looked up in the registry is no
 import, so the registry, which knows all of them, ties a run only to those that it names.
@@ -24,6 +24,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ptychosuite.core.memo import by_identity
 from ptychosuite.core.runs import ID_LENGTH, RunSpec, digest
 from ptychosuite.errors import StudyError
 from ptychosuite.registry.lookup import CLASS_PATH, GROUPS, class_of, names, plugins
@@ -102,8 +103,7 @@ class Sources:
         classes = (
             solver,
             _named("operators", spec.fast_forward),
-            _named("problems", spec.problem),
-            *(_named(group, spec.problem.get(part)) for part, group in PARTS.items()),
+            *_problem_classes(spec.problem),
             *(_named("metrics", {"kind": name}) for name in vars(spec).get("metrics", ())),
         )
         key = (classes, spec.backend == "numpy")
@@ -169,6 +169,12 @@ def _named(group: str, settings: Mapping[str, Any] | None) -> type[Any] | None:
         return class_of(group, name)
     except StudyError:  # a run of it fails with this error
         return None
+
+
+@by_identity
+def _problem_classes(problem: Mapping[str, Any]) -> tuple[type[Any] | None, ...]:
+    parts = (_named(group, problem.get(part)) for part, group in PARTS.items())
+    return (_named("problems", problem), *parts)
 
 
 @cache

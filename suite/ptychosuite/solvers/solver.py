@@ -46,7 +46,7 @@ class Solver:
     CPU in units of one forward and one inverse transform of every pattern, for estimates (``benchmarks/speed.py``
     measures it). ``can_go_back`` says whether a state may be stepped from more than once, which a fast-forward
     needs.
-    ``packages`` are the distributions that do its work, other than ours: their versions are part of a run's code.
+    ``packages`` are other distributions that do its work: their versions are part of a run's code.
     ``stackable`` says whether runs of it can be advanced side by side, by a method ``step_stack``.
     """
 
