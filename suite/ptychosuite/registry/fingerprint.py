@@ -3,7 +3,7 @@
 A run depends on the module that carries runs out, on the classes that its specification names, and on all
 that these import, at the top of a file or inside a function. A fingerprint over these files changes when the
 run's numbers might, and stays where a file is changed that has no part in them. Of plug-ins the sources
-within their own package count, and their version; of peers, whose sources are not ours to follow, the version.
+within their own package count, and their version; of peers, whose sources are not followed, the version.
 
 Imports are read from the sources, nothing is imported for it. A name that is looked up in the registry is no
 import, so the registry, which knows all of them, ties a run only to those that it names.
