@@ -25,7 +25,7 @@ ALLOWED = {
     "execute": {"core", "backends", "registry", "physics", "problems", "solvers", "metrics"},
     "store": {"core"},
     "cluster": {"execute", "store", "registry", "backends", "core"},
-    "analysis": {"store", "metrics", "core"},
+    "analysis": {"store", "metrics", "registry", "core"},
     "report": {"analysis", "store", "core"},
     "timing": {"analysis", "cluster", "study", "fastforward", "problems", "registry", "backends", "core"},
     "errors": set(),

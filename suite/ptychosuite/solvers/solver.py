@@ -53,8 +53,8 @@ class Solver:
     ``label`` is what figures call it, its name by default. ``typical_cost`` is the time of an iteration on a
     CPU in units of one forward and one inverse transform of every pattern, for estimates
     (``benchmarks/speed.py`` measures it). ``can_go_back`` says whether a state may be stepped from more than
-    once, which a fast-forward needs. ``packages`` names the distributions that it computes with, beside those
-    of ptychosuite. ``stackable`` says whether runs of it can be advanced side by side, by a method
+    once, which a fast-forward needs. ``packages`` names other distributions that do its work: their versions
+    are part of a run's code. ``stackable`` says whether runs of it can be advanced side by side, by a method
     ``step_stack``.
     """
 
