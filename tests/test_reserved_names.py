@@ -1,4 +1,4 @@
-"""Settings that are called like the suite's own columns are planned, stored, listed and drawn without harm."""
+"""Settings that are called like the suite's own columns are planned, stored and drawn without harm."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_curves_are_our_own():
 
 
 def test_settings_called_like_columns(command, tmp_path):
-    """Plan, run, show, report and baseline of a solver whose settings are called row, lane, status, residual."""
+    """Plan, run, show, report, baseline and check of a solver with such settings."""
     study = study_file(tmp_path, STUDY)
     assert command("plan", study)[0] == 0
     code, _, err = command("run", study, "--cluster", "none")

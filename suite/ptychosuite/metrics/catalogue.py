@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from ptychosuite.core.problem import Problem
 from ptychosuite.errors import StudyError
 from ptychosuite.metrics.metric import Metric
 from ptychosuite.registry.lookup import GROUPS, class_of, names
+
+if TYPE_CHECKING:
+    from ptychosuite.core.problem import Problem
 
 _named: dict[str, Metric] = {}  # by the name of its values, what a study of this process says by its class
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from ptychosuite.core.problem import Problem
-from ptychosuite.metrics.evaluation import Evaluation
 from ptychosuite.metrics.tolerance import Tolerance
+
+if TYPE_CHECKING:  # a study that names no metric loads nothing that computes
+    from ptychosuite.core.problem import Problem
+    from ptychosuite.metrics.evaluation import Evaluation
 
 Direction = Literal["lower", "higher", "neither"]
 Need = Literal["data", "truth", "half scans", "the loop"]
