@@ -105,7 +105,7 @@ def readme_table() -> str:
 
 
 def test_readme_lists_the_metrics():
-    """Every built-in metric with its direction and what it is; python -m tests.metrics.test_metric writes it."""
+    """Every built-in metric; python -m tests.metrics.test_metric writes the table."""
     assert readme_table() in (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 
