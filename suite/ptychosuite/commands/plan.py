@@ -77,7 +77,7 @@ def plan(
 
 
 def _print_runs(planned: Plan, held: Any, limit: int | None) -> None:
-    from ptychosuite.core.factors import factor_names, factor_value
+    from ptychosuite.registry.factors import factor_names, factor_value
 
     names = factor_names(planned.factors)
     rows = []

@@ -122,7 +122,7 @@ def _content(name: str, found: Sequence[Comparison], runs: Sequence[Stored]) -> 
 
 def _print(found: Sequence[Comparison], runs: Sequence[Stored], show_all: bool) -> None:
     from ptychosuite.analysis.repetition import Likeness, varying_paths
-    from ptychosuite.core.factors import factor_names, factor_value, fast_forward_as_one
+    from ptychosuite.registry.factors import factor_names, factor_value, fast_forward_as_one
 
     names = factor_names(varying_paths([run.record.spec for run in runs]))
     leaves = {run.record.run_id: fast_forward_as_one(run.record.spec.leaves()) for run in runs}

@@ -85,12 +85,13 @@ def _show_data_file(file: Path, out: Path | None, as_json: bool) -> None:
 
 def _show_store(store: Any, as_json: bool) -> None:
     from ptychosuite.analysis.tables import run_table
+    from ptychosuite.metrics.catalogue import known_metrics
 
     table = run_table(store)
     if as_json:
         click.echo(table.to_json(orient="records", indent=1))
         return
-    columns = [name for name in ("residual", "error", "iterations", "seconds") if name in table]
+    columns = [metric.name for metric in known_metrics() if metric.in_show and metric.name in table]
     factors = [str(name) for name in table.attrs["factors"] if table[name].nunique(dropna=False) > 1]
     shown = table[["run_id", "status", *factors, *columns]]
     rows = [[str(run_id)[:8], *map(cell, rest)] for run_id, *rest in shown.itertuples(index=False)]

@@ -16,7 +16,7 @@ import pandas as pd
 
 from ptychosuite import __version__
 from ptychosuite.analysis.convergence import summary
-from ptychosuite.analysis.labels import METRIC_NAMES, SOLVER_NAMES, value_text
+from ptychosuite.analysis.labels import metric_label, value_text
 from ptychosuite.analysis.selection import Selection
 from ptychosuite.core.figures import (
     ConvergenceFigure,
@@ -30,6 +30,8 @@ from ptychosuite.core.figures import (
 )
 from ptychosuite.core.runs import Status
 from ptychosuite.errors import StoreError
+from ptychosuite.metrics.catalogue import metric_of
+from ptychosuite.registry.lookup import label_of
 from ptychosuite.report.figures import Drawn, NothingToDraw, draw_convergence, draw_heatmap
 from ptychosuite.report.images import draw_images, draw_probes, draw_setup
 from ptychosuite.report.rings import draw_rings
@@ -96,7 +98,7 @@ def _fill(selection: Selection, folder: Path, source: str) -> None:
         version=__version__,
         facts=_facts(selection),
         figures=figures,
-        header=[METRIC_NAMES.get(str(name), str(name).replace("_", " ")) for name in table.columns],
+        header=[metric_label(str(name)) for name in table.columns],
         rows=[_cells(table, row) for row in table.itertuples(index=False)],
         failures=_failures(selection),
         provenance=_provenance(selection),
@@ -209,10 +211,11 @@ def _provenance(selection: Selection) -> list[tuple[str, str]]:
 def _cells(table: pd.DataFrame, row: Any) -> list[str]:
     cells = []
     for name, value in zip(table.columns, row, strict=True):
+        metric = metric_of(str(name))
         if name == "solver":
-            cells.append(SOLVER_NAMES.get(value, value))
-        elif name == "iterations_to_tol":
-            cells.append(f"{value:g}" if np.isfinite(value) else "not met")
+            cells.append(label_of("solvers", value))
+        elif metric is not None:
+            cells.append(metric.text(value))
         elif isinstance(value, float):
             cells.append(f"{value:.4g}" if np.isfinite(value) else "")
         else:

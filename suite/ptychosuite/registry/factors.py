@@ -13,16 +13,20 @@ from pathlib import PurePath
 from typing import Any
 
 from ptychosuite.core.schedule import Schedule
+from ptychosuite.registry.lookup import names
 
-RESERVED = frozenset(
+OWN = frozenset(
     """
-    run iteration run_id spec_id status path start n_iterations iterations iterations_to_tol
-    data_passes seconds seconds_per_iteration residual gradient_norm poisson_nll poisson_deviance
-    error relative_error nmse phase_rmse_rad
-    frc_crossing frc_resolution_px half_frc_crossing half_frc_resolution_px
+    run iteration run_id spec_id status path start lane n_iterations row runs line panel met_tolerance
     """.split()
 )
-"""Names that the dataset uses itself."""
+"""Names that the dataset and the tables made of it use themselves, beside those of the metrics."""
+
+
+def is_own(name: str) -> bool:
+    """Whether ``name`` is one of the dataset's own: of a column, a metric's curve, a figure of the jumps."""
+    metric, curve, _ = name.partition("_curve")
+    return name in OWN or name.startswith("ff_") or (bool(curve) and metric in names("metrics"))
 
 
 def factor_names(paths: Iterable[str]) -> dict[str, str]:
@@ -32,20 +36,20 @@ def factor_names(paths: Iterable[str]) -> dict[str, str]:
     """
     known = dict.fromkeys(paths)
     parts = {path: _significant(path) for path in known if f"{path}.kind" not in known}
-    names = {path: tail[-1] for path, tail in parts.items()}
+    short = {path: tail[-1] for path, tail in parts.items()}
     depth = 1
     while True:
-        counts = Counter(names.values())
+        counts = Counter(short.values())
         clashing = [
             path
-            for path, name in names.items()
-            if (counts[name] > 1 or name in RESERVED) and len(parts[path]) > depth
+            for path, name in short.items()
+            if (counts[name] > 1 or is_own(name) or name in names("metrics")) and len(parts[path]) > depth
         ]
         if not clashing:
-            return names
+            return short
         depth += 1
         for path in clashing:
-            names[path] = "_".join(parts[path][-depth:])
+            short[path] = "_".join(parts[path][-depth:])
 
 
 def factor_value(leaves: Mapping[str, Any], path: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ptychosuite.core.factors import (
+from ptychosuite.registry.factors import (
     are_numbers,
     factor_names,
     factor_value,
