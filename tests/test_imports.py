@@ -26,12 +26,12 @@ ALLOWED = {
     "store": {"core"},
     "cluster": {"execute", "store", "registry", "backends", "core"},
     "analysis": {"store", "metrics", "core"},
-    "report": {"analysis", "store", "core"},
+    "reporting": {"analysis", "store", "core"},
     "timing": {"analysis", "cluster", "study", "fastforward", "problems", "registry", "backends", "core"},
     "errors": set(),
     "__init__": set(),
     "commands": {"core", "backends", "registry", "physics", "metrics", "problems", "solvers", "fastforward",
-                 "study", "execute", "store", "cluster", "analysis", "report", "timing"},
+                 "study", "execute", "store", "cluster", "analysis", "reporting", "timing"},
     "cli": {"commands"},
 }  # fmt: skip
 

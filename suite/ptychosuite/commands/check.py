@@ -138,7 +138,7 @@ def _times(planned: Plan, against: str) -> Timing:
 def _write_reports(verdict: Verdict, junit: Path | None, markdown: Path | None) -> None:
     if junit is None and markdown is None:
         return
-    from ptychosuite.report import verdict_text as ci
+    from ptychosuite.reporting import verdict_text as ci
 
     for file, form in ((junit, ci.junit), (markdown, ci.markdown)):
         if file is not None:
@@ -148,7 +148,7 @@ def _write_reports(verdict: Verdict, junit: Path | None, markdown: Path | None) 
 
 def _tell_github(verdict: Verdict, quiet: bool) -> None:
     """Annotations and the summary of the step, where GitHub Actions runs this."""
-    from ptychosuite.report import verdict_text as ci
+    from ptychosuite.reporting import verdict_text as ci
 
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in ci.workflow_commands(verdict):
@@ -170,7 +170,7 @@ def _writing(file: str | Path) -> Iterator[None]:
 
 def _draw_trend(store: Store, out: Path, quiet: bool) -> None:
     from ptychosuite.analysis.verdict import verdicts
-    from ptychosuite.report.trend_page import write_trend
+    from ptychosuite.reporting.trend_page import write_trend
 
     with status("drawing"):
         page = write_trend(verdicts(store), out)
@@ -179,7 +179,7 @@ def _draw_trend(store: Store, out: Path, quiet: bool) -> None:
 
 def _print(verdict: Verdict, show_all: bool) -> None:
     from ptychosuite.analysis.verdict import Judgement
-    from ptychosuite.report.verdict_text import HEADER, row, sentence
+    from ptychosuite.reporting.verdict_text import HEADER, row, sentence
 
     shown = [f for f in verdict.worst_first if show_all or f.judgement is not Judgement.GOOD]
     limit = None if show_all else SHOWN_FINDINGS

@@ -51,7 +51,7 @@ def export(
     STUDY is a study file or a results folder, of which the latest session counts. A crate holds study,
     results, figures, environment and provenance; the commands report, show and reproduce read it back.
     """
-    from ptychosuite.report.export_tables import write_table
+    from ptychosuite.reporting.export_tables import write_table
 
     if form != "crate" and (licence or authors):
         raise UserError(f"--license and --author go with --to crate, not with --to {form}")
@@ -83,8 +83,8 @@ def _write_crate(
     licence: str | None,
     authors: Sequence[str],
 ) -> Path:
-    from ptychosuite.report.crate import write_bundle
-    from ptychosuite.report.crate_metadata import author_of, checked_licence
+    from ptychosuite.reporting.crate import write_bundle
+    from ptychosuite.reporting.crate_metadata import author_of, checked_licence
 
     if licence is None:
         raise UserError(

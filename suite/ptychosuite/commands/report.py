@@ -27,8 +27,8 @@ def report(
     and no study file is needed. A bundle is checked and drawn from what it holds.
     """
     from ptychosuite.analysis.selection import selection_of
-    from ptychosuite.report.bundle import is_bundle, opened_bundle
-    from ptychosuite.report.page import write_report
+    from ptychosuite.reporting.bundle import is_bundle, opened_bundle
+    from ptychosuite.reporting.page import write_report
 
     if is_bundle(study):
         if settings or override_file:

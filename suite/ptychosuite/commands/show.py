@@ -76,7 +76,7 @@ def _show_data_file(file: Path, out: Path | None, as_json: bool) -> None:
     else:
         print_tree(dict(content))
     if out:
-        from ptychosuite.report.measurement import draw_measurement
+        from ptychosuite.reporting.measurement import draw_measurement
 
         mean = measurement.diffraction_intensity.mean(axis=0, dtype="float64")
         draw_measurement(file.name, measurement.scan_positions_px, mean, measurement.probe, out)

@@ -29,7 +29,7 @@ def stored_results(study: Path, results: str) -> Iterator[Store]:
     StudyError, StoreError
         There are none, or the bundle is damaged.
     """
-    from ptychosuite.report.bundle import is_bundle, opened_bundle
+    from ptychosuite.reporting.bundle import is_bundle, opened_bundle
     from ptychosuite.store.layout import Store, results_of
     from ptychosuite.study.study_file import load_study
 

@@ -86,7 +86,7 @@ def _train(planned: Plan, store: Any, chosen: Any, start: Path | None, folder: P
     from ptychosuite.execute.provenance import environment
     from ptychosuite.fastforward.pairs import pairs_of
     from ptychosuite.fastforward.train import train
-    from ptychosuite.report.training_figure import draw_training
+    from ptychosuite.reporting.training_figure import draw_training
     from ptychosuite.store.read import inventory, read_run
 
     done = inventory(store).done

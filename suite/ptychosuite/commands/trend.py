@@ -25,7 +25,7 @@ def trend(study: Path, results: str, out: Path) -> None:
     commits to look at.
     """
     from ptychosuite.analysis.verdict import verdicts
-    from ptychosuite.report.trend_page import write_trend
+    from ptychosuite.reporting.trend_page import write_trend
 
     with stored_results(study, results) as store, status("drawing"):
         page = write_trend(verdicts(store), out)
