@@ -30,8 +30,9 @@ ALLOWED = {
     "timing": {"analysis", "cluster", "study", "fastforward", "problems", "registry", "backends", "core"},
     "errors": set(),
     "__init__": set(),
-    "commands": {"core", "backends", "registry", "physics", "metrics", "problems", "solvers", "fastforward",
-                 "study", "execute", "store", "cluster", "analysis", "reporting", "timing"},
+    "api": {"core", "backends", "registry", "problems", "fastforward", "study", "execute", "store", "cluster",
+            "analysis", "reporting", "timing"},
+    "commands": {"api"},
     "cli": {"commands"},
 }  # fmt: skip
 
