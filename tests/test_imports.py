@@ -26,12 +26,13 @@ ALLOWED = {
     "store": {"core", "registry"},
     "cluster": {"execute", "store", "registry", "backends", "core"},
     "analysis": {"store", "metrics", "registry", "core"},
-    "report": {"analysis", "store", "metrics", "registry", "core"},
+    "reporting": {"analysis", "store", "metrics", "registry", "core"},
     "timing": {"analysis", "cluster", "study", "fastforward", "problems", "registry", "backends", "core"},
     "errors": set(),
     "__init__": set(),
-    "commands": {"core", "backends", "registry", "physics", "metrics", "problems", "solvers", "fastforward",
-                 "study", "execute", "store", "cluster", "analysis", "report", "timing"},
+    "api": {"core", "backends", "registry", "problems", "fastforward", "study", "execute", "store", "cluster",
+            "analysis", "reporting", "timing"},
+    "commands": {"api"},
     "cli": {"commands"},
 }  # fmt: skip
 

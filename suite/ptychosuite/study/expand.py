@@ -348,7 +348,7 @@ def _located(study: StudyFile, assignments: Sequence[Assignment], error: Setting
             if assignment.source:
                 return StudyError(f"{assignment.source}: {dotted}: {error.message}")
             rest = path[len(assignment.path.split(".")) :]
-            return StudyError(f"{study.where((*assignment.place, *rest))}: {dotted}: {error.message}")
+            return study.error((*assignment.place, *rest), error.message, dotted)
     return study.error(error.path, error.message)
 
 

@@ -21,8 +21,8 @@ from ptychosuite import __version__
 from ptychosuite.analysis.trend import Change, Series, Trend, trend_of
 from ptychosuite.analysis.verdict import Judgement, Verdict
 from ptychosuite.errors import StoreError
-from ptychosuite.report.style import COLOURS, house_style, render
-from ptychosuite.report.verdict_text import HEADER, row, sentence
+from ptychosuite.reporting.style import COLOURS, house_style, render
+from ptychosuite.reporting.verdict_text import HEADER, row, sentence
 from ptychosuite.store.place import place
 
 COMMIT_DIGITS = 7

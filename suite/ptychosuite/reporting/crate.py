@@ -14,9 +14,9 @@ Bundles: a study with its results, figures, environment and provenance as one RO
     study.yaml, study.json                          the study file as it was written; what was planned
     results/<study>/                                runs, references, sessions and study.zarr
     report/<study>/                                 page, figures and their numbers
-    environment/                                    what ran: see suite.report.environments
+    environment/                                    what ran: see ptychosuite.reporting.environments
 
-``suite.report.crate_metadata`` describes it, ``suite.report.bundle`` reads it back.
+``ptychosuite.reporting.crate_metadata`` describes it, ``ptychosuite.reporting.bundle`` reads it back.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from typing import Any
 from ptychosuite.analysis.selection import Selection, selection_of
 from ptychosuite.core.runs import RunRecord
 from ptychosuite.errors import StoreError
-from ptychosuite.report.bundle import RESULTS, STUDY
-from ptychosuite.report.crate_metadata import Author, describe, new_crate
-from ptychosuite.report.page import write_report
+from ptychosuite.reporting.bundle import RESULTS, STUDY
+from ptychosuite.reporting.crate_metadata import Author, describe, new_crate
+from ptychosuite.reporting.page import write_report
 from ptychosuite.store.compact import compact
 from ptychosuite.store.layout import Store
 from ptychosuite.store.read import read_run, sessions

@@ -69,9 +69,9 @@ def save(figure: Figure, stem: Path) -> dict[str, Path]:
 
 
 def render(name: str, /, **content: Any) -> str:
-    """The page of template ``name``, below ``suite/report/templates``."""
+    """The page of template ``name``, below ``suite/ptychosuite/reporting/templates``."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("ptychosuite.report"),
+        loader=jinja2.PackageLoader("ptychosuite.reporting"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

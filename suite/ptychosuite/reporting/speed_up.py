@@ -15,8 +15,8 @@ from matplotlib.ticker import LogLocator
 from ptychosuite.analysis.labels import METRIC_NAMES, column_name
 from ptychosuite.analysis.speed_up import speed_up_pairs, speed_up_summary
 from ptychosuite.core.figures import SpeedUpFigure
-from ptychosuite.report.figures import Drawn, NothingToDraw, factor_column, narrow
-from ptychosuite.report.style import COLOURS
+from ptychosuite.reporting.figures import Drawn, NothingToDraw, factor_column, narrow
+from ptychosuite.reporting.style import COLOURS
 
 GAINS = {"seconds": "solver time", "iteration": "iterations", "data_passes": "passes over the data"}
 BEYOND = 0.85  # how far left of all bounds an interval goes whose lower end, 0, no logarithmic axis has

@@ -18,7 +18,7 @@ from ptychosuite.analysis.labels import METRIC_NAMES, column_name, line_labels, 
 from ptychosuite.analysis.tables import TIMES, timed
 from ptychosuite.core.figures import ConvergenceFigure, HeatmapFigure
 from ptychosuite.errors import StudyError, nearest
-from ptychosuite.report.style import COLOURS, PANEL_INCHES
+from ptychosuite.reporting.style import COLOURS, PANEL_INCHES
 
 LOG_SCALE_RATIO = 30  # heatmap values that span more than this get a logarithmic colour scale
 

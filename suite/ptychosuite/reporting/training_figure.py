@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from ptychosuite.report.style import COLOURS, PANEL_INCHES, house_style, save
+from ptychosuite.reporting.style import COLOURS, PANEL_INCHES, house_style, save
 
 
 def draw_training(metrics: Path) -> Path:

@@ -32,11 +32,11 @@ from ptychosuite.core.runs import Status
 from ptychosuite.errors import StoreError
 from ptychosuite.metrics.catalogue import metric_of
 from ptychosuite.registry.lookup import label_of
-from ptychosuite.report.figures import Drawn, NothingToDraw, draw_convergence, draw_heatmap
-from ptychosuite.report.images import draw_images, draw_probes, draw_setup
-from ptychosuite.report.rings import draw_rings
-from ptychosuite.report.speed_up import draw_speed_up
-from ptychosuite.report.style import house_style, picture, render, save
+from ptychosuite.reporting.figures import Drawn, NothingToDraw, draw_convergence, draw_heatmap
+from ptychosuite.reporting.images import draw_images, draw_probes, draw_setup
+from ptychosuite.reporting.rings import draw_rings
+from ptychosuite.reporting.speed_up import draw_speed_up
+from ptychosuite.reporting.style import house_style, picture, render, save
 from ptychosuite.store.read import read_run
 
 

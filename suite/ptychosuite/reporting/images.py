@@ -15,7 +15,7 @@ from ptychosuite.analysis.labels import line_labels, value_text
 from ptychosuite.core.figures import ImagesFigure, ProbeFigure, SetupFigure
 from ptychosuite.core.problem import Reference
 from ptychosuite.core.runs import RunRecord
-from ptychosuite.report.figures import Drawn, NothingToDraw, narrow
+from ptychosuite.reporting.figures import Drawn, NothingToDraw, narrow
 from ptychosuite.store.layout import Store
 from ptychosuite.store.read import read_reference, read_run
 

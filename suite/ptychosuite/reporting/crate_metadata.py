@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ptychosuite.core.runs import RunRecord, digest
 from ptychosuite.errors import UserError
-from ptychosuite.report.bundle import RESULTS, STUDY
+from ptychosuite.reporting.bundle import RESULTS, STUDY
 from ptychosuite.store.layout import Store
 from ptychosuite.store.read import sessions
 

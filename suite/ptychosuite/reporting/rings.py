@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from ptychosuite.analysis.labels import line_labels
 from ptychosuite.core.figures import RingsFigure
-from ptychosuite.report.figures import Drawn, NothingToDraw, factor_column, narrow
-from ptychosuite.report.style import COLOURS
+from ptychosuite.reporting.figures import Drawn, NothingToDraw, factor_column, narrow
+from ptychosuite.reporting.style import COLOURS
 from ptychosuite.store.layout import Store
 from ptychosuite.store.read import read_run
 

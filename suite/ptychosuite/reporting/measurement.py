@@ -9,7 +9,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from ptychosuite.errors import StoreError
-from ptychosuite.report.style import house_style
+from ptychosuite.reporting.style import house_style
 
 
 def draw_measurement(

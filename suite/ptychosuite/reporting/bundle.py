@@ -1,6 +1,6 @@
 """Bundles read back: unpacked, checked, and opened as a results folder.
 
-A bundle is what ``report.crate`` writes: an RO-Crate in a zip file, or unpacked in a folder. Reading
+A bundle is what ``reporting.crate`` writes: an RO-Crate in a zip file, or unpacked in a folder. Reading
 needs no library. Only what the metadata list takes part, and each file has to have the SHA-256 they give.
 """
 
