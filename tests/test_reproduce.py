@@ -79,9 +79,10 @@ def test_every_solver_is_identical_in_a_fresh_process(stored, tmp_path):
     """Every solver of ours, blind or fast-forwarded too, gives the same bits in another process."""
     stored(EVERY_SOLVER)
     before = contents(tmp_path / "results")
+    path = f"{REPOSITORY / 'suite'}:{REPOSITORY}"
     done = subprocess.run(
         [*PROGRAM, "reproduce", "tiny.yaml", *HERE, "--all"],
-        capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": f"{REPOSITORY / 'suite'}:{REPOSITORY}"},
+        capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "10 runs: 10 identical" in done.stdout
