@@ -86,6 +86,8 @@ def test_round_trip(command, tmp_path, monkeypatch):
     assert (code, out) == (0, "4 runs: tiny.zip\n")
     away = tmp_path / "away"
     away.mkdir()
+    store, whole = tmp_path / "results/tiny", unpacked(tmp_path / "tiny.zip", tmp_path / "whole")
+    assert contents(whole / "results/tiny", "code/*.json") == contents(store, "code/*.json") != {}
     for name in ("tiny.zip", "object.npy"):
         (tmp_path / name).rename(away / name)
     study.unlink()

@@ -16,6 +16,7 @@ from ptychosuite.cluster.sweep import Tally, sweep, to_do
 from ptychosuite.cluster.work import Terms
 from ptychosuite.core.plan import Plan
 from ptychosuite.registry import lookup as registry
+from ptychosuite.registry.fingerprint import SOURCES
 from ptychosuite.store.layout import Store
 from ptychosuite.study.expand import make_plan
 from ptychosuite.study.study_file import load_study, parse_override
@@ -101,6 +102,7 @@ def use_test_solvers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def forget_names() -> None:
     """Look plug-ins up again."""
     registry.forget()
+    SOURCES.forget()
 
 
 def wait_for(condition: Callable[[], object], process: subprocess.Popen[str], seconds: float = 60) -> None:
