@@ -14,8 +14,9 @@ from ptychosuite.execute.one_run import execute
 from ptychosuite.metrics.gauge import Gauge, apply_gauge
 from ptychosuite.metrics.image import ImageMetrics
 from ptychosuite.physics.shift import shift_phases
-from ptychosuite.problems.build import build_problem, measure
+from ptychosuite.problems.build import build_problem
 from ptychosuite.problems.measured import Measurement, write_cxi
+from ptychosuite.problems.simulated import measure
 from ptychosuite.store.layout import Store
 from ptychosuite.store.read import read_reference, read_run
 from ptychosuite.store.write import write_run

@@ -7,14 +7,12 @@ comes of its proposal is judged by :mod:`ptychosuite.fastforward.apply`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar
 
 from ptychosuite.backends.arrays import Array
 from ptychosuite.core.problem import Problem
 from ptychosuite.core.schedule import Schedule
+from ptychosuite.problems.parts import FileSettings
 
 
 @dataclass(frozen=True)
@@ -27,14 +25,8 @@ class Snapshot:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Operator(Schedule):
-    """Base of the operators: carries a reconstruction ahead.
-
-    ``bundled_files`` are the files that come with the package, by the names that a study gives them.
-    """
-
-    label: ClassVar[str] = ""
-    bundled_files: ClassVar[Mapping[str, Path]] = {}
+class Operator(Schedule, FileSettings):
+    """Base of the operators: carries a reconstruction ahead."""
 
     def advance(self, problem: Problem, now: Snapshot, before: Snapshot | None) -> tuple[Array, Array]:
         """Object (H, W) and probe (m, m) further on, in the library and precision of ``now``.

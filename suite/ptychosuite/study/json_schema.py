@@ -11,9 +11,10 @@ from typing import Any
 from ptychosuite.core.figures import FIGURES
 from ptychosuite.core.plan import Tolerances
 from ptychosuite.fastforward.training import Training
+from ptychosuite.problems.problem_kind import DEFAULT, START_PROBE, ProblemKind
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.validation import settings_model
-from ptychosuite.study.schema import KINDS, RUN_FIELDS, Noise, RunFields, Stop
+from ptychosuite.study.schema import RUN_FIELDS, RunFields, Stop
 
 DOTTED = "^(" + "|".join(RUN_FIELDS) + r")(\.[a-z_0-9]+)*$"
 
@@ -24,7 +25,7 @@ def study_schema() -> dict[str, Any]:
     """The schema as plain data (JSON Schema, draft 2020-12)."""
     single = _object(RunFields)["properties"]
     fields: dict[str, Any] = {
-        "problem": {"oneOf": [_simulated(), *_measured()]},
+        "problem": {"oneOf": [_problem(kind, cls) for kind, cls in registry.classes("problems").items()]},
         "solver": {
             "oneOf": [{"enum": sorted(registry.names("solvers"))}, *_choice("solvers", "name")["oneOf"]]
         },
@@ -71,26 +72,13 @@ def study_schema() -> dict[str, Any]:
     }
 
 
-def _simulated() -> dict[str, Any]:
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
-            "kind": {"const": "simulated"},
-            **{part: _choice(group, "kind") for part, group in KINDS.items()},
-            **_object(Noise)["properties"],
-            "start_probe": _choice("probes", "kind"),
-        },
-    }
-
-
-def _measured() -> list[dict[str, Any]]:
-    kinds = []
-    for kind in registry.names("problems"):
-        schema = _with_key(_object(registry.class_of("problems", kind)), "kind", kind)
-        schema["properties"]["start_probe"] = _choice("probes", "kind")
-        kinds.append(schema)
-    return kinds
+def _problem(kind: str, cls: type[ProblemKind]) -> dict[str, Any]:
+    schema = _with_key(_object(cls), "kind", kind)
+    if kind == DEFAULT:
+        schema["required"].remove("kind")
+    schema["properties"] |= {part: _choice(group, "kind") for part, group in cls.parts.items()}
+    schema["properties"][START_PROBE] = _choice("probes", "kind")
+    return schema
 
 
 def _fast_forward() -> dict[str, Any]:
@@ -104,11 +92,7 @@ def _fast_forward() -> dict[str, Any]:
 
 def _choice(group: str, key: str) -> dict[str, Any]:
     """One of the registered classes of ``group``, told apart by ``key``."""
-    return {
-        "oneOf": [
-            _with_key(_object(registry.class_of(group, name)), key, name) for name in registry.names(group)
-        ]
-    }
+    return {"oneOf": [_with_key(_object(cls), key, name) for name, cls in registry.classes(group).items()]}
 
 
 def _object(cls: Any) -> dict[str, Any]:
