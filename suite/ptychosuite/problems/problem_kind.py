@@ -30,6 +30,7 @@ class Size:
     n_positions: int
 
 
+@dataclass(frozen=True)
 class ProblemKind(FileSettings):
     """Base of the problems: diffraction data and a starting point, from settings in a frozen dataclass.
 

@@ -74,18 +74,19 @@ def with_files_here(spec: RunSpec, data: Path | None = None) -> RunSpec:
     DataFileError
         A file is gone, or holds something else than it did.
     """
-    problem = _here({"kind": DEFAULT, **spec.problem}, "problems", data)
-    parts = registry.class_of("problems", problem["kind"]).parts | {START_PROBE: "probes"}
-    for part in parts.keys() & problem.keys():
-        problem[part] = problem[part] and _here(problem[part], parts[part], data)
-    operator = spec.fast_forward and _here(spec.fast_forward, "operators", data)
+    problem = _here(spec.problem, "problems", data)
+    for part, group in registry.class_of("problems", problem.get("kind", DEFAULT)).parts.items():
+        problem |= {part: _here(problem[part], group, data)} if part in problem else {}
+    if problem.get(START_PROBE) is not None:
+        problem[START_PROBE] = _here(problem[START_PROBE], "probes", data)
+    operator = None if spec.fast_forward is None else _here(spec.fast_forward, "operators", data)
     return replace(spec, problem=problem, fast_forward=operator)
 
 
 def _here(settings: Mapping[str, Any], group: str, data: Path | None) -> dict[str, Any]:
     """``settings`` of a class with every file (what has a hash beside it) found or refused."""
     result = dict(settings)
-    bundled = registry.class_of(group, settings["kind"]).bundled_files
+    bundled = registry.class_of(group, settings.get("kind", DEFAULT)).bundled_files
     for key, value in settings.items():
         sha256 = settings.get(f"{key}_sha256")
         if sha256 and value in bundled:

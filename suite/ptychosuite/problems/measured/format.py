@@ -70,10 +70,10 @@ def format_of(source: Source, name: str) -> tuple[str, DataFormat]:
     if name != "auto":
         chosen: DataFormat = registry.class_of("formats", name)()
         return name, chosen
-    known = {name: cls() for name, cls in registry.classes("formats").items()}
+    known = {kind: cls() for kind, cls in registry.classes("formats").items()}
     damage: DataFileError | None = None
     trouble = ""
-    for candidate in sorted(known, key=lambda name: -known[name].priority):
+    for candidate in sorted(known, key=lambda kind: -known[kind].priority):
         try:
             if known[candidate].recognises(source):
                 return candidate, known[candidate]

@@ -93,7 +93,10 @@ def described(settings: ReadSettings) -> Iterator[Raw]:
             raise DataFileError(
                 f"{path} cannot be read as '{name}' ({error}); the file is damaged, or give another 'format'"
             ) from error
-        raw.source = {"format": name} | raw.source
+        raw.source = {"format": name, "data": raw.stack.name, "positions": "positions"} | raw.source
+        for what, held in (("mask", raw.good), ("probe", raw.probe), ("object", raw.object_guess)):
+            if held is not None:
+                raw.source.setdefault(what, what)
         yield raw
 
 
