@@ -174,7 +174,12 @@ def test_problem_from_a_package(tmp_path, monkeypatch):
         (spec,) = plan_of(study_file(tmp_path, head=head)).runs
         assert execute(spec)[0].status is Status.COMPLETED
         kinds = study_schema()["properties"]["problem"]["oneOf"]
-        assert [kind["properties"]["kind"]["const"] for kind in kinds] == ["simulated", "file", "mirror"]
+        assert [kind["properties"]["kind"].get("const") for kind in kinds] == [
+            "simulated",
+            "file",
+            "mirror",
+            None,
+        ]
         with pytest.raises(StudyError, match="unknown problem 'miror'; did you mean 'mirror'"):
             plan_of(study_file(tmp_path, head=head.replace("mirror,", "miror,")))
         with pytest.raises(StudyError, match="no_such_module"):

@@ -15,7 +15,7 @@ from ptychosuite.problems.parts import FileSettings
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.validation import SettingError
 
-DEFAULT = "simulated"  # where a study does not say the kind
+DEFAULT_KIND = "simulated"  # where a study does not say the kind
 START_PROBE = "start_probe"  # a setting of every problem, not of its kind: the probe to start from
 
 Rng = Callable[[str], np.random.Generator]
@@ -86,7 +86,7 @@ class ProblemKind(FileSettings):
 @by_identity
 def kind_of(problem: Mapping[str, Any]) -> ProblemKind:
     """The kind behind a run's problem, with its settings."""
-    settings = {"kind": DEFAULT, **problem}
+    settings = {"kind": DEFAULT_KIND, **problem}
     settings.pop(START_PROBE, None)
     kind: ProblemKind = registry.build("problems", settings)
     return kind
@@ -112,7 +112,7 @@ def readable(setting: str, group: str, settings: Mapping[str, Any]) -> Any:
 def knows_probe(problem: Mapping[str, Any]) -> bool:
     """Whether a run of this problem has the true probe; a kind that is not installed here is not known to."""
     try:
-        cls = registry.class_of("problems", problem.get("kind", DEFAULT))
+        cls = registry.class_of("problems", problem.get("kind", DEFAULT_KIND))
     except StudyError:
         return False
     return cls.knows_probe and problem.get(START_PROBE) is None

@@ -23,7 +23,7 @@ from ptychosuite.core.memo import by_identity
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.errors import StudyError, nearest
-from ptychosuite.problems.problem_kind import DEFAULT, START_PROBE, ProblemKind
+from ptychosuite.problems.problem_kind import DEFAULT_KIND, START_PROBE, ProblemKind
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.fingerprint import code_fingerprint
 from ptychosuite.registry.validation import SettingError, shown
@@ -262,7 +262,7 @@ def _defaults(study: StudyFile) -> dict[str, Any]:
 def _problem_class(problem: Any) -> type[ProblemKind]:
     """The class behind a problem as the study gives it; the base where there is none of its name."""
     try:
-        return registry.class_of("problems", str(problem.get("kind", DEFAULT)))
+        return registry.class_of("problems", str(problem.get("kind", DEFAULT_KIND)))
     except (AttributeError, StudyError):  # told with its place when the run is checked
         return ProblemKind
 

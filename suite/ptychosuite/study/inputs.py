@@ -13,7 +13,7 @@ from typing import Any
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.errors import DataFileError, UserError, nearest
 from ptychosuite.problems.files import file_sha256
-from ptychosuite.problems.problem_kind import DEFAULT, START_PROBE
+from ptychosuite.problems.problem_kind import DEFAULT_KIND, START_PROBE
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.validation import Keys, SettingError, shown
 
@@ -75,7 +75,7 @@ def with_files_here(spec: RunSpec, data: Path | None = None) -> RunSpec:
         A file is gone, or holds something else than it did.
     """
     problem = _here(spec.problem, "problems", data)
-    for part, group in registry.class_of("problems", problem.get("kind", DEFAULT)).parts.items():
+    for part, group in registry.class_of("problems", problem.get("kind", DEFAULT_KIND)).parts.items():
         problem |= {part: _here(problem[part], group, data)} if part in problem else {}
     if problem.get(START_PROBE) is not None:
         problem[START_PROBE] = _here(problem[START_PROBE], "probes", data)
@@ -86,7 +86,7 @@ def with_files_here(spec: RunSpec, data: Path | None = None) -> RunSpec:
 def _here(settings: Mapping[str, Any], group: str, data: Path | None) -> dict[str, Any]:
     """``settings`` of a class with every file (what has a hash beside it) found or refused."""
     result = dict(settings)
-    bundled = registry.class_of(group, settings.get("kind", DEFAULT)).bundled_files
+    bundled = registry.class_of(group, settings.get("kind", DEFAULT_KIND)).bundled_files
     for key, value in settings.items():
         sha256 = settings.get(f"{key}_sha256")
         if sha256 and value in bundled:

@@ -20,7 +20,7 @@ from ptychosuite.core.figures import FIGURES, Figure
 from ptychosuite.core.memo import by_identity
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.errors import UserError, nearest
-from ptychosuite.problems.problem_kind import DEFAULT, START_PROBE, Size, kind_of, readable
+from ptychosuite.problems.problem_kind import DEFAULT_KIND, START_PROBE, Size, kind_of, readable
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.validation import Keys, SettingError, as_mapping, refuse_unknown, shown, validate
 from ptychosuite.study.inputs import resolved_files
@@ -51,7 +51,7 @@ STUDY_FIELDS = (
     *RUN_FIELDS,
 )
 DEFAULTS: Mapping[str, Any] = {
-    "problem": {"kind": DEFAULT},
+    "problem": {"kind": DEFAULT_KIND},
     "solver": {"name": "rpie"},
     "stop": {},
     "fast_forward": None,
@@ -188,7 +188,7 @@ def figure(settings: Any, path: Keys) -> Figure:
 
 def _complete_problem(given: Any, base: Path) -> dict[str, Any]:
     """Settings of a problem and of its parts, complete; every file's path absolute and its hash beside it."""
-    problem = {"kind": DEFAULT, **as_mapping(given, ("problem",))}
+    problem = {"kind": DEFAULT_KIND, **as_mapping(given, ("problem",))}
     cls = _class_of(problem, "problems", "kind", ("problem",))
     problem |= resolved_files(cls, problem, base, ("problem",))
     start_probe = problem.pop(START_PROBE, None)
