@@ -104,7 +104,7 @@ class Sources:
             solver,
             _named("operators", spec.fast_forward),
             *_problem_classes(spec.problem),
-            *(_named("metrics", {"kind": name}) for name in vars(spec).get("metrics", ())),
+            *(_named("metrics", {"kind": name}) for name in spec.metrics),
         )
         key = (found, spec.backend == "numpy")
         if key not in self._codes:

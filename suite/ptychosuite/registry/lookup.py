@@ -46,8 +46,22 @@ GROUPS: Mapping[str, Group] = {
     "problems": Group(
         "problem",
         "ptychosuite.problems.problem_kind:ProblemKind",
-        (),
-        {"file": "ptychosuite.problems.measured:MeasuredFile"},
+        ("size", "make"),
+        {
+            "simulated": "ptychosuite.problems.simulated:Simulated",
+            "file": "ptychosuite.problems.measured:MeasuredFile",
+        },
+    ),
+    "formats": Group(
+        "format",
+        "ptychosuite.problems.measured.format:DataFormat",
+        ("recognises", "read"),
+        {
+            "cxi": "ptychosuite.problems.measured.cxi:CXI",
+            "nexus": "ptychosuite.problems.measured.nexus:NeXus",
+            "ptyd": "ptychosuite.problems.measured.ptyd:Ptyd",
+            "arrays": "ptychosuite.problems.measured.arrays:PlainArrays",
+        },
     ),
     "solvers": Group(
         "solver",
