@@ -33,11 +33,11 @@ IDLE_SOLVER = '''
 from dataclasses import dataclass, replace
 
 from ptychosuite.solvers.pie import RPIE
-from ptychosuite.solvers.solver import SolverSettings
+from ptychosuite.solvers.solver import Solver
 
 
 @dataclass(frozen=True)
-class Idle(SolverSettings):
+class Idle(Solver):
     """Does nothing; ``number`` tells runs apart."""
 
     number: int = 0

@@ -21,7 +21,7 @@ problem:
 solver: {name: rpie, alpha: 0.05}
 stop: {iterations: 3}
 """
-HEALTHY = "return Rules(\n            object_step=lambda probe: regularised_step(probe, self.alpha)"
+HEALTHY = "return step_size(Q, self.alpha)"
 FAULTY = HEALTHY.replace("self.alpha", "1.05 * self.alpha")
 
 

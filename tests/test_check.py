@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from ptychosuite.metrics.image import ImageMetrics
+from ptychosuite.registry.fingerprint import Code
 from ptychosuite.solvers import magpie, multigrid
 from ptychosuite.solvers.sweep import Sweeping
 
@@ -48,8 +49,8 @@ def checked(command, tmp_path, monkeypatch):
 
 def change_code(monkeypatch: pytest.MonkeyPatch, fingerprint: str = "changed") -> None:
     """Make every run one that has not been done."""
-    for module in ("ptychosuite.study.expand", "ptychosuite.cluster.work", "ptychosuite.execute.one_run"):
-        monkeypatch.setattr(f"{module}.code_fingerprint", lambda: fingerprint)
+    code = Code({}, {}, fingerprint)
+    monkeypatch.setattr("ptychosuite.registry.fingerprint.code_of", lambda spec: code)
 
 
 def blamed(verdict: dict, judgement: str = "regression") -> set[str]:

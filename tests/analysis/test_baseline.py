@@ -54,7 +54,7 @@ def test_baseline_survives_its_file(baseline, tmp_path):
     write_baseline(tmp_path, baseline)
     assert read_baseline(tmp_path, "b") == baseline
     assert baselines(tmp_path) == [baseline]
-    assert {"code", "packages", "cpu"} <= set(baseline.environment)
+    assert {"sources", "packages", "cpu"} <= set(baseline.environment)
 
 
 def test_file_is_reviewable(baseline):

@@ -12,7 +12,7 @@ from ptychosuite.execute import loop
 from ptychosuite.execute.loop import Curves, reconstruct
 from ptychosuite.execute.stopping import has_diverged, met_tolerances, verdict
 from ptychosuite.solvers.pie import RPIE
-from ptychosuite.solvers.solver import CountingSolver
+from ptychosuite.solvers.solver import Solver
 
 from tests.conftest import small_problem
 
@@ -40,7 +40,7 @@ class FakeState:
 
 
 @dataclass(frozen=True)
-class Scaling(CountingSolver):
+class Scaling(Solver):
     """A solver that multiplies the object by ``factor``."""
 
     factor: complex = 1.0
@@ -50,6 +50,9 @@ class Scaling(CountingSolver):
 
     def step(self, problem, state, rng):
         return FakeState(self.factor * state.object, state.probe, state.data_passes + 2)
+
+    def data_passes(self, state, iterations):
+        return state.data_passes
 
 
 @pytest.fixture

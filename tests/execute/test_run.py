@@ -9,7 +9,7 @@ from ptychosuite.core.runs import Lane, RunSpec, Status
 from ptychosuite.errors import BackendError, DataFileError
 from ptychosuite.execute import one_run as run_module
 from ptychosuite.execute.one_run import execute
-from ptychosuite.registry.fingerprint import code_fingerprint
+from ptychosuite.registry.fingerprint import code_of, run_id_of
 
 from tests.execute.test_loop import STOP, Scaling
 
@@ -40,7 +40,7 @@ def test_record_is_complete():
     record, problem = execute(SPEC)
     assert record.status is Status.COMPLETED
     assert record.spec is SPEC
-    assert record.run_id == SPEC.run_id(code_fingerprint())
+    assert record.run_id == run_id_of(SPEC)
     assert record.object.shape == problem.start_object.shape
     assert record.object.dtype == record.probe.dtype == "complex64"
     np.testing.assert_allclose(record.probe, problem.probe, rtol=1e-6)
@@ -54,7 +54,7 @@ def test_record_is_complete():
     assert all(isinstance(value, float) for value in record.metrics.values())
     provenance = json.loads(json.dumps(record.provenance, allow_nan=False))
     assert provenance["start"] <= provenance["end"]
-    assert provenance["code"] == code_fingerprint()
+    assert provenance["code"] == code_of(SPEC).fingerprint
     assert {"ptychosuite", "python", "packages", "host", "cpu", "cpu_count", "threads"} <= set(provenance)
 
 
@@ -135,7 +135,7 @@ def test_exceptions_are_recorded(monkeypatch):
     assert "broken" in record.message
     assert problem is not None
     assert record.object is None
-    assert record.run_id == SPEC.run_id(code_fingerprint())
+    assert record.run_id == run_id_of(SPEC)
     assert {"start", "end"} <= set(record.provenance)
 
 

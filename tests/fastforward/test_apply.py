@@ -73,7 +73,7 @@ def test_identity_costs_a_restart(solver, each_backend):
     for iteration in range(12):
         if iteration in (4, 9):
             here = dataclasses.replace(problem, start_object=state.object, probe=state.probe)
-            state = dataclasses.replace(solver.init(here), data_passes=state.data_passes)
+            state = solver.resumed(solver.init(here), state)
         state = solver.step(problem, state, rng)
     np.testing.assert_array_equal(to_numpy(found.state.object), to_numpy(state.object))
     np.testing.assert_array_equal(to_numpy(found.state.probe), to_numpy(state.probe))

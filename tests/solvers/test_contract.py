@@ -109,9 +109,18 @@ def test_precision_and_place_are_kept(solver, each_backend, dtype):
         assert state.object.shape == problem.start_object.shape
         real_or_complex = {to_numpy(a).dtype for a in arrays_of(state)}
         assert real_or_complex <= {np.dtype(dtype), np.dtype(dtype).type(0).real.dtype}
-    passes = [state.data_passes for state in states]
+    passes = [solver.data_passes(state, iterations) for iterations, state in enumerate(states)]
     assert passes[0] <= 1
     assert np.all(np.diff(passes) >= 1)
+
+
+def test_counts_go_on_over_a_restart(solver):
+    """A state that is made in the middle of a run has the passes of the run, and is else as it was made."""
+    problem = small_problem(noise=0.5)
+    past, first = iterate(solver, problem, 3)[-1], solver.init(problem)
+    resumed = solver.resumed(first, past)
+    assert solver.data_passes(resumed, 3) == solver.data_passes(past, 3) >= 3
+    assert resumed.object is first.object
 
 
 def test_start_is_the_starting_object(solver, each_backend):

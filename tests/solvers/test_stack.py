@@ -73,9 +73,9 @@ def test_colour_groups_by_index(each_backend, name, positions):
     state = solver.init(problem)
     rng = np.random.default_rng(5)
     batches = list(cut_into_batches("colour-groups", problem.scan_positions_px, problem.probe_size, 9, rng))
-    rules = solver.rules(problem, state)
-    expected = sweep(problem, state.object, state.probe, batches, rules)
-    found = sweep_stack(RunStack.of([problem]), state.object[None], state.probe[None], batches, rules)
+    moves_probe, stack = solver.moves_probe(problem, state), RunStack.of([problem])
+    expected = sweep(solver, problem, state.object, state.probe, batches, moves_probe)
+    found = sweep_stack(solver, stack, state.object[None], state.probe[None], batches, moves_probe)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(to_numpy(one[0]), to_numpy(other), rtol=0, atol=1e-11)
 

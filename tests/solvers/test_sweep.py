@@ -17,7 +17,8 @@ from ptychosuite.solvers.lsqml import LSQML
 from ptychosuite.solvers.magpie import MAGPIE
 from ptychosuite.solvers.mpie import MPIE
 from ptychosuite.solvers.pie import EPIE, RPIE
-from ptychosuite.solvers.sweep import Rules, colour_groups, cut_into_batches, put_patches, sweep
+from ptychosuite.solvers.solver import PatchSolver
+from ptychosuite.solvers.sweep import colour_groups, cut_into_batches, put_patches, sweep
 
 from tests.conftest import small_problem
 from tests.oracles.magpie_literal import revised_exit_wave
@@ -44,9 +45,9 @@ PROBLEMS = {"whole": small_problem, "fractional": fractional_problem}
 
 
 def one_sweep(solver, problem, batches):
-    """Object and probe after one pass over ``batches`` by the rules of ``solver``."""
+    """Object and probe after one pass over ``batches`` by the updates of ``solver``."""
     state = solver.init(problem)
-    return sweep(problem, state.object, state.probe, batches, solver.rules(problem, state))
+    return sweep(solver, problem, state.object, state.probe, batches, solver.moves_probe(problem, state))
 
 
 # Batches
@@ -152,18 +153,25 @@ def test_overlapping_patches_are_a_weighted_mean(each_backend, own_probes):
     np.testing.assert_allclose(to_numpy(found), expected, rtol=0, atol=1e-13)
 
 
+class Stays(PatchSolver):
+    """Proposes what is there."""
+
+    def object_weights(self, Q):
+        return 0
+
+    def new_patches(self, z, Q_conj, chi, weights):
+        return z + weights * Q_conj * chi
+
+    def new_probes(self, Q, z, chi):
+        return Q + 0 * z * chi
+
+
 @pytest.mark.parametrize("positions", PROBLEMS)
-@pytest.mark.parametrize("accept", [None, lambda current, proposed: proposed], ids=["plain", "accept"])
-def test_proposals_that_agree_are_their_own_mean(each_backend, positions, accept):
+def test_proposals_that_agree_are_their_own_mean(each_backend, positions):
     """A minibatch whose patches all propose what is there leaves object and probe as they are."""
     problem = PROBLEMS[positions](each_backend, flat_start=False)
-
-    def stay(counterpart):
-        return lambda gradient: 0 * gradient
-
-    rules = Rules(object_step=stay, probe_step=stay, accept=accept)
     everything = [np.arange(problem.n_positions)]
-    obj, probe = sweep(problem, problem.start_object, problem.probe, everything, rules)
+    obj, probe = sweep(Stays(), problem, problem.start_object, problem.probe, everything, moves_probe=True)
     assert largest_difference(obj, problem.start_object) < 1e-14
     assert largest_difference(probe, problem.probe) < 1e-14
 

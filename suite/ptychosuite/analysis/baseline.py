@@ -27,7 +27,7 @@ METRICS = (
 )  # fmt: skip
 CURVES = ("residual", "error", "poisson_nll")
 KEPT_ITERATIONS = (0, 1, 2, 5, 10, 25, 50, 100, 200, 500, 1000, 2000, 5000)
-ENVIRONMENT = ("ptychosuite", "code", "git_commit", "git_dirty", "python", "packages", "cpu", "gpu_model")
+ENVIRONMENT = ("ptychosuite", "sources", "git_commit", "git_dirty", "python", "packages", "cpu", "gpu_model")
 
 Values = Mapping[str, float | None]
 """Name -> number; None where it is none (NaN, infinite)."""

@@ -31,7 +31,7 @@ LEAST_NOISE = 0.1  # of the tolerance: quality figures repeat exactly
 DEFAULT_TOLERANCE = 0.01  # where a finding has none
 MAD_TO_SIGMA = 1.4826
 REFERENCE = ("baseline", "when", "revision", "commit")  # of ``Verdict.against``: what the ratios count from
-TOLD_BY_COMMIT = ("git_commit", "git_dirty", "code")  # of the environment
+TOLD_BY_COMMIT = ("git_commit", "git_dirty", "code", "sources")  # of the environment
 
 
 @dataclass(frozen=True)

@@ -12,23 +12,18 @@ from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
-from importlib import import_module
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import array_api_compat
 import numpy as np
+from jaxtyping import Complex, Float, Inexact, Shaped
 
 from ptychosuite.backends import numpy_fft
 from ptychosuite.errors import BackendError, CannotAdvance, nearest
 
 Array = Any
-"""An array of any supported library. Shapes and dtypes stand in the docstrings."""
-
-P = ParamSpec("P")
-T = TypeVar("T")
+"""An array of any supported library; ``Complex[Array, "n m m"]`` and the like name shapes and kinds."""
 
 BACKENDS = ("numpy", "torch", "torch-cuda", "cupy")
 GPU_BACKENDS = ("torch-cuda", "cupy")
@@ -198,51 +193,31 @@ def is_on_gpu(x: Array) -> bool:
     return not isinstance(x, np.ndarray) and not str(array_api_compat.device(x)).startswith("cpu")
 
 
-def accelerated(plain: Callable[P, T]) -> Callable[P, T]:
-    """Let the function of the same name in ``backends.kernels`` stand in for ``plain``, on NumPy arrays.
-
-    The plain form stays at hand as ``__wrapped__``. The first argument decides.
-    """
-
-    fused: Callable[P, T] | None = None
-
-    @wraps(plain)
-    def chosen(*args: P.args, **kwargs: P.kwargs) -> T:
-        nonlocal fused
-        if not isinstance(args[0], np.ndarray):
-            return plain(*args, **kwargs)
-        if fused is None:  # Numba is imported only when it is needed
-            fused = getattr(import_module("ptychosuite.backends.kernels"), plain.__name__)
-        return fused(*args, **kwargs)
-
-    return chosen
-
-
-def fft2(x: Array) -> Array:
+def fft2(x: Complex[Array, "*n m k"]) -> Complex[Array, "*n m k"]:
     """Unnormalised forward DFT over the last two axes, in the precision of ``x``."""
     if isinstance(x, np.ndarray):
         return numpy_fft.fft2(x)
     return namespace(x).fft.fftn(x, axes=(-2, -1))
 
 
-def ifft2(x: Array) -> Array:
+def ifft2(x: Complex[Array, "*n m k"]) -> Complex[Array, "*n m k"]:
     """Inverse of :func:`fft2`; carries the factor 1/m^2."""
     if isinstance(x, np.ndarray):
         return numpy_fft.ifft2(x)
     return namespace(x).fft.ifftn(x, axes=(-2, -1))
 
 
-def modulus(x: Array) -> Array:
+def modulus(x: Complex[Array, "*d"]) -> Float[Array, "*d"]:
     """|x| of a complex array; several times faster than ``abs``, which guards against overflow."""
     return namespace(x).sqrt(squared_modulus(x))
 
 
-def squared_modulus(x: Array) -> Array:
+def squared_modulus(x: Complex[Array, "*d"]) -> Float[Array, "*d"]:
     """|x|^2 of a complex array, real."""
     return x.real**2 + x.imag**2
 
 
-def divide(x: Array, divisor: Array) -> Array:
+def divide(x: Inexact[Array, "*#d"], divisor: Float[Array, "*#d"]) -> Inexact[Array, "*d"]:
     """x / divisor, 0 where the divisor is 0; arrays of one shape, or of shapes that broadcast."""
     xp = namespace(x, divisor)
     zero = divisor == 0
@@ -250,7 +225,7 @@ def divide(x: Array, divisor: Array) -> Array:
     return xp.where(zero, xp.zeros_like(quotient), quotient)
 
 
-def to_numpy(x: Array) -> np.ndarray:
+def to_numpy(x: Shaped[Array, "*d"]) -> Shaped[np.ndarray, "*d"]:
     """Copy an array of any backend to the host."""
     if isinstance(x, np.ndarray):
         return x
@@ -260,12 +235,12 @@ def to_numpy(x: Array) -> np.ndarray:
     return np.asarray(x.get())
 
 
-def asarray_like(x: np.ndarray, like: Array) -> Array:
+def asarray_like(x: Shaped[np.ndarray, "*d"], like: Shaped[Array, ...]) -> Shaped[Array, "*d"]:
     """``x`` in the library and precision of ``like``, on its device."""
     return namespace(like).asarray(x, dtype=like.dtype, device=array_api_compat.device(like))
 
 
-def copy(x: Array) -> Array:
+def copy(x: Shaped[Array, "*d"]) -> Shaped[Array, "*d"]:
     """A writable copy, for a function that is about to change it. In torch, gradients flow through it."""
     return x.clone() if array_api_compat.is_torch_array(x) else namespace(x).asarray(x, copy=True)
 

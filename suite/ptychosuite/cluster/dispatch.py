@@ -30,7 +30,7 @@ from ptychosuite.cluster.worker_log import UnfinishedRun, read_unfinished
 from ptychosuite.core.runs import RunRecord, RunSpec, Status
 from ptychosuite.errors import ClusterError
 from ptychosuite.execute.memory import machine_memory_bytes
-from ptychosuite.registry.fingerprint import code_fingerprint
+from ptychosuite.registry.fingerprint import run_id_of
 from ptychosuite.store.layout import Store
 from ptychosuite.store.place import LocalPlace, is_alive
 from ptychosuite.store.write import write_run
@@ -226,7 +226,7 @@ class _Dispatch:
         if unfinished is not None:
             provenance |= {"start": unfinished.entry.start, "host": unfinished.entry.host}
         record = RunRecord(
-            run_id=item.spec.run_id(code_fingerprint()),
+            run_id=run_id_of(item.spec),
             spec=item.spec,
             status=status,
             provenance=provenance,

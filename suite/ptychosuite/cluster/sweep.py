@@ -17,10 +17,11 @@ from ptychosuite.core.figures import FIGURES, Figure
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec, Status
 from ptychosuite.execute.provenance import environment, now
+from ptychosuite.registry.fingerprint import code_of
 from ptychosuite.store.compact import compact
 from ptychosuite.store.layout import Store
 from ptychosuite.store.read import inventory
-from ptychosuite.store.write import write_session
+from ptychosuite.store.write import write_code, write_session
 
 COMPACT_EVERY_S = 30.0
 
@@ -68,6 +69,8 @@ def sweep(
     """
     check_devices({spec.backend for spec in specs}, connection.offers)
     store.root.remove_leftovers()
+    for code in {code.fingerprint: code for code in map(code_of, specs)}.values():
+        write_code(store, code.fingerprint, {"files": code.files, "packages": code.packages})
     tally = Tally(total=len(specs), done_before=len(plan.runs) - len(specs))
     started = now()
     name = f"{started.replace(':', '').replace('+0000', 'Z')}-{os.getpid()}"

@@ -24,7 +24,7 @@ from ptychosuite.errors import ClusterError, StoreError, UserError
 from ptychosuite.execute.memory import machine_memory_bytes
 from ptychosuite.execute.one_run import execute, execute_stack
 from ptychosuite.execute.provenance import now
-from ptychosuite.registry.fingerprint import code_fingerprint
+from ptychosuite.registry.fingerprint import run_id_of
 from ptychosuite.store.layout import Store
 from ptychosuite.store.place import LocalPlace, place
 from ptychosuite.store.read import read_run
@@ -162,7 +162,7 @@ def carry_out_stack(
 def _before_it_begins(task: Task, store: Store, lane: Lane, limit: int) -> dict[str, Any] | None:
     """The summary of a run that is stored, or that cannot fit and is recorded as such; None for others."""
     spec = RunSpec.from_dict(task.spec)
-    run_id = spec.run_id(code_fingerprint())
+    run_id = run_id_of(spec)
     if store.run_file(run_id).exists():
         return read_run(store.run_file(run_id), images=False).summary()
     lack = _lack([task], limit)

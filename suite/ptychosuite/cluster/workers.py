@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ptychosuite.backends.compiled import kernel_modules
 from ptychosuite.core.runs import Lane
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def ctrl_c_held_back() -> Iterator[None]:
 
 def start_forkserver() -> None:
     """Start the process from which workers are forked; it imports the packages once, for all of them."""
-    set_forkserver_preload(["distributed", "ptychosuite.cluster.work", "ptychosuite.backends.kernels"])
+    set_forkserver_preload(["distributed", "ptychosuite.cluster.work", *kernel_modules()])
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(ONE_THREAD)  # before NumPy is imported there, or it is too late
     try:

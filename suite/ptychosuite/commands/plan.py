@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ SHOWN_RUNS = 40
 @click.command()
 @study_options
 @click.option("--all", "show_all", is_flag=True, help="List every run.")
+@click.option("--why", is_flag=True, help="Say why runs are to do: what is new, which files have changed.")
 @json_option
 def plan(
     study: Path,
@@ -28,9 +30,11 @@ def plan(
     override_file: Path | None,
     results: str,
     show_all: bool,
+    why: bool,
     as_json: bool,
 ) -> None:
     """Check STUDY and show its runs, what is done and what the rest will cost. Runs nothing."""
+    from ptychosuite.analysis.to_do import why_to_do
     from ptychosuite.store.layout import Store, results_of
     from ptychosuite.store.read import Inventory, inventory
     from ptychosuite.study.estimate import estimate
@@ -41,11 +45,14 @@ def plan(
     held = inventory(store) if store else Inventory({}, {})
     remaining = planned.remaining(held.done)
     cost = estimate(remaining)
+    reasons = why_to_do(planned, store) if why else {}
     if as_json:
         runs = [
             {"run_id": run_id, "spec_id": spec.spec_id, "state": _state(run_id, held), "spec": spec.to_dict()}
             for spec, run_id in zip(planned.runs, planned.run_ids, strict=True)
         ]
+        for run in runs if why else ():
+            run["why"] = reasons.get(str(run["run_id"]), "")
         content = {
             "study": planned.name,
             "runs": runs,
@@ -65,6 +72,8 @@ def plan(
             f"about {size_text(cost.memory_bytes)} of memory a run, "
             f"{size_text(cost.disk_bytes)} on disk in {root}"
         )
+    for reason, number in Counter(reasons.values()).items():
+        click.echo(f"{number} to do: {reason}")
 
 
 def _print_runs(planned: Plan, held: Any, limit: int | None) -> None:

@@ -72,6 +72,7 @@ def repeat(
     is computed lies in a temporary folder, on this machine or, for workers elsewhere, beside the results.
     """
     from ptychosuite.analysis.repetition import compare, not_judged
+    from ptychosuite.registry.fingerprint import run_id_of
     from ptychosuite.store.read import inventory, read_run
 
     specs: dict[str, RunSpec] = {}  # of the runs that can be carried out, by the stored run's id
@@ -88,7 +89,7 @@ def repeat(
             spec = specs.get(run.record.run_id)
             if spec is None:
                 continue
-            run_id = spec.run_id(_code())
+            run_id = run_id_of(spec)
             if run_id not in files:
                 yield not_judged(run.record, reasons[spec.spec_id])
                 continue
@@ -97,12 +98,6 @@ def repeat(
                 yield not_judged(run.record, again.message.removeprefix("not begun: "))
             else:
                 yield compare(read_run(run.file), again)
-
-
-def _code() -> str:
-    from ptychosuite.registry.fingerprint import code_fingerprint
-
-    return code_fingerprint()
 
 
 def _ready(record: RunRecord, kind: ClusterKind, name: str | None, data: Path | None) -> RunSpec:
@@ -156,6 +151,7 @@ def _carry_out(
 
     What one solver cannot get past (its package is missing) does not keep the others from their runs.
     """
+    from ptychosuite.registry.fingerprint import run_id_of
     from ptychosuite.store.read import inventory
 
     try:
@@ -165,7 +161,7 @@ def _carry_out(
     except (BackendError, DataFileError) as error:
         held = inventory(scratch)
         ended = {**held.failed, **held.done}
-        left = sorted((spec for spec in specs if spec.run_id(_code()) not in ended), key=_solver)
+        left = sorted((spec for spec in specs if run_id_of(spec) not in ended), key=_solver)
         groups = [list(group) for _, group in groupby(left, key=_solver)]
         if len(groups) == 1:
             return {spec.spec_id: str(error) for spec in left}

@@ -93,7 +93,7 @@ def _train(planned: Plan, store: Any, chosen: Any, start: Path | None, folder: P
     with status("reading pairs"):
         pairs = pairs_of((read_run(done[run_id]) for run_id in runs), chosen.resumed_sweeps > 0)
     card = {"study": planned.text, "overrides": list(planned.overrides), "runs": digest(runs)}
-    code = {key: environment().get(key) for key in ("ptychosuite", "code", "git_commit")}
+    code = {key: environment().get(key) for key in ("ptychosuite", "sources", "git_commit")}
 
     def update(figures: Mapping[str, float]) -> None:
         click.echo(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import psutil
 
+from ptychosuite.backends.compiled import accelerated
 from ptychosuite.errors import DataFileError
 
 SHARE_OF_MEMORY = 0.5  # patterns that need more than this part of the free memory go to the disk
@@ -35,8 +36,6 @@ class Patterns:
         return len(self.values)
 
     def __getitem__(self, index: int | slice | np.ndarray) -> np.ndarray:
-        from ptychosuite.backends.kernels import amplitudes
-
         return amplitudes(np.asarray(self.values[index]), self.scale, self.dtype)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -45,6 +44,12 @@ class Patterns:
     def part(self, which: slice | np.ndarray) -> Patterns:
         """Some of the patterns; a slice takes no copy."""
         return Patterns(self.values[which], self.scale, str(self.dtype))
+
+
+@accelerated
+def amplitudes(values: np.ndarray, scale: float, dtype: np.dtype[Any]) -> np.ndarray:
+    """sqrt(scale * values), in the precision of ``dtype``."""
+    return np.sqrt(dtype.type(scale) * values.astype(dtype))
 
 
 class Recorder:

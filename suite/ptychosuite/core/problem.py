@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Complex, Float, Int, Real
 
 from ptychosuite.backends.arrays import Array
 from ptychosuite.core.patterns import Patterns
@@ -18,9 +19,9 @@ RATE_FLOOR = 1e-12  # counts; keeps the logarithm of a count rate finite where t
 class Reference:
     """What is known of the truth, on the host: for metrics, figures, training, bounds; never for a solver."""
 
-    object: np.ndarray  # (H, W) complex
-    probe: np.ndarray  # (m, m) complex
-    scan_positions_px: np.ndarray  # (N, 2), whole or fractional
+    object: Complex[np.ndarray, "H W"]
+    probe: Complex[np.ndarray, "m m"]
+    scan_positions_px: Real[np.ndarray, "N 2"]  # whole or fractional
 
     @cached_property
     def name(self) -> str:
@@ -39,14 +40,14 @@ class Reference:
 class Problem:
     """Diffraction data and a starting point, on one backend in one precision."""
 
-    diffraction_amplitude: Array | Patterns  # (N, m, m) real, sqrt(intensity); zero frequency at [0, 0]
-    scan_positions_px: np.ndarray  # (N, 2) int64 on the host: (row, column) of each patch's first corner
-    probe: Array  # (m, m) complex: the true probe, or the one to start from
-    start_object: Array  # (H, W) complex
+    diffraction_amplitude: Float[Array, "N m m"] | Patterns  # sqrt(intensity); zero frequency at [0, 0]
+    scan_positions_px: Int[np.ndarray, "N 2"]  # on the host: (row, column) of each patch's first corner
+    probe: Complex[Array, "m m"]  # the true probe, or the one to start from
+    start_object: Complex[Array, "H W"]
     noise: float  # eta of d = eta * Poisson(|F psi|^2 / eta); 0 means noiseless
     probe_known: bool = True
-    subpixel_shifts_px: np.ndarray | None = None  # (N, 2) what the whole pixels leave over; None for nothing
-    detector_mask: Array | None = None  # (m, m) real, 1 for good pixels, 0 for bad ones
+    subpixel_shifts_px: Float[np.ndarray, "N 2"] | None = None  # what whole pixels leave over; None: nothing
+    detector_mask: Float[Array, "m m"] | None = None  # 1 for good pixels, 0 for bad ones
     reference: Reference | None = None
 
     @property
@@ -54,8 +55,8 @@ class Problem:
         return len(self.scan_positions_px)
 
     @property
-    def positions_px(self) -> np.ndarray:
-        """Positions (N, 2) with their fractions."""
+    def positions_px(self) -> Float[np.ndarray, "N 2"]:
+        """Positions with their fractions."""
         if self.subpixel_shifts_px is None:
             return self.scan_positions_px.astype(np.float64)
         return self.scan_positions_px + self.subpixel_shifts_px
@@ -85,8 +86,10 @@ class Problem:
         )
 
 
-def split_positions(positions_px: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Positions (N, 2) as nearest whole pixels and what is left over; None where nothing is."""
+def split_positions(
+    positions_px: Float[np.ndarray, "N 2"],
+) -> tuple[Int[np.ndarray, "N 2"], Float[np.ndarray, "N 2"] | None]:
+    """Positions as nearest whole pixels and what is left over; None where nothing is."""
     whole = np.rint(positions_px).astype(np.int64)
     fraction = positions_px - whole
     return whole, fraction if np.any(fraction) else None

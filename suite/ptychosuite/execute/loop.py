@@ -73,12 +73,17 @@ class Track:
     """What is kept of one run while it goes on: curves, latest figures, and whether it has ended."""
 
     def __init__(
-        self, problem: Problem, stop: Mapping[str, Any], start: State, keep: Collection[int] = ()
+        self,
+        problem: Problem,
+        solver: Solver,
+        stop: Mapping[str, Any],
+        start: State,
+        keep: Collection[int] = (),
     ) -> None:
-        self.stop, self.measure = stop, Metrics(problem)
+        self.solver, self.stop, self.measure = solver, stop, Metrics(problem)
         self.latest = self.measure(start)
         self.curves = Curves()
-        self.curves.append(seconds=0.0, data_passes=start.data_passes, **self.latest)
+        self.curves.append(seconds=0.0, data_passes=solver.data_passes(start, 0), **self.latest)
         self.iterations_to_tol = float("nan")
         self.iteration = 0
         self.keep = keep
@@ -90,7 +95,7 @@ class Track:
         self.iteration += 1
         if self.iteration in self.keep:
             self.snapshots[self.iteration] = to_numpy(state.object), to_numpy(state.probe)
-        clock = {"seconds": seconds, "data_passes": state.data_passes}
+        clock = {"seconds": seconds, "data_passes": self.solver.data_passes(state, self.iteration)}
         if not is_measured(self.stop, self.iteration, seconds):
             self.curves.append(**clock)
             return False
@@ -110,7 +115,7 @@ class Track:
         metrics = {
             **self.latest,
             "iterations": float(self.iteration),
-            "data_passes": float(state.data_passes),
+            "data_passes": float(self.solver.data_passes(state, self.iteration)),
             "seconds": seconds[-1],
             "seconds_per_iteration": _typical_step(seconds),
         }
@@ -133,7 +138,7 @@ def reconstruct(
     Object and probe after the iterations ``keep`` are kept.
     """
     state = solver.init(problem)
-    track = Track(problem, stop, state, keep)
+    track = Track(problem, solver, stop, state, keep)
     seconds, ended = 0.0, False
     while not ended:
         backend.synchronise()
@@ -159,7 +164,7 @@ def reconstruct_stack(
     """
     xp = namespace(problems[0].probe)
     starts = [solver.init(problem) for solver, problem in zip(solvers, problems, strict=True)]
-    tracks = [Track(*each) for each in zip(problems, stops, starts, strict=True)]
+    tracks = [Track(*each) for each in zip(problems, solvers, stops, starts, strict=True)]
     outcomes: dict[int, Outcome] = {}
     active = list(range(len(tracks)))
     state = SweepState(xp.stack([s.object for s in starts]), xp.stack([s.probe for s in starts]))

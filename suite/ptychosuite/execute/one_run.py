@@ -20,10 +20,10 @@ from ptychosuite.core.runs import Lane, RunRecord, RunSpec, Status, canonical_js
 from ptychosuite.errors import BackendError, DataFileError
 from ptychosuite.execute.loop import Outcome, reconstruct, reconstruct_stack
 from ptychosuite.execute.memory import peak_host_bytes, reset_peak_host
-from ptychosuite.execute.provenance import now, run_provenance
+from ptychosuite.execute.provenance import code_provenance, now, run_provenance
 from ptychosuite.execute.resolution import Resolution, against_truth, between_half_scans
 from ptychosuite.problems.build import build_problem
-from ptychosuite.registry.fingerprint import code_fingerprint
+from ptychosuite.registry.fingerprint import run_id_of
 from ptychosuite.registry.lookup import build
 from ptychosuite.solvers.solver import Solver
 from ptychosuite.solvers.stack import can_stack
@@ -62,9 +62,8 @@ def execute(spec: RunSpec, threads: int = 1, lane: Lane = Lane.TIMING) -> tuple[
         except (BackendError, DataFileError):
             raise
         except Exception:
-            run_id = spec.run_id(code_fingerprint())
-            record = RunRecord(run_id, spec, Status.FAILED, message=traceback.format_exc())
-    return replace(record, provenance={**provenance, "end": now()}), problem
+            record = RunRecord(run_id_of(spec), spec, Status.FAILED, message=traceback.format_exc())
+    return replace(record, provenance={**provenance, **code_provenance(spec), "end": now()}), problem
 
 
 def execute_stack(
@@ -97,7 +96,7 @@ def execute_stack(
         return [execute(spec, threads, lane) for spec in specs]
     provenance |= {"stack": len(specs), "end": now()}
     return [
-        (replace(record, provenance=provenance), problem)
+        (replace(record, provenance={**provenance, **code_provenance(record.spec)}), problem)
         for record, problem in zip(records, problems, strict=True)
     ]
 
@@ -136,7 +135,7 @@ def _alike(problem: Problem, solver: Solver, other: Problem, other_solver: Solve
 def _record(spec: RunSpec, problem: Problem, solver: Solver, outcome: Outcome, chosen: Backend) -> RunRecord:
     resolution = _resolution(spec, problem, solver, outcome)
     return RunRecord(
-        run_id=spec.run_id(code_fingerprint()),
+        run_id=run_id_of(spec),
         spec=spec,
         status=outcome.status,
         metrics={

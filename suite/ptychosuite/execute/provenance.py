@@ -18,7 +18,8 @@ from threadpoolctl import ThreadpoolController
 
 from ptychosuite import __version__
 from ptychosuite.backends.arrays import Backend
-from ptychosuite.registry.fingerprint import code_fingerprint
+from ptychosuite.core.runs import RunSpec
+from ptychosuite.registry.fingerprint import code_of, package_fingerprint
 
 PACKAGES = (
     "numpy", "scipy", "numba", "ducc0", "torch", "cupy-cuda13x", "array-api-compat", "scikit-image", "h5py",
@@ -35,10 +36,10 @@ def now() -> str:
 
 @cache
 def environment() -> dict[str, Any]:
-    """What stays the same while this process lives: code, packages, machine."""
+    """What stays the same while this process lives: the sources of ptychosuite, packages, machine."""
     return {
         "ptychosuite": __version__,
-        "code": code_fingerprint(),
+        "sources": package_fingerprint(),
         **_git(),
         "python": sys.version.split()[0],
         "packages": {name: _version(name) for name in PACKAGES if _version(name)},
@@ -63,6 +64,12 @@ def run_provenance(backend: Backend, pools: ThreadpoolController) -> dict[str, A
         "cores": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [],
         "process": os.getpid(),
     }
+
+
+def code_provenance(spec: RunSpec) -> dict[str, Any]:
+    """The fingerprint of the code that ``spec`` depends on; plug-ins and peers that are part of it."""
+    code = code_of(spec)
+    return {"code": code.fingerprint, "code_packages": dict(code.packages)}
 
 
 def _torch_threads() -> dict[str, int]:

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.special
 
-from ptychosuite.backends.arrays import Array, accelerated, fft2, ifft2, namespace, squared_modulus, to_numpy
+from ptychosuite.backends.arrays import Array, fft2, ifft2, namespace, squared_modulus, to_numpy
+from ptychosuite.backends.compiled import accelerated
 from ptychosuite.core.problem import RATE_FLOOR, Problem
 from ptychosuite.physics.forward import batches, illuminate
 from ptychosuite.physics.likelihood import wave_correction

@@ -14,18 +14,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Complex, Float, Int
 
 from ptychosuite.backends.arrays import Array, fft2, is_on_gpu, squared_modulus
 from ptychosuite.core.footprint import BATCH_PIXELS, GPU_BATCH_PIXELS
 from ptychosuite.core.problem import Problem
-from ptychosuite.physics.patches import extract_patches
+from ptychosuite.physics.patches import Positions, extract_patches
 from ptychosuite.physics.shift import fourier_shift, fourier_unshift, shift_phases
 
 
 def detector_waves(
-    obj: Array, probe: Array, scan_positions_px: np.ndarray, phases: Array | None = None
-) -> Array:
-    """F psi_k for each position: (n, m, m) complex. ``phases`` as from :func:`subpixel_phases`."""
+    obj: Complex[Array, "H W"],
+    probe: Complex[Array, "m m"],
+    scan_positions_px: Positions,
+    phases: Complex[Array, "n m m"] | None = None,
+) -> Complex[Array, "n m m"]:
+    """F psi_k for each position. ``phases`` as from :func:`subpixel_phases`."""
     return fft2(local_probes(probe, phases) * extract_patches(obj, scan_positions_px, probe.shape[-1]))
 
 
@@ -33,45 +37,57 @@ def detector_waves(
 class Illumination:
     """Probe and object as they meet at some positions of a problem."""
 
-    positions: np.ndarray  # (n, 2) int64
-    phases: Array | None  # (n, m, m) complex, as from :func:`subpixel_phases`
-    probes: Array  # (n, m, m) complex, or (1, m, m) where all are the same
-    patches: Array  # (n, m, m) complex
+    positions: Positions
+    phases: Complex[Array, "n m m"] | None  # as from :func:`subpixel_phases`
+    probes: Complex[Array, "#n m m"]  # one where all are the same
+    patches: Complex[Array, "n m m"]
 
     @property
-    def exit_waves(self) -> Array:
-        """psi_k: (n, m, m) complex."""
+    def exit_waves(self) -> Complex[Array, "n m m"]:
+        """psi_k."""
         return self.probes * self.patches
 
 
-def illuminate(problem: Problem, obj: Array, probe: Array, batch: slice | np.ndarray) -> Illumination:
+def illuminate(
+    problem: Problem,
+    obj: Complex[Array, "H W"],
+    probe: Complex[Array, "m m"],
+    batch: slice | Int[np.ndarray, " n"],
+) -> Illumination:
     """``probe`` on ``obj`` at the positions ``batch`` of ``problem``."""
     positions, phases = problem.scan_positions_px[batch], subpixel_phases(problem, batch)
     patches = extract_patches(obj, positions, problem.probe_size)
     return Illumination(positions, phases, local_probes(probe, phases), patches)
 
 
-def subpixel_phases(problem: Problem, batch: slice | np.ndarray) -> Array | None:
-    """Fourier multipliers (n, m, m) of the probe's shifts; None where positions are whole pixels."""
+def subpixel_phases(problem: Problem, batch: slice | Int[np.ndarray, " n"]) -> Complex[Array, "n m m"] | None:
+    """Fourier multipliers of the probe's shifts; None where positions are whole pixels."""
     if problem.subpixel_shifts_px is None:
         return None
     return shift_phases(problem.probe_size, problem.subpixel_shifts_px[batch], problem.probe)
 
 
-def local_probes(probe: Array, phases: Array | None) -> Array:
-    """The probe as it lies on each patch: (n, m, m), or (1, m, m) where all are the same."""
+def local_probes(
+    probe: Complex[Array, "m m"], phases: Complex[Array, "n m m"] | None
+) -> Complex[Array, "#n m m"]:
+    """The probe as it lies on each patch; one where all are the same."""
     return probe[None] if phases is None else fourier_shift(probe, phases)
 
 
-def own_probes(probes: Array, phases: Array | None) -> Array:
-    """Back from :func:`local_probes`, and its adjoint image by image: (n, m, m)."""
+def own_probes(
+    probes: Complex[Array, "n m m"], phases: Complex[Array, "n m m"] | None
+) -> Complex[Array, "n m m"]:
+    """Back from :func:`local_probes`, and its adjoint image by image."""
     return probes if phases is None else fourier_unshift(probes, phases)
 
 
 def diffraction_intensity(
-    obj: Array, probe: Array, scan_positions_px: np.ndarray, phases: Array | None = None
-) -> Array:
-    """Noiseless intensities |F psi_k|^2: (n, m, m) real."""
+    obj: Complex[Array, "H W"],
+    probe: Complex[Array, "m m"],
+    scan_positions_px: Positions,
+    phases: Complex[Array, "n m m"] | None = None,
+) -> Float[Array, "n m m"]:
+    """Noiseless intensities |F psi_k|^2."""
     return squared_modulus(detector_waves(obj, probe, scan_positions_px, phases))
 
 

@@ -10,18 +10,26 @@ Where F psi = 0 the phase is taken as 0. Bad detector pixels keep what was compu
 
 from __future__ import annotations
 
-from ptychosuite.backends.arrays import Array, accelerated, fft2, ifft2, namespace
+from jaxtyping import Complex, Float
+
+from ptychosuite.backends.arrays import Array, fft2, ifft2, namespace
+from ptychosuite.backends.compiled import accelerated
 
 
-def exit_wave_correction(exit_wave: Array, amplitude: Array, mask: Array | None = None) -> Array:
+def exit_wave_correction(
+    exit_wave: Complex[Array, "*n m m"],
+    amplitude: Float[Array, "*n m m"],
+    mask: Float[Array, "*#n m m"] | None = None,
+) -> Complex[Array, "*n m m"]:
     """R(psi) - psi, with one pair of transforms.
 
     Parameters
     ----------
-    exit_wave : (..., m, m) complex
-    amplitude : (..., m, m) real
+    exit_wave
+        psi.
+    amplitude
         Square root of the measured intensity.
-    mask : (m, m) real, optional
+    mask
         1 for good detector pixels, 0 for bad ones.
     """
     wave = fft2(exit_wave)
@@ -29,7 +37,11 @@ def exit_wave_correction(exit_wave: Array, amplitude: Array, mask: Array | None 
 
 
 @accelerated
-def wave_correction(detector_wave: Array, amplitude: Array, mask: Array | None = None) -> Array:
+def wave_correction(
+    detector_wave: Complex[Array, "*n m m"],
+    amplitude: Float[Array, "*n m m"],
+    mask: Float[Array, "*#n m m"] | None = None,
+) -> Complex[Array, "*n m m"]:
     """F(R(psi) - psi) from F psi: what has to be added on the detector to meet the measured modulus."""
     xp = namespace(detector_wave)
     modulus = xp.abs(detector_wave)

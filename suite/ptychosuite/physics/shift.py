@@ -10,17 +10,20 @@ from __future__ import annotations
 import array_api_compat
 import numpy as np
 import scipy.fft
+from jaxtyping import Complex, Float, Inexact
 
 from ptychosuite.backends.arrays import Array, fft2, ifft2, namespace
 
 
-def axis_phases(size: int, shifts_px: np.ndarray) -> np.ndarray:
-    """exp(-2 pi i f d) along one axis of ``size`` pixels for shifts (n,), on the host: (n, size)."""
+def axis_phases(size: int, shifts_px: Float[np.ndarray, " n"]) -> Complex[np.ndarray, "n {size}"]:
+    """exp(-2 pi i f d) along one axis of ``size`` pixels, on the host."""
     cycles = np.multiply.outer(np.asarray(shifts_px, dtype=np.float64), scipy.fft.fftfreq(size))
     return np.exp(-2j * np.pi * cycles)
 
 
-def shift_phases(size: int, shifts_px: np.ndarray, like: Array) -> Array:
+def shift_phases(
+    size: int, shifts_px: Float[np.ndarray, "n 2"], like: Inexact[Array, ...]
+) -> Complex[Array, "n {size} {size}"]:
     """Fourier multipliers of ``n`` translations.
 
     Parameters
@@ -28,13 +31,13 @@ def shift_phases(size: int, shifts_px: np.ndarray, like: Array) -> Array:
     size
         Pixels on a side of the images to be moved.
     shifts_px
-        (n, 2) real on the host: (rows, columns) by which content moves towards larger indices.
+        (rows, columns) by which content moves towards larger indices, on the host.
     like
-        An array, real or complex, whose library, device and precision the result takes.
+        An array whose library, device and precision the result takes.
 
     Returns
     -------
-    (n, size, size) complex, zero frequency at [0, 0].
+    Multipliers, zero frequency at [0, 0].
     """
     xp = namespace(like)
     device = array_api_compat.device(like)
@@ -48,25 +51,18 @@ def shift_phases(size: int, shifts_px: np.ndarray, like: Array) -> Array:
     return rows[:, :, None] * columns[:, None, :]
 
 
-def fourier_shift(x: Array, phases: Array) -> Array:
-    """Move the content of ``x`` by the translations of ``phases``.
+def fourier_shift(
+    x: Complex[Array, "m m"] | Complex[Array, "#n m m"], phases: Complex[Array, "n m m"]
+) -> Complex[Array, "n m m"]:
+    """Move the content of ``x`` by the translations of ``phases``, which are from :func:`shift_phases`.
 
-    Parameters
-    ----------
-    x
-        (m, m) complex, or (n, m, m) for one image each translation.
-    phases
-        (n, m, m) complex from :func:`shift_phases`.
-
-    Returns
-    -------
-    (n, m, m) complex; an ``x`` of (m, m) comes back once each translation.
+    One image comes back once each translation.
     """
     return ifft2(fft2(x) * phases)
 
 
-def fourier_unshift(x: Array, phases: Array) -> Array:
-    """Adjoint and inverse of :func:`fourier_shift`, image by image: (n, m, m) complex.
+def fourier_unshift(x: Complex[Array, "n m m"], phases: Complex[Array, "n m m"]) -> Complex[Array, "n m m"]:
+    """Adjoint and inverse of :func:`fourier_shift`, image by image.
 
     Where one (m, m) image was moved to n places, the adjoint of that map is the sum of this over n.
     """

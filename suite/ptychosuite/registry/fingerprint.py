@@ -1,24 +1,260 @@
-"""Fingerprint of the code that computes: it changes when results might."""
+"""Which code computes a run: the files that it depends on, and their fingerprint.
+
+A run depends on the module that carries runs out, on the classes that its specification names, and on all
+that these import, at the top of a file or inside a function. A fingerprint over these files changes when the
+run's numbers might, and stays where a file is changed that has no part in them. Of plug-ins the sources
+within their own package count, and their version; of peers, whose sources are not followed, the version.
+
+Imports are read from the sources, nothing is imported for it. A name that is looked up in the registry is no
+import, so the registry, which knows all of them, ties a run only to those that it names.
+"""
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
+from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-PACKAGE = Path(__file__).resolve().parents[1]
-COMPUTING = ("core", "physics", "problems", "solvers", "fastforward", "metrics", "execute")
+from ptychosuite.core.memo import by_identity
+from ptychosuite.core.runs import ID_LENGTH, RunSpec, digest
+from ptychosuite.errors import StudyError
+from ptychosuite.registry.lookup import CLASS_PATH, GROUPS, class_of, names, plugins
+
+PACKAGE = "ptychosuite"
+CARRIES_OUT = f"{PACKAGE}.execute.one_run"
+COMPUTES_NOTHING: Mapping[str, str] = {
+    PACKAGE: "the version, and the names of the Python interface",
+    f"{PACKAGE}.errors": "words for the user",
+    f"{PACKAGE}.registry": "its docstring",
+    f"{PACKAGE}.registry.lookup": "lists all names; the classes behind those that a run names count",
+    f"{PACKAGE}.registry.validation": "refuses settings before there is a run",
+    f"{PACKAGE}.registry.fingerprint": "names the code, and is none of it",
+    f"{PACKAGE}.execute.provenance": "says where a run was computed",
+    f"{PACKAGE}.execute.memory": "says how much memory a run took",
+}
+"""Modules that a run imports and that cannot change its numbers, with the reason; nor are their imports
+followed."""
+
+PARTS = {"object": "objects", "probe": "probes", "scan": "scans", "start_probe": "probes"}
+"""Part of a problem -> the group that its kind is of."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """What computes a run."""
+
+    files: Mapping[
+        str, str
+    ]  # path in ptychosuite, or "distribution/path" of a plug-in -> hash of the content
+    packages: Mapping[str, str]  # distributions of plug-ins and peers -> version; "" where it is not here
+    fingerprint: str
+
+
+class Sources:
+    """The source files of ptychosuite and of plug-ins, each read once, and what they make of a run's code.
+
+    Parameters
+    ----------
+    read
+        The content of a file.
+    """
+
+    def __init__(self, read: Callable[[Path], bytes] = Path.read_bytes) -> None:
+        self._read = read
+        self._contents: dict[Path, bytes] = {}
+        self._codes: dict[tuple[Any, ...], Code] = {}
+
+    def closure(self, modules: Iterable[str], kernels: bool = False) -> frozenset[str]:
+        """``modules`` and all that they import, within their own packages and ptychosuite.
+
+        A package counts when one of its modules does. With ``kernels`` the compiled forms that stand in on
+        NumPy arrays count as well: beside a module ``X`` its ``X_kernels``, in a package its ``kernels``.
+        """
+        waiting = list(modules)
+        followed = {PACKAGE, *(module.partition(".")[0] for module in waiting)}
+        seen, found = set(COMPUTES_NOTHING), set()
+        while waiting:
+            module = waiting.pop()
+            package, _, _ = module.rpartition(".")
+            if module in seen or module.partition(".")[0] not in followed:
+                continue
+            seen.add(module)
+            if package:  # of "module.attribute" it is the module
+                waiting.append(package)
+            file = _file(module)
+            if file is not None:
+                found.add(module)
+                waiting += _imported(self._content(file), module, file.name == "__init__.py")
+                waiting += [f"{module}_kernels", f"{module}.kernels"] if kernels else []
+        return frozenset(found)
+
+    def code(self, spec: RunSpec) -> Code:
+        """What computes ``spec``; looked up once for all runs that name the same classes."""
+        solver = _named("solvers", spec.solver)
+        classes = (
+            solver,
+            _named("operators", spec.fast_forward),
+            *_problem_classes(spec.problem),
+            *(_named("metrics", {"kind": name}) for name in vars(spec).get("metrics", ())),
+        )
+        key = (classes, spec.backend == "numpy")
+        if key not in self._codes:
+            peers = solver.packages if solver else ()
+            self._codes[key] = self._code([cls for cls in classes if cls], peers, spec.backend == "numpy")
+        return self._codes[key]
+
+    def _code(self, classes: Iterable[type[Any]], peers: Iterable[str], kernels: bool) -> Code:
+        own = {cls.__module__.partition(".")[0] for cls in classes}
+        bases = {base.__module__ for cls in classes for base in cls.__mro__}
+        roots = {module for module in bases if module.partition(".")[0] in own} | {CARRIES_OUT}
+        files = {
+            _name(module, file): _hash(self._content(file))
+            for module in sorted(self.closure(roots, kernels))
+            if (file := _file(module)) is not None
+        }
+        others = {module.partition(".")[0] for module in bases} - {PACKAGE} - sys.stdlib_module_names
+        distributions = {*map(_distribution, others), *peers} - {""}
+        packages = {name: _version(name) for name in sorted(distributions)}
+        return Code(files, packages, digest({"files": files, "packages": packages}))
+
+    def _content(self, file: Path) -> bytes:
+        if file not in self._contents:
+            self._contents[file] = self._read(file)
+        return self._contents[file]
+
+    def forget(self) -> None:
+        """Read the files again."""
+        self._contents.clear()
+        self._codes.clear()
+        for remembered in (_file, _places, _distribution):
+            remembered.cache_clear()
+
+
+SOURCES = Sources()
+
+
+def code_of(spec: RunSpec) -> Code:
+    """What computes ``spec``, in this process."""
+    return SOURCES.code(spec)
+
+
+def run_id_of(spec: RunSpec) -> str:
+    """The id of ``spec`` carried out by the present code."""
+    return spec.run_id(code_of(spec).fingerprint)
 
 
 @cache
-def code_fingerprint() -> str:
-    """SHA-256 over the sources of the packages that take part in a run, first 16 digits.
+def package_fingerprint() -> str:
+    """Hash over all sources of ptychosuite: it says which ptychosuite this is, not what a run depends on."""
+    (folder,) = _places(PACKAGE)
+    sources = sorted(folder.rglob("*.py"))
+    return digest({file.relative_to(folder).as_posix(): _hash(file.read_bytes()) for file in sources})
 
-    Study files, cluster, store and report are left out: changing them changes no number.
-    """
-    content = hashlib.sha256()
-    for package in COMPUTING:
-        for source in sorted((PACKAGE / package).rglob("*.py")):
-            content.update(source.relative_to(PACKAGE).as_posix().encode())
-            content.update(source.read_bytes())
-    return content.hexdigest()[:16]
+
+def _named(group: str, settings: Mapping[str, Any] | None) -> type[Any] | None:
+    """The class that ``settings`` name; None where they name none, or it is not to be had here."""
+    name = (settings or {}).get(GROUPS[group].key) if group in GROUPS else None
+    if name is None or (name not in names(group) and not CLASS_PATH.fullmatch(name)):
+        return None
+    try:
+        return class_of(group, name)
+    except StudyError:  # a run of it fails with this error
+        return None
+
+
+@by_identity
+def _problem_classes(problem: Mapping[str, Any]) -> tuple[type[Any] | None, ...]:
+    parts = (_named(group, problem.get(part)) for part, group in PARTS.items())
+    return (_named("problems", problem), *parts)
+
+
+@cache
+def _imported(source: bytes, module: str, is_package: bool) -> tuple[str, ...]:
+    """Dotted names that a module imports, but for those that only its annotations need."""
+    try:
+        return tuple(_imports_below(ast.parse(source), module.split("."), is_package))
+    except (SyntaxError, ValueError):  # it cannot be imported either, or is compiled
+        return ()
+
+
+def _imports_below(node: ast.AST, module: list[str], is_package: bool) -> Iterator[str]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from (alias.name for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            above = module[: len(module) + is_package - child.level] if child.level else []
+            source = ".".join([*above, *([child.module] if child.module else [])])
+            yield from (f"{source}.{alias.name}" for alias in child.names)
+        elif isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
+            yield from _imports_below(ast.Module(child.orelse, []), module, is_package)
+        elif isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
+            yield from _imports_below(child, module, is_package)
+
+
+@cache
+def _file(module: str) -> Path | None:
+    """The file of a module, source or compiled; None where there is none."""
+    top, *below = module.split(".")
+    for place in _places(top):
+        path = place.joinpath(*below)
+        if below:
+            candidates = [
+                path / "__init__.py",
+                *(Path(f"{path}{end}") for end in (".py", *EXTENSION_SUFFIXES)),
+            ]
+        else:
+            candidates = [path / "__init__.py", path]
+        found = next((file for file in candidates if file.is_file()), None)
+        if found is not None:
+            return found
+    return None
+
+
+@cache
+def _places(top: str) -> tuple[Path, ...]:
+    """Folders of a package, or the one file of a module that is in none."""
+    if top == PACKAGE:
+        return (Path(__file__).resolve().parents[1],)
+    if top == "__main__" or (spec := find_spec(top)) is None:
+        return ()
+    if spec.submodule_search_locations is not None:
+        return tuple(map(Path, spec.submodule_search_locations))
+    return (Path(spec.origin),) if spec.origin else ()
+
+
+def _name(module: str, file: Path) -> str:
+    """What a file is called wherever it lies: by its module, below ptychosuite or the distribution."""
+    top, *below = module.split(".")
+    path = "/".join([*below, "__init__.py"] if file.name == "__init__.py" else [*below[:-1], file.name])
+    if top == PACKAGE:
+        return path
+    inside = path if file in _places(top) else f"{top}/{path}"
+    return "/".join(filter(None, (_distribution(top), inside)))
+
+
+@cache
+def _distribution(top: str) -> str:
+    """The distribution that brings a package; empty where none does, as in the current folder."""
+    entries = (entry for group in GROUPS for entry in plugins(group))
+    brought = next((e.dist.name for e in entries if e.dist and re.split("[.:]", e.value)[0] == top), None)
+    return brought or next(iter(packages_distributions().get(top, ())), "")
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:ID_LENGTH]

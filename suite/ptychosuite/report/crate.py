@@ -42,7 +42,7 @@ from ptychosuite.store.layout import Store
 from ptychosuite.store.read import read_run, sessions
 from ptychosuite.store.write import write_session
 
-PASSING = ("host", "process", "cores", "start", "end", "lane", "stack")  # no part of an environment
+PASSING = ("host", "process", "cores", "start", "end", "lane", "stack", "code")  # no part of an environment
 
 
 def write_environments(records: Sequence[RunRecord], folder: Path) -> None:
@@ -68,7 +68,7 @@ def _environments(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
 def _requirements(environment: Mapping[str, Any]) -> str:
     known = {name: environment.get(name) for name in ("python", "ptychosuite", "git_commit")}
     head = [f"# {name.replace('_', ' ')} {value}" for name, value in known.items() if value]
-    packages = sorted(environment.get("packages", {}).items())
+    packages = sorted({**environment.get("packages", {}), **environment.get("code_packages", {})}.items())
     return "\n".join([*head, *(f"{name}=={found}" for name, found in packages)])
 
 
@@ -139,6 +139,9 @@ def _fill(selection: Selection, study: Mapping[str, Any], folder: Path) -> dict[
         (store.root / path).create(source.read())
     for name in dict.fromkeys(record.reference for record in runs.values() if record.reference):
         store.reference_file(name).create(selection.store.reference_file(name).read())
+    for code in dict.fromkeys(record.provenance.get("code", "") for record in runs.values()):
+        if selection.store.code_file(code).exists():
+            store.code_file(code).create(selection.store.code_file(code).read())
     for number, session in enumerate(sessions(selection.store), start=1):
         command = [_without_folders(word) for word in session["command"]]
         write_session(store, f"{number:04d}", {**session, "command": command})

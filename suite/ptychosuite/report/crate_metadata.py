@@ -226,13 +226,14 @@ def _software(crate: ROCrate, environment: Mapping[str, Any]) -> Any:
     version = str(environment["ptychosuite"])
     commit = environment.get("git_commit")
     dirty = ", with uncommitted changes" if environment.get("git_dirty") else ""
+    sources = environment.get("sources") or environment["code"]  # as older results have it
     return _add(
         crate,
-        f"#ptychosuite-{environment['code']}",
+        f"#ptychosuite-{sources}",
         "SoftwareApplication",
         name="ptychosuite",
         softwareVersion=f"{version}, commit {commit}{dirty}" if commit else version,
-        identifier=environment["code"],
+        identifier=sources,
     )
 
 

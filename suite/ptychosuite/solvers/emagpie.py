@@ -2,12 +2,16 @@
 
 "eMAGPIE", arXiv 2511.01793. At every position both factors of the exit wave are moved at once, from the same
 residual: the object by MAGPIE's V-cycle with the probe as counterpart, the probe by an rPIE step with the
-object patch as counterpart. Each is then replaced by its phase-aligned geometric mean with the current value,
+object patch as counterpart. Each is then replaced by its phase-aligned geometric mean with the current value:
 
-    a o b = sqrt(|a| |b|) * exp(i arg a) * sqrt( (b / |b|) / (a / |a|) )
+    z_k <- z_k o (z_k + V(conj(Q) * chi_k))                                                      (a)
+    Q   <- Q o (Q + conj(z_k) * chi_k / (|z_k|^2 + v))               unknown probe only          (b)
+
+    a o b = sqrt(|a| |b|) * exp(i arg a) * sqrt( (b / |b|) / (a / |a|) )                         (c)
 
 the root on the shorter arc, 0 where either is 0: half a step in modulus and in phase for each factor, so that
-their product makes a whole one. ``levels`` = 0 is GM-rPIE.
+their product makes a whole one. Symbols as in :mod:`ptychosuite.solvers.pie`, V as in
+:mod:`ptychosuite.solvers.multigrid`. ``levels`` = 0 is GM-rPIE.
 """
 
 from __future__ import annotations
@@ -16,14 +20,13 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Gt, Le
+from jaxtyping import Complex
 
-from ptychosuite.backends.arrays import Array, accelerated, divide, modulus, namespace
-from ptychosuite.core.problem import Problem
-from ptychosuite.solvers.magpie import multigrid_step
-from ptychosuite.solvers.multigrid import check_levels
-from ptychosuite.solvers.pie import regularised_step
-from ptychosuite.solvers.rules import Rules
-from ptychosuite.solvers.solver import SweepState
+from ptychosuite.backends.arrays import Array, divide, modulus, namespace
+from ptychosuite.backends.compiled import accelerated
+from ptychosuite.solvers.multigrid import Hierarchy, check_levels, hierarchy, v_cycle
+from ptychosuite.solvers.pie import regularisation, step_size
+from ptychosuite.solvers.solver import LocalProbes, Patches
 from ptychosuite.solvers.sweep import JointSweeping
 
 
@@ -51,18 +54,20 @@ class EMAGPIE(JointSweeping):
     def check(self, probe_size: int) -> None:
         check_levels(self.levels, probe_size)
 
-    def rules(self, problem: Problem, state: SweepState) -> Rules:
-        moves_probe = self.moves_probe(problem, state)
-        return Rules(
-            object_step=lambda probe: multigrid_step(probe, self.alpha, self.levels),
-            probe_step=(lambda patches: regularised_step(patches, self.beta)) if moves_probe else None,
-            accept=geometric_mean,
-        )
+    def object_weights(self, Q: LocalProbes) -> Hierarchy:
+        _, u = regularisation(Q, self.alpha)
+        return hierarchy(Q, u, self.levels)
+
+    def new_patches(self, z: Patches, Q_conj: LocalProbes, chi: Patches, weights: Hierarchy) -> Patches:
+        return geometric_mean(z, z + v_cycle(Q_conj * chi, weights))  # (a)
+
+    def new_probes(self, Q: LocalProbes, z: Patches, chi: Patches) -> Patches:
+        return geometric_mean(Q, Q + namespace(z).conj(z) * chi * step_size(z, self.beta))  # (b)
 
 
 @accelerated
-def geometric_mean(a: Array, b: Array) -> Array:
-    """a o b: half way from ``a`` to ``b`` in modulus (geometric) and in phase (shorter arc).
+def geometric_mean(a: Complex[Array, "*#n m m"], b: Complex[Array, "*n m m"]) -> Complex[Array, "*n m m"]:
+    """a o b, (c): half way from ``a`` to ``b`` in modulus (geometric) and in phase (shorter arc).
 
     Where the two have opposite phases there is no shorter arc, and the result is 0.
     """

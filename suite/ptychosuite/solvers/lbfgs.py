@@ -22,6 +22,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Gt, Lt
+from jaxtyping import Complex
 
 from ptychosuite.backends.arrays import Array, fft2, ifft2, namespace
 from ptychosuite.core.problem import Problem
@@ -33,13 +34,13 @@ from ptychosuite.solvers.solver import CountingSolver
 
 @dataclass(frozen=True)
 class LbfgsState:
-    object: Array  # (H, W) complex
-    probe: Array  # (m, m) complex
+    object: Complex[Array, "H W"]
+    probe: Complex[Array, "m m"]
     misfit: float  # Phi at object
-    gradient: Array  # (H, W) complex
-    pairs: tuple[tuple[Array, Array], ...]  # the latest (s, y), oldest first
+    gradient: Complex[Array, "H W"]
+    pairs: tuple[tuple[Array, Array], ...]  # the latest (s, y), oldest first, each (H, W) complex
     first_scale: float  # curvature bound's inverse
-    data_passes: int = 0
+    data_passes: int  # evaluations of Phi and its gradient
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +92,9 @@ class LBFGS(CountingSolver):
         return LbfgsState(obj, state.probe, misfit, gradient, pairs, state.first_scale, passes)
 
 
-def search_direction(gradient: Array, pairs: Sequence[tuple[Array, Array]], first_scale: float) -> Array:
+def search_direction(
+    gradient: Complex[Array, "*d"], pairs: Sequence[tuple[Array, Array]], first_scale: float
+) -> Complex[Array, "*d"]:
     """Minus the inverse Hessian approximation times the gradient (algorithm 7.4)."""
     q = gradient
     weights = []
@@ -109,13 +112,13 @@ def search_direction(gradient: Array, pairs: Sequence[tuple[Array, Array]], firs
     return -r
 
 
-def inner(a: Array, b: Array) -> float:
+def inner(a: Complex[Array, "*d"], b: Complex[Array, "*d"]) -> float:
     """Re sum conj(a) b, summed in double precision."""
     xp = namespace(a, b)
     return float(xp.sum(a.real * b.real + a.imag * b.imag, dtype=xp.float64))
 
 
-def misfit_and_gradient(problem: Problem, obj: Array) -> tuple[float, Array]:
+def misfit_and_gradient(problem: Problem, obj: Complex[Array, "H W"]) -> tuple[float, Complex[Array, "H W"]]:
     """Phi and its complex gradient over the whole scan; one pass over the data."""
     xp = namespace(obj)
     size = problem.probe_size

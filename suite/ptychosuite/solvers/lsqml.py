@@ -4,10 +4,11 @@ M. Odstrcil, A. Menzel, M. Guizar-Sicairos, "Iterative least-squares solver for 
 maximum-likelihood ptychography", Opt. Express 26, 3108 (2018). For each batch of positions k:
 
     chi_k                         change of the exit wave that the likelihood asks for
-    dz   = sum_k conj(Q) chi_k / sum_k |Q|^2                  object direction, on the object's grid
-    dQ   = sum_k conj(z_k) chi_k / sum_k |z_k|^2              probe direction
-    (a_k, b_k) minimise || chi_k - a_k Q dz - b_k z_k dQ ||^2     two unknowns a position, a 2 x 2 system
-    z <- z + step * weighted mean of a_k dz,   Q <- Q + step * mean b_k dQ
+    dz   = sum_k conj(Q) chi_k / sum_k |Q|^2                  object direction, on the object's grid     (a)
+    dQ   = sum_k conj(z_k) chi_k / sum_k |z_k|^2              probe direction                          (b)
+    (a_k, b_k) minimise || chi_k - a_k Q dz - b_k z_k dQ ||^2     two unknowns a position              (c)
+    z   <- z + dz * mean of step * a_k, with the weights |Q|^2                                         (d)
+    Q   <- Q + step * mean b_k * dQ                                                                    (e)
 
 Gaussian likelihood (amplitudes): chi = F^-1((sqrt(d) / |Psi| - 1) Psi). Poisson likelihood:
 chi = xi F^-1((d / |Psi|^2 - 1) Psi), with the step xi of each pattern from one Newton step of its likelihood
@@ -17,10 +18,11 @@ along that direction.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge, Gt, Le
+from jaxtyping import Complex, Float
 
 from ptychosuite.backends.arrays import Array, copy, divide, fft2, ifft2, namespace, squared_modulus
 from ptychosuite.core.problem import Problem
@@ -72,29 +74,28 @@ class LSQML(JointSweeping):
         """Move ``obj``, which the caller owns, by one batch; the new probe is returned."""
         xp = namespace(obj)
         lit = illuminate(problem, obj, probe, batch)
+        Q, z = lit.probes, lit.patches
         chi = self._exit_wave_change(problem, lit.exit_waves, batch)
 
-        weights = xp.broadcast_to(squared_modulus(lit.probes), lit.patches.shape)
         part, local = window(obj, lit.positions, problem.probe_size)
-        norm = accumulate_patches(xp.zeros_like(part.real), weights, local)
-        floor = self.regularisation * xp.max(norm)
-        gradient = accumulate_patches(xp.zeros_like(part), xp.conj(lit.probes) * chi, local)
-        direction = gradient / (norm + floor)
-        object_waves = lit.probes * extract_patches(direction, local, problem.probe_size)
+        light = xp.broadcast_to(squared_modulus(Q), z.shape)
+        norm = accumulate_patches(xp.zeros_like(part.real), light, local)
+        gradient = accumulate_patches(xp.zeros_like(part), xp.conj(Q) * chi, local)
+        dz = gradient / self._regularised(norm)  # (a)
+        object_waves = Q * extract_patches(dz, local, problem.probe_size)
         if not moves_probe:
-            steps = _real_sum(chi, object_waves) / _positive(_real_sum(object_waves, object_waves))
-            _move_object(part, direction, weights, local, norm, self.step_length * steps)
+            a = _real_sum(chi, object_waves) / _positive(_real_sum(object_waves, object_waves))  # (c), no b
+            part += dz * _weighted_mean(self.step_length * a, light, norm, local)  # (d)
             return probe
 
-        patch_weights = xp.sum(squared_modulus(lit.patches), axis=0)
-        probe_gradient = own_probes(xp.conj(lit.patches) * chi, lit.phases)
-        probe_direction = xp.sum(probe_gradient, axis=0) / (
-            patch_weights + self.regularisation * xp.max(patch_weights)
-        )
-        probe_waves = local_probes(probe_direction, lit.phases) * lit.patches
-        steps, probe_steps = _optimal_steps(chi, object_waves, probe_waves)
-        _move_object(part, direction, weights, local, norm, self.step_length * steps)
-        return probe + self.step_length * xp.mean(probe_steps) * probe_direction
+        own_gradients = own_probes(xp.conj(z) * chi, lit.phases)
+        dQ = xp.sum(own_gradients, axis=0) / self._regularised(xp.sum(squared_modulus(z), axis=0))  # (b)
+        a, b = _optimal_steps(chi, object_waves, local_probes(dQ, lit.phases) * z)  # (c)
+        part += dz * _weighted_mean(self.step_length * a, light, norm, local)  # (d)
+        return probe + self.step_length * xp.mean(b) * dQ  # (e)
+
+    def _regularised(self, divisor: Float[Array, "h w"]) -> Float[Array, "h w"]:
+        return divisor + self.regularisation * namespace(divisor).max(divisor)
 
     def _exit_wave_change(self, problem: Problem, exit_waves: Array, batch: np.ndarray) -> Array:
         waves = fft2(exit_waves)
@@ -104,7 +105,9 @@ class LSQML(JointSweeping):
         return ifft2(_poisson_correction(waves, amplitude, problem))
 
 
-def _poisson_correction(waves: Array, amplitude: Array, problem: Problem) -> Array:
+def _poisson_correction(
+    waves: Complex[Array, "n m m"], amplitude: Float[Array, "n m m"], problem: Problem
+) -> Complex[Array, "n m m"]:
     """xi (d / |Psi|^2 - 1) Psi for each pattern: minus half the gradient, times a Newton step's length."""
     xp = namespace(waves)
     model = squared_modulus(waves)
@@ -119,7 +122,9 @@ def _poisson_correction(waves: Array, amplitude: Array, problem: Problem) -> Arr
     return newton[:, None, None] * pull * waves
 
 
-def _optimal_steps(chi: Array, object_waves: Array, probe_waves: Array) -> tuple[Array, Array]:
+def _optimal_steps(
+    chi: Complex[Array, "n m m"], object_waves: Complex[Array, "n m m"], probe_waves: Complex[Array, "n m m"]
+) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
     """(a_k, b_k) of each position: the 2 x 2 normal equations, real unknowns."""
     aa = _positive(_real_sum(object_waves, object_waves))
     bb = _positive(_real_sum(probe_waves, probe_waves))
@@ -129,21 +134,20 @@ def _optimal_steps(chi: Array, object_waves: Array, probe_waves: Array) -> tuple
     return (bb * a - ab * b) / determinant, (aa * b - ab * a) / determinant
 
 
-def _move_object(
-    part: Array, direction: Array, weights: Array, local: np.ndarray, norm: Array, steps: Array
-) -> None:
-    """Add ``direction`` to ``part`` in place, each pixel with the weighted mean of its patches' steps."""
-    xp = namespace(part)
-    weighted = accumulate_patches(xp.zeros_like(norm), weights * steps[:, None, None], local)
-    part += direction * divide(weighted, norm)
+def _weighted_mean(
+    steps: Float[Array, " n"], light: Float[Array, "n m m"], norm: Float[Array, "h w"], local: np.ndarray
+) -> Float[Array, "h w"]:
+    """Mean of the steps of the patches on each pixel, weighted with ``light``, whose sum is ``norm``."""
+    weighted = accumulate_patches(namespace(norm).zeros_like(norm), light * steps[:, None, None], local)
+    return divide(weighted, norm)
 
 
-def _real_sum(a: Array, b: Array) -> Any:
-    """Re <a_k, b_k> of each patch: (n,)."""
+def _real_sum(a: Complex[Array, "n m m"], b: Complex[Array, "n m m"]) -> Float[Array, " n"]:
+    """Re <a_k, b_k> of each patch."""
     return namespace(a).sum(a.real * b.real + a.imag * b.imag, axis=(-2, -1))
 
 
-def _positive(x: Array) -> Array:
+def _positive(x: Float[Array, " n"]) -> Float[Array, " n"]:
     """``x``, with zeros (a direction that vanishes) replaced by one."""
     xp = namespace(x)
     return xp.where(x > 0, x, xp.ones_like(x))

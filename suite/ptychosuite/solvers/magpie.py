@@ -2,8 +2,12 @@
 
 B. Zhang, Q. Li, Z. Di, "MAGPIE: Multilevel-Adaptive-Guided Solver for Ptychographic Phase Retrieval",
 arXiv 2504.10118, section 4. At every scan position the quadratic surrogate is minimised by one V-cycle over
-``levels`` coarse levels instead of rPIE's single step; ``levels`` = 0 is rPIE. The V-cycle is in
-:mod:`ptychosuite.solvers.multigrid`.
+``levels`` coarse levels instead of rPIE's single step:
+
+    z_k <- z_k + V(conj(Q) * chi_k)                                                              (a)
+
+with the symbols of :mod:`ptychosuite.solvers.pie`. V is in :mod:`ptychosuite.solvers.multigrid`; without
+coarse levels it divides by |Q|^2 + u, and ``levels`` = 0 is rPIE.
 """
 
 from __future__ import annotations
@@ -13,12 +17,9 @@ from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Gt, Le
 
-from ptychosuite.backends.arrays import Array
-from ptychosuite.core.problem import Problem
-from ptychosuite.solvers.multigrid import check_levels, hierarchy, v_cycle
+from ptychosuite.solvers.multigrid import Hierarchy, check_levels, hierarchy, v_cycle
 from ptychosuite.solvers.pie import regularisation
-from ptychosuite.solvers.rules import Rules, Step
-from ptychosuite.solvers.solver import SweepState
+from ptychosuite.solvers.solver import LocalProbes, Patches
 from ptychosuite.solvers.sweep import Sweeping
 
 
@@ -35,7 +36,6 @@ class MAGPIE(Sweeping):
     """
 
     label: ClassVar[str] = "MAGPIE"
-    typical_cost: ClassVar[float] = 2.0
 
     alpha: Annotated[float, Gt(0), Le(1)] = 0.01
     levels: Annotated[int, Ge(0)] = 5
@@ -43,12 +43,9 @@ class MAGPIE(Sweeping):
     def check(self, probe_size: int) -> None:
         check_levels(self.levels, probe_size)
 
-    def rules(self, problem: Problem, state: SweepState) -> Rules:
-        return Rules(object_step=lambda probe: multigrid_step(probe, self.alpha, self.levels))
+    def object_weights(self, Q: LocalProbes) -> Hierarchy:
+        _, u = regularisation(Q, self.alpha)
+        return hierarchy(Q, u, self.levels)
 
-
-def multigrid_step(probe: Array, alpha: float, levels: int) -> Step:
-    """MAGPIE's step for the gradients of patches under ``probe``, (..., m, m) complex."""
-    _, regulariser = regularisation(probe, alpha)
-    coefficients = hierarchy(probe, regulariser, levels)
-    return lambda gradient: v_cycle(gradient, coefficients)
+    def new_patches(self, z: Patches, Q_conj: LocalProbes, chi: Patches, weights: Hierarchy) -> Patches:
+        return z + v_cycle(Q_conj * chi, weights)  # (a)

@@ -3,8 +3,8 @@
 A. Maiden, D. Johnson, P. Li, "Further improvements to the ptychographical iterative engine",
 Optica 4, 736 (2017), section 4:
 
-    z_k <- z_k + gamma * g_k / ((1 - alpha) |Q|^2 + alpha max |Q|^2)       at every position
-    v <- eta * v + (z - z_T),   z <- z + eta * v                           after every T positions
+    z_k <- z_k + gamma * conj(Q) * chi_k / ((1 - alpha) |Q|^2 + alpha max |Q|^2)   at every position    (a)
+    v <- eta * v + (z - z_T),   z <- z + eta * v                           after every T positions      (b)
 
 z_T is the object T positions ago, after its momentum step; the count of T runs on from sweep to sweep.
 """
@@ -16,27 +16,26 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
+from jaxtyping import Complex, Float
 
 from ptychosuite.backends.arrays import Array, copy, namespace
 from ptychosuite.core.problem import Problem
-from ptychosuite.solvers.pie import regularised_step
-from ptychosuite.solvers.rules import Rules, Step
-from ptychosuite.solvers.solver import CountingSolver
+from ptychosuite.solvers.pie import step_size
+from ptychosuite.solvers.solver import LocalProbes, Patches, PatchSolver
 from ptychosuite.solvers.sweep import sweep
 
 
 @dataclass(frozen=True)
 class MpieState:
-    object: Array  # (H, W) complex
-    probe: Array  # (m, m) complex
-    velocity: Array  # (H, W) complex, v
-    anchor: Array  # (H, W) complex, z_T
+    object: Complex[Array, "H W"]
+    probe: Complex[Array, "m m"]
+    velocity: Complex[Array, "H W"]  # v
+    anchor: Complex[Array, "H W"]  # z_T
     until_momentum: int  # positions left before the next momentum step
-    data_passes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class MPIE(CountingSolver):
+class MPIE(PatchSolver):
     """Momentum PIE, known probe, one patch at a time.
 
     Parameters
@@ -68,14 +67,18 @@ class MPIE(CountingSolver):
         done, until_momentum = 0, state.until_momentum
         while done < len(order):
             stretch = order[done : done + until_momentum]
-            obj, _ = sweep(problem, obj, state.probe, stretch[:, None], Rules(self._object_step))
+            obj, _ = sweep(self, problem, obj, state.probe, stretch[:, None])
             done, until_momentum = done + len(stretch), until_momentum - len(stretch)
             if until_momentum == 0:
-                velocity = self.momentum * velocity + (obj - anchor)
+                velocity = self.momentum * velocity + (obj - anchor)  # (b)
                 obj = obj + self.momentum * velocity
                 anchor, until_momentum = copy(obj), self.interval
-        return MpieState(obj, state.probe, velocity, anchor, until_momentum, state.data_passes + 1)
+        return MpieState(obj, state.probe, velocity, anchor, until_momentum)
 
-    def _object_step(self, probe: Array) -> Step:
-        step = regularised_step(probe, self.alpha)
-        return lambda gradient: self.step_length * step(gradient)
+    def object_weights(self, Q: LocalProbes) -> Float[Array, "*n m m"]:
+        return step_size(Q, self.alpha)  # 1 / ((1 - alpha) |Q|^2 + alpha max |Q|^2)
+
+    def new_patches(
+        self, z: Patches, Q_conj: LocalProbes, chi: Patches, weights: Float[Array, "*#n m m"]
+    ) -> Patches:
+        return z + self.step_length * (Q_conj * chi * weights)  # (a)

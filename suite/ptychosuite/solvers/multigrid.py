@@ -20,20 +20,23 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
-from ptychosuite.backends.arrays import Array, accelerated, divide, namespace, squared_modulus
+from jaxtyping import Complex, Float, Inexact
+
+from ptychosuite.backends.arrays import Array, divide, namespace, squared_modulus
+from ptychosuite.backends.compiled import accelerated
 
 
 @dataclass(frozen=True)
 class Level:
     """One level's coefficients; m_l = m / 2^l."""
 
-    gradient_gain: Array  # (m_l, m_l) real, 1 / (p + u); 0 where p + u = 0
-    coarse_gain: Array  # (m_l, m_l) real, u / (p + u)
-    weight: Array  # (m_l / 2, m_l / 2) real, w; on the deepest level it is unused and empty
+    gradient_gain: Float[Array, "*n m_l m_l"]  # 1 / (p + u); 0 where p + u = 0
+    coarse_gain: Float[Array, "*n m_l m_l"]  # u / (p + u)
+    weight: Float[Array, "*n half half"]  # w; on the deepest level it is unused and empty
 
 
 Hierarchy = Any
-"""A tuple of :class:`Level`, or what ``backends.kernels`` keeps in its place for NumPy arrays."""
+"""A tuple of :class:`Level`, or what ``multigrid_kernels`` keeps in its place for NumPy arrays."""
 
 
 def check_levels(levels: int, probe_size: int) -> None:
@@ -46,14 +49,14 @@ def check_levels(levels: int, probe_size: int) -> None:
         )
 
 
-def restrict(x: Array) -> Array:
+def restrict(x: Inexact[Array, "*n m k"]) -> Inexact[Array, "*n m//2 k//2"]:
     """D: average over 2 x 2 bins of the last two axes."""
     rows, columns = x.shape[-2:]
     bins = namespace(x).reshape(x, (*x.shape[:-2], rows // 2, 2, columns // 2, 2))
     return (bins[..., 0, :, 0] + bins[..., 0, :, 1] + bins[..., 1, :, 0] + bins[..., 1, :, 1]) / 4
 
 
-def prolong(x: Array) -> Array:
+def prolong(x: Inexact[Array, "*n m k"]) -> Inexact[Array, "*n 2*m 2*k"]:
     """U: repeat each entry 2 x 2."""
     xp = namespace(x)
     rows, columns = x.shape[-2:]
@@ -62,13 +65,14 @@ def prolong(x: Array) -> Array:
 
 
 @accelerated
-def hierarchy(probe: Array, regulariser: Array, levels: int) -> Hierarchy:
-    """Coefficients of all levels, fine to coarse, for one probe.
+def hierarchy(probe: Complex[Array, "*n m m"], regulariser: Float[Array, "*n m m"], levels: int) -> Hierarchy:
+    """Coefficients of all levels, fine to coarse, for each probe.
 
     Parameters
     ----------
-    probe : (..., m, m) complex
-    regulariser : (..., m, m) real
+    probe
+        Q_0.
+    regulariser
         u_0, not negative.
     levels
         L, number of coarse levels; m must be divisible by 2^L.
@@ -93,8 +97,8 @@ def hierarchy(probe: Array, regulariser: Array, levels: int) -> Hierarchy:
 
 
 @accelerated
-def v_cycle(gradient: Array, levels: Hierarchy) -> Array:
-    """e_0, the change of a patch, from its fine gradient g_0; both (..., m, m) complex."""
+def v_cycle(gradient: Complex[Array, "*n m m"], levels: Hierarchy) -> Complex[Array, "*n m m"]:
+    """e_0, the change of a patch, from its fine gradient g_0."""
     *fine_levels, deepest = levels
     gradients = [gradient]
     for level in fine_levels:

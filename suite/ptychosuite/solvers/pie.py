@@ -6,11 +6,12 @@ Optica 4, 736 (2017); in the notation of MAGPIE, arXiv 2504.10118, section 2.2:
     z_k    object patch            chi_k  R_k - psi_k, the correction of the exit wave
     Q      probe                   u      alpha * (max |Q|^2 - |Q|^2)
 
-    z_k <- z_k + conj(Q) chi_k / (|Q|^2 + u)                                                     (3)
-    Q   <- Q + conj(z_k) chi_k / ((1 - beta) |z_k|^2 + beta max |z_k|^2)          unknown probe only
+    z_k <- z_k + conj(Q) * chi_k / (|Q|^2 + u)                                                   (3)
+    Q   <- Q + conj(z_k) * chi_k / (|z_k|^2 + v),  v = beta * (max |z_k|^2 - |z_k|^2)            (3')
 
-alpha = beta = 1 is ePIE (A. Maiden, J. Rodenburg, Ultramicroscopy 109, 1256 (2009)), values in (0, 1) are
-rPIE. Both updates are made from the same z_k, Q and chi_k.
+(3') for an unknown probe only. alpha = beta = 1 is ePIE (A. Maiden, J. Rodenburg, Ultramicroscopy 109, 1256
+(2009)), values in (0, 1) are rPIE. Both updates are made from the same z_k, Q and chi_k; the sweep over the
+positions is in :mod:`ptychosuite.solvers.sweep`.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from annotated_types import Gt, Le
+from jaxtyping import Complex, Float
 
-from ptychosuite.backends.arrays import Array, accelerated, namespace, squared_modulus
-from ptychosuite.core.problem import Problem
-from ptychosuite.solvers.rules import Rules, Step
-from ptychosuite.solvers.solver import SweepState
+from ptychosuite.backends.arrays import Array, namespace, squared_modulus
+from ptychosuite.backends.compiled import accelerated
+from ptychosuite.solvers.solver import LocalProbes, Patches
 from ptychosuite.solvers.sweep import JointSweeping
 
 
@@ -44,13 +45,16 @@ class RPIE(JointSweeping):
     alpha: Annotated[float, Gt(0), Le(1)] = 0.01
     beta: Annotated[float, Gt(0), Le(1)] = 0.5
 
-    def rules(self, problem: Problem, state: SweepState) -> Rules:
-        return Rules(
-            object_step=lambda probe: regularised_step(probe, self.alpha),
-            probe_step=(lambda patches: regularised_step(patches, self.beta))
-            if self.moves_probe(problem, state)
-            else None,
-        )
+    def object_weights(self, Q: LocalProbes) -> Float[Array, "*n m m"]:
+        return step_size(Q, self.alpha)  # 1 / (|Q|^2 + u)
+
+    def new_patches(
+        self, z: Patches, Q_conj: LocalProbes, chi: Patches, weights: Float[Array, "*#n m m"]
+    ) -> Patches:
+        return z + Q_conj * chi * weights  # (3)
+
+    def new_probes(self, Q: LocalProbes, z: Patches, chi: Patches) -> Patches:
+        return Q + namespace(z).conj(z) * chi * step_size(z, self.beta)  # (3')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,26 +63,29 @@ class EPIE(JointSweeping):
 
     label: ClassVar[str] = "ePIE"
 
-    def rules(self, problem: Problem, state: SweepState) -> Rules:
-        unit = RPIE(alpha=1.0, beta=1.0, update_probe=self.update_probe, probe_start=self.probe_start)
-        return unit.rules(problem, state)
+    def object_weights(self, Q: LocalProbes) -> Float[Array, "*n m m"]:
+        return step_size(Q, 1.0)  # 1 / max |Q|^2
 
+    def new_patches(
+        self, z: Patches, Q_conj: LocalProbes, chi: Patches, weights: Float[Array, "*#n m m"]
+    ) -> Patches:
+        return z + Q_conj * chi * weights  # (3)
 
-def regularised_step(counterpart: Array, alpha: float) -> Step:
-    """rPIE's step for gradients whose other factor is ``counterpart``, (..., m, m) complex."""
-    size = step_size(counterpart, alpha)
-    return lambda gradient: gradient * size
+    def new_probes(self, Q: LocalProbes, z: Patches, chi: Patches) -> Patches:
+        return Q + namespace(z).conj(z) * chi * step_size(z, 1.0)  # (3')
 
 
 @accelerated
-def step_size(counterpart: Array, alpha: float | Array) -> Array:
-    """1 / (|Q|^2 + u): (..., m, m) real. ``alpha`` may differ from image to image, (..., 1, 1)."""
-    intensity, regulariser = regularisation(counterpart, alpha)
-    return 1 / (intensity + regulariser)
+def step_size(Q: Complex[Array, "*n m m"], alpha: float | Float[Array, "#R 1 1"]) -> Float[Array, "*n m m"]:
+    """1 / (|Q|^2 + u). ``alpha`` may differ from image to image."""
+    intensity, u = regularisation(Q, alpha)
+    return 1 / (intensity + u)
 
 
-def regularisation(counterpart: Array, alpha: float) -> tuple[Array, Array]:
-    """|Q|^2 and rPIE's regulariser u = alpha * (max |Q|^2 - |Q|^2), both (..., m, m) real."""
-    xp = namespace(counterpart)
-    intensity = squared_modulus(counterpart)
+def regularisation(
+    Q: Complex[Array, "*n m m"], alpha: float | Float[Array, "#R 1 1"]
+) -> tuple[Float[Array, "*n m m"], Float[Array, "*n m m"]]:
+    """|Q|^2 and rPIE's regulariser u = alpha * (max |Q|^2 - |Q|^2)."""
+    xp = namespace(Q)
+    intensity = squared_modulus(Q)
     return intensity, alpha * (xp.max(intensity, axis=(-2, -1), keepdims=True) - intensity)

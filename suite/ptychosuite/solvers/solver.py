@@ -1,4 +1,4 @@
-"""What a solver is.
+"""What a solver is, and what one of the PIE family brings.
 
 A solver is a frozen dataclass whose fields are its settings, with two pure methods: ``init`` makes the
 first state, ``step`` returns the next (one iteration: one pass over the scan, or what stands for it).
@@ -13,9 +13,18 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
+from jaxtyping import Complex, Float
 
-from ptychosuite.backends.arrays import Array
+from ptychosuite.backends.arrays import Array, divide, namespace, squared_modulus
+from ptychosuite.core.patterns import Patterns
 from ptychosuite.core.problem import Problem
+from ptychosuite.physics.forward import Illumination, own_probes
+from ptychosuite.physics.likelihood import exit_wave_correction
+
+Patches = Complex[Array, "*n m m"]
+"""Object patches z_k, and whatever has one image a patch: (n, m, m), or (m, m) for one."""
+LocalProbes = Complex[Array, "*#n m m"]
+"""The probe as it lies on patches: as many, or one for all."""
 
 
 class State(Protocol):
@@ -25,17 +34,15 @@ class State(Protocol):
     def object(self) -> Array: ...  # (H, W) complex
     @property
     def probe(self) -> Array: ...  # (m, m) complex
-    @property
-    def data_passes(self) -> int: ...  # passes over all the diffraction data so far
 
 
 @dataclass(frozen=True)
 class SweepState:
-    """State of a solver that remembers nothing but where it is."""
+    """State of a solver that remembers nothing but where it is; or of R runs side by side."""
 
-    object: Array  # (H, W) complex
-    probe: Array  # (m, m) complex
-    data_passes: int = 0
+    object: Complex[Array, "*R H W"]
+    probe: Complex[Array, "*R m m"]
+    data_passes: int = 0  # over all the diffraction data so far
 
 
 class Solver:
@@ -46,13 +53,15 @@ class Solver:
     ``label`` is what figures call it, its name by default. ``typical_cost`` is the time of an iteration on a
     CPU in units of one forward and one inverse transform of every pattern, for estimates
     (``benchmarks/speed.py`` measures it). ``can_go_back`` says whether a state may be stepped from more than
-    once, which a fast-forward needs. ``stackable`` says whether runs of it can be advanced side by side, by a
-    method ``step_stack``.
+    once, which a fast-forward needs. ``packages`` names other distributions that do its work: their versions
+    are part of a run's code. ``stackable`` says whether runs of it can be advanced side by side, by a method
+    ``step_stack``.
     """
 
     label: ClassVar[str] = ""
     typical_cost: ClassVar[float] = 2.0
     can_go_back: ClassVar[bool] = True
+    packages: ClassVar[tuple[str, ...]] = ()
 
     @property
     def stackable(self) -> bool:
@@ -98,3 +107,61 @@ class CountingSolver(Solver):
     def resumed(self, first: Any, before: Any) -> Any:
         """The count goes on: some settings, such as ``probe_start``, refer to it."""
         return replace(first, data_passes=before.data_passes)
+
+
+class PatchSolver(CountingSolver):
+    """Base of the PIE family, whose update is made patch by patch (MAGPIE, arXiv 2504.10118, section 2):
+
+        z   object patches            chi   R - psi, the correction of their exit waves psi = Q * z
+        Q   the probe that lies on them
+
+    A subclass says what becomes of z and of Q, both from the same z, Q and chi.
+    """
+
+    def object_weights(self, Q: LocalProbes) -> Any:
+        """What :meth:`new_patches` needs of the probe alone: made once a sweep where the probe stays."""
+        raise NotImplementedError
+
+    def new_patches(self, z: Patches, Q_conj: LocalProbes, chi: Patches, weights: Any) -> Patches:
+        """The patches after their update."""
+        raise NotImplementedError
+
+    def new_probes(self, Q: LocalProbes, z: Patches, chi: Patches) -> Patches:
+        """What each patch makes of the probe that lies on it; asked for where the probe is updated."""
+        raise NotImplementedError
+
+    def fixed_weights(self, problem: Problem, probe: Complex[Array, "*R m m"], moves_probe: bool) -> Any:
+        """The weights for all patches of a sweep; None where the probe on them is not always the same."""
+        return None if moves_probe or problem.subpixel_shifts_px is not None else self.object_weights(probe)
+
+    def updated(
+        self,
+        lit: Illumination,
+        amplitude: Float[Array, "n m m"] | Patterns,
+        mask: Float[Array, "*#n m m"] | None,
+        weights: Any,
+        moves_probe: bool,
+    ) -> tuple[Patches, Patches | None]:
+        """New patches of a batch, and what each makes of the probe, without its sub-pixel shift, if it moves.
+
+        ``weights`` as from :meth:`fixed_weights`.
+        """
+        chi = exit_wave_correction(lit.exit_waves, amplitude, mask)
+        if weights is None:
+            weights = self.object_weights(lit.probes)
+        patches = self.new_patches(lit.patches, namespace(chi).conj(lit.probes), chi, weights)
+        if not moves_probe:
+            return patches, None
+        return patches, own_probes(self.new_probes(lit.probes, lit.patches, chi), lit.phases)
+
+
+def mean_probe(
+    probe: Complex[Array, "m m"], proposals: Complex[Array, "n m m"], patches: Complex[Array, "n m m"]
+) -> Complex[Array, "m m"]:
+    """Mean of the proposed probes, weighted with |z_k|^2 where there are several."""
+    if len(proposals) == 1:
+        return proposals[0]
+    xp = namespace(probe)
+    weights = squared_modulus(patches)
+    norm = xp.sum(weights, axis=0)
+    return xp.where(norm > 0, divide(xp.sum(weights * proposals, axis=0), norm), probe)

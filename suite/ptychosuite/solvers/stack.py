@@ -17,14 +17,14 @@ from typing import Any
 
 import array_api_compat
 import numpy as np
+from jaxtyping import Complex, Float, Int
 
 from ptychosuite.backends.arrays import Array, copy, namespace
 from ptychosuite.core.patterns import Patterns
 from ptychosuite.core.problem import Problem
-from ptychosuite.physics.likelihood import exit_wave_correction
+from ptychosuite.physics.forward import Illumination
 from ptychosuite.physics.shift import axis_phases, fourier_shift
-from ptychosuite.solvers.rules import Rules, Step, fixed_step, mean_probe
-from ptychosuite.solvers.solver import Solver
+from ptychosuite.solvers.solver import PatchSolver, Solver, mean_probe
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class RunStack:
     """The data of R runs of equal shape; runs that share a problem share its data."""
 
     problems: tuple[Problem, ...]  # one a run
-    amplitude: Array | Patterns  # (P, m, m) real, the patterns of all different problems
-    first_pattern: np.ndarray  # (R,) where a run's patterns begin
-    detector_mask: Array | None  # (R, m, m) or (1, m, m) real
+    amplitude: Float[Array, "P m m"] | Patterns  # the patterns of all different problems
+    first_pattern: Int[np.ndarray, " R"]  # where a run's patterns begin
+    detector_mask: Float[Array, "R m m"] | None
 
     @classmethod
     def of(cls, problems: Sequence[Problem]) -> RunStack:
@@ -69,11 +69,12 @@ class RunStack:
 class Visits:
     """Where a sweep goes, on the device: T visits, cut into batches."""
 
-    run: Array  # (T,) int64
-    corner: Array  # (T, 2) int64, (row, column)
-    pattern: Array  # (T,) int64
-    row_phases: Array | None  # (T, m) complex: the probe's sub-pixel shift; None where there is none
-    column_phases: Array | None  # (T, m) complex
+    positions: Int[np.ndarray, "T 2"]  # first corners (row, column), on the host
+    run: Int[Array, " T"]
+    corner: Int[Array, "T 2"]  # the same as ``positions``
+    pattern: Int[Array, " T"]
+    row_phases: Complex[Array, "T m"] | None  # the probe's sub-pixel shift; None where there is none
+    column_phases: Complex[Array, "T m"] | None
     cuts: tuple[tuple[int, int], ...]  # first visit and end of each batch
 
     @classmethod
@@ -93,6 +94,7 @@ class Visits:
                 for along in shifts.T
             )
         return cls(
+            positions=corners,
             run=xp.asarray(run, device=device),
             corner=xp.asarray(corners, device=device),
             pattern=xp.asarray(stack.first_pattern[run] + position, device=device),
@@ -103,9 +105,14 @@ class Visits:
 
 
 def sweep_stack(
-    stack: RunStack, objects: Array, probes: Array, batches: Sequence[np.ndarray], rules: Rules
-) -> tuple[Array, Array]:
-    """Objects (R, H, W) and probes (R, m, m) after one pass.
+    solver: PatchSolver,
+    stack: RunStack,
+    objects: Complex[Array, "R H W"],
+    probes: Complex[Array, "R m m"],
+    batches: Sequence[np.ndarray],
+    moves_probe: bool = False,
+) -> tuple[Complex[Array, "R H W"], Complex[Array, "R m m"]]:
+    """Objects and probes after one pass, by the updates of ``solver``.
 
     Parameters
     ----------
@@ -115,20 +122,22 @@ def sweep_stack(
     """
     objects = copy(objects)
     visits = Visits.of(stack, batches, like=probes)
-    fixed = fixed_step(stack.problems[0], probes, rules)
+    weights = solver.fixed_weights(stack.problems[0], probes, moves_probe)
     for first, end in visits.cuts:
-        probes = _update(stack, visits, objects, probes, slice(first, end), rules, fixed)
+        batch = slice(first, end)
+        probes = _update(solver, stack, visits, objects, probes, batch, weights, moves_probe)
     return objects, probes
 
 
 def _update(
+    solver: PatchSolver,
     stack: RunStack,
     visits: Visits,
     objects: Array,
     probes: Array,
     batch: slice,
-    rules: Rules,
-    fixed: Step | None,
+    weights: Any,
+    moves_probe: bool,
 ) -> Array:
     """Update ``objects``, which the caller owns, by one batch; the new probes are returned."""
     xp = namespace(objects)
@@ -139,19 +148,16 @@ def _update(
         (corners[:, 0, None] + pixels)[:, :, None],
         (corners[:, 1, None] + pixels)[:, None, :],
     )
-    patches = objects[where]
-    lit_probes, phases = probes, None
+    phases, lit_probes = None, probes
     if visits.row_phases is not None and visits.column_phases is not None:
         phases = visits.row_phases[batch][:, :, None] * visits.column_phases[batch][:, None, :]
         lit_probes = fourier_shift(probes, phases)
+    lit = Illumination(visits.positions[batch], phases, lit_probes, objects[where])
     amplitude = stack.amplitude[visits.pattern[batch]]
-    correction = exit_wave_correction(lit_probes * patches, amplitude, stack.detector_mask)
-    step = fixed or rules.object_step(lit_probes)
-    objects[where] = rules.new_patches(step, lit_probes, patches, correction)
-    if rules.probe_step is None:
-        return probes
-    proposals = rules.new_probes(lit_probes, patches, correction, phases)
-    return proposals if len(stack) > 1 else mean_probe(probes[0], proposals, patches)[None]
+    objects[where], proposals = solver.updated(lit, amplitude, stack.detector_mask, weights, moves_probe)
+    if proposals is None or len(stack) > 1:
+        return probes if proposals is None else proposals
+    return mean_probe(probes[0], proposals, lit.patches)[None]
 
 
 def can_stack(one: Solver, other: Solver) -> bool:
@@ -159,10 +165,8 @@ def can_stack(one: Solver, other: Solver) -> bool:
 
     Only sweeps of one position at a time are: colour groups and minibatches differ in length from run to run.
     """
-    if type(one) is not type(other) or not one.stackable:
-        return False
     a, b = ({k: v for k, v in vars(s).items() if not isinstance(v, float)} for s in (one, other))
-    return a == b
+    return one.stackable and type(one) is type(other) and a == b
 
 
 def merged(solvers: Sequence[Any], like: Array) -> Any:

@@ -1,6 +1,6 @@
 """One pass over the scan: the sweep that the PIE family shares.
 
-What an algorithm makes of a patch is in the functions it passes in (``rules``); this module
+What an algorithm makes of a patch is its own (:class:`ptychosuite.solvers.solver.PatchSolver`); this module
 cuts the scan into batches and puts the results of a batch together. On a GPU, where every small operation
 costs a launch, ``stack`` does the same by index arrays.
 
@@ -13,25 +13,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from annotated_types import Ge
+from jaxtyping import Complex, Int
 
 from ptychosuite.backends.arrays import Array, copy, divide, is_on_gpu, namespace, squared_modulus
 from ptychosuite.core.problem import Problem
 from ptychosuite.physics.forward import illuminate
 from ptychosuite.physics.likelihood import exit_wave_correction
 from ptychosuite.physics.patches import accumulate_patches, window
-from ptychosuite.solvers.rules import Rules, Step, fixed_step, mean_probe
-from ptychosuite.solvers.solver import CountingSolver, SweepState
+from ptychosuite.solvers.solver import PatchSolver, SweepState, mean_probe
 from ptychosuite.solvers.stack import RunStack, sweep_stack
 
 Sweep = Literal["sequential", "colour-groups", "minibatch"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sweeping(CountingSolver):
+class Sweeping(PatchSolver):
     """Base of the solvers that sweep over the scan with a known probe.
 
     Parameters
@@ -51,15 +51,17 @@ class Sweeping(CountingSolver):
         """Whether runs of this solver can be advanced side by side."""
         return self.sweep == "sequential"
 
-    def rules(self, problem: Problem, state: SweepState) -> Rules:
-        raise NotImplementedError
+    def moves_probe(self, problem: Problem, state: SweepState) -> bool:
+        """Whether the next iteration updates the probe."""
+        return False
 
     def init(self, problem: Problem) -> SweepState:
         return SweepState(problem.start_object, problem.probe)
 
     def step(self, problem: Problem, state: SweepState, rng: np.random.Generator) -> SweepState:
         batches = cut_into_batches(self.sweep, problem.scan_positions_px, problem.probe_size, self.batch, rng)
-        obj, probe = sweep(problem, state.object, state.probe, batches, self.rules(problem, state))
+        moves_probe = self.moves_probe(problem, state)
+        obj, probe = sweep(self, problem, state.object, state.probe, batches, moves_probe)
         return SweepState(obj, probe, state.data_passes + 1)
 
     def step_stack(
@@ -71,8 +73,8 @@ class Sweeping(CountingSolver):
         """
         first = stack.problems[0]
         orders = np.stack([rng.permutation(first.n_positions) for rng in rngs], axis=1)
-        rules = self.rules(first, state)
-        objects, probes = sweep_stack(stack, state.object, state.probe, list(orders), rules)
+        moves_probe = self.moves_probe(first, state)
+        objects, probes = sweep_stack(self, stack, state.object, state.probe, list(orders), moves_probe)
         return SweepState(objects, probes, state.data_passes + 1)
 
 
@@ -92,56 +94,70 @@ class JointSweeping(Sweeping):
     probe_start: Annotated[int, Ge(0)] = 0
 
     def moves_probe(self, problem: Problem, state: SweepState) -> bool:
-        """Whether the next iteration updates the probe."""
         wanted = not problem.probe_known if self.update_probe is None else self.update_probe
         return wanted and state.data_passes >= self.probe_start
 
 
 def sweep(
-    problem: Problem, obj: Array, probe: Array, batches: Iterable[np.ndarray], rules: Rules
-) -> tuple[Array, Array]:
-    """Object (H, W) and probe (m, m) after one pass over ``batches`` of position indices."""
+    solver: PatchSolver,
+    problem: Problem,
+    obj: Complex[Array, "H W"],
+    probe: Complex[Array, "m m"],
+    batches: Iterable[np.ndarray],
+    moves_probe: bool = False,
+) -> tuple[Complex[Array, "H W"], Complex[Array, "m m"]]:
+    """Object and probe after one pass over ``batches`` of position indices, by the updates of ``solver``."""
     if is_on_gpu(obj):
         batches = list(batches)
         if not any(_overlap(problem.scan_positions_px[batch], problem.probe_size) for batch in batches):
-            objects, probes = sweep_stack(RunStack.of([problem]), obj[None], probe[None], batches, rules)
+            stack = RunStack.of([problem])
+            objects, probes = sweep_stack(solver, stack, obj[None], probe[None], batches, moves_probe)
             return objects[0], probes[0]
     obj, conjugate = copy(obj), namespace(probe).conj(probe)
-    fixed = fixed_step(problem, probe, rules)
+    weights = solver.fixed_weights(problem, probe, moves_probe)
     for batch in batches:
-        if len(batch) == 1 and fixed is not None and rules.accept is None:
-            _update_patch(problem, obj, probe, conjugate, int(batch[0]), fixed)
+        if len(batch) == 1 and weights is not None:
+            _update_patch(solver, problem, obj, probe, conjugate, int(batch[0]), weights)
         else:
-            probe = _update_batch(problem, obj, probe, batch, rules, fixed)
+            probe = _update_batch(solver, problem, obj, probe, batch, weights, moves_probe)
     return obj, probe
 
 
-def _update_patch(problem: Problem, obj: Array, probe: Array, conjugate: Array, k: int, step: Step) -> None:
-    """The fast path: add one position's change to ``obj``, which the caller owns."""
+def _update_patch(
+    solver: PatchSolver, problem: Problem, obj: Array, probe: Array, conjugate: Array, k: int, weights: Any
+) -> None:
+    """The fast path: update one position of ``obj``, which the caller owns, under a probe that stays."""
     size = problem.probe_size
     row, column = problem.scan_positions_px[k].tolist()
     patch = obj[row : row + size, column : column + size]
-    amplitude = problem.diffraction_amplitude[k]
-    patch += step(conjugate * exit_wave_correction(probe * patch, amplitude, problem.detector_mask))
+    chi = exit_wave_correction(probe * patch, problem.diffraction_amplitude[k], problem.detector_mask)
+    patch[...] = solver.new_patches(patch, conjugate, chi, weights)
 
 
 def _update_batch(
-    problem: Problem, obj: Array, probe: Array, batch: np.ndarray, rules: Rules, fixed: Step | None
+    solver: PatchSolver,
+    problem: Problem,
+    obj: Array,
+    probe: Array,
+    batch: np.ndarray,
+    weights: Any,
+    moves_probe: bool,
 ) -> Array:
     """Update ``obj``, which the caller owns, by one batch; the new probe is returned."""
     lit = illuminate(problem, obj, probe, batch)
     amplitude = problem.diffraction_amplitude[batch]
-    correction = exit_wave_correction(lit.exit_waves, amplitude, problem.detector_mask)
-    step = fixed or rules.object_step(lit.probes)
-    put_patches(obj, rules.new_patches(step, lit.probes, lit.patches, correction), lit.probes, lit.positions)
-    if rules.probe_step is None:
-        return probe
-    proposals = rules.new_probes(lit.probes, lit.patches, correction, lit.phases)
-    return mean_probe(probe, proposals, lit.patches)
+    patches, proposals = solver.updated(lit, amplitude, problem.detector_mask, weights, moves_probe)
+    put_patches(obj, patches, lit.probes, lit.positions)
+    return probe if proposals is None else mean_probe(probe, proposals, lit.patches)
 
 
-def put_patches(obj: Array, patches: Array, illumination: Array, positions: np.ndarray) -> None:
-    """Write patches (n, m, m) into ``obj``, which the caller owns.
+def put_patches(
+    obj: Complex[Array, "H W"],
+    patches: Complex[Array, "n m m"],
+    illumination: Complex[Array, "#n m m"],
+    positions: Int[np.ndarray, "n 2"],
+) -> None:
+    """Write patches into ``obj``, which the caller owns.
 
     Where patches overlap, their mean is taken with the weights |illumination|^2; where all of them are dark,
     the object stays as it is.
@@ -160,7 +176,7 @@ def put_patches(obj: Array, patches: Array, illumination: Array, positions: np.n
 
 
 def cut_into_batches(
-    kind: Sweep, positions: np.ndarray, probe_size: int, batch: int, rng: np.random.Generator
+    kind: Sweep, positions: Int[np.ndarray, "N 2"], probe_size: int, batch: int, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
     """Index arrays that cover the scan once, in random order."""
     order = rng.permutation(len(positions))
@@ -173,7 +189,9 @@ def cut_into_batches(
         yield from (order[i : i + step] for i in range(0, len(order), step))
 
 
-def colour_groups(positions: np.ndarray, probe_size: int, order: np.ndarray) -> list[np.ndarray]:
+def colour_groups(
+    positions: Int[np.ndarray, "N 2"], probe_size: int, order: Int[np.ndarray, " N"]
+) -> list[np.ndarray]:
     """Greedy colouring of the overlap graph in the given order: groups of patches that do not overlap."""
     colours: list[list[int]] = []
     for k in order.tolist():

@@ -8,6 +8,7 @@
       runs/<id[:2]>/<run_id>.failed-<n>.zarr.zip   one try that failed or timed out
       references/<hash>.zarr.zip          true object, probe and scan, shared by the runs that simulate them
       sessions/<time>-<pid>.json          who ran what, when, with which code and environment
+      code/<fingerprint>.json             the files and packages that runs depend on, with hashes and versions
       study.zarr/                         everything but the images, as one dataset along ``run``
 """
 
@@ -110,6 +111,10 @@ class Store:
         return self.root / "sessions"
 
     @property
+    def code(self) -> Place:
+        return self.root / "code"
+
+    @property
     def dataset(self) -> Place:
         return self.root / "study.zarr"
 
@@ -121,6 +126,9 @@ class Store:
 
     def reference_file(self, name: str) -> Place:
         return self.references / f"{name}{SUFFIX}"
+
+    def code_file(self, fingerprint: str) -> Place:
+        return self.code / f"{fingerprint}.json"
 
 
 def results_of(results: str | Path, study: str) -> str:

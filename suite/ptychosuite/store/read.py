@@ -106,11 +106,19 @@ def _unpacked(file: Place, leave_out: Collection[str] = ()) -> tuple[dict[str, A
         raise StoreError(f"{file} cannot be read: {error}; delete it and run the study again") from error
 
 
+def codes(store: Store) -> dict[str, dict[str, dict[str, str]]]:
+    """Fingerprint -> its ``files`` (name -> hash) and ``packages`` (name -> version), as they were written."""
+    return {key.removesuffix(".json"): _json(store.code / key) for key in store.code.files()}
+
+
 def sessions(store: Store) -> Iterator[dict[str, Any]]:
     """The sessions of ``store``, oldest first."""
     for key in sorted(store.sessions.files()):
-        file = store.sessions / key
-        try:
-            yield json.loads(file.read())
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{file} cannot be read: {error}") from error
+        yield _json(store.sessions / key)
+
+
+def _json(file: Place) -> Any:
+    try:
+        return json.loads(file.read())
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{file} cannot be read: {error}") from error

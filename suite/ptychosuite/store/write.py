@@ -66,6 +66,13 @@ def write_session(store: Store, name: str, content: Mapping[str, Any]) -> Place:
     return target
 
 
+def write_code(store: Store, fingerprint: str, content: Mapping[str, Mapping[str, str]]) -> None:
+    """Write the ``files`` (name -> hash) and ``packages`` (name -> version) behind a fingerprint, once."""
+    target = store.code_file(fingerprint)
+    if not target.exists():
+        target.create(json.dumps(content, indent=1).encode())
+
+
 def _reference_arrays(reference: Reference) -> dict[str, np.ndarray]:
     return {
         "object": reference.object.astype(np.complex64),

@@ -24,7 +24,7 @@ from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.errors import StudyError, nearest
 from ptychosuite.registry import lookup as registry
-from ptychosuite.registry.fingerprint import code_fingerprint
+from ptychosuite.registry.fingerprint import run_id_of
 from ptychosuite.registry.validation import SettingError, shown
 from ptychosuite.study.schema import DEFAULTS, KINDS, RUN_FIELDS, SIMULATED, Completion, Stop, figure
 from ptychosuite.study.sections import tolerances
@@ -71,12 +71,11 @@ def make_plan(study: StudyFile) -> Plan:
         raise study.error(("exclude",), "nothing is left to run; every combination is excluded")
     specs = tuple(runs.values())
     factors, constants = _what_varies(specs, written)
-    fingerprint = code_fingerprint()
     return Plan(
         name=study.name,
         title=study.data.get("title") or study.name,
         runs=specs,
-        run_ids=tuple(run.run_id(fingerprint) for run in specs),
+        run_ids=tuple(map(run_id_of, specs)),
         factors=factors,
         constants=constants,
         figures=_figures(study),

@@ -60,6 +60,7 @@ class CDTools(PeerSettings):
 
     label: ClassVar[str] = "cdtools"
     typical_cost: ClassVar[float] = 6.0  # L-BFGS fifteen times that
+    packages: ClassVar[tuple[str, ...]] = ("cdtools-py",)
 
     algorithm: Optimiser = "adam"
     step_length: Annotated[float, Gt(0)] | None = None

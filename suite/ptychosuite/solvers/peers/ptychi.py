@@ -71,6 +71,7 @@ class PtyChi(PeerSettings):
 
     label: ClassVar[str] = "pty-chi"
     typical_cost: ClassVar[float] = 25.0
+    packages: ClassVar[tuple[str, ...]] = ("ptychi",)
 
     algorithm: Algorithm = "rpie"
     alpha: Annotated[float, Gt(0), Le(1)] = 0.01

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Protocol
 
 import array_api_compat
 import numpy as np
+from jaxtyping import Complex
 
 from ptychosuite.backends.arrays import Array, namespace, to_numpy
 from ptychosuite.core.problem import Problem
@@ -51,12 +52,12 @@ class PeerState:
         return cls(session, problem, session.iteration, session.data_passes)
 
     @cached_property
-    def object(self) -> Array:  # (H, W) complex
+    def object(self) -> Complex[Array, "H W"]:
         self.refuse_if_past()
         return _copy_like(self.session.object(), self.problem.start_object)
 
     @cached_property
-    def probe(self) -> Array:  # (m, m) complex
+    def probe(self) -> Complex[Array, "m m"]:
         self.refuse_if_past()
         return _copy_like(self.session.probe(), self.problem.probe)
 

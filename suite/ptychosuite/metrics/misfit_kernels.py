@@ -1,0 +1,71 @@
+"""The compiled sums of :mod:`ptychosuite.metrics.misfit`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ptychosuite.backends.compiled import compiled, compiled_sum
+from ptychosuite.core.problem import RATE_FLOOR
+
+
+def half_deviance(
+    waves: np.ndarray, amplitude: np.ndarray, photon_scale: float, mask: np.ndarray | None
+) -> float:
+    amplitude = np.ascontiguousarray(amplitude, dtype=waves.real.dtype)
+    if mask is not None:
+        amplitude, waves = amplitude * mask, waves * mask
+    floor = amplitude.dtype.type(RATE_FLOOR * photon_scale)
+    ratio = np.empty_like(amplitude)
+    _count_ratio(waves.ravel(), amplitude.ravel(), floor, ratio.ravel())
+    terms = (x.ravel() for x in (waves, amplitude, ratio, np.log(ratio)))  # NumPy's log is vectorised
+    return float(_half_deviance(*terms)) / photon_scale
+
+
+@compiled
+def _count_ratio(waves: Any, amplitude: Any, floor: Any, out: Any) -> None:
+    one = amplitude.dtype.type(1)
+    for i in range(waves.size):
+        intensity = max(waves[i].real ** 2 + waves[i].imag ** 2, floor)
+        measured = amplitude[i] ** 2
+        out[i] = one if measured == 0 else intensity / measured
+
+
+@compiled_sum
+def _half_deviance(waves: Any, amplitude: Any, ratio: Any, log_ratio: Any) -> float:
+    total = 0.0
+    for i in range(waves.size):
+        measured = amplitude[i] ** 2
+        if measured == 0:
+            total += waves[i].real ** 2 + waves[i].imag ** 2
+        else:
+            total += measured * (ratio[i] - 1 - log_ratio[i])
+    return total
+
+
+def sum_of_squares(x: np.ndarray) -> float:
+    return float(_sum_of_squares(np.ascontiguousarray(x).ravel()))
+
+
+@compiled_sum
+def _sum_of_squares(x: Any) -> float:
+    total = 0.0
+    for i in range(x.size):
+        total += x[i].real ** 2 + x[i].imag ** 2
+    return total
+
+
+def sum_of_norms(probes: np.ndarray, corrections: np.ndarray) -> float:
+    probes = probes.reshape(len(probes), -1)
+    corrections = corrections.reshape(len(corrections), -1)
+    pairs = ((probes[k % len(probes)], correction) for k, correction in enumerate(corrections))
+    return float(sum(np.sqrt(_sum_of_product_squares(probe, correction)) for probe, correction in pairs))
+
+
+@compiled_sum
+def _sum_of_product_squares(a: Any, b: Any) -> float:
+    total = 0.0
+    for i in range(a.size):
+        total += (a[i].real ** 2 + a[i].imag ** 2) * (b[i].real ** 2 + b[i].imag ** 2)
+    return total

@@ -1,0 +1,133 @@
+"""The compiled forms of :mod:`ptychosuite.solvers.multigrid`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ptychosuite.backends.compiled import compiled
+
+
+@dataclass(frozen=True)
+class Pyramid:
+    """Coefficients of a hierarchy's levels, fine to coarse one after the other; n probes.
+
+    See :class:`ptychosuite.solvers.multigrid.Level`; a level's weight has the place of its gains.
+    """
+
+    gradient_gain: np.ndarray  # (n, P) real, P = m^2 + (m / 2)^2 + ...
+    coarse_gain: np.ndarray  # (n, P) real
+    weight: np.ndarray  # (n, P) real
+    levels: int
+
+
+def hierarchy(probe: np.ndarray, regulariser: np.ndarray, levels: int) -> Pyramid:
+    size = probe.shape[-1]
+    pixels = sum((size >> level) ** 2 for level in range(levels + 1))
+    probes = np.ascontiguousarray(probe).reshape(-1, size * size)
+    u = np.ascontiguousarray(regulariser).reshape(-1, size * size)
+    gradient_gain, coarse_gain, weight = (np.empty((len(probes), pixels), u.dtype) for _ in range(3))
+    for k in range(len(probes)):
+        _hierarchy(probes[k], u[k], size, levels, gradient_gain[k], coarse_gain[k], weight[k])
+    return Pyramid(gradient_gain, coarse_gain, weight, levels)
+
+
+@compiled
+def _hierarchy(q: Any, u: Any, size: int, levels: int, gradient_gain: Any, coarse_gain: Any, w: Any) -> None:
+    p = np.empty(size * size, u.dtype)
+    for i in range(p.size):
+        p[i] = q[i].real ** 2 + q[i].imag ** 2
+    first = 0
+    for _ in range(levels):
+        end = first + size * size
+        _gains(p, u, gradient_gain[first:end], coarse_gain[first:end])
+        half = size // 2
+        coarse_q, coarse_p = np.empty(half * half, q.dtype), np.empty(half * half, p.dtype)
+        coarse_u = np.empty(half * half, u.dtype)
+        _coarsen(q, p, u, half, coarse_q, coarse_p, w[first : first + half * half], coarse_u)
+        q, p, u, size, first = coarse_q, coarse_p, coarse_u, half, end
+    _gains(p, u, gradient_gain[first:], coarse_gain[first:])
+
+
+@compiled
+def _gains(p: Any, u: Any, gradient_gain: Any, coarse_gain: Any) -> None:
+    zero, one = p.dtype.type(0), p.dtype.type(1)
+    for i in range(p.size):
+        divisor = p[i] + u[i]
+        gain = zero if divisor == 0 else one / divisor
+        gradient_gain[i] = gain
+        coarse_gain[i] = u[i] * gain
+
+
+@compiled
+def _coarsen(q: Any, p: Any, u: Any, half: int, coarse_q: Any, coarse_p: Any, w: Any, coarse_u: Any) -> None:
+    one = p.dtype.type(1)
+    _average(q, half, coarse_q)
+    _average(p, half, coarse_p)
+    _average(u, half, coarse_u)
+    for i in range(half * half):
+        intensity = coarse_q[i].real ** 2 + coarse_q[i].imag ** 2
+        w[i] = one if coarse_p[i] == 0 else intensity / coarse_p[i]
+        coarse_p[i] = intensity
+        coarse_u[i] *= w[i]
+
+
+@compiled
+def _average(fine: Any, half: int, coarse: Any) -> None:
+    size = 2 * half
+    for i in range(half):
+        upper, lower = fine[2 * i * size :][:size], fine[(2 * i + 1) * size :][:size]
+        row = coarse[i * half :][:half]
+        for j in range(half):
+            row[j] = (upper[2 * j] + upper[2 * j + 1] + lower[2 * j] + lower[2 * j + 1]) / 4
+
+
+def v_cycle(gradient: np.ndarray, pyramid: Pyramid) -> np.ndarray:
+    size = gradient.shape[-1]
+    gradients = np.ascontiguousarray(gradient).reshape(-1, size * size)
+    change = np.empty_like(gradients)
+    shared = len(pyramid.weight) == 1
+    for k in range(len(gradients)):
+        probe = 0 if shared else k
+        coefficients = (pyramid.gradient_gain[probe], pyramid.coarse_gain[probe], pyramid.weight[probe])
+        _v_cycle(gradients[k], size, pyramid.levels, *coefficients, change[k])
+    return change.reshape(gradient.shape)
+
+
+@compiled
+def _v_cycle(
+    g: Any, size: int, levels: int, gradient_gain: Any, coarse_gain: Any, weight: Any, change: Any
+) -> None:
+    gradients, changes = np.empty(gradient_gain.size, g.dtype), np.empty(gradient_gain.size, g.dtype)
+    for i in range(g.size):
+        gradients[i] = g[i]
+    first = 0
+    for _ in range(levels):
+        end, half = first + size * size, size // 2
+        coarse = gradients[end : end + half * half]
+        _average(gradients[first:end], half, coarse)
+        for i in range(coarse.size):
+            coarse[i] *= weight[first + i]
+        first, size = end, half
+    for i in range(first, gradients.size):
+        changes[i] = gradients[i] * gradient_gain[i]
+    for _ in range(levels):
+        end, first, half, size = first, first - 4 * size * size, size, 2 * size
+        gains = gradient_gain[first:end], coarse_gain[first:end]
+        _combine(gradients[first:end], gains[0], changes[end:], gains[1], half, changes[first:end])
+    for i in range(change.size):
+        change[i] = changes[i]
+
+
+@compiled
+def _combine(g: Any, gradient_gain: Any, coarse: Any, coarse_gain: Any, half: int, out: Any) -> None:
+    size = 2 * half
+    for i in range(size):
+        first = i * size
+        gi, ai, bi = g[first:][:size], gradient_gain[first:][:size], coarse_gain[first:][:size]
+        ei, oi = coarse[i // 2 * half :][:half], out[first:][:size]
+        for j in range(half):
+            oi[2 * j] = gi[2 * j] * ai[2 * j] + ei[j] * bi[2 * j]
+            oi[2 * j + 1] = gi[2 * j + 1] * ai[2 * j + 1] + ei[j] * bi[2 * j + 1]

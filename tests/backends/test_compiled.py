@@ -1,0 +1,58 @@
+"""Which compiled function stands in for which plain one."""
+
+import ast
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import ptychosuite
+import pytest
+from ptychosuite.backends.compiled import kernel_modules
+
+PACKAGE = Path(ptychosuite.__file__).parent
+
+
+def accelerated_functions():
+    """Module and name of every function that has a compiled form."""
+    for file in sorted(PACKAGE.rglob("*.py")):
+        module = ".".join(("ptychosuite", *file.relative_to(PACKAGE).with_suffix("").parts))
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.FunctionDef) and "accelerated" in map(ast.unparse, node.decorator_list):
+                yield module, node.name
+
+
+@pytest.mark.parametrize(("module", "name"), accelerated_functions())
+def test_a_compiled_function_lies_beside_its_plain_form(module, name):
+    """The module X_kernels has the function of that name, with the same arguments."""
+    plain, fused = (getattr(import_module(m), name) for m in (module, f"{module}_kernels"))
+    count = plain.__wrapped__.__code__.co_argcount
+    assert fused.__code__.co_argcount == count
+    assert f"{module}_kernels" in kernel_modules()
+
+
+def test_no_compiled_module_is_left_over():
+    """Every X_kernels has an X that asks for it: the fingerprint of a run relies on the name."""
+    assert set(kernel_modules()) == {f"{module}_kernels" for module, _ in accelerated_functions()}
+
+
+def test_numba_is_imported_when_it_is_needed():
+    """Solvers can be imported, and used in torch, without it."""
+    code = (
+        "import sys; from ptychosuite.solvers.emagpie import step_size; import numpy, torch\n"
+        "step_size(torch.ones((2, 2), dtype=torch.complex64), 0.5); assert 'numba' not in sys.modules\n"
+        "step_size(numpy.ones((2, 2), 'complex64'), 0.5); assert 'numba' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_first_argument_decides():
+    """NumPy arrays, subclasses of them included, take the compiled form."""
+    from ptychosuite.core.patterns import amplitudes
+
+    counts = np.arange(12, dtype=np.uint16).reshape(3, 2, 2)
+    for dtype in (np.dtype("float32"), np.dtype("float64")):
+        found = amplitudes(counts, 0.05, dtype)
+        np.testing.assert_allclose(found, amplitudes.__wrapped__(counts, 0.05, dtype), rtol=1e-6)
+        assert found.dtype == dtype
