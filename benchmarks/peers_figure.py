@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from peers_contestants import CDTOOLS, OURS, PTYCHI
-from ptychosuite.report.style import COLOURS, PANEL_INCHES, house_style
+from ptychosuite.reporting.style import COLOURS, PANEL_INCHES, house_style
 
 LINES = {OURS: ("-", "o"), PTYCHI: ("--", "s"), CDTOOLS: (":", "^")}  # and the marker at their ends
 METHODS = {  # a method has its colour in every package; a variant has a lighter one

@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from ptychosuite.report.style import COLOURS, house_style
+from ptychosuite.reporting.style import COLOURS, house_style
 
 
 def draw(tables: Mapping[str, Any], path: Path) -> None:

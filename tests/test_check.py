@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from ptychosuite.metrics.image import ImageMetrics
+from ptychosuite.metrics.of_truth import MagnitudeError
 from ptychosuite.registry.fingerprint import Code
 from ptychosuite.solvers import magpie, multigrid
 from ptychosuite.solvers.sweep import Sweeping
@@ -132,10 +132,7 @@ def test_metric_that_is_no_number(checked, monkeypatch):
     """A metric that has become NaN is a regression, and the other metrics are not blamed for it."""
 
     def fault():
-        healthy = ImageMetrics.__call__
-        monkeypatch.setattr(
-            ImageMetrics, "__call__", lambda self, obj: healthy(self, obj) | {"error": float("nan")}
-        )
+        monkeypatch.setattr(MagnitudeError, "value", lambda *_: float("nan"))
 
     code, verdict = checked(fault)
     assert code == 1
@@ -146,10 +143,8 @@ def test_better_is_reported(checked, monkeypatch):
     """What has become better beyond the tolerance is not red, and is told."""
 
     def fault():
-        healthy = ImageMetrics.__call__
-        monkeypatch.setattr(
-            ImageMetrics, "__call__", lambda self, obj: {k: v / 2 for k, v in healthy(self, obj).items()}
-        )
+        healthy = MagnitudeError.value
+        monkeypatch.setattr(MagnitudeError, "value", lambda *given: healthy(*given) / 2)
 
     code, verdict = checked(fault)
     assert code == 0

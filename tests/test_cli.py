@@ -33,7 +33,7 @@ def python(code: str, *arguments: str, cwd: Path) -> str:
     """Run ``code`` in a fresh interpreter and return what it prints."""
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=cwd, timeout=60,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        env={**os.environ, "PYTHONPATH": f"{REPOSITORY / 'suite'}:{REPOSITORY}"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -18,8 +18,8 @@ import pytest
 import xarray as xr
 from ptychosuite.analysis.selection import selection_of_plan
 from ptychosuite.cluster.sweep import study_content
-from ptychosuite.report.crate import write_bundle
-from ptychosuite.report.crate_metadata import Author
+from ptychosuite.reporting.crate import write_bundle
+from ptychosuite.reporting.crate_metadata import Author
 
 from tests.study.small import carry_out, plan_of, study_file
 

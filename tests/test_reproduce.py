@@ -19,7 +19,15 @@ from ptychosuite.store.read import inventory, read_run
 from ptychosuite.store.write import write_run
 
 from tests.faults import other_order, wrong_alpha, wrong_coarse_level
-from tests.study.small import AXES, PROGRAM, install_test_solvers, study_file, use_test_solvers, wait_for
+from tests.study.small import (
+    AXES,
+    PROGRAM,
+    REPOSITORY,
+    install_test_solvers,
+    study_file,
+    use_test_solvers,
+    wait_for,
+)
 
 EVERY_SOLVER = """\
 axes:
@@ -73,7 +81,7 @@ def test_every_solver_is_identical_in_a_fresh_process(stored, tmp_path):
     before = contents(tmp_path / "results")
     done = subprocess.run(
         [*PROGRAM, "reproduce", "tiny.yaml", *HERE, "--all"],
-        capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": os.getcwd()},
+        capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": f"{REPOSITORY / 'suite'}:{REPOSITORY}"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "10 runs: 10 identical" in done.stdout

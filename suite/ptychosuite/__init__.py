@@ -1,3 +1,53 @@
-"""ptychosuite: benchmarks and reproducible studies of ptychographic reconstruction."""
+"""ptychosuite: benchmarks and reproducible studies of ptychographic reconstruction.
+
+What is public is listed in ``__all__`` and loaded when it is first asked for: ``import ptychosuite`` alone
+imports no other package. ``__init__.pyi`` tells type checkers the same.
+"""
+
+from importlib import import_module
 
 __version__ = "0.1.0"
+
+_WHERE = {  # name -> module below ptychosuite.api, and what it is called there
+    "CheckVerdict": "checking:CheckVerdict",
+    "Exported": "publishing:Exported",
+    "Page": "publishing:Page",
+    "Progress": "progress:Progress",
+    "Reproduction": "repeating:Reproduction",
+    "Results": "results:Results",
+    "StudyPlan": "planning:StudyPlan",
+    "Sweep": "sweeping:Sweep",
+    "SweepOutcome": "sweeping:SweepOutcome",
+    "available": "about:available",
+    "check": "checking:check",
+    "describe_data": "results:describe_data",
+    "doctor": "about:doctor",
+    "export": "publishing:export",
+    "faults": "about:faults",
+    "list_baselines": "checking:list_baselines",
+    "open": "results:open_results",
+    "plan": "planning:plan",
+    "prepare": "sweeping:prepare",
+    "report": "publishing:report",
+    "reproduce": "repeating:reproduce",
+    "run": "sweeping:run",
+    "save_baseline": "checking:save_baseline",
+    "schema": "about:schema",
+    "train": "training:train",
+    "trend": "publishing:trend",
+}
+
+__all__ = [*_WHERE]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'ptychosuite' has no attribute '{name}'")
+    module, _, attribute = _WHERE[name].partition(":")
+    found = getattr(import_module(f"ptychosuite.api.{module}"), attribute)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

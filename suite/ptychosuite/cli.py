@@ -3,29 +3,55 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from typing import NamedTuple
 
 import click
 
 from ptychosuite import __version__
-from ptychosuite.commands.about import doctor, schema, solvers
-from ptychosuite.commands.baseline import baseline
-from ptychosuite.commands.check import check
-from ptychosuite.commands.export import export
-from ptychosuite.commands.plan import plan
-from ptychosuite.commands.report import report
-from ptychosuite.commands.reproduce import reproduce
-from ptychosuite.commands.run import run
-from ptychosuite.commands.show import show
-from ptychosuite.commands.train import train
-from ptychosuite.commands.trend import trend
 from ptychosuite.errors import UserError
 
 
+class Listed(NamedTuple):
+    """A command: its module below ptychosuite.commands, and its line in the list of commands."""
+
+    module: str
+    line: str
+
+
+COMMANDS = {  # in the order in which they are used
+    "plan": Listed("sweeps", "Check STUDY and show its runs, what is done and what the rest will cost."),
+    "run": Listed("sweeps", "Carry out the runs of STUDY that are not done yet."),
+    "train": Listed("sweeps", "Train the fast-forward operator on the runs of STUDY."),
+    "report": Listed("results", "Draw the figures of STUDY and write its report."),
+    "show": Listed("results", "Show how the runs of STUDY ended, or what a data file holds."),
+    "check": Listed("checks", "Say whether the runs of STUDY are as good as they were."),
+    "trend": Listed("results", "Draw the history of the checks of STUDY as a page."),
+    "baseline": Listed("checks", "Save and list baselines, for 'check' to compare with."),
+    "reproduce": Listed("checks", "Run what is stored of STUDY again, and compare."),
+    "export": Listed("results", "Write the results of STUDY for others."),
+    "schema": Listed("about", "Print the JSON Schema of study files, for editors."),
+    "solvers": Listed("about", "List the solvers with their settings and defaults."),
+    "doctor": Listed("about", "Say what this machine and this installation can do."),
+}
+
+
 class Commands(click.Group):
-    """Commands in the order in which they are used."""
+    """Commands whose modules are imported when they are asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"ptychosuite.commands.{COMMANDS[cmd_name].module}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, listed.line) for name, listed in COMMANDS.items()])
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -41,12 +67,6 @@ def ptychosuite() -> None:
         ptychosuite run studies/quickstart.yaml --cluster local
         ptychosuite report studies/quickstart.yaml
     """
-
-
-for command in (
-    plan, run, train, report, show, check, trend, baseline, reproduce, export, schema, solvers, doctor,
-):  # fmt: skip
-    ptychosuite.add_command(command)
 
 
 def main() -> None:

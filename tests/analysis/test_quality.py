@@ -56,7 +56,7 @@ def found(
     **wanted: float,
 ) -> dict[str, Finding]:
     """What is said, by quantity, leaving out what is good."""
-    findings = run_findings(Pair(before, now, spec, same_arithmetic, Tolerances(**wanted)))
+    findings = run_findings(Pair(before, now, spec, same_arithmetic, Tolerances(wanted)))
     return {f.quantity: f for f in findings if f.judgement is not Judgement.GOOD}
 
 

@@ -12,11 +12,11 @@ import pytest
 from ptychosuite.analysis.rounding import (
     AFTER,
     ALIKE,
-    LIKE_IMAGES,
     MARGIN,
     Drift,
     Kind,
     changes,
+    drifts_like,
     kind_of,
     rounding_changes,
 )
@@ -93,7 +93,7 @@ def test_tolerances_hold_all_that_was_measured():
     """With room to spare: the table is that of the figures beside the benchmark."""
     for spec, own_code, quantity, drifts in measured():
         tolerance = Drift.of(spec, own_code).tolerance(quantity, np.array(list(drifts)))
-        alike = ALIKE["images" if quantity in LIKE_IMAGES else "curves"]
+        alike = ALIKE[drifts_like(quantity)]
         enough = np.minimum(MARGIN / 2 * np.array(list(drifts.values())), alike)
         assert (tolerance >= enough).all(), (spec, own_code, quantity, drifts, tolerance)
 

@@ -27,7 +27,7 @@ def check(folder: Path, *options: str):
 def test_exit_code_is_that_of_the_worst_case(tmp_path, monkeypatch, judgement, code):
     found = Finding("rpie", "time an iteration", Judgement(judgement), 1.0, 1.3, 0.05, (1.2, 1.4), "why")
     timing = Timing([found], {"commit": "abc"})
-    monkeypatch.setattr("ptychosuite.timing.compare.compare_times", lambda plan, against, tell: timing)
+    monkeypatch.setattr("ptychosuite.api.checking.compare_times", lambda plan, against, tell: timing)
     result = check(tmp_path, "--time-against", "HEAD", "--json")
     assert result.exit_code == code
     verdict = json.loads(result.output)
@@ -40,7 +40,7 @@ def test_progress_off_a_terminal_is_a_plain_line(tmp_path, monkeypatch):
         tell(0, 2, "rpie")
         return Timing([], {})
 
-    monkeypatch.setattr("ptychosuite.timing.compare.compare_times", compare)
+    monkeypatch.setattr("ptychosuite.api.checking.compare_times", compare)
     assert "0/2 cases timed, next: rpie\n" in check(tmp_path, "--time-against", "HEAD").output
 
 
@@ -48,7 +48,7 @@ def test_stopping_it_is_no_verdict(tmp_path, monkeypatch):
     def stopped(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ptychosuite.timing.compare.compare_times", stopped)
+    monkeypatch.setattr("ptychosuite.api.checking.compare_times", stopped)
     result = check(tmp_path, "--time-against", "HEAD")
     assert result.exit_code == 130
     assert "nothing has been judged" in result.output

@@ -11,8 +11,9 @@ from ptychosuite.core.runs import RunSpec, Status
 from ptychosuite.errors import DataFileError
 from ptychosuite.execute import one_run as run_module
 from ptychosuite.execute.one_run import execute
+from ptychosuite.metrics.catalogue import metrics_of_run
+from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
 from ptychosuite.metrics.gauge import Gauge, apply_gauge
-from ptychosuite.metrics.image import ImageMetrics
 from ptychosuite.physics.shift import shift_phases
 from ptychosuite.problems.build import build_problem, measure
 from ptychosuite.problems.measured import Measurement, write_cxi
@@ -150,13 +151,18 @@ GAUGES = {
 def test_metrics_do_not_see_the_gauge(blind, gauge):
     """Scale, phase, ramp and translation of a blind result leave its figures as they are."""
     record, problem = blind
-    metrics = ImageMetrics(problem.reference, probe_known=False)
+
+    def metrics(obj, probe_known=False):
+        constants = ProblemConstants(dataclasses.replace(problem, probe_known=probe_known))
+        found = [m for m in metrics_of_run((), problem) if m.needs == "truth" and m.on_the_way]
+        return {m.name: m.value(Evaluation(constants, obj, problem.probe)) for m in found}
+
     turn, tolerance = GAUGES[gauge]
     plain, turned = metrics(record.object), metrics(apply_gauge(record.object, turn))
     for name, value in plain.items():
         assert turned[name] == pytest.approx(value, rel=tolerance), name
     assert plain["nmse"] == pytest.approx(record.metrics["nmse"], rel=1e-4)
-    naive = ImageMetrics(problem.reference, probe_known=True)(apply_gauge(record.object, turn))
+    naive = metrics(apply_gauge(record.object, turn), probe_known=True)
     if gauge != "phase":
         assert naive["nmse"] > 1.5 * plain["nmse"]
 

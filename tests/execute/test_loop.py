@@ -9,8 +9,9 @@ import pytest
 from ptychosuite.backends.arrays import backend
 from ptychosuite.core.runs import Status
 from ptychosuite.execute import loop
-from ptychosuite.execute.loop import Curves, reconstruct
+from ptychosuite.execute.loop import Curves, Track, reconstruct
 from ptychosuite.execute.stopping import has_diverged, met_tolerances, verdict
+from ptychosuite.metrics import evaluation
 from ptychosuite.solvers.pie import RPIE
 from ptychosuite.solvers.solver import Solver
 
@@ -60,7 +61,7 @@ def clock(monkeypatch):
     """A clock that moves only as told: a step takes 1 s, the metrics 100 s."""
     now = types.SimpleNamespace(seconds=0.0)
     monkeypatch.setattr(loop, "time", types.SimpleNamespace(perf_counter=lambda: now.seconds))
-    step, misfit = Scaling.step, loop.misfit_metrics
+    step, misfit = Scaling.step, evaluation.misfit_metrics
 
     def timed_step(self, problem, state, rng):
         now.seconds += 1
@@ -71,7 +72,7 @@ def clock(monkeypatch):
         return misfit(*arguments)
 
     monkeypatch.setattr(Scaling, "step", timed_step)
-    monkeypatch.setattr(loop, "misfit_metrics", timed_misfit)
+    monkeypatch.setattr(evaluation, "misfit_metrics", timed_misfit)
     return now
 
 
@@ -82,7 +83,7 @@ def test_curves_begin_before_the_first_iteration():
     assert outcome.status is Status.COMPLETED
     assert outcome.message == "all iterations done"
     assert {len(curve) for curve in outcome.curves.values()} == {7}
-    start = loop.Metrics(problem)(RPIE().init(problem))
+    start = Track(problem, STOP, RPIE().init(problem)).latest
     assert {name: outcome.curves[name][0] for name in start} == start
     assert outcome.curves["seconds"][0] == 0
     assert (np.diff(outcome.curves["seconds"]) > 0).all()

@@ -1,11 +1,15 @@
 """Image metrics."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ptychosuite.core.problem import Reference
-from ptychosuite.metrics.image import SCANNED_SHARE, ImageMetrics, phase_rmse_rad, scanned_area
+from ptychosuite.metrics.catalogue import metrics_of_run
+from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
+from ptychosuite.metrics.image import SCANNED_SHARE, phase_rmse_rad, scanned_area
 
 from tests.conftest import small_problem
 
@@ -13,7 +17,10 @@ REFERENCE = small_problem().reference
 
 
 def of(obj, reference=REFERENCE):
-    return ImageMetrics(reference, probe_known=True)(obj)
+    problem = dataclasses.replace(small_problem(), reference=reference)
+    evaluation = Evaluation(ProblemConstants(problem), obj, problem.probe)
+    metrics = [m for m in metrics_of_run((), problem) if m.needs == "truth" and m.on_the_way]
+    return {metric.name: metric.value(evaluation) for metric in metrics}
 
 
 def test_truth_has_no_error():
@@ -77,4 +84,4 @@ def test_scanned_area():
     expected[1:4, 0:6] = True
     np.testing.assert_array_equal(area, expected)
     unseen = np.where(expected, 1, np.exp(2j))
-    assert ImageMetrics(reference, probe_known=True)(unseen)["phase_rmse_rad"] == pytest.approx(0, abs=1e-12)
+    assert of(unseen, reference)["phase_rmse_rad"] == pytest.approx(0, abs=1e-12)

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from ptychosuite.analysis.selection import selection_of_plan
 from ptychosuite.core.figures import ImagesFigure, ProbeFigure, RingsFigure, SetupFigure
-from ptychosuite.report.figures import NothingToDraw
-from ptychosuite.report.images import draw_images, draw_probes, draw_setup
-from ptychosuite.report.page import write_report
-from ptychosuite.report.rings import draw_rings
+from ptychosuite.reporting.figures import NothingToDraw
+from ptychosuite.reporting.images import draw_images, draw_probes, draw_setup
+from ptychosuite.reporting.page import write_report
+from ptychosuite.reporting.rings import draw_rings
 from ptychosuite.store.read import inventory, read_run
 
 from tests.report.test_report import Page

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from junitparser import Error, Failure, JUnitXml
 from ptychosuite.analysis.verdict import Finding, Judgement, Verdict
-from ptychosuite.report.verdict_text import (
+from ptychosuite.reporting.verdict_text import (
     MOST_ANNOTATIONS,
     MOST_ROWS,
     change_text,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ptychosuite.errors import UserError
-from ptychosuite.report.crate_metadata import Author, author_of, checked_licence
+from ptychosuite.reporting.crate_metadata import Author, author_of, checked_licence
 
 
 @pytest.mark.parametrize(

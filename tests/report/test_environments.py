@@ -8,7 +8,7 @@ from dataclasses import replace
 from importlib.metadata import version
 
 from ptychosuite.core.runs import RunRecord
-from ptychosuite.report.crate import write_environments
+from ptychosuite.reporting.crate import write_environments
 
 from tests.store.records import record
 

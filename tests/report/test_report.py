@@ -13,9 +13,9 @@ import xarray as xr
 from ptychosuite.analysis.selection import latest_session, selection_of, selection_of_plan
 from ptychosuite.core.figures import ConvergenceFigure, HeatmapFigure, ImagesFigure, SetupFigure
 from ptychosuite.errors import StoreError, StudyError
-from ptychosuite.report.figures import draw_convergence, draw_heatmap, narrow
-from ptychosuite.report.images import draw_images, draw_setup
-from ptychosuite.report.page import write_report
+from ptychosuite.reporting.figures import draw_convergence, draw_heatmap, narrow
+from ptychosuite.reporting.images import draw_images, draw_setup
+from ptychosuite.reporting.page import write_report
 from ptychosuite.store.layout import Store
 
 from tests.study.small import carry_out, plan_text

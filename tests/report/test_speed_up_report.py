@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from ptychosuite.analysis.selection import selection_of_plan
 from ptychosuite.core.figures import SpeedUpFigure
-from ptychosuite.report.figures import NothingToDraw
-from ptychosuite.report.page import write_report
-from ptychosuite.report.speed_up import draw_speed_up
+from ptychosuite.reporting.figures import NothingToDraw
+from ptychosuite.reporting.page import write_report
+from ptychosuite.reporting.speed_up import draw_speed_up
 
 from tests.report.test_report import Page
 from tests.study.small import carry_out, plan_text

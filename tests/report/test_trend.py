@@ -12,7 +12,7 @@ from ptychosuite.analysis.trend import trend_of
 from ptychosuite.analysis.verdict import Finding, Judgement, Verdict, keep_verdict
 from ptychosuite.cli import ptychosuite
 from ptychosuite.errors import StoreError
-from ptychosuite.report.trend_page import MOST_PLOTS, plotted, write_trend
+from ptychosuite.reporting.trend_page import MOST_PLOTS, plotted, write_trend
 from ptychosuite.store.layout import Store
 
 from tests.analysis.histories import history, timed

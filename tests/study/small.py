@@ -88,7 +88,7 @@ def install_test_solvers(folder: Path) -> str:
         f"{name} = tests.cluster.broken_solvers:{name.title().replace('-', '')}\n" for name in TEST_SOLVERS
     )
     (package / "entry_points.txt").write_text(f"[ptychosuite.solvers]\n{classes}")
-    return f"{folder}:{REPOSITORY}"
+    return f"{folder}:{REPOSITORY / 'suite'}:{REPOSITORY}"
 
 
 def use_test_solvers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

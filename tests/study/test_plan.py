@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ptychosuite.core.factors import fast_forward_label
 from ptychosuite.errors import StudyError
 from ptychosuite.registry import lookup as registry
+from ptychosuite.registry.factors import fast_forward_label
 from ptychosuite.study.expand import axis_values, make_plan
 from ptychosuite.study.study_file import load_overrides, load_study
 

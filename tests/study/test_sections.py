@@ -14,7 +14,7 @@ def test_tolerances_of_a_study(tmp_path):
     plain = plan_text(tmp_path, "")
     plan = plan_text(tmp_path, "check:\n  tolerance: {residual: 1e-6, peak_host_bytes: 1}\n")
     assert plain.tolerances == plan_text(tmp_path, "check: {}\n").tolerances == Tolerances()
-    assert plan.tolerances == Tolerances(residual=1e-6, peak_host_bytes=1.0)
+    assert plan.tolerances == Tolerances({"residual": 1e-6, "peak_host_bytes": 1.0})
     assert plan.run_ids == plain.run_ids
 
 

@@ -14,18 +14,13 @@ from ptychosuite.analysis.labels import run_labels
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunRecord, RunSpec
 from ptychosuite.errors import BaselineError, nearest
+from ptychosuite.metrics.catalogue import known_metrics
 from ptychosuite.store.layout import Store
 from ptychosuite.store.place import place
 from ptychosuite.store.read import inventory, read_run
 
 SCHEMA = 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-METRICS = (
-    "residual", "error", "poisson_nll", "poisson_deviance", "phase_rmse_rad", "nmse", "frc_resolution_px",
-    "half_frc_resolution_px", "iterations", "iterations_to_tol", "data_passes", "peak_host_bytes",
-    "peak_device_bytes",
-)  # fmt: skip
-CURVES = ("residual", "error", "poisson_nll")
 KEPT_ITERATIONS = (0, 1, 2, 5, 10, 25, 50, 100, 200, 500, 1000, 2000, 5000)
 ENVIRONMENT = ("ptychosuite", "sources", "git_commit", "git_dirty", "python", "packages", "cpu", "gpu_model")
 
@@ -66,7 +61,10 @@ class PresentRuns:
 
 def figures_of(record: RunRecord, label: str) -> RunFigures:
     """The figures of one run."""
-    curves = {name: record.curves[name] for name in CURVES if name in record.curves}
+    metrics = known_metrics()
+    telling = [metric.name for metric in metrics if metric.tells_beginnings]
+    kept = [metric.name for metric in metrics if metric.in_baseline]
+    curves = {name: record.curves[name] for name in telling if name in record.curves}
     length = max((len(values) for values in curves.values()), default=0)
     measured = [
         n
@@ -77,7 +75,7 @@ def figures_of(record: RunRecord, label: str) -> RunFigures:
         spec_id=record.spec.spec_id,
         label=label,
         status=str(record.status),
-        metrics={name: _number(record.metrics[name]) for name in METRICS if name in record.metrics},
+        metrics={name: _number(record.metrics[name]) for name in kept if name in record.metrics},
         curves={name: {str(n): _number(values[n]) for n in measured} for name, values in curves.items()},
     )
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ptychosuite.analysis.tables import TIMES, timed
+from ptychosuite.analysis.tables import timed
+from ptychosuite.metrics.catalogue import known_metrics
 
 
 @dataclass(frozen=True)
@@ -70,28 +71,19 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     Times are those of the timing lane; where there are none, their columns say so.
     """
     comparable, note = timed(table)
-    table = table.assign(
-        **{name: table[name].where(table.index.isin(comparable.index)) for name in TIMES if name in table}
-    )
+    metrics = [metric for metric in known_metrics() if metric.in_summary and metric.name in table]
+    times = [metric.name for metric in metrics if metric.is_time]
+    table = table.assign(**{name: table[name].where(table.index.isin(comparable.index)) for name in times})
     factors = [
         name for name in table.attrs["factors"] if name != "seed" and table[name].nunique(dropna=False) > 1
     ] or ["solver"]
-    metrics = [
-        "residual",
-        "error",
-        "phase_rmse_rad",
-        "poisson_deviance",
-        "half_frc_crossing",
-        "seconds_per_iteration",
-        "seconds",
-    ]
     groups = table.groupby(factors, dropna=False, sort=False)
     result = groups.size().rename("runs").to_frame()
-    for name in metrics:
-        if name in table and table[name].notna().any():
-            result[name + (note if name in TIMES else "")] = groups[name].median()
-    if "iterations_to_tol" in table:
-        result["met_tolerance"] = groups["iterations_to_tol"].count()
-        # a run that never meets the tolerance counts as infinitely long: it is censored, not dropped
-        result["iterations_to_tol"] = groups["iterations_to_tol"].apply(lambda v: v.fillna(np.inf).median())
+    for name in (metric.name for metric in metrics if not metric.count_name):
+        if table[name].notna().any():
+            result[name + (note if name in times else "")] = groups[name].median()
+    for metric in (metric for metric in metrics if metric.count_name):
+        result[metric.count_name] = groups[metric.name].count()
+        # a run that never gets there counts as infinitely long: it is censored, not dropped
+        result[metric.name] = groups[metric.name].apply(lambda v: v.fillna(np.inf).median())
     return result.reset_index()

@@ -8,45 +8,34 @@ from typing import Any
 
 import pandas as pd
 
-from ptychosuite.core.factors import factor_names, factor_value
+from ptychosuite.metrics.catalogue import known_metrics, metric_of
+from ptychosuite.registry.factors import factor_names, factor_value
+from ptychosuite.registry.lookup import label_of
 
-METRIC_NAMES = {
-    "residual": "residual",
-    "error": "error in magnitude",
-    "relative_error": "relative error in magnitude",
-    "phase_rmse_rad": "phase RMSE / rad",
-    "poisson_nll": "Poisson NLL",
-    "poisson_deviance": "Poisson deviance per pixel",
-    "gradient_norm": "gradient norm",
-    "seconds": "solver time / s",
-    "seconds_per_iteration": "time per iteration / s",
-    "iterations_to_tol": "iterations to tolerance",
-    "peak_host_bytes": "peak memory / B",
-    "peak_device_bytes": "peak device memory / B",
-    "nmse": "squared complex error, relative",
-    "frc_resolution_px": "resolution / px",
-    "half_frc_resolution_px": "half-scan resolution / px",
-    "half_frc_crossing": "half-scan FRC crossing / Nyquist",
-    "frc_crossing": "FRC crossing / Nyquist",
-    "iteration": "iteration",
-    "data_passes": "passes over the data",
-}
-SOLVER_NAMES = {
-    "rpie": "rPIE",
-    "epie": "ePIE",
-    "mpie": "mPIE",
-    "magpie": "MAGPIE",
-    "emagpie": "eMAGPIE",
-    "lsqml": "LSQML",
-    "lbfgs": "L-BFGS",
-}
-ALIASES = {"iterations_to_target": "iterations_to_tol", "deviance": "poisson_deviance", "nll": "poisson_nll"}
+
+def metric_label(name: str) -> str:
+    """What figures and tables call a metric or a column; readable also where it is not known here."""
+    metric = metric_of(name)
+    return (metric.label if metric else "") or name.replace("_", " ")
+
+
+class _MetricNames(dict[str, str]):
+    """Every name with its label; goes when no figure asks for it."""
+
+    def get(self, name: str, default: Any = None) -> str:
+        return metric_label(name)
+
+    def __missing__(self, name: str) -> str:
+        return metric_label(name)
+
+
+METRIC_NAMES = _MetricNames()
 
 
 def column_name(name: str) -> str:
     """The table's column that a study file means: dashes and a few synonyms are understood."""
     plain = name.replace("-", "_")
-    return ALIASES.get(plain, plain)
+    return next((metric.name for metric in known_metrics() if plain in metric.aliases), plain)
 
 
 def value_text(value: Any) -> str:
@@ -119,10 +108,10 @@ def _telling_settings(table: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def _solver_label(row: pd.Series, settings: list[str]) -> str:
-    label = SOLVER_NAMES.get(row["solver"], row["solver"])
+    label = label_of("solvers", row["solver"])
     given = [f"{name} {value_text(row[name])}" for name in settings if value_text(row[name])]
     if given:
         label += " (" + ", ".join(given) + ")"
     if row.get("fast_forward"):
         label += f" + {row['fast_forward']}"
-    return str(label)
+    return label

@@ -1,18 +1,14 @@
-"""How far the figures of a check may move: what :mod:`suite.analysis.rounding` allows, memory, floors.
+"""Judging quality: the figures of a study's runs against those of a baseline.
 
-Runs that begin identically to the last digit repeat almost exactly. Otherwise the first iterations, before
-rounding has grown, tell sharply whether it is the same computation, and what follows has the room that
-rounding needs by then. A study may ask for other tolerances in its section ``check``.
-
-Judging quality: the figures of a study's runs against those of a baseline.
-
-Of every quantity that is compared, less is better. Two things are asked of each run
-(:mod:`suite.analysis.quality_tolerances`):
+Two things are asked of each run:
 
 - Is it the same computation? Its first iterations answer that sharply, and in either direction, before
   rounding has grown.
 - Is its result as good? The later figures answer that: almost exactly where the beginnings are identical, and
-  with room for rounding where they are not.
+  with room for rounding where they are not (:mod:`ptychosuite.metrics.tolerance`). Which of two values is the
+  better one, each metric says.
+
+A study may ask for other tolerances in its section ``check``.
 """
 
 from __future__ import annotations
@@ -23,96 +19,19 @@ from functools import cached_property
 
 import numpy as np
 
-from ptychosuite.analysis.baseline import METRICS, Baseline, PresentRuns, RunFigures
+from ptychosuite.analysis.baseline import Baseline, PresentRuns, RunFigures, Values
 from ptychosuite.analysis.rounding import AFTER, Drift, changes, rounding_changes
 from ptychosuite.analysis.verdict import Finding, Judgement
-from ptychosuite.core.plan import Plan, Tolerances
+from ptychosuite.core.plan import FIRST_ITERATIONS, Plan, Tolerances
 from ptychosuite.core.runs import RunSpec, Status
 from ptychosuite.errors import BaselineError
-
-EXACT = 1e-6  # relative, of whatever follows a beginning that is the same to the last digit
-
-
-@dataclass(frozen=True)
-class Tolerance:
-    """A change that is not spoken of: ``relative`` of the baseline's value, and ``absolute``."""
-
-    relative: float
-    absolute: float = 0.0
-
-    def excess(self, before: float, now: float) -> float:
-        """The change over what is allowed; above 1 it is too large."""
-        change = abs(now - before)
-        allowed = self.relative * abs(before) + self.absolute
-        return change / allowed if allowed else float("inf") if change else 0.0
-
-
-MEMORY = {
-    # a process computes many runs: what earlier ones have loaded (torch: 0.24 GB measured) is in it
-    "peak_host_bytes": Tolerance(0.25, 300e6),
-    "peak_device_bytes": Tolerance(0.1, 50e6),
-}
-COUNTS = {  # where the beginnings differ; measured: 4 iterations of 39
-    "iterations_to_tol": Tolerance(0.1, 4.0),
-    "data_passes": Tolerance(0.1, 4.0),
-}
-FLOORS = {  # rounding is left where a run without noise has converged; of residual and error: of their starts
-    "complex64": {
-        "residual": 1e-10, "error": 1e-5, "poisson_deviance": 1e-8, "phase_rmse_rad": 1e-5, "nmse": 1e-10
-    },
-    "complex128": {
-        "residual": 1e-26, "error": 1e-13, "poisson_deviance": 1e-24, "phase_rmse_rad": 1e-13, "nmse": 1e-15
-    },
-}  # fmt: skip
-
-
-def first_tolerance(spec: RunSpec, same_arithmetic: bool, wanted: Tolerances) -> Tolerance:
-    """Of residual, error and likelihood in the first iterations.
-
-    ``same_arithmetic`` says whether baseline and run had the same packages and processor.
-    """
-    relative = wanted.of("first_iterations", spec.dtype)
-    return Tolerance(_rounding(spec, same_arithmetic, "residual", AFTER[0]) if relative is None else relative)
-
-
-def later_tolerance(
-    name: str,
-    spec: RunSpec,
-    iterations: float,
-    wanted: Tolerances,
-    *,
-    same_arithmetic: bool,
-    identical_start: bool,
-    scale: float = 1.0,
-) -> Tolerance:
-    """Of the quantity ``name`` after more than the first iterations, and at the end.
-
-    ``scale`` is its value at the start, where that is known.
-    """
-    if name in MEMORY:
-        tolerance = MEMORY[name]
-    elif identical_start:
-        tolerance = Tolerance(EXACT)
-    elif name in COUNTS:
-        tolerance = COUNTS[name]
-    else:
-        tolerance = Tolerance(max(EXACT, _rounding(spec, same_arithmetic, name, iterations)))
-    floor = FLOORS[spec.dtype].get(name)
-    if floor is not None:
-        tolerance = replace(tolerance, absolute=floor * scale)
-    relative = wanted.of(name, spec.dtype)
-    return tolerance if relative is None else replace(tolerance, relative=relative)
-
-
-def _rounding(spec: RunSpec, same_arithmetic: bool, name: str, iterations: float) -> float:
-    return float(Drift.of(spec, same_arithmetic).tolerance(name, np.asarray(iterations)))
-
+from ptychosuite.metrics.catalogue import known_metrics, metric_of
+from ptychosuite.metrics.metric import Metric
+from ptychosuite.metrics.tolerance import Change
 
 FIRST = ("0", "1", "2")  # iterations: the start, and before rounding has grown
-JUDGED = tuple(name for name in METRICS if name != "iterations")
 CLEARLY = 0.1  # better: small faults move some figures to the better by less
-LOST = {"iterations_to_tol": "the tolerance is not reached any more"}
-GAINED = {"iterations_to_tol": "the tolerance was not reached before"}
+Judged = tuple[Metric, Finding]
 ANOTHER = "another computation than the baseline's; if that is meant, save a new baseline"
 
 
@@ -170,14 +89,26 @@ class Pair:
         """Up to where both runs went."""
         return min(run.metrics.get("iterations") or 0.0 for run in (self.before, self.now))
 
-    def tolerance(self, name: str, iterations: float) -> Tolerance:
-        """Of the quantity ``name`` after so many ``iterations``, more than the first."""
-        scale = self.before.curves.get(name, {}).get("0")
-        return later_tolerance(
-            name, self.spec, iterations, self.wanted,
-            same_arithmetic=self.same_arithmetic, identical_start=self.identical_start,
-            scale=1.0 if scale is None else scale,
-        )  # fmt: skip
+    @property
+    def first_tolerance(self) -> Change:
+        """Of the metrics that tell beginnings, in the first iterations."""
+        relative = self.wanted.of(FIRST_ITERATIONS, self.spec.dtype)
+        return Change(self._rounding("residual", AFTER[0]) if relative is None else relative)
+
+    def tolerance(self, metric: Metric, iterations: float) -> Change:
+        """Of ``metric`` after so many ``iterations``, more than the first."""
+        assert metric.tolerance is not None, "only what is judged has a tolerance"
+        scale = self.before.curves.get(metric.name, {}).get("0")
+        rounding = self._rounding(metric.name, iterations)
+        allowed = metric.tolerance.allowed(
+            self.spec.dtype, self.identical_start, rounding, 1.0 if scale is None else scale
+        )
+        relative = self.wanted.of(metric.name, self.spec.dtype)
+        return allowed if relative is None else replace(allowed, relative=relative)
+
+    def _rounding(self, name: str, iterations: float) -> float:
+        drift = Drift.of(self.spec, self.same_arithmetic)
+        return float(drift.tolerance(name, np.asarray(iterations)))
 
 
 def _unpaired(baseline: Baseline, planned: Mapping[str, object], present: PresentRuns) -> Iterator[Finding]:
@@ -204,7 +135,7 @@ def run_findings(pair: Pair) -> list[Finding]:
     if not pair.before.status == pair.now.status == Status.COMPLETED:
         return [status]
     later = [*_at_the_end(pair), *_on_the_way(pair)]
-    return [status, *_first_iterations(pair, later), *later]
+    return [status, *_first_iterations(pair, later), *(finding for _, finding in later)]
 
 
 def _status(before: RunFigures, now: RunFigures) -> Finding:
@@ -214,54 +145,52 @@ def _status(before: RunFigures, now: RunFigures) -> Finding:
     return Finding(now.label, "status", judgement, message=f"it was {before.status} and is {now.status}")
 
 
-def _at_the_end(pair: Pair) -> Iterator[Finding]:
-    for name in JUDGED:
-        if name in pair.before.metrics:
-            tolerance = pair.tolerance(name, pair.iterations)
-            yield _later(pair, name, tolerance, pair.before.metrics, pair.now.metrics, name)
+def _at_the_end(pair: Pair) -> Iterator[Judged]:
+    for metric in known_metrics():
+        if metric.is_judged and metric.in_baseline and metric.name in pair.before.metrics:
+            tolerance = pair.tolerance(metric, pair.iterations)
+            yield _later(pair, metric, metric.name, tolerance, (pair.before.metrics, pair.now.metrics))
 
 
-def _on_the_way(pair: Pair) -> Iterator[Finding]:
+def _on_the_way(pair: Pair) -> Iterator[Judged]:
     """The curves after the first iterations, up to where the shorter run ended."""
     for name, curve in pair.before.curves.items():
+        metric, now = metric_of(name), pair.now.curves.get(name, {})
         for n in curve:
-            if n not in FIRST and int(n) <= pair.iterations:
-                tolerance, now = pair.tolerance(name, int(n)), pair.now.curves.get(name, {})
-                yield _later(pair, f"{name} at {n}", tolerance, curve, now, n)
+            if metric and metric.is_judged and n not in FIRST and int(n) <= pair.iterations:
+                yield _later(pair, metric, f"{name} at {n}", pair.tolerance(metric, int(n)), (curve, now), n)
 
 
 def _later(
-    pair: Pair,
-    quantity: str,
-    tolerance: Tolerance,
-    before: Mapping[str, float | None],
-    now: Mapping[str, float | None],
-    key: str,
-) -> Finding:
-    """Two numbers, of which the smaller is the better; what is no number is worse than any."""
-    old = before[key]
+    pair: Pair, metric: Metric, quantity: str, tolerance: Change, values: tuple[Values, Values], key: str = ""
+) -> Judged:
+    """Two numbers, the baseline's first; what is no number is worse than any."""
+    before, now = values
+    key = key or quantity
+    old, judgement, message = before[key], Judgement.GOOD, ""
+    new = now.get(key)
     if key not in now:
-        return Finding(
-            pair.now.label, quantity, Judgement.UNDECIDED, old, message="it is not measured any more"
-        )
-    new, judgement, message = now[key], Judgement.GOOD, ""
+        judgement, message = Judgement.UNDECIDED, "it is not measured any more"
+        return metric, Finding(pair.now.label, quantity, judgement, old, message=message)
     if old is not None and new is None:
-        judgement, message = Judgement.REGRESSION, LOST.get(quantity, "it is no number any more")
+        judgement, message = Judgement.REGRESSION, metric.lost
     elif old is None and new is not None:
-        judgement, message = Judgement.IMPROVEMENT, GAINED.get(quantity, "it was no number before")
+        judgement, message = Judgement.IMPROVEMENT, metric.gained
     elif old is not None and new is not None and tolerance.excess(old, new) > 1:
-        judgement = Judgement.REGRESSION if new > old else Judgement.IMPROVEMENT
-    return Finding(pair.now.label, quantity, judgement, old, new, tolerance.relative, message=message)
+        is_worse = metric.sign * new > metric.sign * old
+        judgement = Judgement.REGRESSION if is_worse else Judgement.IMPROVEMENT
+    found = Finding(pair.now.label, quantity, judgement, old, new, tolerance.relative, message=message)
+    return metric, found
 
 
-def _first_iterations(pair: Pair, later: Sequence[Finding]) -> Iterator[Finding]:
+def _first_iterations(pair: Pair, later: Sequence[Judged]) -> Iterator[Finding]:
     """Whether the run begins as its baseline did: one finding, of the curve and iteration that differ most.
 
     A beginning that differs beyond rounding is a regression even where the end is as good: either it is
     meant, and a new baseline goes with it, or it is a fault. Where what follows is clearly better, it is part
     of that.
     """
-    tolerance = first_tolerance(pair.spec, pair.same_arithmetic, pair.wanted)
+    tolerance = pair.first_tolerance
     places = [
         (_excess(tolerance, old, pair.now.curves.get(name, {}).get(n)), name, n, old)
         for name, curve in pair.before.curves.items()
@@ -281,16 +210,18 @@ def _first_iterations(pair: Pair, later: Sequence[Finding]) -> Iterator[Finding]
     )
 
 
-def _clearly_better(later: Sequence[Finding]) -> bool:
+def _clearly_better(later: Sequence[Judged]) -> bool:
     """Whether a figure is better by more than chance makes of a fault, and none is worse."""
-    quality = [finding for finding in later if finding.quantity not in MEMORY]
-    if any(finding.judgement is Judgement.REGRESSION for finding in quality):
+    quality = [(metric, finding) for metric, finding in later if metric.repeats]
+    if any(finding.judgement is Judgement.REGRESSION for _, finding in quality):
         return False
-    better = [finding for finding in quality if finding.judgement is Judgement.IMPROVEMENT]
-    return any(finding.ratio is None or finding.ratio < 1 - CLEARLY for finding in better)
+    better = [each for each in quality if each[1].judgement is Judgement.IMPROVEMENT]
+    return any(
+        finding.ratio is None or metric.sign * (finding.ratio - 1) < -CLEARLY for metric, finding in better
+    )
 
 
-def _excess(tolerance: Tolerance, before: float, now: float | None) -> float:
+def _excess(tolerance: Change, before: float, now: float | None) -> float:
     return float("inf") if now is None else tolerance.excess(before, now)
 
 

@@ -15,11 +15,9 @@ import numpy as np
 
 from ptychosuite.analysis.rounding import Changes, Drift, changes, rounding_changes
 from ptychosuite.analysis.verdict import Judgement, worst
-from ptychosuite.core.factors import fast_forward_as_one
 from ptychosuite.core.runs import RunRecord, RunSpec
-
-NOT_COMPARED = ("seconds", "seconds_per_iteration", "peak_host_bytes", "peak_device_bytes")
-COUNTS = ("iterations", "iterations_to_tol", "data_passes")
+from ptychosuite.metrics.catalogue import metric_of
+from ptychosuite.registry.factors import fast_forward_as_one
 
 
 class Likeness(StrEnum):
@@ -184,11 +182,9 @@ def _image_differences(stored: RunRecord, again: RunRecord, drift: Drift) -> Ite
 
 
 def _tolerance(drift: Drift, name: str, values: np.ndarray, iterations: np.ndarray) -> np.ndarray:
-    """Of a curve or metric. Counts may differ by one at least: a threshold may fall between."""
-    tolerance = drift.tolerance(name, iterations)
-    if name not in COUNTS:
-        return tolerance
-    return np.maximum(tolerance, 1.0 / np.maximum(1.0, np.nan_to_num(values)))
+    """Of a curve or metric."""
+    rounding, metric = drift.tolerance(name, iterations), metric_of(name)
+    return metric.tolerance.repeated(rounding, values) if metric and metric.tolerance else rounding
 
 
 def _images(record: RunRecord, end: int) -> dict[str, tuple[int, np.ndarray]]:
@@ -212,8 +208,12 @@ def relative_difference(a: np.ndarray, b: np.ndarray, smallest: float) -> np.nda
 
 
 def _compared_names(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    names = dict.fromkeys([*then, *now])
-    return [name for name in names if name not in NOT_COMPARED and not name.startswith("ff_seconds")]
+    return [name for name in dict.fromkeys([*then, *now]) if _repeats(name)]
+
+
+def _repeats(name: str) -> bool:
+    metric = metric_of(name)
+    return metric.repeats if metric else not name.startswith("ff_seconds")
 
 
 def _length(record: RunRecord) -> int:

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from ptychosuite.core.runs import RunSpec
+from ptychosuite.metrics.catalogue import metric_of
 
 ARITHMETIC = ("numpy", "scipy", "numba", "ducc0", "torch", "cupy-cuda13x", "ptychi", "cdtools-py")
 """Packages whose numbers differ in the last digit from one version to the next."""
@@ -86,7 +87,6 @@ MEASURED_WITH_KNOWN_PROBE = ("epie", "rpie", "mpie", "magpie", "emagpie", "lsqml
 STEADY_WITH_UNKNOWN_PROBE = ("lsqml",)
 HOLD_THE_PROBE = ("epie", "rpie")
 STORED_IMAGES = ("object", "probe")
-LIKE_IMAGES = (*STORED_IMAGES, "rings", "phase_rmse_rad", "nmse", "frc", "half_frc")
 STORED_PRECISION = float(np.finfo(np.complex64).eps)  # of images, whatever the run's
 
 Measured = Mapping[str, tuple[float, ...]]  # "curves", "images" -> drift after each of AFTER
@@ -152,13 +152,21 @@ class Drift:
         Between the measured iterations it is a straight line in the logarithms, beyond the last one with the
         mean slope, before the first constant.
         """
-        group = "images" if quantity.startswith(LIKE_IMAGES) else "curves"
+        group = drifts_like(quantity)
         x, y = np.log(AFTER), np.log(self.measured[group])
         at = np.log(np.maximum(iterations, AFTER[0]))
         slope = (y[-1] - y[0]) / (x[-1] - x[0])
         line = np.where(at > x[-1], y[-1] + slope * (at - x[-1]), np.interp(at, x, y))
         least = max(NEGLIGIBLE, MARGIN * STORED_PRECISION if quantity in STORED_IMAGES else 0.0)
         return np.clip(MARGIN * np.exp(line), least, ALIKE[group])
+
+
+def drifts_like(quantity: str) -> str:
+    """ "images" or "curves": which drift is that of a metric, a curve, a stored image or its rings."""
+    if quantity in STORED_IMAGES or quantity.startswith("rings"):
+        return "images"
+    metric = metric_of(quantity)
+    return metric.tolerance.like if metric and metric.tolerance else "curves"
 
 
 def kind_of(spec: RunSpec) -> Kind:

@@ -19,25 +19,21 @@ import xarray as xr
 
 from ptychosuite.analysis.labels import line_labels
 from ptychosuite.core.runs import Status
+from ptychosuite.metrics.catalogue import known_metrics, metric_of
 
 CONFIDENCE = 0.95
 AS_GOOD = 1.001  # final value over the plain run's up to which a run has ended as well
-CHANGES = {
-    "frc_crossing": "frc_change",
-    "half_frc_crossing": "half_frc_change",
-    "phase_rmse_rad": "phase_change_rad",
-}
 
 
-def reached_for_good(x: np.ndarray, curve: np.ndarray, target: float) -> float:
+def reached_for_good(x: np.ndarray, curve: np.ndarray, target: float, sign: int = 1) -> float:
     """The first of ``x`` from which on ``curve`` stays at or below ``target``; infinite where it never does.
 
-    Both are (iterations,); entries that were not measured are NaN.
+    Both are (iterations,); entries that were not measured are NaN. At or above it where ``sign`` is -1.
     """
     measured = ~np.isnan(curve)
     x, curve = x[measured], curve[measured]
-    above = np.flatnonzero(curve > target)
-    first = 0 if above.size == 0 else int(above[-1]) + 1
+    worse = np.flatnonzero(sign * curve > sign * target)
+    first = 0 if worse.size == 0 else int(worse[-1]) + 1
     return float(x[first]) if first < len(x) else float("inf")
 
 
@@ -72,18 +68,21 @@ def speed_up_pairs(
     table
         The runs of a study, those that failed as well.
     metric
-        What is compared; smaller is better.
+        What is compared; it says itself whether lower or higher is better.
     x
         "seconds", "iteration" or "data_passes".
     within
-        How much more than the plain run's final value will do, as a share of it.
+        How much worse than the plain run's final value will do, as a share of it.
 
     Returns
     -------
     Columns ``line``, ``run_id``, ``plain_run_id``, ``target``, ``plain`` and ``reached`` (x at the target),
     ``speed_up`` and ``bound`` (it lies between the two: they agree where the target is reached, and are 0 and
     its bound where it is not), ``final_ratio`` of the metric, changes of quality and figures of the jumps.
+    ``attrs["sign"]`` is 1, or -1 where higher is better.
     """
+    known = metric_of(metric)
+    sign = known.sign if known else 1
     if "fast_forward" not in table.attrs["factors"]:
         return pd.DataFrame()
     shared = [name for name in table.attrs["factors"] if name != "fast_forward"]
@@ -96,15 +95,19 @@ def speed_up_pairs(
         partner = plain.get(key)
         if is_plain[number] or partner is None or table["status"].iloc[partner] != Status.COMPLETED:
             continue
-        pair = _pair(table.iloc[partner], table.iloc[number], dataset, metric, x, within)
+        pair = _pair(table.iloc[partner], table.iloc[number], dataset, metric, x, within, sign)
         rows.append({"line": labels.iloc[number], **pair})
-    return pd.DataFrame(rows)
+    pairs = pd.DataFrame(rows)
+    pairs.attrs["sign"] = sign
+    return pairs
 
 
 def speed_up_summary(pairs: pd.DataFrame) -> pd.DataFrame:
     """One row a line: number of pairs, median speed-up and interval, quality and cost of the jumps."""
-    rows = []
+    rows, lower = [], pairs.attrs["sign"] == 1
     for line, members in pairs.groupby("line", sort=False):
+        ratios = members["final_ratio"]
+        as_good = ratios <= AS_GOOD if lower else ratios >= 1 / AS_GOOD
         median = censored_median(members["speed_up"], members["bound"])
         tried = members["ff_jumps"].sum()
         rows.append(
@@ -116,9 +119,9 @@ def speed_up_summary(pairs: pd.DataFrame) -> pd.DataFrame:
                 "speed_up_bound": median.high,
                 "interval_low": median.interval[0],
                 "interval_high": median.interval[1],
-                "ended_worse": int((~(members["final_ratio"] <= AS_GOOD)).sum()),
-                "worst_final_ratio": members["final_ratio"].max(skipna=False),
-                **{name: members[name].median() for name in CHANGES.values() if name in members},
+                "ended_worse": int((~as_good).sum()),
+                "worst_final_ratio": ratios.max(skipna=False) if lower else ratios.min(skipna=False),
+                **{name: members[name].median() for name in _changes().values() if name in members},
                 "rejected": members["ff_rejected"].sum() / tried if tried else float("nan"),
                 "inference_seconds": members["ff_seconds_inference"].median(),
             }
@@ -126,17 +129,22 @@ def speed_up_summary(pairs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _changes() -> dict[str, str]:
+    """Metric -> column of its change by the fast-forward."""
+    return {metric.name: metric.change_name for metric in known_metrics() if metric.change_name}
+
+
 def _pair(
-    plain: pd.Series, other: pd.Series, dataset: xr.Dataset, metric: str, x: str, within: float
+    plain: pd.Series, other: pd.Series, dataset: xr.Dataset, metric: str, x: str, within: float, sign: int
 ) -> dict[str, Any]:
     final = float(plain[metric])
-    target = final + within * abs(final)
+    target = final + sign * within * abs(final)
     plain_x, plain_curve = _curve(dataset, plain, metric, x)
     other_x, other_curve = _curve(dataset, other, metric, x)
-    at = reached_for_good(plain_x, plain_curve, target)
+    at = reached_for_good(plain_x, plain_curve, target, sign)
     completed = other["status"] == Status.COMPLETED
-    reached = reached_for_good(other_x, other_curve, target) if completed else float("inf")
-    end = float(np.nanmax(other_x, initial=0.0))
+    reached = reached_for_good(other_x, other_curve, target, sign) if completed else float("inf")
+    end, changes = float(np.nanmax(other_x, initial=0.0)), _changes()
     return {
         "run_id": other["run_id"],
         "plain_run_id": plain["run_id"],
@@ -145,8 +153,8 @@ def _pair(
         "reached": reached,
         "speed_up": _ratio(at, reached),
         "bound": _ratio(at, min(reached, end)) if completed else 0.0,
-        "final_ratio": _number(other, metric) / final if completed else float("inf"),
-        **{to: _number(other, name) - _number(plain, name) for name, to in CHANGES.items() if name in plain},
+        "final_ratio": _number(other, metric) / final if completed else float("inf") if sign == 1 else 0.0,
+        **{to: _number(other, name) - _number(plain, name) for name, to in changes.items() if name in plain},
         **{name: _number(other, name) for name in ("ff_jumps", "ff_rejected", "ff_seconds_inference")},
     }
 

@@ -22,6 +22,7 @@ import numpy as np
 import ruptures
 
 from ptychosuite.analysis.verdict import Judgement, Verdict
+from ptychosuite.metrics.catalogue import metric_of
 
 FEWEST_NIGHTS = 8  # of a stretch in which changes are looked for
 SHORTEST_SEGMENT = 3  # nights: a single bad one is no change
@@ -85,7 +86,8 @@ class Series:
     @property
     def excess(self) -> float:
         """How far the latest ratio is from 1, in tolerances; slower or worse is positive."""
-        return math.log(self.points[-1].ratio) / self.tolerance
+        metric = metric_of(self.quantity.split(" at ")[0])
+        return (metric.sign if metric else 1) * math.log(self.points[-1].ratio) / self.tolerance
 
     @property
     def is_constant(self) -> bool:

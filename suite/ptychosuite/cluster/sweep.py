@@ -11,6 +11,7 @@ from typing import Any
 
 from ptychosuite.cluster.connection import Connection
 from ptychosuite.cluster.dispatch import run_all
+from ptychosuite.cluster.interruption import lost_interruptions
 from ptychosuite.cluster.resources import check_devices
 from ptychosuite.cluster.work import Terms
 from ptychosuite.core.figures import FIGURES, Figure
@@ -78,12 +79,14 @@ def sweep(
     write_session(store, name, session)
     last_compaction = time.monotonic()
     try:
-        for summary in run_all(connection, specs, store, terms):
-            tally.counts[summary["status"]] += 1
-            progress(tally, summary)
-            if time.monotonic() - last_compaction > COMPACT_EVERY_S:
-                compact(store)
-                last_compaction = time.monotonic()
+        with lost_interruptions() as check_interruption:
+            for summary in run_all(connection, specs, store, terms):
+                tally.counts[summary["status"]] += 1
+                progress(tally, summary)
+                check_interruption()
+                if time.monotonic() - last_compaction > COMPACT_EVERY_S:
+                    compact(store)
+                    last_compaction = time.monotonic()
     finally:
         write_session(store, name, session | {"end": now(), "counts": dict(tally.counts)})
         compact(store)

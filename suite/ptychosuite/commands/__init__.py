@@ -1,1 +1,1 @@
-"""The commands of the command line, one module each."""
+"""The commands, by theme: they parse, call what ptychosuite offers in Python, and print."""

@@ -3,62 +3,55 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
+import ptychosuite
+from ptychosuite.api.display import tree_text
 from ptychosuite.commands.options import json_option
-from ptychosuite.commands.terminal import print_tree
 
 
 @click.command()
 def schema() -> None:
     """Print the JSON Schema of study files, for editors."""
-    from ptychosuite.study.json_schema import study_schema
-
-    click.echo(json.dumps(study_schema(), indent=1))
+    click.echo(json.dumps(ptychosuite.schema(), indent=1))
 
 
 @click.command()
 @json_option
 def solvers(as_json: bool) -> None:
     """List the solvers with their settings and defaults."""
-    import dataclasses
-    import inspect
-
-    from ptychosuite.registry import lookup as registry
-
-    listing: dict[str, dict[str, Any]] = {}
-    for name in registry.names("solvers"):
-        cls = registry.class_of("solvers", name)
-        fields = {f.name: f.default for f in dataclasses.fields(cls)}
-        summary = (inspect.getdoc(cls) or "").split("\n")[0]
-        listing[name] = {"summary": summary, "settings": fields}
+    listing = ptychosuite.available("solvers")
+    faults = ptychosuite.faults()
     if as_json:
-        click.echo(json.dumps(listing, indent=1))
+        click.echo(json.dumps({**listing, "faults": faults}, indent=1, default=str))
         return
     for name, entry in listing.items():
         given = ", ".join(f"{key}: {value}" for key, value in entry["settings"].items())
         click.echo(f"{name:8} {entry['summary']}\n{'':8} {{name: {name}{', ' + given if given else ''}}}")
+    _print_faults(faults)
 
 
 @click.command()
 @json_option
 def doctor(as_json: bool) -> None:
-    """Say what this machine and this installation can do."""
-    from ptychosuite.backends.arrays import BACKENDS, backend
-    from ptychosuite.errors import BackendError
-    from ptychosuite.execute.provenance import environment
-
-    backends = {}
-    for name in BACKENDS:
-        try:
-            found = backend(name)
-            backends[name] = found.device_description().get("gpu_model", "available")
-        except BackendError as error:
-            backends[name] = f"not available: {error}"
-    content = {"backends": backends, "environment": environment()}
+    """Say what this machine and this installation can do, and what is wrong with its plug-ins."""
+    content = ptychosuite.doctor()
     if as_json:
         click.echo(json.dumps(content, indent=1))
-    else:
-        print_tree(content)
+        return
+    faults = content.pop("faults")
+    nouns = {
+        group: ", ".join(f"{name} ({package})" if package else name for name, package in found.items())
+        for group, found in content["nouns"].items()
+    }
+    click.echo(tree_text({**content, "nouns": nouns}))
+    _print_faults(faults)
+
+
+def _print_faults(faults: Sequence[Mapping[str, Any]]) -> None:
+    """What is wrong with plug-ins; they disturb nothing else."""
+    for fault in faults:
+        click.echo(f"fault of {fault['package']}: {fault['group']}, '{fault['name']}': {fault['message']}")

@@ -1,4 +1,4 @@
-"""What a study may ask to be drawn. Settings only; ``ptychosuite.report`` draws."""
+"""What a study may ask to be drawn. Settings only; ``ptychosuite.reporting`` draws."""
 
 from __future__ import annotations
 

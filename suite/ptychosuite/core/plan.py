@@ -1,12 +1,9 @@
-"""How much a study's figures may change. Settings only; ``suite.analysis.quality`` compares.
-
-A study expanded into its runs.
-"""
+"""A study expanded into its runs, and how much its figures may change."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge
@@ -19,37 +16,29 @@ Change = Annotated[float, Ge(0)]
 Relative = Change | Mapping[Dtype, Change] | None
 
 
+FIRST_ITERATIONS = "first_iterations"
+
+
 @dataclass(frozen=True)
 class Tolerances:
     """The section ``check.tolerance`` of a study: relative changes about which nothing is said.
 
-    Each is a number, or one for each dtype, ``{complex64: 1e-3, complex128: 1e-6}``. Null, the default, is
-    the tolerance that rounding was measured to need.
+    Each is a number, or one for each dtype, ``{complex64: 1e-3, complex128: 1e-6}``. What the study does not
+    say, or says to be null, has the tolerance that rounding was measured to need.
 
     Parameters
     ----------
-    first_iterations
-        Of residual, error and likelihood after one and two iterations, in either direction: beyond it, the
-        run is another computation than the baseline's.
+    wanted
+        By the name of a metric. :data:`FIRST_ITERATIONS` stands for the metrics that tell beginnings after
+        one and two iterations, in either direction: beyond it, the run is another computation than the
+        baseline's.
     """
 
-    first_iterations: Relative = None
-    residual: Relative = None
-    error: Relative = None
-    poisson_nll: Relative = None
-    poisson_deviance: Relative = None
-    phase_rmse_rad: Relative = None
-    nmse: Relative = None
-    frc_resolution_px: Relative = None
-    half_frc_resolution_px: Relative = None
-    iterations_to_tol: Relative = None
-    data_passes: Relative = None
-    peak_host_bytes: Relative = None
-    peak_device_bytes: Relative = None
+    wanted: Mapping[str, Relative] = field(default_factory=dict)
 
     def of(self, name: str, dtype: str) -> float | None:
         """What the study says of the quantity ``name`` in runs of ``dtype``; None where it says nothing."""
-        wanted: Relative = getattr(self, name)
+        wanted = self.wanted.get(name)
         if isinstance(wanted, Mapping):
             return {str(key): change for key, change in wanted.items()}.get(dtype)
         return wanted

@@ -55,21 +55,21 @@ class RunSpec:
     dtype: str = "complex64"
     half_scans: bool = False
     snapshots: Sequence[int] = ()  # iterations whose object and probe are kept
+    metrics: Sequence[str] = ()  # beyond the default ones: registered names, or package.module:Class
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields as plain data that are the caller's own."""
-        return {name: _copied(getattr(self, name)) for name in FIELDS}
+        """All fields as plain data that are the caller's own; ``metrics`` only where there are any."""
+        names = (name for name in FIELDS if name != "metrics" or self.metrics)
+        return {name: _copied(getattr(self, name)) for name in names}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RunSpec:
-        return cls(**{**data, "snapshots": tuple(data.get("snapshots", ()))})
+        return cls(**{**data, **{name: tuple(data.get(name, ())) for name in LEFT_OUT}})
 
     @cached_property
     def spec_id(self) -> str:
         """Hash of the canonical JSON of the specification, without the paths of files."""
-        names = [
-            name for name in sorted(FIELDS) if name != "snapshots" or self.snapshots
-        ]  # ids stay with none
+        names = [name for name in sorted(FIELDS) if name not in LEFT_OUT or getattr(self, name)]
         parts = (f'"{name}":{_canonical_field(getattr(self, name))}' for name in names)
         return _hash("{" + ",".join(parts) + "}")
 
@@ -91,10 +91,12 @@ class RunSpec:
         return np.random.default_rng(int(digest([self.problem_id, purpose]), 16))
 
     def leaves(self) -> dict[str, Any]:
-        """Dotted path of every scalar in the specification, with its value."""
+        """Dotted path of every scalar in the specification, with its value; ``metrics`` where it has any."""
         result: dict[str, Any] = {}
         for name in FIELDS:
             value = getattr(self, name)
+            if name == "metrics" and not value:
+                continue
             if isinstance(value, Mapping):
                 result |= {f"{name}.{path}": leaf for path, leaf in _part_leaves(value).items()}
             else:
@@ -103,6 +105,7 @@ class RunSpec:
 
 
 FIELDS = tuple(f.name for f in fields(RunSpec))
+LEFT_OUT = ("snapshots", "metrics")  # of the identity, where there are none: ids from before them stay
 
 
 @dataclass(frozen=True)

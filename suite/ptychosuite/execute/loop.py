@@ -16,8 +16,8 @@ from ptychosuite.backends.arrays import Backend, copy, namespace, to_numpy
 from ptychosuite.core.problem import Problem
 from ptychosuite.core.runs import Status
 from ptychosuite.execute.stopping import is_measured, met_tolerances, verdict
-from ptychosuite.metrics.image import ImageMetrics
-from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
+from ptychosuite.metrics.catalogue import metrics_of_run
+from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
 from ptychosuite.solvers.solver import Solver, State, SweepState
 from ptychosuite.solvers.stack import RunStack, merged
 
@@ -53,22 +53,6 @@ class Outcome:
     snapshots: Mapping[int, tuple[np.ndarray, np.ndarray]]  # iteration -> object and probe, on the host
 
 
-class Metrics:
-    """All figures of a state; holds what depends on the problem alone."""
-
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
-        self.constants = DataConstants.of(problem)
-        known = problem.probe_known
-        self.image = None if problem.reference is None else ImageMetrics(problem.reference, known)
-
-    def __call__(self, state: State) -> dict[str, float]:
-        figures = misfit_metrics(self.problem, state.object, state.probe, self.constants)
-        if self.image is not None:
-            figures |= self.image(to_numpy(state.object))
-        return figures
-
-
 class Track:
     """What is kept of one run while it goes on: curves, latest figures, and whether it has ended."""
 
@@ -79,8 +63,10 @@ class Track:
         stop: Mapping[str, Any],
         start: State,
         keep: Collection[int] = (),
+        extra: Sequence[str] = (),
     ) -> None:
-        self.solver, self.stop, self.measure = solver, stop, Metrics(problem)
+        self.solver, self.stop, self.constants = solver, stop, ProblemConstants(problem)
+        self.metrics = [metric for metric in metrics_of_run(extra, problem) if metric.on_the_way]
         self.latest = self.measure(start)
         self.curves = Curves()
         self.curves.append(seconds=0.0, data_passes=solver.data_passes(start, 0), **self.latest)
@@ -103,9 +89,14 @@ class Track:
         self.curves.append(**clock, **self.latest)
         if np.isnan(self.iterations_to_tol) and met_tolerances(self.stop, self.latest):
             self.iterations_to_tol = float(self.iteration)
-        dark = self.measure.constants.dark_residual
+        dark = self.constants.data.dark_residual
         self.ended = verdict(self.stop, self.iteration, seconds, self.latest, dark)
         return self.ended is not None
+
+    def measure(self, state: State) -> dict[str, float]:
+        """All figures of a state that are taken on the way."""
+        evaluation = Evaluation(self.constants, state.object, state.probe)
+        return {metric.name: float(metric.value(evaluation)) for metric in self.metrics}
 
     def outcome(self, state: State) -> Outcome:
         """What came of it, once it has ended."""
@@ -131,14 +122,15 @@ def reconstruct(
     rng: np.random.Generator,
     backend: Backend,
     keep: Collection[int] = (),
+    extra: Sequence[str] = (),
 ) -> Outcome:
     """Run ``solver`` on ``problem`` until a rule of ``stop`` ends it.
 
     Curves have one entry an iteration, the starting point first; ``seconds`` is cumulative solver time.
-    Object and probe after the iterations ``keep`` are kept.
+    Object and probe after the iterations ``keep`` are kept. ``extra`` names metrics beyond the default ones.
     """
     state = solver.init(problem)
-    track = Track(problem, solver, stop, state, keep)
+    track = Track(problem, solver, stop, state, keep, extra)
     seconds, ended = 0.0, False
     while not ended:
         backend.synchronise()
@@ -156,6 +148,7 @@ def reconstruct_stack(
     stops: Sequence[Mapping[str, Any]],
     rngs: Sequence[np.random.Generator],
     backend: Backend,
+    extras: Sequence[Sequence[str]] = (),
 ) -> list[Outcome]:
     """As :func:`reconstruct`, for runs that are advanced side by side (:mod:`ptychosuite.solvers.stack`).
 
@@ -164,7 +157,11 @@ def reconstruct_stack(
     """
     xp = namespace(problems[0].probe)
     starts = [solver.init(problem) for solver, problem in zip(solvers, problems, strict=True)]
-    tracks = [Track(*each) for each in zip(problems, solvers, stops, starts, strict=True)]
+    extras = extras or [()] * len(problems)
+    tracks = [
+        Track(problem, solver, stop, start, extra=extra)
+        for problem, solver, stop, start, extra in zip(problems, solvers, stops, starts, extras, strict=True)
+    ]
     outcomes: dict[int, Outcome] = {}
     active = list(range(len(tracks)))
     state = SweepState(xp.stack([s.object for s in starts]), xp.stack([s.probe for s in starts]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -18,10 +18,12 @@ from ptychosuite.backends.arrays import Backend, backend, to_numpy
 from ptychosuite.core.problem import Problem
 from ptychosuite.core.runs import Lane, RunRecord, RunSpec, Status, canonical_json
 from ptychosuite.errors import BackendError, DataFileError
+from ptychosuite.execute.half_scans import half_scan_objects
 from ptychosuite.execute.loop import Outcome, reconstruct, reconstruct_stack
 from ptychosuite.execute.memory import peak_host_bytes, reset_peak_host
 from ptychosuite.execute.provenance import code_provenance, now, run_provenance
-from ptychosuite.execute.resolution import Resolution, against_truth, between_half_scans
+from ptychosuite.metrics.catalogue import metrics_of_run
+from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
 from ptychosuite.problems.build import build_problem
 from ptychosuite.registry.fingerprint import run_id_of
 from ptychosuite.registry.lookup import build
@@ -57,7 +59,9 @@ def execute(spec: RunSpec, threads: int = 1, lane: Lane = Lane.TIMING) -> tuple[
             plain = build("solvers", spec.solver)
             _warm_up(plain, problem, chosen)
             solver = _carried(plain, spec, problem, chosen)
-            outcome = reconstruct(problem, solver, spec.stop, spec.rng("order"), chosen, spec.snapshots)
+            outcome = reconstruct(
+                problem, solver, spec.stop, spec.rng("order"), chosen, spec.snapshots, spec.metrics
+            )
             record = _record(spec, problem, solver, outcome, chosen)
         except (BackendError, DataFileError):
             raise
@@ -84,7 +88,8 @@ def execute_stack(
             if together:
                 _warm_up(solvers[0], problems[0], chosen)
                 stops, rngs = [spec.stop for spec in specs], [spec.rng("order") for spec in specs]
-                outcomes = reconstruct_stack(problems, solvers, stops, rngs, chosen)
+                extras = [spec.metrics for spec in specs]
+                outcomes = reconstruct_stack(problems, solvers, stops, rngs, chosen, extras)
                 records = [
                     _record(*each, chosen) for each in zip(specs, problems, solvers, outcomes, strict=True)
                 ]
@@ -133,14 +138,14 @@ def _alike(problem: Problem, solver: Solver, other: Problem, other_solver: Solve
 
 
 def _record(spec: RunSpec, problem: Problem, solver: Solver, outcome: Outcome, chosen: Backend) -> RunRecord:
-    resolution = _resolution(spec, problem, solver, outcome)
+    metrics, rings = _at_the_end(spec, problem, solver, outcome)
     return RunRecord(
         run_id=run_id_of(spec),
         spec=spec,
         status=outcome.status,
         metrics={
             **outcome.metrics,
-            **resolution.metrics,
+            **metrics,
             **solver.figures(outcome.state),
             **_peak_memory(chosen),
         },
@@ -148,28 +153,33 @@ def _record(spec: RunSpec, problem: Problem, solver: Solver, outcome: Outcome, c
         object=to_numpy(outcome.state.object).astype(np.complex64),
         probe=to_numpy(outcome.state.probe).astype(np.complex64),
         snapshots=outcome.snapshots,
-        rings=resolution.rings,
+        rings=rings,
         scan_positions_px=problem.positions_px if problem.reference is None else None,
         message=outcome.message + solver.remarks(outcome.state),
     )
 
 
-def _resolution(spec: RunSpec, problem: Problem, solver: Solver, outcome: Outcome) -> Resolution:
-    """Ring correlations at the end of a run that went well; between half scans where that is asked for."""
+def _at_the_end(
+    spec: RunSpec, problem: Problem, solver: Solver, outcome: Outcome
+) -> tuple[dict[str, float], Mapping[str, np.ndarray]]:
+    """Metrics that are not taken on the way, and the ring correlation, of a run that went well."""
     if outcome.status is not Status.COMPLETED:
-        return Resolution({}, {})
+        return {}, {}
+    halves = None
     if spec.half_scans:
-        iterations = int(outcome.metrics["iterations"])
-        return between_half_scans(spec, problem, solver, iterations, outcome.state.probe)
-    if problem.reference is not None:
-        return against_truth(to_numpy(outcome.state.object), problem.reference)
-    return Resolution({}, {})
+        halves = half_scan_objects(spec, problem, solver, int(outcome.metrics["iterations"]))
+    state = outcome.state
+    evaluation = Evaluation(ProblemConstants(problem), state.object, state.probe, halves)
+    metrics = metrics_of_run(spec.metrics, problem, spec.half_scans)
+    found = {metric.name: float(metric.value(evaluation)) for metric in metrics if not metric.on_the_way}
+    has_rings = spec.half_scans or problem.reference is not None
+    return found, evaluation.resolution.rings if has_rings else {}
 
 
 def _problem_key(spec: RunSpec) -> str:
     """Specification reduced to what decides the data: runs that differ in the solver alone share it."""
     reduced: dict[str, Any] = {"solver": {}, "stop": {}, "fast_forward": None, "half_scans": False}
-    reduced["snapshots"] = ()
+    reduced["snapshots"] = reduced["metrics"] = ()
     return canonical_json({**spec.to_dict(), **reduced})
 
 

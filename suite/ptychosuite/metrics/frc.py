@@ -15,6 +15,7 @@ Sources: Saxton and Baumeister, J. Microsc. 127, 127 (1982); van Heel and Schatz
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ import scipy.fft
 
 from ptychosuite.backends.arrays import fft2
 from ptychosuite.metrics.gauge import remove_gauge
+from ptychosuite.metrics.image import bounding_box
 
 TAPER_SHARE = 0.125  # of the side, on each edge
 
@@ -33,6 +35,37 @@ class RingCorrelation:
     frequency: np.ndarray  # (n,) fraction of Nyquist, (0, 1]
     correlation: np.ndarray  # (n,) in [-1, 1]; 0 where one image has no power
     n_pixels: np.ndarray  # (n,) int, Fourier pixels in the ring
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """A ring correlation, its threshold, and where the one falls below the other."""
+
+    correlation: RingCorrelation
+    threshold: np.ndarray  # (n,)
+    crossing: float  # fraction of Nyquist
+
+    @property
+    def rings(self) -> Mapping[str, np.ndarray]:
+        """As it is stored: name -> (n,)."""
+        found = self.correlation
+        return {
+            "frequency": found.frequency, "correlation": found.correlation, "threshold": self.threshold
+        }  # fmt: skip
+
+
+def resolution_between(
+    a: np.ndarray, b: np.ndarray, scanned: np.ndarray, criterion: Callable[[np.ndarray], np.ndarray]
+) -> Resolution:
+    """Ring correlation of two objects (H, W), brought into one gauge, over the box around ``scanned``.
+
+    ``criterion`` makes the threshold from the numbers of pixels in the rings.
+    """
+    box = bounding_box(scanned)
+    a, b = align_pair(a, b, scanned)
+    found = ring_correlation(a[box], b[box])
+    threshold = criterion(found.n_pixels)
+    return Resolution(found, threshold, crossing(found, threshold))
 
 
 def ring_correlation(a: np.ndarray, b: np.ndarray, window: bool = True) -> RingCorrelation:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from ptychosuite.core.problem import Reference, split_positions
@@ -10,41 +12,43 @@ from ptychosuite.metrics.gauge import Aligner
 SCANNED_SHARE = 0.05  # of the largest illumination: dimmer pixels do not count as scanned
 
 
-class ImageMetrics:
-    """Figures of objects (H, W) against one truth.
+class Truth:
+    """The truth that objects (H, W) are compared with; what depends on it alone is made once.
 
-    error
-        || |z| - |z*| ||_2 over all pixels (MAGPIE, arXiv 2504.10118, section 5); with an unknown probe over
-        the scanned pixels, as what the gauge leaves elsewhere is arbitrary.
-    relative_error
-        The same over the norm of |z*|.
-    phase_rmse_rad
-        Root mean square of the phase difference in radians over the scanned pixels, weighted with |z*|^2.
-    nmse
-        Squared complex distance over the scanned pixels, relative to the truth.
+    With a known probe a global phase is all that is removed before phases are compared, and magnitudes are
+    compared over all pixels; with an unknown one the whole gauge (scale, phase, phase ramp and sub-pixel
+    translation), and over the scanned pixels, as what the gauge leaves elsewhere is arbitrary.
 
-    With a known probe a global phase is all that is removed before phases are compared; with an unknown one
-    the whole gauge: scale, phase, phase ramp and sub-pixel translation.
+    Parameters
+    ----------
+    reference
+        The true object, probe and positions.
+    probe_known
+        Whether the reconstruction was given the probe.
     """
 
     def __init__(self, reference: Reference, probe_known: bool) -> None:
-        self.truth = reference.object
-        self.scanned = scanned_area(reference)
-        self.aligner = None if probe_known else Aligner(self.truth, self.scanned)
-        self.compared = np.ones_like(self.scanned) if probe_known else self.scanned
+        self.object = reference.object  # (H, W) complex
+        self.scanned = scanned_area(reference)  # (H, W) bool
+        self._aligner = None if probe_known else Aligner(self.object, self.scanned)
+        self._compared = np.ones_like(self.scanned) if probe_known else self.scanned
+        self._modulus = np.abs(self.object[self._compared])
+        self.modulus_norm = float(np.linalg.norm(self._modulus))  # || |z*| ||_2 over the compared pixels
+        self.scanned_object = self.object[self.scanned]  # (n,) complex
 
-    def __call__(self, obj: np.ndarray) -> dict[str, float]:
-        if self.aligner is not None:
-            obj, _ = self.aligner.align(obj)
-        modulus = np.abs(self.truth[self.compared])
-        error = float(np.linalg.norm(np.abs(obj[self.compared]).astype(np.float64) - modulus))
-        obj, truth = obj[self.scanned].astype(np.complex128), self.truth[self.scanned]
-        return {
-            "error": error,
-            "relative_error": error / float(np.linalg.norm(modulus)),
-            "phase_rmse_rad": phase_rmse_rad(obj, truth),
-            "nmse": nmse(obj, truth),
-        }
+    @cached_property
+    def box(self) -> tuple[slice, slice]:
+        """Rows and columns of the smallest rectangle around the scanned area."""
+        return bounding_box(self.scanned)
+
+    def aligned(self, obj: np.ndarray) -> np.ndarray:
+        """``obj`` (H, W) complex in the gauge of the truth; as it is where the probe is known."""
+        return obj if self._aligner is None else self._aligner.align(obj)[0]
+
+    def error(self, aligned: np.ndarray) -> float:
+        """|| |z| - |z*| ||_2 of an aligned object (H, W) over the compared pixels."""
+        modulus = np.abs(aligned[self._compared]).astype(np.float64)
+        return float(np.linalg.norm(modulus - self._modulus))
 
 
 def phase_rmse_rad(obj: np.ndarray, truth: np.ndarray) -> float:
@@ -63,6 +67,12 @@ def nmse(obj: np.ndarray, truth: np.ndarray) -> float:
     energy = np.sum(np.abs(truth) ** 2)
     overlap = np.abs(np.vdot(truth, obj))
     return float((np.sum(np.abs(obj) ** 2) + energy - 2 * overlap) / energy)
+
+
+def bounding_box(area: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns of the smallest rectangle around ``area`` (H, W) bool."""
+    rows, columns = (slice(axis.min(), axis.max() + 1) for axis in np.nonzero(area))
+    return rows, columns
 
 
 def scanned_area(reference: Reference) -> np.ndarray:

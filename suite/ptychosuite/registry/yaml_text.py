@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,15 @@ def plain(node: Any) -> Any:
     if isinstance(node, int):
         return int(node)
     return str(node)  # dates and the like: no setting wants one
+
+
+def as_text(data: Any) -> str:
+    """Plain data as YAML that reads back as the same data."""
+    yaml = YAML(typ="rt")
+    yaml.width = 110
+    text = io.StringIO()
+    yaml.dump(data, text)
+    return text.getvalue()
 
 
 def position(tree: Any, keys: Sequence[str | int]) -> tuple[int, int]:

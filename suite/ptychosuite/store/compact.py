@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import zarr
 
-from ptychosuite.core.factors import are_numbers, factor_names, factor_value
 from ptychosuite.core.runs import RunRecord
+from ptychosuite.registry.factors import are_numbers, factor_names, factor_value
 from ptychosuite.store.layout import SCHEMA_VERSION, Store
 from ptychosuite.store.place import Place
 from ptychosuite.store.read import inventory, read_run, sessions

@@ -107,7 +107,7 @@ def _unpacked(file: Place, leave_out: Collection[str] = ()) -> tuple[dict[str, A
 
 
 def codes(store: Store) -> dict[str, dict[str, dict[str, str]]]:
-    """Fingerprint -> its ``files`` (name -> hash) and ``packages`` (name -> version), as they were written."""
+    """Fingerprint -> its ``files`` (name -> hash) and ``packages`` (name -> version), as written."""
     return {key.removesuffix(".json"): _json(store.code / key) for key in store.code.files()}
 
 

@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from ptychosuite.core.factors import are_numbers, fast_forward_as_one
 from ptychosuite.core.figures import ConvergenceFigure, Figure, ImagesFigure
 from ptychosuite.core.memo import by_identity
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.errors import StudyError, nearest
 from ptychosuite.registry import lookup as registry
+from ptychosuite.registry.factors import are_numbers, fast_forward_as_one
 from ptychosuite.registry.fingerprint import run_id_of
 from ptychosuite.registry.validation import SettingError, shown
 from ptychosuite.study.schema import DEFAULTS, KINDS, RUN_FIELDS, SIMULATED, Completion, Stop, figure
@@ -348,7 +348,7 @@ def _located(study: StudyFile, assignments: Sequence[Assignment], error: Setting
             if assignment.source:
                 return StudyError(f"{assignment.source}: {dotted}: {error.message}")
             rest = path[len(assignment.path.split(".")) :]
-            return StudyError(f"{study.where((*assignment.place, *rest))}: {dotted}: {error.message}")
+            return study.error((*assignment.place, *rest), error.message, dotted)
     return study.error(error.path, error.message)
 
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 from ptychosuite.core.figures import FIGURES
-from ptychosuite.core.plan import Tolerances
 from ptychosuite.fastforward.training import Training
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.validation import settings_model
 from ptychosuite.study.schema import KINDS, RUN_FIELDS, Noise, RunFields, Stop
+from ptychosuite.study.sections import tolerance_fields
 
 DOTTED = "^(" + "|".join(RUN_FIELDS) + r")(\.[a-z_0-9]+)*$"
+
+CLASS = {"type": "string", "pattern": f"^{registry.CLASS_PATH.pattern}$"}
 
 SWITCH = [True, False, "on", "off", "yes", "no"]
 
@@ -23,6 +25,7 @@ SWITCH = [True, False, "on", "off", "yes", "no"]
 def study_schema() -> dict[str, Any]:
     """The schema as plain data (JSON Schema, draft 2020-12)."""
     single = _object(RunFields)["properties"]
+    metric = {"oneOf": [{"enum": sorted(registry.names("metrics"))}, CLASS]}
     fields: dict[str, Any] = {
         "problem": {"oneOf": [_simulated(), *_measured()]},
         "solver": {
@@ -31,6 +34,7 @@ def study_schema() -> dict[str, Any]:
         "fast_forward": _fast_forward(),
         "stop": _object(Stop),
         **single,
+        "metrics": {"oneOf": [metric, {"type": "array", "items": metric}]},
     }
     axis = {
         "oneOf": [
@@ -61,7 +65,7 @@ def study_schema() -> dict[str, Any]:
             "check": {
                 "type": "object",
                 "additionalProperties": False,
-                "properties": {"tolerance": _object(Tolerances)},
+                "properties": {"tolerance": _object(tolerance_fields())},
             },
             "figures": {
                 "type": "array",

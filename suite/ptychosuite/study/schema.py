@@ -23,9 +23,11 @@ from ptychosuite.core.figures import FIGURES, Figure
 from ptychosuite.core.memo import by_identity
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.errors import UserError, nearest
+from ptychosuite.metrics.catalogue import is_default, metric_named
 from ptychosuite.problems.files import file_sha256
 from ptychosuite.problems.images import BUNDLED, is_bundled
 from ptychosuite.registry import lookup as registry
+from ptychosuite.registry.factors import is_own
 from ptychosuite.registry.validation import Keys, SettingError, as_mapping, refuse_unknown, shown, validate
 
 PLAIN_FILES = ("path", "checkpoint")  # fields that name a file; others may name a bundled image as well
@@ -41,6 +43,7 @@ RUN_FIELDS = (
     "dtype",
     "half_scans",
     "snapshots",
+    "metrics",
 )
 STUDY_FIELDS = (
     "study",
@@ -71,6 +74,7 @@ DEFAULTS: Mapping[str, Any] = {
     "dtype": "complex64",
     "half_scans": False,
     "snapshots": [],
+    "metrics": [],
 }
 
 
@@ -110,6 +114,7 @@ class RunFields:
 
     ``half_scans``: reconstruct two halves of the scan as well, for a Fourier ring correlation without truth.
     ``snapshots``: iterations after which object and probe are kept.
+    ``metrics``: what is computed beyond the default ones, each by name or as ``package.module:Class``.
     """
 
     seed: Annotated[int, Ge(0)] = 0
@@ -117,6 +122,7 @@ class RunFields:
     dtype: Literal["complex64", "complex128"] = "complex64"
     half_scans: bool = False
     snapshots: Sequence[Annotated[int, Ge(1)]] = ()
+    metrics: Sequence[str] = ()
 
 
 SINGLE = tuple(f.name for f in dataclasses.fields(RunFields))
@@ -169,7 +175,9 @@ class Completion:
         self._part("check", [fields["solver"], size], lambda _: _check_solver(solver, size))
         if fast_forward is not None:
             _check_fast_forward(fast_forward, solver["name"], problem, stop["iterations"])
-        return RunSpec(problem=problem, solver=solver, stop=stop, fast_forward=fast_forward, **single)
+        run = RunSpec(problem=problem, solver=solver, stop=stop, fast_forward=fast_forward, **single)
+        _check_metrics(run)
+        return run
 
     def _part(self, name: str, given: Any, complete: Callable[[Any], Any]) -> Any:
         key = f"{name} {JSON.encode(given)}"
@@ -314,8 +322,30 @@ def _complete_stop(stop: Any) -> dict[str, Any]:
 
 
 def _complete_single(single: Any) -> dict[str, Any]:
+    if isinstance(single["metrics"], str):  # one alone
+        single = {**single, "metrics": [single["metrics"]]}
     complete = dataclasses.asdict(validate(RunFields, single, ()))
-    return complete | {"snapshots": tuple(sorted(set(complete["snapshots"])))}
+    snapshots = tuple(sorted(set(complete["snapshots"])))
+    return complete | {"snapshots": snapshots, "metrics": _complete_metrics(complete["metrics"])}
+
+
+def _complete_metrics(wanted: Sequence[str]) -> tuple[str, ...]:
+    """What is computed beyond the default metrics, each once and in one order."""
+    for index, name in enumerate(wanted):
+        try:
+            metric_named(name)
+        except UserError as error:
+            raise SettingError(("metrics", index), str(error)) from error
+    return tuple(sorted({name for name in wanted if not is_default(name)}))
+
+
+def _check_metrics(run: RunSpec) -> None:
+    """Refuse a metric that has the name of a setting of the run: both would be columns of the results."""
+    settings = {part: path for path in run.leaves() for part in path.split(".")} if run.metrics else {}
+    for name in (metric_named(wanted).name for wanted in run.metrics):
+        if name in settings or is_own(name):
+            taken = f"the setting {settings[name]}" if name in settings else "a column of the results"
+            raise SettingError(("metrics",), f"the metric '{name}' has the name of {taken}; rename it")
 
 
 def _check_solver(solver: Mapping[str, Any], probe_size: int) -> None:

@@ -1,17 +1,19 @@
-"""Read a study file, keeping the place of everything for error messages."""
+"""Read a study, from a file or from plain data, keeping the place of everything for error messages."""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml.comments import CommentedMap
 
 from ptychosuite.errors import StudyError, nearest
-from ptychosuite.registry.yaml_text import parse, plain, position, read_text
+from ptychosuite.registry.yaml_text import as_text, parse, plain, position, read_text
 from ptychosuite.study.schema import STUDY_FIELDS
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -33,7 +35,7 @@ class Override:
 class StudyFile:
     """A study as written: plain data, its text, and where each part stands."""
 
-    path: Path
+    path: Path | None  # None where it was given as data
     text: str
     data: Mapping[str, Any]
     overrides: tuple[Override, ...] = ()
@@ -46,18 +48,20 @@ class StudyFile:
     @property
     def base(self) -> Path:
         """Folder that relative paths count from."""
-        return self.path.parent.resolve()
+        return (self.path.parent if self.path else Path()).resolve()
 
-    def where(self, keys: Sequence[str | int]) -> str:
-        """``file:line:column`` of the deepest part of ``keys`` that the file holds."""
-        line, column = position(self.tree, keys)
-        return f"{self.path}:{line}:{column}"
+    def error(self, keys: Sequence[str | int], message: str, dotted: str | None = None) -> StudyError:
+        """Says where ``keys`` stand (file:line:column), what they are called (``dotted``), and ``message``.
 
-    def error(self, keys: Sequence[str | int], message: str) -> StudyError:
-        dotted = ".".join(str(key) for key in keys)
-        return StudyError(
-            f"{self.where(keys)}: {dotted}: {message}" if dotted else f"{self.where(keys)}: {message}"
-        )
+        The place is that of the deepest part of ``keys`` that the file holds; plain data have none.
+        """
+        place = ""
+        if self.path is not None:
+            line, column = position(self.tree, keys)
+            place = f"{self.path}:{line}:{column}"
+        if dotted is None:
+            dotted = ".".join(str(key) for key in keys)
+        return StudyError(": ".join(filter(None, (place, dotted, message))))
 
 
 def load_study(path: str | Path, overrides: Sequence[Override] = ()) -> StudyFile:
@@ -74,7 +78,20 @@ def load_study(path: str | Path, overrides: Sequence[Override] = ()) -> StudyFil
     if not isinstance(tree, CommentedMap):
         found = "the file is empty" if tree is None else f"found {tree!r}"
         raise StudyError(f"{path}:1:1: {found}; a study is a mapping that begins with 'study: NAME'")
-    study = StudyFile(path, text, plain(tree), tuple(overrides), tree)
+    return _checked(StudyFile(path, text, plain(tree), tuple(overrides), tree))
+
+
+def study_of(data: Mapping[str, Any], overrides: Sequence[Override] = ()) -> StudyFile:
+    """As :func:`load_study`, of a study given as data; relative paths count from the working directory.
+
+    Tuples, ranges, arrays and paths may stand where a file has lists and text.
+    """
+    content = plain_data(data)
+    return _checked(StudyFile(None, as_text(content), content, tuple(overrides)))
+
+
+def _checked(study: StudyFile) -> StudyFile:
+    """``study``, whose outline is as it should be."""
     for key in study.data:
         if key not in STUDY_FIELDS:
             raise study.error((key,), f"unknown key; {nearest(str(key), STUDY_FIELDS)}")
@@ -89,6 +106,27 @@ def load_study(path: str | Path, overrides: Sequence[Override] = ()) -> StudyFil
         message = f"found '{study.name}'; expected letters, digits, '.', '_' and '-', as in a file name"
         raise study.error(("study",), message)
     return study
+
+
+def plain_data(value: Any, path: Sequence[str] = ()) -> Any:
+    """``value`` as a YAML file would hold it: mappings, lists, text, numbers and switches.
+
+    Raises
+    ------
+    StudyError
+        It holds something else.
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain_data(item, (*path, str(key))) for key, item in value.items()}
+    if isinstance(value, str | bool | None):
+        return plain(value)
+    if isinstance(value, Real):
+        return int(value) if isinstance(value, Integral) else float(value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Iterable):
+        return [plain_data(item, path) for item in value]
+    raise StudyError(f"{'.'.join(path)}: found {value!r}; expected text, a number, a list or a mapping")
 
 
 def parse_override(text: str) -> Override:

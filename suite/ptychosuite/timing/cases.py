@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from ptychosuite.core.factors import fast_forward_label
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.registry import lookup as registry
+from ptychosuite.registry.factors import fast_forward_label
 from ptychosuite.study.schema import problem_size
 
 
@@ -69,6 +69,7 @@ def _name(work: tuple[str, ...], telling: list[bool]) -> str:
 
 
 def _case(name: str, spec: RunSpec) -> Case:
+    spec = replace(spec, metrics=())  # nothing is measured, and the other version may know no such field
     iterations = int(spec.stop["iterations"])
     if spec.fast_forward is None:
         return Case(name, spec, iterations, whole=False)

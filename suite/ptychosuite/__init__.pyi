@@ -1,0 +1,30 @@
+from ptychosuite.api.about import available as available
+from ptychosuite.api.about import doctor as doctor
+from ptychosuite.api.about import faults as faults
+from ptychosuite.api.about import schema as schema
+from ptychosuite.api.checking import CheckVerdict as CheckVerdict
+from ptychosuite.api.checking import check as check
+from ptychosuite.api.checking import list_baselines as list_baselines
+from ptychosuite.api.checking import save_baseline as save_baseline
+from ptychosuite.api.planning import StudyPlan as StudyPlan
+from ptychosuite.api.planning import plan as plan
+from ptychosuite.api.progress import Progress as Progress
+from ptychosuite.api.publishing import Exported as Exported
+from ptychosuite.api.publishing import Page as Page
+from ptychosuite.api.publishing import export as export
+from ptychosuite.api.publishing import report as report
+from ptychosuite.api.publishing import trend as trend
+from ptychosuite.api.repeating import Reproduction as Reproduction
+from ptychosuite.api.repeating import reproduce as reproduce
+from ptychosuite.api.results import Results as Results
+from ptychosuite.api.results import describe_data as describe_data
+from ptychosuite.api.results import open_results
+from ptychosuite.api.sweeping import Sweep as Sweep
+from ptychosuite.api.sweeping import SweepOutcome as SweepOutcome
+from ptychosuite.api.sweeping import prepare as prepare
+from ptychosuite.api.sweeping import run as run
+from ptychosuite.api.training import train as train
+
+open = open_results
+__version__: str
+__all__: list[str]

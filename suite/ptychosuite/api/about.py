@@ -1,0 +1,78 @@
+"""What there is: nouns of a study with those of plug-ins, backends, and what is wrong with any of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from ptychosuite.backends.arrays import BACKENDS, backend
+from ptychosuite.errors import BackendError, nearest
+from ptychosuite.execute.provenance import environment
+from ptychosuite.registry import lookup as registry
+from ptychosuite.study.json_schema import study_schema
+
+
+def available(group: str) -> dict[str, dict[str, Any]]:
+    """What a study may name of ``group``: "solvers", "operators", "objects", "probes", "scans", ...
+
+    Returns
+    -------
+    Name -> its summary, and its settings with their defaults. Plug-ins that do not work are left out;
+    :func:`doctor` names them.
+
+    Raises
+    ------
+    ValueError
+        There is no such group.
+    """
+    if group not in registry.GROUPS:
+        raise ValueError(f"no group '{group}'; {nearest(group, registry.GROUPS)}")
+    return {
+        name: {"summary": (inspect.getdoc(cls) or "").split("\n")[0], "settings": _settings(cls)}
+        for name, cls in registry.classes(group).items()
+    }
+
+
+def faults() -> list[dict[str, str]]:
+    """What is wrong with the plug-ins that are installed: group, name, package with version, message."""
+    return [dataclasses.asdict(fault) for fault in registry.faults()]
+
+
+def doctor() -> dict[str, Any]:
+    """What this machine and this installation can do, as plain data."""
+    backends = {}
+    for name in BACKENDS:
+        try:
+            backends[name] = str(backend(name).device_description().get("gpu_model", "available"))
+        except BackendError as error:
+            backends[name] = f"not available: {error}"
+    return {
+        "backends": backends,
+        "nouns": {group: _with_packages(group) for group in registry.GROUPS},
+        "faults": faults(),
+        "environment": environment(),
+    }
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of study files, for editors."""
+    return study_schema()
+
+
+def _settings(cls: Any) -> dict[str, Any]:
+    settings = {}
+    for field in dataclasses.fields(cls):
+        if field.default_factory is not dataclasses.MISSING:
+            settings[field.name] = field.default_factory()
+        else:
+            settings[field.name] = "required" if field.default is dataclasses.MISSING else field.default
+    return settings
+
+
+def _with_packages(group: str) -> Mapping[str, str]:
+    """Name -> the package that brings it, empty for our own; only what works."""
+    brought = {entry.name: registry.package_of(entry) for entry in reversed(registry.plugins(group))}
+    built_in = registry.GROUPS[group].built_in
+    return {name: "" if name in built_in else brought[name] for name in registry.classes(group)}

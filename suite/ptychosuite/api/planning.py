@@ -1,0 +1,172 @@
+"""What a study would compute, what of it is done, and what the rest will cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+from ptychosuite.analysis.to_do import why_to_do
+from ptychosuite.api.display import (
+    Displayed,
+    count_runs,
+    duration,
+    factor_cell,
+    html_table,
+    size_text,
+    text_table,
+)
+from ptychosuite.api.studies import File, Settings, Study, plan_of
+from ptychosuite.core.plan import Plan
+from ptychosuite.core.runs import RunSpec
+from ptychosuite.registry.factors import factor_names, factor_value
+from ptychosuite.store.layout import Store, results_of
+from ptychosuite.store.read import Inventory, inventory
+from ptychosuite.study.estimate import Estimate, estimate
+
+SHOWN_RUNS = 40
+
+
+@dataclass(frozen=True, repr=False)
+class StudyPlan(Displayed):
+    """A study expanded, beside what its results folder holds. Its text is the table of its runs.
+
+    Parameters
+    ----------
+    plan
+        Runs, factors and figures.
+    results
+        Where the results are or will be: a folder or an s3:// address.
+    held
+        Files of the runs that are done or have failed, of this study and of earlier versions of it.
+    """
+
+    plan: Plan
+    results: str
+    held: Inventory
+
+    @cached_property
+    def why(self) -> Mapping[str, str]:
+        """run_id -> why it is to do: what is new, which files of the code have changed."""
+        return why_to_do(self.plan, Store.find(self.results))
+
+    def __len__(self) -> int:
+        return len(self.plan.runs)
+
+    @property
+    def runs(self) -> Mapping[str, RunSpec]:
+        """run_id -> specification, in the study's order."""
+        return dict(zip(self.plan.run_ids, self.plan.runs, strict=True))
+
+    @property
+    def states(self) -> Mapping[str, str]:
+        """run_id -> "done", "failed" or "to do"."""
+        return {run_id: self._state(run_id) for run_id in self.plan.run_ids}
+
+    @cached_property
+    def remaining(self) -> tuple[RunSpec, ...]:
+        """The runs that are not done; those that failed are among them."""
+        return self.plan.remaining(self.held.done)
+
+    @cached_property
+    def cost(self) -> Estimate:
+        """What the remaining runs take, at most, on one core of this machine."""
+        return estimate(self.remaining)
+
+    def text(self, limit: int | None = None, hint: str = "") -> str:
+        """The table of at most ``limit`` runs and the summary; ``hint`` follows where runs were left out."""
+        table = [text_table(*self._table(limit))]
+        if limit is not None and len(self) > limit:
+            table.append(f"... and {len(self) - limit} more{hint}")
+        return "\n".join([*table, "", self.summary])
+
+    @property
+    def summary(self) -> str:
+        """How many runs there are, are done, and are to do, and their cost."""
+        to_do = len(self.remaining)
+        counts = f"{self.plan.title}: {count_runs(len(self))}, {len(self) - to_do} done, {to_do} to do"
+        if not to_do:
+            return counts
+        return (
+            f"{counts}\nat most {duration(self.cost.cpu_seconds)} on one core of this machine, "
+            f"about {size_text(self.cost.memory_bytes)} of memory a run, "
+            f"{size_text(self.cost.disk_bytes)} on disk in {self.results}"
+        )
+
+    @property
+    def reasons(self) -> str:
+        """Why runs are to do, each reason once with the number of runs."""
+        counted = Counter(self.why.values())
+        return "\n".join(f"{number} to do: {reason}" for reason, number in counted.items())
+
+    def to_dict(self, why: bool = False) -> dict[str, Any]:
+        """Plain data for JSON; with the reasons for what is to do, where ``why`` asks for them."""
+        runs = [
+            {"run_id": run_id, "spec_id": spec.spec_id, "state": self._state(run_id), "spec": spec.to_dict()}
+            | ({"why": self.why.get(run_id, "")} if why else {})
+            for run_id, spec in self.runs.items()
+        ]
+        return {
+            "study": self.plan.name,
+            "runs": runs,
+            "remaining": len(self.remaining),
+            "cpu_seconds_at_most": self.cost.cpu_seconds,
+            "disk_bytes": self.cost.disk_bytes,
+            "memory_bytes": self.cost.memory_bytes,
+        }
+
+    def __str__(self) -> str:
+        return self.text(SHOWN_RUNS, "; text() lists them")
+
+    def __repr__(self) -> str:
+        return f"<StudyPlan of '{self.plan.name}': {self._counts}>"
+
+    def _repr_html_(self) -> str:
+        more = f"... and {len(self) - SHOWN_RUNS} more. " if len(self) > SHOWN_RUNS else ""
+        return html_table(*self._table(SHOWN_RUNS), below=more + self.summary)
+
+    @property
+    def _counts(self) -> str:
+        return ", ".join(f"{number} {state}" for state, number in Counter(self.states.values()).items())
+
+    def _state(self, run_id: str) -> str:
+        return "done" if run_id in self.held.done else "failed" if run_id in self.held.failed else "to do"
+
+    def _table(self, limit: int | None) -> tuple[list[str], list[list[str]]]:
+        names = factor_names(self.plan.factors)
+        rows = []
+        for run_id, spec in islice(zip(self.plan.run_ids, self.plan.runs, strict=True), limit):
+            leaves = spec.leaves()
+            values = [factor_cell(factor_value(leaves, path)) for path in names]
+            rows.append([run_id[:8], *values, str(spec.stop["iterations"]), self._state(run_id)])
+        return ["run", *names.values(), "iterations", "state"], rows
+
+
+def plan(
+    study: Study, settings: Settings = (), *, override_file: File | None = None, results: File = "results"
+) -> StudyPlan:
+    """Check a study and say what it would compute; nothing is run.
+
+    Parameters
+    ----------
+    study
+        Path of a study file, or the same as a dict, whose relative paths count from the working directory.
+    settings
+        Overrides: ``{"problem.noise": 0.1}`` or ``["problem.noise=0.1"]``.
+    override_file
+        A YAML file of overrides, applied before ``settings``.
+    results
+        Folder that holds a results folder for each study, or ``s3://bucket/prefix``.
+
+    Raises
+    ------
+    StudyError
+        What is wrong, with file, line and column; of a dict, with its dotted key.
+    """
+    planned = plan_of(study, settings, override_file)
+    root = results_of(str(results), planned.name)
+    store = Store.find(root)
+    return StudyPlan(planned, root, inventory(store) if store else Inventory({}, {}))

@@ -1,0 +1,189 @@
+"""Pages and files made of results, for people and for other programs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path, PosixPath
+from typing import Any
+
+from ptychosuite.analysis.selection import Selection, selection_of
+from ptychosuite.analysis.verdict import Verdict, verdicts
+from ptychosuite.api.display import Displayed, count_runs
+from ptychosuite.api.progress import Progress
+from ptychosuite.api.results import open_results, selected_runs
+from ptychosuite.api.studies import File, Settings, Study
+from ptychosuite.errors import UserError
+from ptychosuite.reporting.bundle import is_bundle, opened_bundle
+from ptychosuite.reporting.crate import write_bundle
+from ptychosuite.reporting.crate_metadata import author_of, checked_licence
+from ptychosuite.reporting.export_tables import write_table
+from ptychosuite.reporting.page import write_report
+from ptychosuite.reporting.trend_page import write_trend
+
+SUFFIXES = {"crate": ".zip", "csv": ".csv", "parquet": ".parquet", "netcdf": ".nc"}
+
+
+class Page(PosixPath):
+    """The path of a page; a notebook shows it as a link."""
+
+    def _repr_html_(self) -> str:
+        return f'<a href="{escape(os.path.relpath(self))}" target="_blank">{escape(str(self))}</a>'
+
+
+@dataclass(frozen=True)
+class Exported(Displayed):
+    """What :func:`export` has written: a path, of so many runs."""
+
+    path: Path
+    runs: int
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __str__(self) -> str:
+        return f"{count_runs(self.runs)}: {self.path}"
+
+
+def report(
+    study: Study,
+    settings: Settings = (),
+    *,
+    override_file: File | None = None,
+    results: File = "results",
+    out: File = "reports",
+    progress: bool | Progress = True,
+) -> Page:
+    """Draw the figures of a study and write its report, ``out/<study>/index.html``.
+
+    Parameters
+    ----------
+    study
+        A study (file or dict), a results folder, of which the latest session is reported, or a bundle, which
+        is checked and drawn from what it holds.
+    settings, override_file, results
+        As of :func:`~ptychosuite.api.planning.plan`.
+    out
+        Folder that gets a report folder for each study.
+
+    Raises
+    ------
+    StudyError, StoreError
+        There are no results, or a figure asks for something they do not have.
+    """
+    shown = Progress.of(progress)
+    with ExitStack() as stack:
+        source = ""
+        if not isinstance(study, Mapping) and is_bundle(Path(study)):
+            if settings or override_file:
+                raise UserError("--set and --override go with a study file, not with a bundle")
+            bundle = stack.enter_context(opened_bundle(Path(study)))
+            selection, source = selection_of(bundle.store, bundle.study), f"the bundle {bundle.name}"
+        else:
+            selection, _ = selected_runs(study, settings, override_file, results)
+        with shown.status("drawing"):
+            return Page(write_report(selection, Path(out), source))
+
+
+def trend(
+    study: Study,
+    *,
+    results: File = "results",
+    out: File = "reports",
+    besides: Sequence[Verdict] = (),
+    progress: bool | Progress = True,
+) -> Page:
+    """Draw the history of a study's checks as a page, ``out/<study>-trend.html``.
+
+    Parameters
+    ----------
+    study, results
+        As of :func:`~ptychosuite.api.results.open_results`.
+    out
+        Folder that gets the page.
+    besides
+        Verdicts that are not kept with the results.
+
+    Raises
+    ------
+    StoreError
+        No check is on record.
+    """
+    with open_results(study, results=results) as opened, Progress.of(progress).status("drawing"):
+        return Page(write_trend([*verdicts(opened.store), *besides], Path(out)))
+
+
+def export(
+    study: Study,
+    to: str,
+    settings: Settings = (),
+    *,
+    override_file: File | None = None,
+    results: File = "results",
+    out: File | None = None,
+    licence: str | None = None,
+    authors: Sequence[str] = (),
+    partial: bool = False,
+    progress: bool | Progress = True,
+) -> Exported:
+    """Write the results of a study for others.
+
+    Parameters
+    ----------
+    study, settings, override_file, results
+        As of :func:`report`.
+    to
+        "crate" (an RO-Crate to publish), "csv" or "parquet" (one row a run), "netcdf" (with the curves).
+    out
+        File to write, or for a crate a new folder; by default the study's name with the form's suffix.
+    licence, authors
+        Of a crate: an SPDX identifier, and who is to be cited, as in "Ada Lovelace <ORCID>".
+    partial
+        Export a study that is not finished.
+
+    Raises
+    ------
+    UserError
+        The study is not finished, a crate has no licence, or the form needs a package that is missing.
+    """
+    if to not in SUFFIXES:
+        raise UserError(f"found the form '{to}'; expected one of {', '.join(SUFFIXES)}")
+    if to != "crate" and (licence or authors):
+        raise UserError(f"--license and --author go with --to crate, not with --to {to}")
+    selection, content = selected_runs(study, settings, override_file, results)
+    if not partial:
+        _refuse_unfinished(selection)
+    target = Path(out) if out else Path(f"{selection.name}{SUFFIXES[to]}")
+    with Progress.of(progress).status("writing"):
+        if to == "crate":
+            written = _write_crate(selection, content, target, licence, authors)
+        else:
+            written = write_table(selection, to, target)
+    return Exported(written, len(selection.table))
+
+
+def _refuse_unfinished(selection: Selection) -> None:
+    left = selection.planned - len(selection.usable)
+    if left:
+        raise UserError(
+            f"{left} of the {selection.planned} runs of {selection.name} are missing or have failed; "
+            "finish them with 'ptychosuite run STUDY --retry-failed', or export what there is with --partial"
+        )
+
+
+def _write_crate(
+    selection: Selection,
+    content: Mapping[str, Any],
+    out: Path,
+    licence: str | None,
+    authors: Sequence[str],
+) -> Path:
+    if licence is None:
+        raise UserError(
+            "--to crate needs a licence, without which nobody may use what you publish; say "
+            "--license CC-BY-4.0, or another SPDX identifier"
+        )
+    return write_bundle(selection, content, out, checked_licence(licence), [author_of(a) for a in authors])

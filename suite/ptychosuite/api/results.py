@@ -1,0 +1,204 @@
+"""Results that are there already: of a study, a results folder or a bundle. Nothing is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from ptychosuite.analysis.selection import Selection, latest_session, selection_of, selection_of_plan
+from ptychosuite.analysis.tables import open_dataset, table_of
+from ptychosuite.api.display import Displayed, cell, count_runs, counts_text, html_table, text_table
+from ptychosuite.api.studies import File, Settings, Study, plan_of, read_study
+from ptychosuite.cluster.sweep import study_content
+from ptychosuite.core.problem import Reference
+from ptychosuite.core.runs import RunRecord
+from ptychosuite.errors import UserError
+from ptychosuite.metrics.catalogue import known_metrics
+from ptychosuite.problems.measured import MeasuredFile, describe
+from ptychosuite.reporting.bundle import Bundle, is_bundle, opened_bundle
+from ptychosuite.store.layout import Store, results_of
+from ptychosuite.store.place import Place
+from ptychosuite.store.read import Inventory, inventory, read_reference, read_run
+
+PLANNED = ("study", "title", "text", "overrides", "factors", "constants", "figures", "spec_ids")
+"""What a session notes of the plan, the rest being of the computation."""
+
+
+class Results(Displayed):
+    """The runs of a results folder; images are read when they are asked for.
+
+    Runs are named by their ``run_id``, or by its first digits. A bundle is unpacked into a temporary folder
+    for as long as this object lives, or until the end of a ``with`` block.
+    """
+
+    def __init__(self, store: Store, unpacked: AbstractContextManager[Bundle] | None = None) -> None:
+        self.store = store
+        self._unpacked = unpacked
+
+    @cached_property
+    def dataset(self) -> xr.Dataset:
+        """One row a run: factors, metrics and curves, which are loaded when they are used."""
+        return open_dataset(self.store)
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row a run, with factors and metrics as columns."""
+        return table_of(self.dataset)
+
+    @cached_property
+    def files(self) -> Mapping[str, Place]:
+        """run_id -> file, of the runs that have ended and of the latest failed tries."""
+        held: Inventory = inventory(self.store)
+        return {**held.failed, **held.done}
+
+    def file(self, run_id: str) -> Place:
+        """The file of one run.
+
+        Raises
+        ------
+        UserError
+            No run, or more than one, has an id that begins so.
+        """
+        matches = [name for name in self.files if name.startswith(run_id)]
+        if len(matches) != 1:
+            raise UserError(
+                f"{len(matches)} runs of {self.store.root} have an id that begins with '{run_id}'; "
+                "list them with: ptychosuite show STUDY"
+            )
+        return self.files[matches[0]]
+
+    def record(self, run_id: str, images: bool = True) -> RunRecord:
+        """All that is stored of one run."""
+        return read_run(self.file(run_id), images)
+
+    def image(self, run_id: str) -> np.ndarray | None:
+        """The object that a run has reconstructed: (H, W) complex64, None where it failed."""
+        return self.record(run_id).object
+
+    def probe(self, run_id: str) -> np.ndarray | None:
+        """The probe at the end of a run: (m, m) complex64, None where it failed."""
+        return self.record(run_id).probe
+
+    def truth(self, run_id: str) -> Reference | None:
+        """True object, probe and scan of a run with simulated data."""
+        return read_reference(self.store, self.record(run_id, images=False).reference)
+
+    def describe(self, run_id: str) -> dict[str, Any]:
+        """How one run ended, its specification and provenance, as plain data for JSON."""
+        record = self.record(run_id, images=False)
+        return {
+            "run_id": record.run_id,
+            "status": str(record.status),
+            "message": record.message,
+            "file": str(self.file(record.run_id)),
+            "metrics": {
+                name: value if np.isfinite(value) else None for name, value in record.metrics.items()
+            },
+            "spec": record.spec.to_dict(),
+            "provenance": record.provenance,
+        }
+
+    def __enter__(self) -> Results:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._unpacked is not None:
+            self._unpacked.__exit__(kind, error, trace)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __str__(self) -> str:
+        return f"{text_table(*self._table())}\n\n{self._counts}"
+
+    def __repr__(self) -> str:
+        return f"<Results in {self.store.root}: {count_runs(len(self))}>"
+
+    def _repr_html_(self) -> str:
+        return html_table(*self._table(), below=self._counts)
+
+    @property
+    def _counts(self) -> str:
+        counts = counts_text(self.table["status"].value_counts().to_dict())
+        return f"{count_runs(len(self.table))} in {self.store.root}: {counts}"
+
+    def _table(self) -> tuple[list[str], list[list[str]]]:
+        table = self.table
+        factors = [str(name) for name in table.attrs["factors"] if table[name].nunique(dropna=False) > 1]
+        columns = [metric.name for metric in known_metrics() if metric.in_show and metric.name in table]
+        shown = table[["run_id", "status", *factors, *columns]]
+        rows = [[str(run_id)[:8], *map(cell, rest)] for run_id, *rest in shown.itertuples(index=False)]
+        return ["run", *map(str, shown.columns[1:])], rows
+
+
+def open_results(study: Study, *, results: File = "results") -> Results:
+    """Open what is stored of a study: no cluster, and nothing is written.
+
+    Parameters
+    ----------
+    study
+        A results folder (a path or an s3:// address), a bundle, or a study (file or dict) whose results are
+        in ``results``.
+    results
+        Folder that holds a results folder for each study, or ``s3://bucket/prefix``.
+
+    Raises
+    ------
+    StudyError, StoreError
+        There are none, or the bundle is damaged.
+    """
+    if not isinstance(study, Mapping):
+        if "://" in os.fspath(study):
+            return Results(Store.open(os.fspath(study)))
+        path = Path(study)
+        if is_bundle(path):
+            unpacked = opened_bundle(path)
+            return Results(unpacked.__enter__().store, unpacked)
+        if path.is_dir():
+            return Results(Store.open(path))
+    return Results(Store.open(results_of(str(results), read_study(study).name)))
+
+
+def selected_runs(
+    study: Study, settings: Settings, override_file: File | None, results: File
+) -> tuple[Selection, Mapping[str, Any]]:
+    """The runs of a study, or of the latest session of a results folder, and what was planned."""
+    if not isinstance(study, Mapping) and Path(study).is_dir():
+        if settings or override_file:
+            raise UserError("--set and --override go with a study file, not with a results folder")
+        store = Store.open(Path(study))
+        session = latest_session(store)
+        return selection_of(store, session), {name: session[name] for name in PLANNED}
+    planned = plan_of(study, settings, override_file)
+    return selection_of_plan(planned, str(results)), study_content(planned)
+
+
+def describe_data(file: File, picture: File | None = None) -> dict[str, str]:
+    """Say what a data file (CXI, NeXus, ptyd, HDF5, NPZ, MAT) holds; ``picture`` gets scan and mean pattern.
+
+    Raises
+    ------
+    DataFileError
+        It is damaged, or of no format that is known.
+    """
+    measurement = MeasuredFile(path=str(Path(file).resolve())).read()
+    content = describe(measurement)
+    if picture:
+        from ptychosuite.reporting.measurement import draw_measurement  # loads matplotlib
+
+        mean = measurement.diffraction_intensity.mean(axis=0, dtype="float64")
+        draw_measurement(
+            Path(file).name, measurement.scan_positions_px, mean, measurement.probe, Path(picture)
+        )
+    return dict(content)

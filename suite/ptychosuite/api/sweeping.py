@@ -1,0 +1,283 @@
+"""Carrying out what is left of a study, and what is refused before."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import xarray as xr
+
+from ptychosuite.analysis.tables import open_dataset
+from ptychosuite.api.display import Displayed, count_runs, counts_text, last_line
+from ptychosuite.api.progress import Progress
+from ptychosuite.api.studies import File, Settings, Study, plan_of
+from ptychosuite.backends.arrays import backend
+from ptychosuite.cluster.cluster_file import cluster_settings
+from ptychosuite.cluster.connection import ClusterKind, Connection
+from ptychosuite.cluster.sweep import Tally, sweep, to_do
+from ptychosuite.cluster.work import Terms
+from ptychosuite.cluster.workers import usable_cores
+from ptychosuite.core.plan import Plan
+from ptychosuite.core.runs import Lane, RunSpec, Status
+from ptychosuite.errors import UserError
+from ptychosuite.execute.memory import machine_memory_bytes
+from ptychosuite.store.compact import compact
+from ptychosuite.store.layout import Store, results_of
+from ptychosuite.store.read import inventory, read_run
+from ptychosuite.study.estimate import footprint
+
+SHOWN_FAILURES = 10
+
+Update = Callable[[Tally, Mapping[str, Any]], None]
+"""Takes the tally and the summary of each run that ends."""
+
+
+@dataclass(frozen=True, repr=False)
+class SweepOutcome(Displayed):
+    """How the runs of a study stand after a sweep.
+
+    Parameters
+    ----------
+    plan
+        Of the study.
+    store
+        Its results folder.
+    counts
+        Status -> how many runs ended so in this sweep.
+    done_before
+        Runs that there was nothing to do for.
+    failed
+        run_id of the study's runs that have failed, in this sweep or before.
+    """
+
+    plan: Plan
+    store: Store
+    counts: Mapping[str, int]
+    done_before: int
+    failed: Sequence[str]
+
+    @property
+    def results(self) -> str:
+        """The results folder, or its address."""
+        return str(self.store.root)
+
+    @cached_property
+    def failures(self) -> Mapping[str, str]:
+        """run_id -> the reason, the last line of its message, of every run that has failed."""
+        files = inventory(self.store).failed
+        return {run_id: last_line(read_run(files[run_id], images=False).message) for run_id in self.failed}
+
+    @cached_property
+    def dataset(self) -> xr.Dataset:
+        """All runs of the results folder; curves are loaded when they are used."""
+        return open_dataset(self.store)
+
+    def __str__(self) -> str:
+        counts = counts_text(dict(sorted(self.counts.items())))
+        return f"{counts or 'nothing to do'}; results: {self.results}/study.zarr"
+
+    def __repr__(self) -> str:
+        lines = [f"<SweepOutcome of '{self.plan.name}': {self}>"]
+        lines += [f"  {run_id}: {why}" for run_id, why in list(self.failures.items())[:SHOWN_FAILURES]]
+        if len(self.failed) > SHOWN_FAILURES:
+            lines.append(f"  ... and {len(self.failed) - SHOWN_FAILURES} more in failures")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is left of a study, and how it is to be carried out. Nothing has begun.
+
+    Parameters
+    ----------
+    plan
+        Of the study.
+    results
+        Where the results go: a folder or an s3:// address.
+    specs
+        The runs that are to be carried out.
+    kind, terms
+        Where and how.
+    """
+
+    plan: Plan
+    results: str
+    specs: Sequence[RunSpec]
+    kind: ClusterKind
+    terms: Terms
+
+    @property
+    def done(self) -> int:
+        """Runs that there is nothing to do for."""
+        return len(self.plan.runs) - len(self.specs)
+
+    @property
+    def job_script(self) -> str:
+        """What a batch system would be given; empty for other clusters."""
+        return self.kind.job_script()
+
+    def __str__(self) -> str:
+        return (
+            f"{self.plan.title}: {count_runs(len(self.plan.runs))}, {self.done} done, {len(self.specs)} to do"
+        )
+
+    def carry_out(self, progress: bool | Progress = True) -> SweepOutcome:
+        """Carry the runs out; finished ones are kept, whatever happens.
+
+        Raises
+        ------
+        ClusterError, StoreError
+            The cluster does not start, or the results cannot be written.
+        KeyboardInterrupt
+            On Ctrl-C; the same call goes on where this one stopped.
+        """
+        store = Store.create(self.results)
+        tally = Tally(total=0, done_before=self.done)
+        if self.specs:
+            with connected(self.kind, Progress.of(progress)) as (connection, update):
+                tally = sweep(self.plan, store, self.specs, connection, sys.argv, update, self.terms)
+        else:
+            compact(store)
+        held = inventory(store).failed
+        failed = [run_id for run_id in self.plan.run_ids if run_id in held]
+        return SweepOutcome(self.plan, store, dict(tally.counts), self.done, failed)
+
+
+def prepare(
+    study: Study,
+    settings: Settings = (),
+    *,
+    override_file: File | None = None,
+    results: File = "results",
+    cluster: str = "local",
+    workers: int | None = None,
+    lane: str = "timing",
+    stack: int | None = None,
+    timeout_s: float | None = None,
+    retries: int = 1,
+    retry_failed: bool = False,
+    begin: bool = False,
+) -> Sweep:
+    """Check a study and the cluster it is to run on; :meth:`Sweep.carry_out` does it.
+
+    Parameters are those of :func:`run`. ``begin`` lets worker processes of this machine start meanwhile.
+    """
+    kind = cluster_settings(cluster, workers)
+    terms = Terms(Lane(lane), timeout_s, retries, footprint, stack)
+    check_terms(terms, kind)
+    if begin:
+        kind.prepare()
+    planned = plan_of(study, settings, override_file)
+    if kind.on_this_machine:
+        for name in {spec.backend for spec in planned.runs}:
+            backend(name)
+        _check_memory(planned, kind)
+    root = results_of(str(results), planned.name)
+    begun = Store.find(root)
+    return Sweep(planned, root, to_do(planned, begun, retry_failed) if begun else planned.runs, kind, terms)
+
+
+def run(
+    study: Study,
+    settings: Settings = (),
+    *,
+    override_file: File | None = None,
+    results: File = "results",
+    cluster: str = "local",
+    workers: int | None = None,
+    lane: str = "timing",
+    stack: int | None = None,
+    timeout_s: float | None = None,
+    retries: int = 1,
+    retry_failed: bool = False,
+    progress: bool | Progress = True,
+) -> SweepOutcome:
+    """Carry out the runs of a study that are not done yet.
+
+    Parameters
+    ----------
+    study, settings, override_file, results
+        As of :func:`~ptychosuite.api.planning.plan`.
+    cluster
+        "none" (this process), "local" (worker processes here), "cuda", "slurm", a cluster file, an address.
+    workers
+        Workers on this machine, or in all jobs of a batch system.
+    lane
+        "timing" (each run alone on its core or device) or "throughput".
+    stack
+        In the throughput lane: runs of equal shape side by side on a device.
+    timeout_s
+        Seconds after which a run is stopped.
+    retries
+        Times to try a run again whose worker died under it.
+    retry_failed
+        Try failed runs again.
+    progress
+        Whether to follow the work on stderr or in the notebook.
+
+    Raises
+    ------
+    UserError
+        The study, the cluster or the results folder will not do.
+    KeyboardInterrupt
+        On Ctrl-C; finished runs are kept, and the same call goes on from there.
+    """
+    shown = Progress.of(progress)
+    ready = prepare(
+        study, settings, override_file=override_file, results=results, cluster=cluster, workers=workers,
+        lane=lane, stack=stack, timeout_s=timeout_s, retries=retries, retry_failed=retry_failed, begin=True,
+    )  # fmt: skip
+    shown.say(str(ready))
+    return ready.carry_out(shown)
+
+
+@contextmanager
+def connected(kind: ClusterKind, progress: Progress) -> Iterator[tuple[Connection, Update]]:
+    """A cluster of ``kind`` that is up, and what shows the progress of runs on it."""
+    with ExitStack() as stack:
+        with progress.status("starting the cluster"):
+            connection = stack.enter_context(kind.connect())
+        if connection.dashboard:
+            progress.say(f"{connection.description}; dashboard: {connection.dashboard}")
+        bar = stack.enter_context(progress.bar("runs"))
+
+        def update(tally: Tally, summary: Mapping[str, Any]) -> None:
+            if summary["status"] in (Status.FAILED, Status.TIMED_OUT):
+                reason = last_line(summary["message"])
+                bar.tell(f"run {summary['run_id']} {summary['status']}: {reason}")
+            note = f"{tally.failed} failed, {tally.runs_per_second:.2g} runs/s"
+            bar.update(tally.ended, tally.total, note)
+
+        yield connection, update
+
+
+def check_terms(terms: Terms, kind: ClusterKind) -> None:
+    """Refuse what cannot be promised."""
+    if kind.cluster == "none" and terms.timeout_s is not None:
+        raise UserError(
+            "--timeout needs a worker process that can be ended, and --cluster none has none; "
+            "say --cluster local --workers 1"
+        )
+    if terms.lane is Lane.TIMING and (terms.stack or 1) > 1:
+        raise UserError(
+            f"--stack {terms.stack}: runs side by side have no times of their own; add --lane throughput"
+        )
+    workers = kind.processes_here
+    if terms.lane is Lane.TIMING and workers > usable_cores():
+        raise UserError(
+            f"{workers} workers: the timing lane gives each of them a core of its own, and there are "
+            f"{usable_cores()}; take fewer workers, or --lane throughput"
+        )
+
+
+def _check_memory(planned: Plan, kind: ClusterKind) -> None:
+    """Refuse a study of which no run fits on this computer; single ones are refused as their turn comes."""
+    share = machine_memory_bytes() / kind.processes_here
+    lacks = [footprint(spec).lack(share, None) for spec in planned.runs]
+    if all(lacks):
+        hint = " for each worker; take fewer workers or a larger computer" if kind.processes_here > 1 else ""
+        raise UserError(f"no run fits: the first {lacks[0]}{hint}")

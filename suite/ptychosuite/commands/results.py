@@ -1,0 +1,117 @@
+"""``ptychosuite report``, ``show``, ``export`` and ``trend``: what there is, read and never written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+import ptychosuite
+from ptychosuite.api.display import tree_text
+from ptychosuite.commands.options import json_option, results_option, study_argument, study_options
+from ptychosuite.commands.terminal import followed
+
+STUDY_SUFFIXES = (".yaml", ".yml", ".zip")
+pages_option = click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("reports"), show_default=True, metavar="DIR",
+    help="Folder that gets the page: STUDY/index.html of a report, STUDY-trend.html of a trend.",
+)  # fmt: skip
+
+
+@click.command()
+@study_options
+@pages_option
+def report(
+    study: Path, settings: tuple[str, ...], override_file: Path | None, results: str, out: Path
+) -> None:
+    """Draw the figures of STUDY and write its report.
+
+    STUDY is a study file, a results folder or a bundle; from a results folder the latest session is reported,
+    and no study file is needed. A bundle is checked and drawn from what it holds.
+    """
+    page = ptychosuite.report(
+        study, settings, override_file=override_file, results=results, out=out, progress=followed()
+    )
+    click.echo(f"report: {page}")
+
+
+@click.command()
+@study_argument
+@click.argument("run_id", required=False)
+@results_option
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="PNG",
+    help="Of a data file: draw scan and mean pattern into this picture.",
+)  # fmt: skip
+@json_option
+def show(study: Path, run_id: str | None, results: str, out: Path | None, as_json: bool) -> None:
+    """Show how the runs of STUDY (a study file, a results folder, a bundle) ended, or all about one run.
+
+    RUN_ID may be shortened to its first digits. Where STUDY is a data file (CXI, NeXus, ptyd, HDF5, NPZ,
+    MAT), say what it holds.
+    """
+    if study.is_file() and study.suffix not in STUDY_SUFFIXES:
+        content = ptychosuite.describe_data(study, picture=out)
+        click.echo(json.dumps(content, indent=1) if as_json else tree_text(content))
+        if out:
+            click.echo(f"picture: {out}", err=as_json)
+        return
+    with ptychosuite.open(study, results=results) as opened:
+        if run_id is not None:
+            described = opened.describe(run_id)
+            click.echo(json.dumps(described, indent=1) if as_json else tree_text(described))
+        else:
+            click.echo(opened.table.to_json(orient="records", indent=1) if as_json else str(opened))
+
+
+@click.command()
+@study_options
+@click.option(
+    "--to", "form", type=click.Choice(["crate", "csv", "parquet", "netcdf"]), required=True,
+    help="crate: an RO-Crate to publish. csv, parquet: one row a run. netcdf: the dataset with its curves.",
+)  # fmt: skip
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE",
+    help="File to write, or for a crate a new folder.  [default: STUDY with the form's suffix]",
+)  # fmt: skip
+@click.option("--license", "licence", metavar="SPDX", help="Of a crate: its licence, as in CC-BY-4.0.")
+@click.option(
+    "--author", "authors", multiple=True, metavar="'NAME <ORCID>'",
+    help="Of a crate: who is to be cited. Repeatable; the ORCID may be left out.",
+)  # fmt: skip
+@click.option("--partial", is_flag=True, help="Export a study that is not finished.")
+def export(
+    study: Path,
+    settings: tuple[str, ...],
+    override_file: Path | None,
+    results: str,
+    form: str,
+    out: Path | None,
+    licence: str | None,
+    authors: tuple[str, ...],
+    partial: bool,
+) -> None:
+    """Write the results of STUDY for others.
+
+    STUDY is a study file or a results folder, of which the latest session counts. A crate holds study,
+    results, figures, environment and provenance; the commands report, show and reproduce read it back.
+    """
+    exported = ptychosuite.export(
+        study, form, settings, override_file=override_file, results=results, out=out, licence=licence,
+        authors=authors, partial=partial, progress=followed(),
+    )  # fmt: skip
+    click.echo(str(exported))
+
+
+@click.command()
+@study_argument
+@results_option
+@pages_option
+def trend(study: Path, results: str, out: Path) -> None:
+    """Draw the history of the checks of STUDY (a study file or a results folder) as a page.
+
+    It shows the latest verdict, how each figure has moved over the checks, and where a level has changed the
+    commits to look at.
+    """
+    click.echo(f"trend: {ptychosuite.trend(study, results=results, out=out, progress=followed())}")

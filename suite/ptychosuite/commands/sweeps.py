@@ -1,0 +1,152 @@
+"""``ptychosuite plan``, ``run`` and ``train``: what a study would compute, and computing it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+import ptychosuite
+from ptychosuite.api.display import count_runs
+from ptychosuite.commands.options import (
+    Duration,
+    StackSize,
+    cluster_option,
+    json_option,
+    study_options,
+    workers_option,
+)
+from ptychosuite.commands.terminal import followed, stoppable
+
+SHOWN_RUNS = 40
+KEPT = "finished runs are kept. The same command goes on where this one stopped."
+
+
+@click.command()
+@study_options
+@click.option("--all", "show_all", is_flag=True, help="List every run.")
+@click.option("--why", is_flag=True, help="Say why runs are to do: what is new, which files have changed.")
+@json_option
+def plan(
+    study: Path,
+    settings: tuple[str, ...],
+    override_file: Path | None,
+    results: str,
+    show_all: bool,
+    why: bool,
+    as_json: bool,
+) -> None:
+    """Check STUDY and show its runs, what is done and what the rest will cost. Runs nothing."""
+    planned = ptychosuite.plan(study, settings, override_file=override_file, results=results)
+    if as_json:
+        click.echo(json.dumps(planned.to_dict(why), indent=1))
+        return
+    click.echo(planned.text(None if show_all else SHOWN_RUNS, " (--all lists them)"))
+    if why and planned.reasons:
+        click.echo(planned.reasons)
+
+
+@click.command()
+@study_options
+@cluster_option
+@workers_option
+@click.option(
+    "--lane", type=click.Choice(["timing", "throughput"]), default="timing", show_default=True,
+    help="timing: each run alone on its core or device. throughput: as many as fit; times mean nothing.",
+)  # fmt: skip
+@click.option(
+    "--stack", type=StackSize(), default="auto", show_default=True, metavar="N",
+    help="Throughput lane: runs of equal shape to advance side by side on a device. auto: 32 on a GPU or 1.",
+)  # fmt: skip
+@click.option("--timeout", type=Duration(), help="Stop a run after this time: 90, 30s, 10m, 2h.")
+@click.option(
+    "--retries", type=click.IntRange(min=0), default=1, show_default=True,
+    help="Times to try a run again whose worker died under it.",
+)  # fmt: skip
+@click.option("--retry-failed", is_flag=True, help="Try failed runs again.")
+@click.option("--dry-run", is_flag=True, help="Say what would run, with a batch system's job script; stop.")
+@json_option
+def run(
+    study: Path,
+    settings: tuple[str, ...],
+    override_file: Path | None,
+    results: str,
+    cluster: str,
+    workers: int | None,
+    lane: str,
+    stack: int | None,
+    timeout: float | None,
+    retries: int,
+    retry_failed: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Carry out the runs of STUDY that are not done yet."""
+    with stoppable(KEPT):
+        sweep = ptychosuite.prepare(
+            study, settings, override_file=override_file, results=results, cluster=cluster, workers=workers,
+            lane=lane, stack=stack, timeout_s=timeout, retries=retries, retry_failed=retry_failed,
+            begin=not dry_run,
+        )  # fmt: skip
+        if dry_run:
+            _print_dry_run(sweep, as_json)
+            return
+        click.echo(str(sweep), err=as_json)
+        outcome = sweep.carry_out(followed(quiet=as_json))
+    if as_json:
+        counts = {"done_before": outcome.done_before, "failed": len(outcome.failed), **outcome.counts}
+        click.echo(json.dumps({"study": sweep.plan.name, "results": sweep.results, "counts": counts}))
+    else:
+        click.echo(str(outcome))
+        if outcome.failed:
+            click.echo(
+                f"{len(outcome.failed)} of {count_runs(len(sweep.plan.runs))} failed; see why with: "
+                f"ptychosuite show {study} {outcome.failed[0]}\n"
+                f"try them again with: ptychosuite run {study} --retry-failed",
+                err=True,
+            )
+    if outcome.failed:
+        sys.exit(1)
+
+
+def _print_dry_run(sweep: ptychosuite.Sweep, as_json: bool) -> None:
+    script = sweep.job_script
+    if as_json:
+        content = {"study": sweep.plan.name, "results": sweep.results, "done": sweep.done}
+        to_do = [spec.spec_id for spec in sweep.specs]
+        click.echo(json.dumps(content | {"to_do": to_do} | ({"job_script": script} if script else {})))
+    else:
+        click.echo(f"{sweep} in {sweep.results}")
+        if script:
+            click.echo(f"\n{script}")
+
+
+@click.command()
+@study_options
+@cluster_option
+@workers_option
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE",
+    help="Copy the checkpoint to this .safetensors file as well.",
+)  # fmt: skip
+def train(
+    study: Path,
+    settings: tuple[str, ...],
+    override_file: Path | None,
+    results: str,
+    cluster: str,
+    workers: int | None,
+    out: Path | None,
+) -> None:
+    """Train the fast-forward operator on the runs of STUDY, as its section 'train' says.
+
+    Runs that are not done yet are carried out first. A training that was stopped goes on where it stopped.
+    """
+    with stoppable("the same command goes on after the last run or epoch that was finished."):
+        checkpoint = ptychosuite.train(
+            study, settings, override_file=override_file, results=results, cluster=cluster, workers=workers,
+            out=out, progress=followed(),
+        )  # fmt: skip
+    click.echo(f"checkpoint: {checkpoint}")

@@ -1,0 +1,93 @@
+"""One state of one problem, as metrics see it: what several of them need is computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ptychosuite.backends.arrays import Array, to_numpy
+from ptychosuite.core.problem import Problem, Reference
+from ptychosuite.metrics.frc import Resolution, half_bit_threshold, one_bit_threshold, resolution_between
+from ptychosuite.metrics.image import Truth, scanned_area
+from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
+
+
+@dataclass(frozen=True)
+class ProblemConstants:
+    """What metrics need of a problem alone; made once, when it is first asked for."""
+
+    problem: Problem
+
+    @cached_property
+    def data(self) -> DataConstants:
+        return DataConstants.of(self.problem)
+
+    @cached_property
+    def truth(self) -> Truth:
+        """The truth; only where the problem has one."""
+        assert self.problem.reference is not None, "a metric that needs the truth has to say so: needs"
+        return Truth(self.problem.reference, self.problem.probe_known)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One state of one problem.
+
+    Everything is computed when it is first asked for. Without a truth, what compares with it cannot be had.
+    """
+
+    constants: ProblemConstants
+    object: Array  # (H, W) complex, on the problem's backend
+    probe: Array  # (m, m) complex, likewise
+    halves: tuple[np.ndarray, np.ndarray] | None = None  # objects (H, W) of two half scans, on the host
+
+    @property
+    def problem(self) -> Problem:
+        return self.constants.problem
+
+    @property
+    def truth(self) -> Truth:
+        return self.constants.truth
+
+    @cached_property
+    def misfit(self) -> Mapping[str, float]:
+        """The figures of one pass over the data: :func:`ptychosuite.metrics.misfit.misfit_metrics`."""
+        return misfit_metrics(self.problem, self.object, self.probe, self.constants.data)
+
+    @cached_property
+    def host_object(self) -> np.ndarray:
+        """The object, (H, W) complex, on the host."""
+        return to_numpy(self.object)
+
+    @cached_property
+    def aligned_object(self) -> np.ndarray:
+        """The object on the host, (H, W) complex, in the gauge of the truth where the probe is unknown.
+
+        With a known probe nothing but a global phase is arbitrary; it is left as it is.
+        """
+        return self.truth.aligned(self.host_object)
+
+    @cached_property
+    def scanned_object(self) -> np.ndarray:
+        """The pixels (n,) complex128 of :attr:`aligned_object` in the scanned area."""
+        return self.aligned_object[self.truth.scanned].astype(np.complex128)
+
+    @cached_property
+    def error(self) -> float:
+        """|| |z| - |z*| ||_2 over the pixels that are compared."""
+        return self.truth.error(self.aligned_object)
+
+    @cached_property
+    def resolution(self) -> Resolution:
+        """Ring correlation: between the half scans where there are such, otherwise with the truth.
+
+        The half-bit criterion is for the former, the one-bit criterion for the latter.
+        """
+        if self.halves is None:
+            truth = self.truth
+            return resolution_between(self.host_object, truth.object, truth.scanned, one_bit_threshold)
+        scene = Reference(self.halves[0], to_numpy(self.probe), self.problem.scan_positions_px)
+        return resolution_between(*self.halves, scanned_area(scene), half_bit_threshold)

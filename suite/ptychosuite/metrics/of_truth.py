@@ -1,0 +1,145 @@
+"""Metrics that compare the object with the truth, in one gauge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from skimage.metrics import structural_similarity
+
+from ptychosuite.metrics.evaluation import Evaluation
+from ptychosuite.metrics.image import nmse, phase_rmse_rad
+from ptychosuite.metrics.metric import Direction, Metric, Need
+from ptychosuite.metrics.tolerance import Tolerance
+
+SSIM_SIGMA_PX, SSIM_WINDOW_PX = 1.5, 11  # Wang et al. 2004
+
+
+@dataclass(frozen=True)
+class _OfTruth(Metric):
+    """What the built-in metrics of this family have in common."""
+
+    better: ClassVar[Direction] = "lower"
+    needs: ClassVar[Need] = "truth"
+    always: ClassVar[bool] = True
+    gauge: ClassVar[Literal["free", "removed"]] = "removed"
+    in_show: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
+class MagnitudeError(_OfTruth):
+    """|| |z| - |z*| ||_2 against the truth (MAGPIE, arXiv 2504.10118, section 5).
+
+    Over all pixels, with an unknown probe over the scanned ones.
+    """
+
+    name: ClassVar[str] = "error"
+    label: ClassVar[str] = "error in magnitude"
+    tolerance: ClassVar[Tolerance | None] = Tolerance(floors={"complex64": 1e-5, "complex128": 1e-13})
+    tells_beginnings: ClassVar[bool] = True
+    in_show: ClassVar[bool] = True
+
+    def value(self, evaluation: Evaluation) -> float:
+        return evaluation.error
+
+
+@dataclass(frozen=True)
+class RelativeError(_OfTruth):
+    """The error in magnitude over || |z*| ||_2."""
+
+    name: ClassVar[str] = "relative_error"
+    label: ClassVar[str] = "relative error in magnitude"
+    in_baseline: ClassVar[bool] = False
+    in_summary: ClassVar[bool] = False
+
+    def value(self, evaluation: Evaluation) -> float:
+        return evaluation.error / evaluation.truth.modulus_norm
+
+
+@dataclass(frozen=True)
+class PhaseRMSE(_OfTruth):
+    """Phase error over the scanned area, global phase removed, weighted with |z*|^2."""
+
+    name: ClassVar[str] = "phase_rmse_rad"
+    label: ClassVar[str] = "phase RMSE / rad"
+    unit: ClassVar[str] = "rad"
+    tolerance: ClassVar[Tolerance | None] = Tolerance("images", {"complex64": 1e-5, "complex128": 1e-13})
+    change_name: ClassVar[str] = "phase_change_rad"
+
+    def value(self, evaluation: Evaluation) -> float:
+        return phase_rmse_rad(evaluation.scanned_object, evaluation.truth.scanned_object)
+
+
+@dataclass(frozen=True)
+class NMSE(_OfTruth):
+    """Squared complex distance to the truth over the scanned area, relative to the truth."""
+
+    name: ClassVar[str] = "nmse"
+    label: ClassVar[str] = "squared complex error, relative"
+    tolerance: ClassVar[Tolerance | None] = Tolerance("images", {"complex64": 1e-10, "complex128": 1e-15})
+    in_summary: ClassVar[bool] = False
+
+    def value(self, evaluation: Evaluation) -> float:
+        return nmse(evaluation.scanned_object, evaluation.truth.scanned_object)
+
+
+@dataclass(frozen=True)
+class _PhaseImage(_OfTruth):
+    """A comparison of phase images over the box around the scanned area; computed where it is asked for."""
+
+    better: ClassVar[Direction] = "higher"
+    always: ClassVar[bool] = False
+    tolerance: ClassVar[Tolerance | None] = Tolerance("images")
+    in_show: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class PhasePSNR(_PhaseImage):
+    """Peak signal-to-noise ratio of the phase image; the peak is the truth's range of phases."""
+
+    name: ClassVar[str] = "psnr_phase"
+    label: ClassVar[str] = "PSNR of the phase / dB"
+    unit: ClassVar[str] = "dB"
+
+    def value(self, evaluation: Evaluation) -> float:
+        found, truth = phase_images(evaluation)
+        mean_square, span = np.mean((found - truth) ** 2), np.ptp(truth)
+        if span == 0:
+            return float("nan")
+        return float(10 * np.log10(span**2 / mean_square)) if mean_square else float("inf")
+
+
+@dataclass(frozen=True)
+class PhaseSSIM(_PhaseImage):
+    """Structural similarity of the phase image, with the Gaussian window of its source.
+
+    Z. Wang et al., IEEE Trans. Image Process. 13, 600 (2004). NaN where the box is smaller than the window.
+    """
+
+    name: ClassVar[str] = "ssim_phase"
+    label: ClassVar[str] = "SSIM of the phase"
+
+    def value(self, evaluation: Evaluation) -> float:
+        found, truth = phase_images(evaluation)
+        span = np.ptp(truth)
+        if span == 0 or min(truth.shape) < SSIM_WINDOW_PX or not np.isfinite(found).all():
+            return float("nan")
+        similarity = structural_similarity(
+            truth, found, data_range=span, gaussian_weights=True, sigma=SSIM_SIGMA_PX,
+            use_sample_covariance=False,
+        )  # fmt: skip
+        return float(similarity)
+
+
+def phase_images(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray]:
+    """Phases in radians of the object, in the gauge of the truth, and of the truth, over the scanned box.
+
+    The object's phases are within pi of the truth's, so that no difference is one of wrapping alone.
+    """
+    truth = evaluation.truth
+    expected = truth.object[truth.box].astype(np.complex128)
+    ratio = evaluation.aligned_object[truth.box] * expected.conj()
+    common = np.vdot(truth.scanned_object, evaluation.scanned_object)
+    phase = np.angle(expected)
+    return phase + np.angle(ratio * np.conj(common)), phase

@@ -1,0 +1,107 @@
+"""Short names of the quantities a study varies.
+
+A factor is known by the last part of its dotted path where that is unique ("noise", "overlap"), by
+more of it where it is not; ``solver.name`` is "solver" and ``problem.scan.kind`` is "scan".
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from pathlib import PurePath
+from typing import Any
+
+from ptychosuite.core.schedule import Schedule
+from ptychosuite.registry.lookup import names
+
+OWN = frozenset(
+    """
+    run iteration run_id spec_id status path start lane n_iterations row runs line panel met_tolerance
+    """.split()
+)
+"""Names that the dataset and the tables made of it use themselves, beside those of the metrics."""
+
+
+def is_own(name: str) -> bool:
+    """Whether ``name`` is one of the dataset's own: of a column, a metric's curve, a figure of the jumps."""
+    metric, curve, _ = name.partition("_curve")
+    return name in OWN or name.startswith("ff_") or (bool(curve) and metric in names("metrics"))
+
+
+def factor_names(paths: Iterable[str]) -> dict[str, str]:
+    """Dotted path -> short name, unique among ``paths`` and none of the dataset's own names.
+
+    A part that some runs leave out (``problem.start_probe: null``) has no name beside that of its kind.
+    """
+    known = dict.fromkeys(paths)
+    parts = {path: _significant(path) for path in known if f"{path}.kind" not in known}
+    short = {path: tail[-1] for path, tail in parts.items()}
+    depth = 1
+    while True:
+        counts = Counter(short.values())
+        clashing = [
+            path
+            for path, name in short.items()
+            if (counts[name] > 1 or is_own(name) or name in names("metrics")) and len(parts[path]) > depth
+        ]
+        if not clashing:
+            return short
+        depth += 1
+        for path in clashing:
+            short[path] = "_".join(parts[path][-depth:])
+
+
+def factor_value(leaves: Mapping[str, Any], path: str) -> Any:
+    """The value of factor ``path`` in a run's leaves; None where the run has no such setting."""
+    if path == "fast_forward":
+        return fast_forward_label(leaves)
+    return leaves.get(path)
+
+
+def are_numbers(values: Iterable[Any]) -> bool:
+    """Whether all values are numbers or missing (None)."""
+    return all(v is None or (isinstance(v, int | float) and not isinstance(v, bool)) for v in values)
+
+
+def fast_forward_as_one(leaves: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``leaves`` with the fast-forward settings as one; None where it is off."""
+    if "fast_forward" in leaves:  # off: one already
+        return leaves
+    rest = {path: value for path, value in leaves.items() if not path.startswith("fast_forward.")}
+    return rest | {"fast_forward": fast_forward_label(leaves)}
+
+
+def fast_forward_label(leaves: Mapping[str, Any]) -> str:
+    """Fast-forward settings in a few words, "network at 50, 70"; empty where it is off.
+
+    The kind, its own settings, the iterations of the jumps, and what else differs from its default.
+    """
+    prefix = "fast_forward."
+    settings = {path.removeprefix(prefix): v for path, v in leaves.items() if path.startswith(prefix)}
+    if not settings:
+        return ""
+    kind = settings.pop("kind", "network")
+    checkpoint, sha256 = settings.pop("checkpoint", "default"), settings.pop("checkpoint_sha256", "")
+    name = kind if checkpoint == "default" else f"{kind} {PurePath(checkpoint).stem}-{sha256[:4]}"
+    scheduled = {f.name: settings.pop(f.name, f.default) for f in fields(Schedule)}
+    schedule = Schedule(**scheduled)
+    own = [f"{name} {_in_words(value)}" for name, value in sorted(settings.items())]
+    changed = [
+        f"{f.name.replace('_', '-')} {_in_words(scheduled[f.name])}"
+        for f in fields(Schedule)
+        if f.name not in ("warm_up", "jumps", "spacing") and scheduled[f.name] != f.default
+    ]
+    at = "at " + ", ".join(str(iteration) for iteration in schedule.jumps_after)
+    return ", ".join([" ".join([name, *own, at]), *changed])
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _significant(path: str) -> tuple[str, ...]:
+    parts = tuple(path.split("."))
+    return parts[:-1] if parts[-1] in ("name", "kind") and len(parts) > 1 else parts

@@ -1,0 +1,143 @@
+"""Bundles read back: unpacked, checked, and opened as a results folder.
+
+A bundle is what ``reporting.crate`` writes: an RO-Crate in a zip file, or unpacked in a folder. Reading
+needs no library. Only what the metadata list takes part, and each file has to have the SHA-256 they give.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, Protocol
+from urllib.parse import unquote
+
+from ptychosuite.errors import StoreError
+from ptychosuite.store.layout import Store
+
+METADATA = "ro-crate-metadata.json"
+STUDY = "study.json"  # what was planned and is drawn, as a session notes it
+RESULTS = "results"
+CHUNK = 2**20
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle, unpacked."""
+
+    name: str  # of the file or folder it came from
+    store: Store
+    study: Mapping[str, Any]  # name, title, text, overrides, figures, spec_ids
+
+
+class Source(Protocol):
+    """Where a bundle's files are read from."""
+
+    def open(self, name: str) -> BinaryIO:
+        """The file ``name``; KeyError or OSError where there is none."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """An unpacked bundle."""
+
+    path: Path
+
+    def open(self, name: str) -> BinaryIO:
+        return open(self.path / name, "rb")
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A bundle in a zip file."""
+
+    file: zipfile.ZipFile
+
+    def open(self, name: str) -> BinaryIO:
+        return self.file.open(name)  # type: ignore[return-value]  # readable, which is all that is asked
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether ``path`` is meant as a bundle: a zip file, or a folder with an RO-Crate's metadata."""
+    return path.suffix == ".zip" if not path.is_dir() else (path / METADATA).is_file()
+
+
+@contextmanager
+def opened_bundle(path: Path) -> Iterator[Bundle]:
+    """The bundle at ``path``, unpacked into a temporary folder for as long as the context lasts.
+
+    Raises
+    ------
+    StoreError
+        It is missing or damaged, or not a bundle of ours.
+    """
+    with tempfile.TemporaryDirectory(prefix="ptychosuite-bundle-") as folder:
+        root = Path(folder)
+        with _refusing(path):
+            if path.is_dir():
+                _unpack(Folder(path), root, path)
+            else:
+                with zipfile.ZipFile(path) as file:
+                    _unpack(Archive(file), root, path)
+            study = json.loads((root / STUDY).read_bytes())
+            store = Store.open(root / RESULTS / _plain_name(study["study"]))
+        yield Bundle(path.name, store, study)
+
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        raise StoreError(
+            f"{path} cannot be read as a bundle: {error}; "
+            "expected what 'ptychosuite export --to crate' writes"
+        ) from error
+
+
+def _unpack(source: Source, root: Path, path: Path) -> None:
+    """Copy the files that the metadata list to ``root``, checking each."""
+    with source.open(METADATA) as file:
+        graph = json.load(file)["@graph"]
+    for entity in graph:
+        if "File" not in _as_list(entity["@type"]) or "sha256" not in entity:
+            continue
+        name = unquote(entity["@id"])
+        inside = PurePosixPath(name)
+        if inside.is_absolute() or ".." in inside.parts or "\\" in name or ":" in name:
+            raise StoreError(f"{path} lists '{name}', a file outside itself; it is refused")
+        target = root / inside
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with source.open(name) as content:
+            found = _copied(content, target)
+        if found != entity["sha256"]:
+            raise StoreError(
+                f"{path} has been changed or damaged: {name} has SHA-256 {found[:12]}..., its metadata say "
+                f"{str(entity['sha256'])[:12]}...; get a fresh copy of the bundle"
+            )
+
+
+def _plain_name(name: str) -> str:
+    """The study's name, which becomes that of a folder."""
+    if not name or PurePosixPath(name).name != name:
+        raise ValueError(f"'{name}' is no name of a study")
+    return name
+
+
+def _copied(content: BinaryIO, target: Path) -> str:
+    """Copy to ``target``; the SHA-256 of what went through."""
+    digest = hashlib.sha256()
+    with open(target, "wb") as copy:
+        while chunk := content.read(CHUNK):
+            digest.update(chunk)
+            copy.write(chunk)
+    return digest.hexdigest()
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
