@@ -317,7 +317,7 @@ def _complete_fast_forward(value: Any, base: Path) -> dict[str, Any] | None:
     names = [f.name for f in dataclasses.fields(cls)]
     refuse_unknown(settings, ["kind", *names], path)
     for field in dataclasses.fields(cls):  # a file by default has a hash as well
-        if f"{field.name}_sha256" in names:
+        if f"{field.name}_sha256" in names and field.default is not dataclasses.MISSING:
             settings.setdefault(field.name, field.default)
     resolved = resolved_files(cls, settings, base, path)
     return _complete_kind(settings | resolved, "operators", "kind", path)
