@@ -1,4 +1,4 @@
-"""A package that stands in for ours in a repository of its own: its steps take known times by its own clock."""
+"""A package that stands in for ours in a repository of its own: steps take known times by its clock."""
 
 from __future__ import annotations
 
