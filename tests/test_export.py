@@ -77,6 +77,7 @@ def contents(folder: Path, pattern: str) -> dict[str, bytes]:
 
 
 @needs_rocrate
+@pytest.mark.usefixtures("quick_figures")
 def test_round_trip(command, tmp_path, monkeypatch):
     """From the bundle alone, elsewhere, without study and data, come the same figures and the same runs."""
     study = finished(tmp_path, STUDY + "  - {kind: images, show: [magnitude]}\n")
@@ -97,7 +98,7 @@ def test_round_trip(command, tmp_path, monkeypatch):
     assert "reports/tiny/index.html" in out
     assert "the bundle tiny.zip" in (away / "reports/tiny/index.html").read_text()
     first, second = tmp_path / "reports/tiny", away / "reports/tiny"
-    for files in ("numbers/*.csv", "figures/*.png"):
+    for files in ("numbers/*.csv", "figures/*.svg"):
         assert contents(first, files) == contents(second, files) != {}
     code, out, _ = command("reproduce", "tiny.zip", *HERE, "--data", ".")
     assert code == 0
@@ -105,6 +106,7 @@ def test_round_trip(command, tmp_path, monkeypatch):
     assert command("reproduce", "tiny.zip", *HERE)[0] == 3
 
 
+@pytest.mark.usefixtures("quick_figures")
 def test_folder_does_as_well(command, published):
     """A bundle may be a folder, which reading leaves as it is."""
     arguments = ("export", published / "results/tiny", "--to", "crate", "--license", "MIT", "--out", "crate")

@@ -23,7 +23,10 @@ from tests.study.small import (
     AXES,
     PROGRAM,
     REPOSITORY,
-    install_test_solvers,
+    carry_out,
+    forget_names,
+    held_study,
+    plan_of,
     study_file,
     use_test_solvers,
     wait_for,
@@ -260,16 +263,15 @@ def test_wrong_usage(command, tmp_path, arguments, message):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny.yaml"]
 
 
-def test_interrupted(tmp_path):
+def test_interrupted(tmp_path, monkeypatch):
     """A batch system's request ends with 130; nothing of the repetition is kept, the results are whole."""
-    environment = {**os.environ, "PYTHONPATH": install_test_solvers(tmp_path / "plug-ins")}
-    study = study_file(tmp_path, "axes:\n  solver: [{name: slow, seconds: 0.05}]\n  seed: {range: 20}\n")
-    options = {"cwd": tmp_path, "env": environment, "text": True}
-    subprocess.run([*PROGRAM, "run", str(study), *HERE], check=True, capture_output=True, **options)
+    use_test_solvers(tmp_path / "plug-ins", monkeypatch)
+    study = held_study(tmp_path, 3, free=4)  # the second of the repetition stands still
+    carry_out(plan_of(study), tmp_path / "results")
     before = contents(tmp_path / "results")
     process = subprocess.Popen(
         [*PROGRAM, "reproduce", str(study), *HERE], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        **{**options, "env": {**environment, "TMPDIR": str(tmp_path)}},
+        text=True, cwd=tmp_path, env={**os.environ, "TMPDIR": str(tmp_path)},
     )  # fmt: skip
     wait_for(lambda: list(tmp_path.glob("ptychosuite-*/again/runs/??/*.zip")), process)
     process.send_signal(signal.SIGTERM)
@@ -278,6 +280,7 @@ def test_interrupted(tmp_path):
     assert "the results are as they were" in err
     assert contents(tmp_path / "results") == before
     assert not list(tmp_path.glob("ptychosuite-*"))
+    forget_names()
 
 
 def test_help_needs_no_heavy_packages():

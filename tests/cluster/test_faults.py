@@ -78,9 +78,7 @@ def test_a_segmentation_fault_leaves_its_trace(tmp_path):
 def test_a_run_that_holds_the_gil_is_stopped_by_the_time_limit(tmp_path):
     """No Python of its process can run, and it is ended all the same, once; the others complete."""
     plan = plan_text(tmp_path, "axes: {solver: [holds-gil, rpie, {name: slow, seconds: 0.01}]}\n")
-    begin = time.monotonic()
     store, tally = carry_out(plan, tmp_path, cluster="local", workers=1, timeout_s=4.0)
-    assert time.monotonic() - begin < 50, "the solver sleeps for 60 seconds"
     assert dict(tally.counts) == {"timed-out": 1, "completed": 2}
     message = by_solver(store)["holds-gil"].message
     assert message.endswith("stopped at the time limit")

@@ -29,6 +29,8 @@ SOLVERS = "axes:\n  solver: [{name: rpie, alpha: 0.1}, {name: emagpie, levels: 2
 MEASURED = "study: tiny\nproblem: {kind: file, path: star.npz}\nstop: {iterations: 3}\nhalf_scans: on\n"
 STUDIES = ["simulated", "halves", "measured"]
 
+pytestmark = pytest.mark.usefixtures("quick_figures")
+
 
 @pytest.fixture(scope="module", params=STUDIES)
 def study(request, tmp_path_factory):
@@ -65,7 +67,7 @@ def test_page_has_all_figures(study, tmp_path):
     assert "Not drawn" not in found.text
     for text in ("Probes & more", "Reconstructed probes.", "Fourier ring correlation", "eMAGPIE"):
         assert text in found.text, text
-    stems = sorted(path.stem for path in (page.parent / "figures").glob("*.png"))
+    stems = sorted(path.stem for path in (page.parent / "figures").glob("*.svg"))
     assert len(stems) == 5
     for stem in stems:
         assert len(pd.read_csv(page.parent / "numbers" / f"{stem}.csv")) > 0

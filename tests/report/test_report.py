@@ -170,6 +170,7 @@ def test_figures_that_cannot_be_drawn(parts, figure, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.usefixtures("quick_figures")
 def test_figure_without_results_is_named_on_the_page(study, tmp_path):
     """A figure about runs that are not there yet says so in its place; the others are drawn."""
     _, results = study
@@ -182,6 +183,7 @@ def test_figure_without_results_is_named_on_the_page(study, tmp_path):
     assert all(link.startswith("data:") or (page.parent / link).is_file() for link in found.links)
 
 
+@pytest.mark.usefixtures("quick_figures")
 def test_failing_figure_keeps_the_previous_report(study, tmp_path):
     """A report that cannot be drawn leaves the old one as it was, and nothing beside it."""
     _, results = study
@@ -305,6 +307,7 @@ def test_setup_and_images(parts):
     assert images.numbers["row"].is_unique
 
 
+@pytest.mark.usefixtures("quick_figures")
 @pytest.mark.parametrize(
     "settings",
     [[], ["seed=[0, 1]", "stop={iterations: 5, check_every: 2}"], ["problem.object.size=[32, 40]"]],
@@ -315,7 +318,7 @@ def test_plain_studies_draw(tmp_path, settings):
     plan = plan_text(tmp_path, "", *settings)
     carry_out(plan, tmp_path)
     path = write_report(selection_of_plan(plan, tmp_path), tmp_path / "reports")
-    assert len(list((path.parent / "figures").glob("*.pdf"))) == 3
+    assert len(list((path.parent / "figures").glob("*.svg"))) == 3
 
 
 def test_factor_is_found_by_its_dotted_path(tmp_path):
