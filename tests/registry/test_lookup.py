@@ -22,6 +22,7 @@ def test_every_name_loads(group, name):
         "operators": ("advance", "check"),
         "objects": ("make", "shape"),
         "probes": ("make",),
+        "figures": ("draw", "stem"),
     }
     assert all(hasattr(cls, method) for method in wanted.get(group, ("positions",)))
 

@@ -49,6 +49,11 @@ def column_name(name: str) -> str:
     return ALIASES.get(plain, plain)
 
 
+def metric_label(name: str) -> str:
+    """What figures and tables call a metric, with its unit."""
+    return METRIC_NAMES.get(name, name.replace("_", " "))
+
+
 def value_text(value: Any) -> str:
     """A factor's value as in a legend."""
     if isinstance(value, float):

@@ -113,6 +113,20 @@ GROUPS: Mapping[str, Group] = {
             "file": "ptychosuite.problems.files:ScanFile",
         },
     ),
+    "figures": Group(
+        "figure",
+        "ptychosuite.report.figures.figure_kind:FigureKind",
+        ("draw",),
+        {
+            "convergence": "ptychosuite.report.figures.convergence:ConvergenceFigure",
+            "images": "ptychosuite.report.figures.images:ImagesFigure",
+            "heatmap": "ptychosuite.report.figures.heatmap:HeatmapFigure",
+            "setup": "ptychosuite.report.figures.setup:SetupFigure",
+            "probe": "ptychosuite.report.figures.images:ProbeFigure",
+            "rings": "ptychosuite.report.figures.rings:RingsFigure",
+            "speed-up": "ptychosuite.report.figures.speed_up:SpeedUpFigure",
+        },
+    ),
 }
 
 

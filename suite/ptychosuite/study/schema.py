@@ -19,7 +19,6 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from annotated_types import Ge, Gt
 
-from ptychosuite.core.figures import FIGURES, Figure
 from ptychosuite.core.memo import by_identity
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.errors import UserError, nearest
@@ -72,6 +71,11 @@ DEFAULTS: Mapping[str, Any] = {
     "half_scans": False,
     "snapshots": [],
 }
+DEFAULT_FIGURES: Sequence[Mapping[str, Any]] = (
+    {"kind": "convergence", "metric": "residual"},
+    {"kind": "convergence", "metric": "error"},
+    {"kind": "images"},
+)
 
 
 @dataclass(frozen=True)
@@ -190,16 +194,9 @@ def problem_size(problem: Mapping[str, Any]) -> Size:
     return _problem_size(json.dumps(problem, sort_keys=True))
 
 
-def figure(settings: Any, path: Keys) -> Figure:
-    """Check one entry of ``figures``."""
-    settings = as_mapping(settings, path)
-    kind = settings.pop("kind", None)
-    if not isinstance(kind, str) or kind not in FIGURES:
-        raise SettingError((*path, "kind"), f"unknown figure {shown(kind)}; {nearest(str(kind), FIGURES)}")
-    show = settings.get("show")
-    if isinstance(show, list | str):
-        settings["show"] = (show,) if isinstance(show, str) else tuple(show)
-    return validate(FIGURES[kind], settings, path)
+def complete_figure(settings: Any, path: Keys) -> dict[str, Any]:
+    """Check one entry of ``figures`` and fill in its defaults."""
+    return _plain(_complete_kind(settings, "figures", "kind", path))
 
 
 def _with_files(problem: Any, base: Path) -> dict[str, Any]:
