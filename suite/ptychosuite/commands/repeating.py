@@ -135,8 +135,7 @@ def _ready(record: RunRecord, kind: ClusterKind, name: str | None, data: Path | 
 @contextmanager
 def _scratch(kind: ClusterKind, beside: Place) -> Iterator[Store]:
     """A results folder that is gone afterwards."""
-    from ptychosuite.store.layout import Store
-    from ptychosuite.store.place import place
+    from ptychosuite.store.layout import Store, place
 
     if kind.on_this_machine:
         with tempfile.TemporaryDirectory(prefix="ptychosuite-") as folder:

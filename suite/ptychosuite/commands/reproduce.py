@@ -68,7 +68,7 @@ def reproduce(
     from ptychosuite.analysis.repetition import Comparison, Likeness, exit_code, worst_first
     from ptychosuite.cluster.cluster_file import cluster_settings
     from ptychosuite.cluster.work import Terms
-    from ptychosuite.store.place import place
+    from ptychosuite.store.layout import place
     from ptychosuite.study.estimate import footprint
 
     kind, terms = cluster_settings(cluster, workers), Terms(footprint=footprint)
