@@ -64,8 +64,8 @@ def command(
 @pytest.fixture
 def quick_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures as SVG alone, for tests of what is drawn: that all formats come is tested with the page."""
-    monkeypatch.setattr("ptychosuite.report.style.FORMATS", ("svg",))
-    monkeypatch.setattr("ptychosuite.report.style.SCREEN_DPI", 30)
+    monkeypatch.setattr("ptychosuite.reporting.style.FORMATS", ("svg",))
+    monkeypatch.setattr("ptychosuite.reporting.style.SCREEN_DPI", 30)
 
 
 def small_problem(

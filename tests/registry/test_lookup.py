@@ -26,6 +26,7 @@ def test_every_name_loads(group, name):
         "scans": ("positions",),
         "problems": ("size", "make"),
         "formats": ("recognises", "read", "describe"),
+        "figures": ("draw", "stem"),
     }
     assert all(hasattr(cls, method) for method in wanted[group])
 

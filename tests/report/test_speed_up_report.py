@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 from ptychosuite.analysis.selection import selection_of_plan
-from ptychosuite.core.figures import SpeedUpFigure
-from ptychosuite.reporting.figures import NothingToDraw
+from ptychosuite.reporting.figures.material import NothingToDraw
+from ptychosuite.reporting.figures.speed_up import SpeedUpFigure
 from ptychosuite.reporting.page import write_report
-from ptychosuite.reporting.speed_up import draw_speed_up
 
+from tests.report.drawing import draw
 from tests.report.test_report import Page
 from tests.study.small import carry_out, plan_text
 
@@ -63,7 +63,7 @@ def test_page_has_figure_and_table(selection, tmp_path):
 
 def test_identity_is_no_faster(selection):
     """In iterations, a jump to where the run is gains and loses nothing, nor does one that is rejected."""
-    drawn = draw_speed_up(SpeedUpFigure(x="iteration"), selection.table, selection.dataset)
+    drawn = draw(SpeedUpFigure(x="iteration"), selection.table, selection.dataset)
     assert (drawn.numbers["speed_up"] == 1).all()
     assert (drawn.numbers["final_ratio"] == 1).all()
     assert drawn.table is not None
@@ -78,4 +78,4 @@ def test_without_plain_runs(selection):
     alone = selection.table[selection.table["fast_forward"] != ""]
     alone.attrs = selection.table.attrs
     with pytest.raises(NothingToDraw, match="no fast-forwarded run has a plain partner"):
-        draw_speed_up(SpeedUpFigure(), alone, selection.dataset)
+        draw(SpeedUpFigure(), alone, selection.dataset)

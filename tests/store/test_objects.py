@@ -20,8 +20,7 @@ import zarr
 from ptychosuite.errors import StoreError
 from ptychosuite.store import objects
 from ptychosuite.store.compact import compact
-from ptychosuite.store.layout import Store
-from ptychosuite.store.place import place
+from ptychosuite.store.layout import Store, place
 from ptychosuite.store.read import read_run
 from ptychosuite.store.write import write_run
 

@@ -157,6 +157,20 @@ GROUPS: Mapping[str, Group] = {
             "file": "ptychosuite.problems.files:ScanFile",
         },
     ),
+    "figures": Group(
+        "figure",
+        "ptychosuite.reporting.figures.figure_kind:FigureKind",
+        ("draw",),
+        {
+            "convergence": "ptychosuite.reporting.figures.convergence:ConvergenceFigure",
+            "images": "ptychosuite.reporting.figures.images:ImagesFigure",
+            "heatmap": "ptychosuite.reporting.figures.heatmap:HeatmapFigure",
+            "setup": "ptychosuite.reporting.figures.setup:SetupFigure",
+            "probe": "ptychosuite.reporting.figures.images:ProbeFigure",
+            "rings": "ptychosuite.reporting.figures.rings:RingsFigure",
+            "speed-up": "ptychosuite.reporting.figures.speed_up:SpeedUpFigure",
+        },
+    ),
 }
 
 

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from ptychosuite.core.figures import ConvergenceFigure, Figure, ImagesFigure
 from ptychosuite.core.memo import by_identity
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec
@@ -27,7 +26,15 @@ from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.factors import are_numbers, fast_forward_as_one
 from ptychosuite.registry.fingerprint import run_id_of
 from ptychosuite.registry.validation import SettingError, shown
-from ptychosuite.study.schema import DEFAULTS, RUN_FIELDS, Completion, Stop, figure, part_defaults
+from ptychosuite.study.schema import (
+    DEFAULT_FIGURES,
+    DEFAULTS,
+    RUN_FIELDS,
+    Completion,
+    Stop,
+    complete_figure,
+    part_defaults,
+)
 from ptychosuite.study.sections import tolerances
 from ptychosuite.study.study_file import Override, StudyFile
 
@@ -394,13 +401,13 @@ def _written_paths(assignment: Assignment) -> dict[str, None]:
     return {"solver.name" if assignment.path == "solver" else assignment.path: None}
 
 
-def _figures(study: StudyFile) -> tuple[Figure, ...]:
+def _figures(study: StudyFile) -> tuple[dict[str, Any], ...]:
     entries = study.data.get("figures")
     if entries is None:
-        return (ConvergenceFigure(metric="residual"), ConvergenceFigure(metric="error"), ImagesFigure())
+        entries = list(DEFAULT_FIGURES)
     if not isinstance(entries, list):
         raise study.error(("figures",), "expected a list of figures, each with its 'kind'")
     try:
-        return tuple(figure(entry, ("figures", index)) for index, entry in enumerate(entries))
+        return tuple(complete_figure(entry, ("figures", index)) for index, entry in enumerate(entries))
     except SettingError as error:
         raise study.error(error.path, error.message) from error

@@ -16,7 +16,6 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt
 
-from ptychosuite.core.figures import FIGURES, Figure
 from ptychosuite.core.memo import by_identity
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.errors import UserError, nearest
@@ -24,7 +23,7 @@ from ptychosuite.metrics.catalogue import is_default, metric_named
 from ptychosuite.problems.problem_kind import DEFAULT_KIND, START_PROBE, Size, kind_of, readable
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.factors import is_own
-from ptychosuite.registry.validation import Keys, SettingError, as_mapping, refuse_unknown, shown, validate
+from ptychosuite.registry.validation import Keys, SettingError, as_mapping, refuse_unknown, validate
 from ptychosuite.study.inputs import resolved_files
 
 JSON = json.JSONEncoder()
@@ -65,6 +64,11 @@ DEFAULTS: Mapping[str, Any] = {
     "snapshots": [],
     "metrics": [],
 }
+DEFAULT_FIGURES: Sequence[Mapping[str, Any]] = (
+    {"kind": "convergence", "metric": "residual"},
+    {"kind": "convergence", "metric": "error"},
+    {"kind": "images"},
+)
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,11 @@ def problem_size(problem: Mapping[str, Any]) -> Size:
     return _problem_size(json.dumps(problem, sort_keys=True))
 
 
+def complete_figure(settings: Any, path: Keys) -> dict[str, Any]:
+    """Check one entry of ``figures`` and fill in its defaults."""
+    return _plain(_complete_kind(settings, "figures", "kind", path))
+
+
 @lru_cache(maxsize=4096)
 def _problem_size(text: str) -> Size:
     try:
@@ -180,18 +189,6 @@ def _problem_size(text: str) -> Size:
         raise SettingError(("problem", *error.path), error.message, partner) from error
     except UserError as error:
         raise SettingError(("problem",), str(error)) from error
-
-
-def figure(settings: Any, path: Keys) -> Figure:
-    """Check one entry of ``figures``."""
-    settings = as_mapping(settings, path)
-    kind = settings.pop("kind", None)
-    if not isinstance(kind, str) or kind not in FIGURES:
-        raise SettingError((*path, "kind"), f"unknown figure {shown(kind)}; {nearest(str(kind), FIGURES)}")
-    show = settings.get("show")
-    if isinstance(show, list | str):
-        settings["show"] = (show,) if isinstance(show, str) else tuple(show)
-    return validate(FIGURES[kind], settings, path)
 
 
 def _complete_problem(given: Any, base: Path) -> dict[str, Any]:
