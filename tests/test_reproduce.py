@@ -81,7 +81,8 @@ def test_every_solver_is_identical_in_a_fresh_process(stored, tmp_path):
     before = contents(tmp_path / "results")
     done = subprocess.run(
         [*PROGRAM, "reproduce", "tiny.yaml", *HERE, "--all"],
-        capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": f"{REPOSITORY / 'suite'}:{REPOSITORY}"},
+        capture_output=True, text=True, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{REPOSITORY / 'suite'}:{REPOSITORY}"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "10 runs: 10 identical" in done.stdout
