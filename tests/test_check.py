@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 
 import pytest
+from ptychosuite.errors import StoreError
 from ptychosuite.metrics.of_truth import MagnitudeError
 from ptychosuite.registry.fingerprint import Code
 from ptychosuite.solvers import magpie, multigrid
 from ptychosuite.solvers.sweep import Sweeping
+from ptychosuite.store import place
 
 from tests.faults import other_order, wrong_alpha, wrong_coarse_level
 from tests.study.small import carry_out, plan_of, study_file, use_test_solvers
@@ -294,6 +297,47 @@ def test_every_check_leaves_its_verdict(command, saved, tmp_path):
     assert command("run", saved, "--cluster", "none")[0] == 0
     code, out, _ = command("check", saved, "--baseline", "healthy", "--all")
     assert "first iterations" in out
+
+
+@pytest.mark.parametrize("machine", [False, True])
+def test_results_that_cannot_be_written_are_judged(command, saved, tmp_path, monkeypatch, machine):
+    """Told as ever; a line says that the verdict is not kept, and why."""
+
+    def refused(*_):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(place, "_write", refused)
+    code, out, err = command("check", saved, "--baseline", "healthy", *(["--json"] if machine else []))
+    assert code == 0
+    assert err.startswith("verdict not kept: cannot write ")
+    assert "Read-only file system" in err
+    if machine:
+        assert (json.loads(out)["judgement"], json.loads(out)["file"]) == ("good", None)
+    else:
+        assert out.startswith("tiny against baseline healthy: good.")
+        assert "verdict: " not in out
+    assert not (tmp_path / "results/tiny/checks").exists()
+
+
+def test_verdict_that_is_not_kept_is_drawn(command, saved, tmp_path, monkeypatch):
+    """The history ends with it."""
+
+    def refused(*_):
+        raise StoreError("locked")
+
+    monkeypatch.setattr("ptychosuite.api.checking.keep_verdict", refused)
+    code, out, err = command("check", saved, "--baseline", "healthy", "--out", "pages")
+    assert (code, err) == (0, "verdict not kept: locked\n")
+    assert "trend: pages/tiny-trend.html" in out
+
+
+def test_nothing_is_written_where_no_results_are(command, saved, tmp_path):
+    """The runs are missing, which is said; no folder is made for the verdict."""
+    before = sorted(tmp_path.rglob("*"))
+    code, _, err = command("check", saved, "--baseline", "healthy", "--results", "elsewhere")
+    assert code == 3
+    assert "verdict not kept: no results in elsewhere/tiny" in err
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_files_for_servers(command, saved, tmp_path):

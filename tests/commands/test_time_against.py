@@ -30,7 +30,7 @@ def test_exit_code_is_that_of_the_worst_case(tmp_path, monkeypatch, judgement, c
     monkeypatch.setattr("ptychosuite.api.checking.compare_times", lambda plan, against, tell: timing)
     result = check(tmp_path, "--time-against", "HEAD", "--json")
     assert result.exit_code == code
-    verdict = json.loads(result.output)
+    verdict = json.loads(result.stdout)
     assert verdict["against"] == {"revision": "HEAD", "time": {"commit": "abc"}}
     assert verdict["findings"][0]["interval"] == [1.2, 1.4]
 
