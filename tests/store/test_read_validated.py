@@ -19,7 +19,7 @@ from ptychosuite.store.write import write_reference, write_run
 
 from tests.store.records import NUMBERS, record, reference, session_content, store_at
 
-WRONG = [None, True, 7, -1.5, "text", [], [1], ["a", None], {}, {"a": 1}, [[]], {"a": {"b": []}}]
+WRONG = [None, True, 7, "text", [], [1, None], {}, {"a": {"b": []}}]
 SESSION = {**session_content(NUMBERS, {"backend": "numpy"}), "end": "2030", "counts": {"completed": 1}}
 RECORD = replace(
     record(1),
@@ -103,7 +103,7 @@ def test_attributes_of_runs(tmp_path):
         for images in (True, False):
             if outcome(partial(read_run, file, images)) is None:
                 refused.add(path)
-        if outcome(lambda: read_run(file)) is not None:
+        if path[0] == "spec" and path not in refused:
             outcome(lambda: compact(store, rebuild=True))
     tops = {path[0] for path in refused}
     assert tops == set(attributes) - {"spec_id"}

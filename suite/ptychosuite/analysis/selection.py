@@ -25,7 +25,7 @@ class Selection:
     store: Store
     name: str
     title: str
-    figures: Sequence[Mapping[str, Any]]  # each its kind and its settings
+    figures: tuple[Mapping[str, Any], ...]  # each its kind and its settings
     planned: int  # number of runs that the study has
     table: pd.DataFrame  # one row a run; attrs["factors"] and attrs["solver_settings"] name columns
     dataset: xr.Dataset
@@ -67,7 +67,7 @@ def selection_of(store: Store, study: Mapping[str, Any]) -> Selection:
         store,
         study["study"],
         study["title"],
-        study["figures"],
+        tuple(study["figures"]),
         study["spec_ids"],
         study["text"],
         study["overrides"],
@@ -78,7 +78,7 @@ def _select(
     store: Store,
     name: str,
     title: str,
-    figures: Sequence[Mapping[str, Any]],
+    figures: tuple[Mapping[str, Any], ...],
     spec_ids: Sequence[str],
     text: str,
     overrides: Sequence[str],

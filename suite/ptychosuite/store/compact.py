@@ -220,8 +220,8 @@ def _blocks(
             blocks[column.name] = _numbers(values) if column.numeric else _texts(values)
         except (TypeError, ValueError) as error:
             raise StoreError(
-                f"a run among {paths[0]} ... {paths[-1]} has a '{path}' that is no number, as the sessions "
-                f"say it is: {error}; delete the run that is damaged and run the study again"
+                f"of the runs {paths[0]} to {paths[-1]}, one has a '{path}' that is no number, though the "
+                f"sessions say it is: {error}; delete the run that is damaged and run the study again"
             ) from error
     for name in dict.fromkeys(name for record in records for name in record.metrics):
         blocks[name] = _numbers([record.metrics.get(name) for record in records])
