@@ -27,7 +27,7 @@ needs_rocrate = pytest.mark.skipif(find_spec("rocrate") is None, reason="rocrate
 HERE = ("--cluster", "none")
 STUDY = """\
 axes:
-  problem.object: [{kind: file, path: object.npy}, texture]
+  problem.object: [{kind: file, path: object.npy}, {kind: texture, size: 32}]
   solver: [rpie, lbfgs]
 figures:
   - {kind: convergence, metric: residual}

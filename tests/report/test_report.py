@@ -170,7 +170,6 @@ def test_figures_that_cannot_be_drawn(parts, figure, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.usefixtures("quick_figures")
 def test_figure_without_results_is_named_on_the_page(study, tmp_path):
     """A figure about runs that are not there yet says so in its place; the others are drawn."""
     _, results = study

@@ -36,6 +36,7 @@ def selection(tmp_path_factory):
     return selection_of_plan(plan, folder / "results")
 
 
+@pytest.mark.usefixtures("quick_figures")
 def test_page_has_figure_and_table(selection, tmp_path):
     """A row a solver and operator, with what did not reach the target told apart; one figure has no runs."""
     page = write_report(selection, tmp_path)
@@ -52,7 +53,7 @@ def test_page_has_figure_and_table(selection, tmp_path):
         "ends with, or 0.01 of it more",
     ):
         assert part in text, part
-    stems = sorted(path.stem for path in (page.parent / "figures").glob("*.png"))
+    stems = sorted(path.stem for path in (page.parent / "figures").glob("*.svg"))
     assert stems == ["01-speed-up-seconds", "02-speed-up-iteration", "04-convergence-residual-iteration"]
     pairs = pd.read_csv(page.parent / "numbers" / "01-speed-up-seconds.csv")
     assert len(pairs) == 24
