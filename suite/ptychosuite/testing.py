@@ -149,7 +149,8 @@ def check_operator(
 ) -> None:
     """Check what every fast-forward operator promises, on small problems with known and unknown probe.
 
-    It is a frozen dataclass; ``advance`` writes into no argument, repeats bit for bit, and its object and probe
+                problem = small_problem(backend(name), dtype, noise=0.5)
+                problem = dataclasses.replace(problem, probe_known=known)
     have shape, precision, library and device of the state that it is shown, and finite values.
 
     Parameters
