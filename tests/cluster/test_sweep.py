@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from ptychosuite.cluster.cluster_file import connect
 from ptychosuite.cluster.sweep import to_do
-from ptychosuite.core.footprint import Footprint
+from ptychosuite.core.problem import Footprint
 from ptychosuite.core.runs import Lane
 from ptychosuite.errors import BackendError, ClusterError
 from ptychosuite.store.layout import place

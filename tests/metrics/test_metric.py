@@ -20,9 +20,8 @@ from ptychosuite.analysis.verdict import Judgement
 from ptychosuite.core.plan import Tolerances
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.errors import StudyError
-from ptychosuite.metrics.catalogue import is_default, known_metrics, metric_of, metrics_of_run
 from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
-from ptychosuite.metrics.metric import Metric
+from ptychosuite.metrics.metric import Metric, is_default, known_metrics, metric_of, metrics_of_run
 from ptychosuite.metrics.of_truth import PhasePSNR, PhaseSSIM
 from ptychosuite.registry.lookup import GROUPS, class_of
 

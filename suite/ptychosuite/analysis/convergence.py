@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from ptychosuite.analysis.tables import timed
-from ptychosuite.metrics.catalogue import known_metrics
+from ptychosuite.metrics.metric import known_metrics
 
 
 @dataclass(frozen=True)

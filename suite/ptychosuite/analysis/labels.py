@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ptychosuite.metrics.catalogue import known_metrics, metric_of
+from ptychosuite.metrics.metric import known_metrics, metric_of
 from ptychosuite.registry.factors import factor_names, factor_value
 from ptychosuite.registry.lookup import label_of
 

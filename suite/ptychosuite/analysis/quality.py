@@ -5,7 +5,7 @@ Two things are asked of each run:
 - Is it the same computation? Its first iterations answer that sharply, and in either direction, before
   rounding has grown.
 - Is its result as good? The later figures answer that: almost exactly where the beginnings are identical, and
-  with room for rounding where they are not (:mod:`ptychosuite.metrics.tolerance`). Which of two values is the
+  with room for rounding where they are not (:mod:`ptychosuite.metrics.metric`). Which of two values is the
   better one, each metric says.
 
 A study may ask for other tolerances in its section ``check``.
@@ -25,9 +25,7 @@ from ptychosuite.analysis.verdict import Finding, Judgement
 from ptychosuite.core.plan import FIRST_ITERATIONS, Plan, Tolerances
 from ptychosuite.core.runs import RunSpec, Status
 from ptychosuite.errors import BaselineError
-from ptychosuite.metrics.catalogue import known_metrics, metric_of
-from ptychosuite.metrics.metric import Metric
-from ptychosuite.metrics.tolerance import Change
+from ptychosuite.metrics.metric import Change, Metric, known_metrics, metric_of
 
 FIRST = ("0", "1", "2")  # iterations: the start, and before rounding has grown
 CLEARLY = 0.1  # better: small faults move some figures to the better by less

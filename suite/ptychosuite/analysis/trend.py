@@ -22,7 +22,7 @@ import numpy as np
 import ruptures
 
 from ptychosuite.analysis.verdict import Judgement, Verdict
-from ptychosuite.metrics.catalogue import metric_of
+from ptychosuite.metrics.metric import metric_of
 
 FEWEST_NIGHTS = 8  # of a stretch in which changes are looked for
 SHORTEST_SEGMENT = 3  # nights: a single bad one is no change

@@ -12,8 +12,7 @@ from typing import Any
 
 from ptychosuite.analysis.selection import Selection, selection_of
 from ptychosuite.analysis.verdict import Verdict, verdicts
-from ptychosuite.api.display import Displayed, count_runs
-from ptychosuite.api.progress import Progress
+from ptychosuite.api.display import Displayed, Progress, count_runs
 from ptychosuite.api.results import open_results, selected_runs
 from ptychosuite.api.studies import File, Settings, Study
 from ptychosuite.errors import UserError

@@ -22,7 +22,7 @@ from ptychosuite.cluster.sweep import study_content
 from ptychosuite.core.problem import Reference
 from ptychosuite.core.runs import RunRecord
 from ptychosuite.errors import UserError
-from ptychosuite.metrics.catalogue import known_metrics
+from ptychosuite.metrics.metric import known_metrics
 from ptychosuite.problems.measured import MeasuredFile, describe
 from ptychosuite.reporting.bundle import Bundle, is_bundle, opened_bundle
 from ptychosuite.store.layout import Store, results_of

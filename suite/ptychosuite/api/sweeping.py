@@ -12,8 +12,7 @@ from typing import Any
 import xarray as xr
 
 from ptychosuite.analysis.tables import open_dataset
-from ptychosuite.api.display import Displayed, count_runs, counts_text, last_line
-from ptychosuite.api.progress import Progress
+from ptychosuite.api.display import Displayed, Progress, count_runs, counts_text, last_line
 from ptychosuite.api.studies import File, Settings, Study, plan_of
 from ptychosuite.backends.arrays import backend
 from ptychosuite.cluster.cluster_file import cluster_settings
@@ -24,7 +23,7 @@ from ptychosuite.cluster.workers import usable_cores
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import Lane, RunSpec, Status
 from ptychosuite.errors import UserError
-from ptychosuite.execute.memory import machine_memory_bytes
+from ptychosuite.execute.provenance import machine_memory_bytes
 from ptychosuite.store.compact import compact
 from ptychosuite.store.layout import Store, results_of
 from ptychosuite.store.read import inventory, read_run

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ptychosuite.api.progress import Progress
+from ptychosuite.api.display import Progress
 from ptychosuite.api.studies import File, Settings, Study, read_study
 from ptychosuite.api.sweeping import prepare
 from ptychosuite.core.plan import Plan

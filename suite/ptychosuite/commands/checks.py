@@ -16,13 +16,14 @@ from ptychosuite.api.display import count_runs, text_table
 from ptychosuite.commands.options import (
     baselines_option,
     cluster_option,
+    followed,
     json_option,
     results_option,
+    stoppable,
     study_argument,
     study_options,
     workers_option,
 )
-from ptychosuite.commands.terminal import followed, stoppable
 from ptychosuite.errors import UserError
 
 

@@ -14,11 +14,12 @@ from ptychosuite.commands.options import (
     Duration,
     StackSize,
     cluster_option,
+    followed,
     json_option,
+    stoppable,
     study_options,
     workers_option,
 )
-from ptychosuite.commands.terminal import followed, stoppable
 
 SHOWN_RUNS = 40
 KEPT = "finished runs are kept. The same command goes on where this one stopped."

@@ -17,8 +17,7 @@ import numpy as np
 from jaxtyping import Complex, Float, Int
 
 from ptychosuite.backends.arrays import Array, fft2, is_on_gpu, squared_modulus
-from ptychosuite.core.footprint import BATCH_PIXELS, GPU_BATCH_PIXELS
-from ptychosuite.core.problem import Problem
+from ptychosuite.core.problem import BATCH_PIXELS, GPU_BATCH_PIXELS, Problem
 from ptychosuite.physics.patches import Positions, extract_patches
 from ptychosuite.physics.shift import fourier_shift, fourier_unshift, shift_phases
 

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ptychosuite.core.memo import by_identity
 from ptychosuite.core.problem import Problem
+from ptychosuite.core.runs import by_identity
 from ptychosuite.errors import StudyError, UserError
 from ptychosuite.problems.parts import FileSettings
 from ptychosuite.registry import lookup as registry

@@ -23,7 +23,7 @@ from ptychosuite.analysis.labels import metric_label, value_text
 from ptychosuite.analysis.selection import Selection
 from ptychosuite.core.runs import Status
 from ptychosuite.errors import FigureError, StoreError, UserError
-from ptychosuite.metrics.catalogue import metric_of
+from ptychosuite.metrics.metric import metric_of
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.validation import SettingError, validate
 from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind

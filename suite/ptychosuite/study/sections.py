@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from ptychosuite.core.plan import FIRST_ITERATIONS, Dtype, Relative, Tolerances
 from ptychosuite.fastforward.training import Training
-from ptychosuite.metrics.catalogue import known_metrics
+from ptychosuite.metrics.metric import known_metrics
 from ptychosuite.registry.validation import SettingError, as_mapping, refuse_unknown, validate
 from ptychosuite.study.study_file import StudyFile
 

@@ -13,11 +13,11 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt, Le
 
-from ptychosuite.cluster.connection import ClusterKind, Connection, at_most_one
-from ptychosuite.cluster.options import TLS, dask_security
-from ptychosuite.cluster.resources import CPU, GPU
+from ptychosuite.cluster.connection import TLS, ClusterKind, Connection, at_most_one, dask_security
 from ptychosuite.cluster.workers import (
+    CPU,
     DASK_CONFIG,
+    GPU,
     LOGS,
     LOOPBACK,
     PRELOAD,

@@ -10,10 +10,17 @@ from typing import Annotated, Any
 
 from annotated_types import Ge
 
-from ptychosuite.cluster.connection import ClusterKind, Connection, at_most_one
-from ptychosuite.cluster.options import TLS, Adapt, Demand, adapt_to, dask_security
-from ptychosuite.cluster.resources import offered
-from ptychosuite.cluster.workers import DASK_CONFIG, count
+from ptychosuite.cluster.connection import (
+    TLS,
+    Adapt,
+    ClusterKind,
+    Connection,
+    Demand,
+    adapt_to,
+    at_most_one,
+    dask_security,
+)
+from ptychosuite.cluster.workers import DASK_CONFIG, count, offered
 from ptychosuite.errors import ClusterError
 
 

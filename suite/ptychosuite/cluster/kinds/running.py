@@ -8,10 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ptychosuite.cluster.connection import ClusterKind, Connection
-from ptychosuite.cluster.options import TLS, dask_security
-from ptychosuite.cluster.resources import offered
-from ptychosuite.cluster.workers import count
+from ptychosuite.cluster.connection import TLS, ClusterKind, Connection, dask_security
+from ptychosuite.cluster.workers import count, offered
 from ptychosuite.errors import ClusterError
 
 ANSWER_S = 10.0

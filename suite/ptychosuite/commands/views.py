@@ -1,16 +1,18 @@
-"""``ptychosuite report``, ``show``, ``export`` and ``trend``: what there is, read and never written."""
+"""What there is, read and never written: results (``report``, ``show``, ``export``, ``trend``) and this
+installation (``schema``, ``solvers``, ``doctor``)."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 import ptychosuite
 from ptychosuite.api.display import tree_text
-from ptychosuite.commands.options import json_option, results_option, study_argument, study_options
-from ptychosuite.commands.terminal import followed
+from ptychosuite.commands.options import followed, json_option, results_option, study_argument, study_options
 
 STUDY_SUFFIXES = (".yaml", ".yml", ".zip")
 pages_option = click.option(
@@ -115,3 +117,47 @@ def trend(study: Path, results: str, out: Path) -> None:
     commits to look at.
     """
     click.echo(f"trend: {ptychosuite.trend(study, results=results, out=out, progress=followed())}")
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON Schema of study files, for editors."""
+    click.echo(json.dumps(ptychosuite.schema(), indent=1))
+
+
+@click.command()
+@json_option
+def solvers(as_json: bool) -> None:
+    """List the solvers with their settings and defaults."""
+    listing = ptychosuite.available("solvers")
+    faults = ptychosuite.faults()
+    if as_json:
+        click.echo(json.dumps({**listing, "faults": faults}, indent=1, default=str))
+        return
+    for name, entry in listing.items():
+        given = ", ".join(f"{key}: {value}" for key, value in entry["settings"].items())
+        click.echo(f"{name:8} {entry['summary']}\n{'':8} {{name: {name}{', ' + given if given else ''}}}")
+    _print_faults(faults)
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> None:
+    """Say what this machine and this installation can do, and what is wrong with its plug-ins."""
+    content = ptychosuite.doctor()
+    if as_json:
+        click.echo(json.dumps(content, indent=1))
+        return
+    faults = content.pop("faults")
+    nouns = {
+        group: ", ".join(f"{name} ({package})" if package else name for name, package in found.items())
+        for group, found in content["nouns"].items()
+    }
+    click.echo(tree_text({**content, "nouns": nouns}))
+    _print_faults(faults)
+
+
+def _print_faults(faults: Sequence[Mapping[str, Any]]) -> None:
+    """What is wrong with plug-ins; they disturb nothing else."""
+    for fault in faults:
+        click.echo(f"fault of {fault['package']}: {fault['group']}, '{fault['name']}': {fault['message']}")
