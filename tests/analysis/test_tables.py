@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from ptychosuite.analysis.convergence import band, summary
 from ptychosuite.analysis.labels import column_name, line_labels, value_text
 from ptychosuite.analysis.selection import latest_session, selection_of, selection_of_plan
-from ptychosuite.analysis.tables import NOT_COMPARABLE, open_dataset, run_table, timed
+from ptychosuite.analysis.tables import NOT_COMPARABLE, band, open_dataset, run_table, summary, timed
 from ptychosuite.errors import StoreError
 from ptychosuite.store.write import write_run
 

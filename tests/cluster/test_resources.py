@@ -8,7 +8,7 @@ import pytest
 from ptychosuite.cluster.connection import Connection
 from ptychosuite.cluster.dispatch import run_all
 from ptychosuite.cluster.kinds.cuda import add_cpu_workers
-from ptychosuite.cluster.sweep import sweep, to_do
+from ptychosuite.cluster.whole_sweep import sweep, to_do
 from ptychosuite.cluster.work import Terms
 from ptychosuite.cluster.workers import check_devices, offered, resources_for
 from ptychosuite.errors import ClusterError

@@ -9,12 +9,11 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from ptychosuite.analysis.convergence import summary
 from ptychosuite.analysis.labels import column_name, metric_label
 from ptychosuite.analysis.quality import Pair, run_findings
 from ptychosuite.analysis.repetition import compare
-from ptychosuite.analysis.speed_up import reached_for_good
-from ptychosuite.analysis.tables import run_table
+from ptychosuite.analysis.speed_up_pairs import reached_for_good
+from ptychosuite.analysis.tables import run_table, summary
 from ptychosuite.analysis.trend import Point, Series
 from ptychosuite.analysis.verdict import Judgement
 from ptychosuite.core.plan import Tolerances

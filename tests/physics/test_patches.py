@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ptychosuite.backends.arrays import to_numpy
-from ptychosuite.physics.patches import add_patches, extract_patches
+from ptychosuite.physics.forward import add_patches, extract_patches
 
 
 def complex_random(rng, *shape):

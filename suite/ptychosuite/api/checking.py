@@ -21,7 +21,7 @@ from ptychosuite.analysis.quality import quality_findings
 from ptychosuite.analysis.rounding import changes, rounding_changes
 from ptychosuite.analysis.verdict import Finding, Judgement, Verdict, keep_verdict
 from ptychosuite.api.display import Displayed, Progress, html_table, text_table
-from ptychosuite.api.studies import File, Settings, Study, plan_of
+from ptychosuite.api.planning import File, Settings, Study, plan_of
 from ptychosuite.core.plan import Plan
 from ptychosuite.errors import StoreError, UserError
 from ptychosuite.execute.provenance import environment, now

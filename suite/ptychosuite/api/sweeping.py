@@ -13,11 +13,11 @@ import xarray as xr
 
 from ptychosuite.analysis.tables import open_dataset
 from ptychosuite.api.display import Displayed, Progress, count_runs, counts_text, last_line
-from ptychosuite.api.studies import File, Settings, Study, plan_of
+from ptychosuite.api.planning import File, Settings, Study, plan_of
 from ptychosuite.backends.arrays import backend
 from ptychosuite.cluster.cluster_file import cluster_settings
 from ptychosuite.cluster.connection import ClusterKind, Connection
-from ptychosuite.cluster.sweep import Tally, sweep, to_do
+from ptychosuite.cluster.whole_sweep import Tally, sweep, to_do
 from ptychosuite.cluster.work import Terms
 from ptychosuite.cluster.workers import usable_cores
 from ptychosuite.core.plan import Plan

@@ -27,8 +27,8 @@ KINDS: Mapping[str, str] = {
     "lsf": "ptychosuite.cluster.kinds.batch_systems:LSF",
     "sge": "ptychosuite.cluster.kinds.batch_systems:SGE",
 }
-RUNNING = "ptychosuite.cluster.kinds.running:Running"
-IMPORTABLE = "ptychosuite.cluster.kinds.importable:Importable"
+RUNNING = "ptychosuite.cluster.kinds.external:Running"
+IMPORTABLE = "ptychosuite.cluster.kinds.external:Importable"
 CLASS_PATH = re.compile(r"\w+(\.\w+)*:\w+")
 
 

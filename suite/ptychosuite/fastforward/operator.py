@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ptychosuite.backends.arrays import Array, Backend, copy, numerical_errors
+from ptychosuite.core.jumps import Schedule, Snapshot
 from ptychosuite.core.problem import Problem
-from ptychosuite.core.schedule import Schedule
 from ptychosuite.fastforward.apply import FastForward
-from ptychosuite.fastforward.jumps import Snapshot
-from ptychosuite.problems.parts import FileSettings
+from ptychosuite.problems.problem_kind import FileSettings
 from ptychosuite.solvers.solver import Solver
 
 __all__ = ["Operator", "Snapshot"]  # what an operator's author needs

@@ -60,7 +60,7 @@ GROUPS: Mapping[str, Group] = {
             "cxi": "ptychosuite.problems.measured.cxi:CXI",
             "nexus": "ptychosuite.problems.measured.nexus:NeXus",
             "ptyd": "ptychosuite.problems.measured.ptyd:Ptyd",
-            "arrays": "ptychosuite.problems.measured.arrays:PlainArrays",
+            "arrays": "ptychosuite.problems.measured.plain_arrays:PlainArrays",
         },
     ),
     "solvers": Group(
@@ -123,7 +123,7 @@ GROUPS: Mapping[str, Group] = {
     ),
     "objects": Group(
         "object",
-        "ptychosuite.problems.parts:ObjectKind",
+        "ptychosuite.problems.problem_kind:ObjectKind",
         ("make", "shape"),
         {
             "images": "ptychosuite.problems.objects:Images",
@@ -136,7 +136,7 @@ GROUPS: Mapping[str, Group] = {
     ),
     "probes": Group(
         "probe",
-        "ptychosuite.problems.parts:ProbeKind",
+        "ptychosuite.problems.problem_kind:ProbeKind",
         ("make", "size"),
         {
             "fresnel-zone-plate": "ptychosuite.problems.probes:FresnelZonePlate",
@@ -148,7 +148,7 @@ GROUPS: Mapping[str, Group] = {
     ),
     "scans": Group(
         "scan",
-        "ptychosuite.problems.parts:ScanKind",
+        "ptychosuite.problems.problem_kind:ScanKind",
         ("positions",),
         {
             "raster": "ptychosuite.problems.scans:Raster",

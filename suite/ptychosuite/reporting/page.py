@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 
 from ptychosuite import __version__
-from ptychosuite.analysis.convergence import summary
 from ptychosuite.analysis.labels import metric_label, value_text
 from ptychosuite.analysis.selection import Selection
+from ptychosuite.analysis.tables import summary
 from ptychosuite.core.runs import Status
 from ptychosuite.errors import FigureError, StoreError, UserError
 from ptychosuite.metrics.metric import metric_of

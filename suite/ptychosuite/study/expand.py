@@ -34,8 +34,7 @@ from ptychosuite.study.schema import (
     complete_figure,
     part_defaults,
 )
-from ptychosuite.study.sections import tolerances
-from ptychosuite.study.study_file import Override, StudyFile
+from ptychosuite.study.study_file import Override, StudyFile, tolerances
 
 
 @dataclass(frozen=True)

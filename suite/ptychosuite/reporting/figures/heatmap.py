@@ -34,7 +34,7 @@ class HeatmapFigure(FigureKind):
     def draw(self, material: Material) -> Drawn:
         """Medians over two factors. A cell whose runs mostly never meet the tolerance says so."""
         from ptychosuite.analysis.labels import metric_label, value_text
-        from ptychosuite.reporting.figures.canvas import colour_scale, grid, panels, pooled
+        from ptychosuite.reporting.style import colour_scale, grid, panels, pooled
 
         value = material.column(self.value)
         material, note = material.timed(value)

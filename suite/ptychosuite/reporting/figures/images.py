@@ -48,8 +48,8 @@ class ImagesFigure(FigureKind):
         from matplotlib.figure import Figure
 
         from ptychosuite.analysis.labels import value_text
-        from ptychosuite.reporting.figures.canvas import row_labels, show_image
         from ptychosuite.reporting.figures.material import NothingToDraw
+        from ptychosuite.reporting.style import row_labels, show_image
 
         rows = _first_rows(material)
         labels = row_labels(rows)
@@ -103,7 +103,7 @@ class ProbeFigure(FigureKind):
         from matplotlib.colors import Normalize
         from matplotlib.figure import Figure
 
-        from ptychosuite.reporting.figures.canvas import row_labels, show_image
+        from ptychosuite.reporting.style import row_labels, show_image
 
         rows = _first_rows(material)
         labels = row_labels(rows)
@@ -156,7 +156,7 @@ def _scale(panel: str, images: list[np.ndarray], truth: Reference | None) -> Nor
 
 
 def _draw_truth(axes: Any, shown: Sequence[str], truth: Reference, scales: dict[str, Normalize]) -> None:
-    from ptychosuite.reporting.figures.canvas import show_image
+    from ptychosuite.reporting.style import show_image
 
     exact = {"magnitude": np.abs(truth.object), "phase": np.angle(truth.object)}
     for axis, panel in zip(axes, shown, strict=True):

@@ -25,8 +25,8 @@ class RingsFigure(FigureKind):
         from matplotlib.figure import Figure
 
         from ptychosuite.analysis.labels import line_labels
-        from ptychosuite.reporting.figures.canvas import colours
         from ptychosuite.reporting.figures.material import NothingToDraw
+        from ptychosuite.reporting.style import colours
 
         table = material.table
         labels = line_labels(table, material.column(self.line))

@@ -59,9 +59,9 @@ class SpeedUpFigure(FigureKind):
         from matplotlib.ticker import LogLocator
 
         from ptychosuite.analysis.labels import metric_label
-        from ptychosuite.analysis.speed_up import speed_up_pairs, speed_up_summary
-        from ptychosuite.reporting.figures.canvas import colours
+        from ptychosuite.analysis.speed_up_pairs import speed_up_pairs, speed_up_summary
         from ptychosuite.reporting.figures.material import NothingToDraw
+        from ptychosuite.reporting.style import colours
 
         metric = material.column(self.metric)
         pairs = speed_up_pairs(material.table, material.dataset, metric, self.x, self.within)
