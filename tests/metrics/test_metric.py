@@ -13,7 +13,7 @@ from ptychosuite.analysis.labels import column_name, metric_label
 from ptychosuite.analysis.quality import Pair, run_findings
 from ptychosuite.analysis.repetition import compare
 from ptychosuite.analysis.speed_up_pairs import reached_for_good
-from ptychosuite.analysis.tables import run_table, summary
+from ptychosuite.analysis.tables import open_dataset, summary, table_of
 from ptychosuite.analysis.trend import Point, Series
 from ptychosuite.analysis.verdict import Judgement
 from ptychosuite.core.plan import Tolerances
@@ -280,7 +280,7 @@ def test_a_metric_in_one_file(command, tmp_path, monkeypatch):
     plan = plan_text(tmp_path, STUDY)
     assert isinstance(metric_of("likeness"), Metric)
     store, _ = carry_out(plan, tmp_path / "results")
-    (row,) = run_table(store).to_dict("records")
+    (row,) = table_of(open_dataset(store)).to_dict("records")
     assert 0.5 < row["likeness"] <= 1
     assert row["psnr_phase"] > 0
     code, out, _ = command("show", study)
@@ -309,7 +309,7 @@ def test_a_metric_that_fails(tmp_path, monkeypatch):
     """An error in a metric is no verdict: the run has failed, with its traceback."""
     monkeypatch.setattr(Likeness, "value", lambda *_: 1 / 0)
     store, _ = carry_out(plan_text(tmp_path, f'metrics: ["{TOY}"]\n'), tmp_path / "results")
-    (row,) = run_table(store).to_dict("records")
+    (row,) = table_of(open_dataset(store)).to_dict("records")
     assert row["status"] == "failed"
 
 

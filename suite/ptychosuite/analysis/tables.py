@@ -52,16 +52,12 @@ def open_dataset(store: Store) -> xr.Dataset:
     return dataset
 
 
-def run_table(store: Store, spec_ids: Sequence[str] | None = None) -> pd.DataFrame:
+def table_of(dataset: xr.Dataset, spec_ids: Sequence[str] | None = None) -> pd.DataFrame:
     """One row a run, with factors and metrics as columns; ``attrs["factors"]`` names the factors.
 
-    With ``spec_ids`` only those runs, in that order, each as the latest code computed it.
+    With ``spec_ids`` only those runs, in that order, each as the latest code computed it. The column ``row``
+    is the position in the dataset.
     """
-    return table_of(open_dataset(store), spec_ids)
-
-
-def table_of(dataset: xr.Dataset, spec_ids: Sequence[str] | None = None) -> pd.DataFrame:
-    """As :func:`run_table`, from an open dataset. The column ``row`` is the position in the dataset."""
     flat = [name for name, variable in dataset.variables.items() if variable.dims == ("run",)]
     table = pd.DataFrame({str(name): _values(dataset[name].values) for name in flat})
     table["row"] = np.arange(len(table))

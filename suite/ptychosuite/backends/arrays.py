@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import array_api_compat
+import array_api_compat.numpy
 import numpy as np
 import scipy.fft
 from jaxtyping import Complex, Float, Inexact, Shaped
@@ -125,9 +126,7 @@ def backend(name: str) -> Backend:
         The name is unknown, its package is not installed, or no device answers.
     """
     if name == "numpy":
-        import array_api_compat.numpy as library
-
-        return Backend(name, "cpu", library)
+        return Backend(name, "cpu", array_api_compat.numpy)
     if name in ("torch", "torch-cuda"):
         return _torch_backend(name)
     if name == "cupy":

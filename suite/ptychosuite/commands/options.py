@@ -1,4 +1,8 @@
-"""What several commands share: arguments, options, progress on a terminal, an end on Ctrl-C."""
+"""What several commands share: arguments, options, progress on a terminal, an end on Ctrl-C.
+
+An option is called like the argument of the function in Python that it is for: commands pass on by name what
+they do not look at themselves.
+"""
 
 from __future__ import annotations
 

@@ -24,18 +24,13 @@ pages_option = click.option(
 @click.command()
 @study_options
 @pages_option
-def report(
-    study: Path, settings: tuple[str, ...], override_file: Path | None, results: str, out: Path
-) -> None:
+def report(**asked: Any) -> None:
     """Draw the figures of STUDY and write its report.
 
     STUDY is a study file, a results folder or a bundle; from a results folder the latest session is reported,
     and no study file is needed. A bundle is checked and drawn from what it holds.
     """
-    page = ptychosuite.report(
-        study, settings, override_file=override_file, results=results, out=out, progress=followed()
-    )
-    click.echo(f"report: {page}")
+    click.echo(f"report: {ptychosuite.report(**asked, progress=followed())}")
 
 
 @click.command()
@@ -70,7 +65,7 @@ def show(study: Path, run_id: str | None, results: str, out: Path | None, as_jso
 @click.command()
 @study_options
 @click.option(
-    "--to", "form", type=click.Choice(["crate", "csv", "parquet", "netcdf"]), required=True,
+    "--to", type=click.Choice(["crate", "csv", "parquet", "netcdf"]), required=True,
     help="crate: an RO-Crate to publish. csv, parquet: one row a run. netcdf: the dataset with its curves.",
 )  # fmt: skip
 @click.option(
@@ -83,40 +78,26 @@ def show(study: Path, run_id: str | None, results: str, out: Path | None, as_jso
     help="Of a crate: who is to be cited. Repeatable; the ORCID may be left out.",
 )  # fmt: skip
 @click.option("--partial", is_flag=True, help="Export a study that is not finished.")
-def export(
-    study: Path,
-    settings: tuple[str, ...],
-    override_file: Path | None,
-    results: str,
-    form: str,
-    out: Path | None,
-    licence: str | None,
-    authors: tuple[str, ...],
-    partial: bool,
-) -> None:
+def export(**asked: Any) -> None:
     """Write the results of STUDY for others.
 
     STUDY is a study file or a results folder, of which the latest session counts. A crate holds study,
     results, figures, environment and provenance; the commands report, show and reproduce read it back.
     """
-    exported = ptychosuite.export(
-        study, form, settings, override_file=override_file, results=results, out=out, licence=licence,
-        authors=authors, partial=partial, progress=followed(),
-    )  # fmt: skip
-    click.echo(str(exported))
+    click.echo(str(ptychosuite.export(**asked, progress=followed())))
 
 
 @click.command()
 @study_argument
 @results_option
 @pages_option
-def trend(study: Path, results: str, out: Path) -> None:
+def trend(**asked: Any) -> None:
     """Draw the history of the checks of STUDY (a study file or a results folder) as a page.
 
     It shows the latest verdict, how each figure has moved over the checks, and where a level has changed the
     commits to look at.
     """
-    click.echo(f"trend: {ptychosuite.trend(study, results=results, out=out, progress=followed())}")
+    click.echo(f"trend: {ptychosuite.trend(**asked, progress=followed())}")
 
 
 @click.command()

@@ -247,11 +247,6 @@ def known_metrics() -> list[Metric]:
     return [metric for metric in [*found, *_named.values()] if metric is not None]
 
 
-def extra_metrics() -> list[str]:
-    """Registered names of the metrics that are computed only where a study asks for them."""
-    return [name for name in names("metrics") if not is_default(name)]
-
-
 def is_default(name: str) -> bool:
     """Whether every run has the metric registered as ``name``, as far as it can be computed."""
     return name in GROUPS["metrics"].built_in and bool(class_of("metrics", name).always)

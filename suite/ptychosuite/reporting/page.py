@@ -26,8 +26,8 @@ from ptychosuite.errors import FigureError, StoreError, UserError
 from ptychosuite.metrics.metric import metric_of
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.validation import SettingError, validate
-from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
-from ptychosuite.reporting.figures.material import Material, NothingToDraw, RunFiles
+from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, NothingToDraw
+from ptychosuite.reporting.figures.material import Material, RunFiles
 from ptychosuite.reporting.style import house_style, picture, render, save
 
 T = TypeVar("T")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from ptychosuite.analysis.labels import column_name, line_labels, metric_label
 from ptychosuite.errors import StudyError, nearest
 from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
 
@@ -37,7 +38,6 @@ class ConvergenceFigure(FigureKind):
         """Log-log curves: a line is the median, its band the range over the runs that it stands for."""
         import pandas as pd
 
-        from ptychosuite.analysis.labels import column_name, line_labels, metric_label
         from ptychosuite.analysis.tables import band
         from ptychosuite.reporting.style import colours, grid, legend_columns, panels, pooled
 

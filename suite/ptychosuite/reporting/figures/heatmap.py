@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ptychosuite.analysis.labels import line_labels, metric_label, value_text
 from ptychosuite.errors import StudyError
 from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
 
@@ -33,7 +34,6 @@ class HeatmapFigure(FigureKind):
 
     def draw(self, material: Material) -> Drawn:
         """Medians over two factors. A cell whose runs mostly never meet the tolerance says so."""
-        from ptychosuite.analysis.labels import metric_label, value_text
         from ptychosuite.reporting.style import colour_scale, grid, panels, pooled
 
         value = material.column(self.value)
@@ -50,7 +50,7 @@ class HeatmapFigure(FigureKind):
         longest = max(len(value_text(label)) for _, grid in grids for label in grid.index)
         figure, axes = grid(len(grids), share=False, extra_inches=0.06 * longest)
         for axis, (title, medians) in zip(axes, grids, strict=False):
-            image = _draw_grid(axis, medians, norm, value_text)
+            image = _draw_grid(axis, medians, norm)
             axis.set(title=title, xlabel=self.x.rsplit(".", 1)[-1])
         name = metric_label(value) + note
         figure.colorbar(image, ax=list(axes[: len(grids)]), label=name, shrink=0.8)
@@ -63,7 +63,6 @@ class HeatmapFigure(FigureKind):
 
     def _keyed(self, material: Material, value: str, x: str, y: str, censored: bool) -> Material:
         """The runs with columns ``_x`` and ``_y``: what a cell is called by."""
-        from ptychosuite.analysis.labels import line_labels
 
         table = material.table
         if x == y:
@@ -77,14 +76,14 @@ class HeatmapFigure(FigureKind):
         return material.of(keyed)
 
 
-def _draw_grid(axis: Axes, grid: pd.DataFrame, norm: Normalize, text_of: Any) -> Any:
+def _draw_grid(axis: Axes, grid: pd.DataFrame, norm: Normalize) -> Any:
     values = grid.to_numpy(dtype=float)
     image = axis.imshow(
         np.where(np.isfinite(values), values, np.nan), norm=norm, cmap="viridis_r", aspect="auto"
     )
     axis.grid(False)
-    axis.set_xticks(range(grid.shape[1]), [text_of(v) for v in grid.columns])
-    axis.set_yticks(range(grid.shape[0]), [text_of(v) for v in grid.index])
+    axis.set_xticks(range(grid.shape[1]), [value_text(v) for v in grid.columns])
+    axis.set_yticks(range(grid.shape[0]), [value_text(v) for v in grid.index])
     for (row, column), value in np.ndenumerate(values):
         text = f"{value:.3g}" if np.isfinite(value) else "–" if np.isinf(value) else ""
         dark = np.isfinite(value) and norm(value) > 0.5

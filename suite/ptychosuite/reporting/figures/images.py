@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import BeforeValidator
 
-from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
+from ptychosuite.analysis.labels import value_text
+from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, NothingToDraw
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,8 +48,6 @@ class ImagesFigure(FigureKind):
         """The truth on top, a row a run of the first seed; one colour scale a column."""
         from matplotlib.figure import Figure
 
-        from ptychosuite.analysis.labels import value_text
-        from ptychosuite.reporting.figures.material import NothingToDraw
         from ptychosuite.reporting.style import row_labels, show_image
 
         rows = _first_rows(material)

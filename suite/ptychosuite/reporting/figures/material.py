@@ -14,12 +14,9 @@ from ptychosuite.analysis.tables import TIMES, timed
 from ptychosuite.core.problem import Reference
 from ptychosuite.core.runs import RunRecord
 from ptychosuite.errors import StudyError, nearest
+from ptychosuite.reporting.figures.figure_kind import NothingToDraw
 from ptychosuite.store.layout import Store
 from ptychosuite.store.read import read_reference, read_run
-
-
-class NothingToDraw(Exception):
-    """The runs a figure is about have no results yet; the page says so in its place."""
 
 
 @dataclass(frozen=True)
