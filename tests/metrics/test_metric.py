@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from ptychosuite.analysis.labels import column_name, metric_label
-from ptychosuite.analysis.quality import Pair, run_findings
+from ptychosuite.analysis.quality import Compared, run_findings
 from ptychosuite.analysis.repetition import compare
 from ptychosuite.analysis.speed_up_pairs import reached_for_good
 from ptychosuite.analysis.tables import open_dataset, summary, table_of
@@ -174,7 +174,7 @@ def test_direction_of_a_check():
 
     def judged(**metrics):
         now = dataclasses.replace(before, metrics={**before.metrics, **metrics})
-        findings = run_findings(Pair(before, now, SPEC, True, Tolerances()))
+        findings = run_findings(Compared(before, now, SPEC, True, Tolerances()))
         return {f.quantity: f.judgement for f in findings if f.judgement is not Judgement.GOOD}
 
     assert judged(psnr_phase=29.0) == {"psnr_phase": "regression"}
@@ -192,7 +192,7 @@ def test_clearly_better_in_its_direction():
             start, metrics={**start.metrics, "psnr_phase": 20.0 * factor}, curves=curves
         )
         wide = Tolerances({"psnr_phase": 0.01})
-        found = {f.quantity: f.judgement for f in run_findings(Pair(start, now, SPEC, True, wide))}
+        found = {f.quantity: f.judgement for f in run_findings(Compared(start, now, SPEC, True, wide))}
         assert found["first iterations"] == judgement
 
 

@@ -14,9 +14,7 @@ from ptychosuite.analysis.baseline import (
     read_baseline,
     write_baseline,
 )
-from ptychosuite.analysis.baseline import (
-    baselines as baselines_of,
-)
+from ptychosuite.analysis.baseline import baselines as baselines_of
 from ptychosuite.analysis.quality import quality_findings
 from ptychosuite.analysis.rounding import changes, rounding_changes
 from ptychosuite.analysis.verdict import Finding, Judgement, Verdict, keep_verdict

@@ -174,11 +174,7 @@ def _refuse_unfinished(selection: Selection) -> None:
 
 
 def _write_crate(
-    selection: Selection,
-    content: Mapping[str, Any],
-    out: Path,
-    licence: str | None,
-    authors: Sequence[str],
+    selection: Selection, content: Mapping[str, Any], out: Path, licence: str | None, authors: Sequence[str]
 ) -> Path:
     if licence is None:
         raise UserError(

@@ -56,30 +56,30 @@ class Backend:
         """Arguments that make an array on this backend's device."""
         return {"device": self.device} if self.name.startswith("torch") else {}
 
+    @property
+    def _torch(self) -> Any:
+        import torch
+
+        return torch
+
     def synchronise(self) -> None:
         """Wait until the device has done all that was asked of it."""
         if self.name == "torch-cuda":
-            import torch
-
-            torch.cuda.synchronize()
+            self._torch.cuda.synchronize()
         elif self.name == "cupy":
             self.library.cuda.get_current_stream().synchronize()
 
     def reset_peak_memory(self) -> None:
         """Begin to count device memory afresh."""
         if self.name == "torch-cuda":
-            import torch
-
-            torch.cuda.reset_peak_memory_stats()
+            self._torch.cuda.reset_peak_memory_stats()
         elif self.name == "cupy":
             self.library.get_default_memory_pool().free_all_blocks()
 
     def peak_memory_bytes(self) -> int | None:
         """Most device memory since :meth:`reset_peak_memory`; None on the CPU. CuPy's includes its pool's."""
         if self.name == "torch-cuda":
-            import torch
-
-            return int(torch.cuda.max_memory_allocated())
+            return int(self._torch.cuda.max_memory_allocated())
         if self.name == "cupy":
             return int(self.library.get_default_memory_pool().total_bytes())
         return None
@@ -87,9 +87,7 @@ class Backend:
     def memory_bytes(self) -> int | None:
         """Memory of the device; None on the CPU."""
         if self.name == "torch-cuda":
-            import torch
-
-            return int(torch.cuda.mem_get_info()[1])
+            return int(self._torch.cuda.mem_get_info()[1])
         if self.name == "cupy":
             return int(self.library.cuda.runtime.memGetInfo()[1])
         return None
@@ -104,10 +102,8 @@ class Backend:
             model, cuda = properties["name"].decode(), str(runtime.runtimeGetVersion())
             identifier = str(uuid.UUID(bytes=bytes(properties["uuid"])))
         else:
-            import torch
-
-            properties = torch.cuda.get_device_properties(torch.cuda.current_device())
-            model, cuda = properties.name, torch.version.cuda or ""
+            properties = self._torch.cuda.get_device_properties(self._torch.cuda.current_device())
+            model, cuda = properties.name, self._torch.version.cuda or ""
             identifier = str(properties.uuid)
         return {
             "gpu_model": model,

@@ -226,11 +226,7 @@ class _Dispatch:
         if unfinished is not None:
             provenance |= {"start": unfinished.entry.start, "host": unfinished.entry.host}
         record = RunRecord(
-            run_id=run_id_of(item.spec),
-            spec=item.spec,
-            status=status,
-            provenance=provenance,
-            message=message,
+            run_id=run_id_of(item.spec), spec=item.spec, status=status, provenance=provenance, message=message
         )
         write_run(self.store, record)
         return record.summary()

@@ -147,12 +147,7 @@ def _record(spec: RunSpec, problem: Problem, solver: Solver, outcome: Outcome, c
         run_id=run_id_of(spec),
         spec=spec,
         status=outcome.status,
-        metrics={
-            **outcome.metrics,
-            **metrics,
-            **solver.figures(outcome.state),
-            **_peak_memory(chosen),
-        },
+        metrics={**outcome.metrics, **metrics, **solver.figures(outcome.state), **_peak_memory(chosen)},
         curves=outcome.curves,
         object=to_numpy(outcome.state.object).astype(np.complex64),
         probe=to_numpy(outcome.state.probe).astype(np.complex64),

@@ -20,7 +20,7 @@ EXACT = 1e-6  # relative, of whatever follows a beginning that is the same to th
 
 
 @dataclass(frozen=True)
-class Change:
+class Allowance:
     """A change that is not spoken of: ``relative`` of the baseline's value, and ``absolute``."""
 
     relative: float
@@ -49,7 +49,7 @@ class Tolerance:
     like: Literal["curves", "images"] = "curves"
     floors: Mapping[str, float] = field(default_factory=dict)
 
-    def allowed(self, dtype: str, identical_start: bool, rounding: float, scale: float = 1.0) -> Change:
+    def allowed(self, dtype: str, identical_start: bool, rounding: float, scale: float = 1.0) -> Allowance:
         """The change from a baseline that is not spoken of.
 
         Parameters
@@ -62,7 +62,7 @@ class Tolerance:
             The value at the start.
         """
         relative = EXACT if identical_start else max(EXACT, rounding)
-        return Change(relative, self.floors.get(dtype, 0.0) * scale)
+        return Allowance(relative, self.floors.get(dtype, 0.0) * scale)
 
     def repeated(self, rounding: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Relative tolerance of ``values`` in a repetition; ``rounding`` and the result have their shape."""
@@ -76,8 +76,8 @@ class Count(Tolerance):
     relative: float = 0.1  # measured: 4 iterations of 39
     absolute: float = 4.0
 
-    def allowed(self, dtype: str, identical_start: bool, rounding: float, scale: float = 1.0) -> Change:
-        return Change(EXACT) if identical_start else Change(self.relative, self.absolute)
+    def allowed(self, dtype: str, identical_start: bool, rounding: float, scale: float = 1.0) -> Allowance:
+        return Allowance(EXACT) if identical_start else Allowance(self.relative, self.absolute)
 
     def repeated(self, rounding: np.ndarray, values: np.ndarray) -> np.ndarray:
         return np.maximum(rounding, 1.0 / np.maximum(1.0, np.nan_to_num(values)))
@@ -90,8 +90,8 @@ class Memory(Tolerance):
     relative: float = 0.1
     absolute: float = 50e6
 
-    def allowed(self, dtype: str, identical_start: bool, rounding: float, scale: float = 1.0) -> Change:
-        return Change(self.relative, self.absolute)
+    def allowed(self, dtype: str, identical_start: bool, rounding: float, scale: float = 1.0) -> Allowance:
+        return Allowance(self.relative, self.absolute)
 
 
 if TYPE_CHECKING:  # a study that names no metric loads nothing that computes

@@ -73,10 +73,7 @@ def study_schema() -> dict[str, Any]:
                 "additionalProperties": False,
                 "properties": {"tolerance": _object(tolerance_fields())},
             },
-            "figures": {
-                "type": "array",
-                "items": _choice("figures", "kind"),
-            },
+            "figures": {"type": "array", "items": _choice("figures", "kind")},
         },
     }
 
