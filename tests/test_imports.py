@@ -30,8 +30,8 @@ ALLOWED = {
     "timing": {"analysis", "cluster", "study", "fastforward", "problems", "registry", "backends", "core"},
     "errors": set(),
     "__init__": set(),
-    "api": {"core", "backends", "registry", "problems", "fastforward", "study", "execute", "store", "cluster",
-            "analysis", "reporting", "timing"},
+    "api": {"core", "backends", "registry", "metrics", "problems", "fastforward", "study", "execute", "store",
+            "cluster", "analysis", "reporting", "timing"},
     "commands": {"api"},
     "cli": {"commands"},
 }  # fmt: skip
