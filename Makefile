@@ -12,8 +12,9 @@ demo: $(READY)
 	$(BIN)/ptychosuite run studies/quickstart.yaml --cluster local
 	$(BIN)/ptychosuite report studies/quickstart.yaml
 
+# Side by side on up to four cores. Compiled files are kept: the tests start many interpreters.
 test: $(READY)
-	$(BIN)/python -m pytest
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
 
 check: test lint
 

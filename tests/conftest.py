@@ -61,6 +61,13 @@ def command(
     signal.signal(signal.SIGTERM, terminate)
 
 
+@pytest.fixture
+def quick_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures as SVG alone, for tests of what is drawn: that all formats come is tested with the page."""
+    monkeypatch.setattr("ptychosuite.reporting.style.FORMATS", ("svg",))
+    monkeypatch.setattr("ptychosuite.reporting.style.SCREEN_DPI", 30)
+
+
 def small_problem(
     chosen: Backend | None = None,
     dtype: str = "complex128",

@@ -36,7 +36,7 @@ class Checkout:
             for role in ("AUTHOR", "COMMITTER")
             for what in ("NAME", "EMAIL")
         }
-        self.environment = {**os.environ, **who, "PATH": path, "PYTHONPATH": str(folder)}
+        self.environment = {**os.environ, **who, "PATH": path, "PYTHONPATH": str(folder / "suite")}
         shutil.copytree(REPOSITORY / "suite", folder / "suite")  # compiled loops too
         shutil.copy(REPOSITORY / ".gitignore", folder)
         self("git", "init", "--quiet")

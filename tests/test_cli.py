@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,13 +19,15 @@ from tests.study.small import (
     HEAD,
     PROGRAM,
     REPOSITORY,
-    install_test_solvers,
+    forget_names,
+    held_study,
     run_files,
     study_file,
+    use_test_solvers,
     wait_for,
 )
 
-RUNS = 6  # of the study that is interrupted
+RUNS, FREE = 4, 2  # of the study that is interrupted: all, and those that have ended by then
 
 
 def python(code: str, *arguments: str, cwd: Path) -> str:
@@ -45,46 +46,40 @@ def python(code: str, *arguments: str, cwd: Path) -> str:
 IMPORTED = """
 import sys
 from ptychosuite.cli import main
-sys.argv = ["ptychosuite", *sys.argv[1:]]
-try:
-    main()
-except SystemExit as ended:
-    assert not ended.code, ended.code
-print("IMPORTED", *sorted(name for name in sys.modules if "." not in name))
+for command in sys.argv[1:]:
+    sys.argv = ["ptychosuite", *command.split()]
+    try:
+        main()
+    except SystemExit as ended:
+        assert not ended.code, ended.code
+    print("IMPORTED after", repr(command), *sorted(name for name in sys.modules if "." not in name))
 """
 
 
 @pytest.mark.parametrize(
-    ("arguments", "unwanted"),
+    ("commands", "unwanted"),
     [
-        (["--help"], "torch dask distributed matplotlib cupy xarray numpy pandas zarr"),
-        (["run", "--help"], "torch dask distributed matplotlib cupy xarray numpy pandas zarr"),
-        (["--version"], "torch dask distributed matplotlib cupy xarray numpy pandas zarr"),
-        (["plan", "tiny.yaml"], "torch dask distributed cupy matplotlib"),
-        (["schema"], "torch dask distributed cupy matplotlib"),
-        (["run", "tiny.yaml", "--cluster", "none"], "torch dask distributed cupy matplotlib"),
+        (["--help", "--version", "run --help"],
+         "torch dask distributed matplotlib cupy xarray numpy pandas zarr"),
+        (["schema", "plan tiny.yaml", "run tiny.yaml --cluster none"],
+         "torch dask distributed cupy matplotlib"),
     ],
-    ids=" ".join,
-)
-def test_commands_import_only_what_they_need(tmp_path, arguments, unwanted):
+)  # fmt: skip
+def test_commands_import_only_what_they_need(tmp_path, commands, unwanted):
     """Reading help or a study waits for none of the heavy packages."""
     study_file(tmp_path)
-    line = python(IMPORTED, *arguments, cwd=tmp_path).splitlines()[-1]
-    assert line.startswith("IMPORTED")
-    assert not set(line.split()) & set(unwanted.split())
+    lines = [line for line in python(IMPORTED, *commands, cwd=tmp_path).splitlines() if "IMPORTED" in line]
+    assert len(lines) == len(commands)
+    for line in lines:
+        assert not set(line.split()) & set(unwanted.split()), line
 
 
-def test_help_answers_at_once(tmp_path):
-    """Help appears within a moment, on a busy machine too."""
-    seconds = []
-    for _ in range(3):
-        begin = time.perf_counter()
-        done = subprocess.run([*PROGRAM, "--help"], capture_output=True, text=True, cwd=REPOSITORY)
-        seconds.append(time.perf_counter() - begin)
-        assert done.returncode == 0
-    assert min(seconds) < 0.6
+def test_help_names_the_commands(command):
+    """What waiting for it costs is what it imports: see above."""
+    code, out, _ = command("--help")
+    assert code == 0
     for name in ("plan", "run", "report", "show", "schema", "solvers", "doctor"):
-        assert f"\n  {name} " in done.stdout
+        assert f"\n  {name} " in out
 
 
 # Commands
@@ -213,6 +208,7 @@ def test_doctor(command):
     assert "numpy: available" in out
 
 
+@pytest.mark.usefixtures("quick_figures")
 def test_report_by_study_and_by_folder(command, tmp_path):
     """The report lands in reports/STUDY, or where --out says."""
     study = study_file(tmp_path, "figures: [{kind: setup}]\n")
@@ -381,21 +377,35 @@ def test_damaged_run_file(command, tmp_path):
 
 
 @pytest.fixture
-def slow_study(tmp_path):
-    """A study of some runs of a third of a second each, an environment with its solver, its results."""
-    environment = {**os.environ, "PYTHONPATH": install_test_solvers(tmp_path / "plug-ins")}
-    study = study_file(
-        tmp_path, f"axes:\n  solver: [{{name: slow, seconds: 0.1}}]\n  seed: {{range: {RUNS}}}\n"
-    )
-    return study, environment, tmp_path / "results" / "tiny"
+def held(tmp_path, monkeypatch):
+    """A study that stands still after its first runs, until :func:`goes_on`; its solver is known."""
+    use_test_solvers(tmp_path / "plug-ins", monkeypatch)
+    yield held_study(tmp_path, RUNS, FREE)
+    forget_names()
 
 
-def start(slow_study, *options: str) -> subprocess.Popen:
-    study, environment, _ = slow_study
-    return subprocess.Popen(
-        [*PROGRAM, "run", str(study), *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        cwd=study.parent, env=environment, start_new_session=True,
+def stopped_by(number: int, study: Path, *options: str) -> tuple[int, str, dict[str, float]]:
+    """Run the study in a process of its own and send a signal when it stands still: code, stderr, files."""
+    process = subprocess.Popen(
+        [*PROGRAM, "run", str(study), *options, "--workers", "1"], stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, cwd=study.parent, start_new_session=True,
     )  # fmt: skip
+    root = study.parent / "results/tiny"
+    wait_for(lambda: len(run_files(root)) == FREE, process)
+    os.killpg(process.pid, number)  # a terminal sends Ctrl-C to the workers too
+    _, err = process.communicate(timeout=60)
+    return process.returncode, err, run_files(root)
+
+
+def assert_goes_on(command, study: Path, before: dict[str, float]) -> None:
+    """The same command repeats nothing and completes the study."""
+    (study.parent / "go").touch()
+    code, out, err = command("run", study, "--cluster", "none")
+    assert code == 0, err
+    assert f"{FREE} done, {RUNS - FREE} to do" in out
+    root = study.parent / "results/tiny"
+    assert before.items() <= run_files(root).items()
+    assert_complete(root, RUNS)
 
 
 def assert_complete(root: Path, number: int) -> None:
@@ -414,41 +424,20 @@ def assert_complete(root: Path, number: int) -> None:
 @pytest.mark.parametrize(
     ("number", "cluster"), [("SIGINT", "none"), ("SIGTERM", "none"), ("SIGINT", "local")]
 )
-def test_interrupted_run_goes_on_where_it_stopped(slow_study, number, cluster):
+def test_interrupted_run_goes_on_where_it_stopped(held, command, number, cluster):
     """Ctrl-C and a batch system's request end with 130, keep what is finished, and say how to go on."""
-    root = slow_study[2]
-    process = start(slow_study, "--cluster", cluster, "--workers", "1")
-    wait_for(lambda: len(run_files(root)) >= 2, process)
-    os.killpg(process.pid, signal.Signals[number])  # a terminal sends Ctrl-C to the workers too
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    code, err, before = stopped_by(signal.Signals[number], held, "--cluster", cluster)
+    assert code == 130, err
     assert "Traceback" not in err
     assert "stopped; finished runs are kept" in err
-    before = run_files(root)
-    assert 2 <= len(before) < RUNS
-    process = start(slow_study, "--cluster", "none")
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    assert f"{len(before)} done, {RUNS - len(before)} to do" in out
-    assert before.items() <= run_files(root).items()
-    assert_complete(root, RUNS)
+    assert_goes_on(command, held, before)
 
 
-def test_killed_run_goes_on_where_it_stopped(slow_study):
+def test_killed_run_goes_on_where_it_stopped(held, command):
     """After kill -9 of program and workers, the same command repeats nothing and completes the study."""
-    root = slow_study[2]
-    process = start(slow_study, "--cluster", "local", "--workers", "1")
-    wait_for(lambda: len(run_files(root)) >= 2, process)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGKILL
-    before = run_files(root)
-    process = start(slow_study, "--cluster", "local", "--workers", "1")
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    assert f"{len(before)} done, {RUNS - len(before)} to do" in out
-    assert before.items() <= run_files(root).items()
-    assert_complete(root, RUNS)
+    code, _, before = stopped_by(signal.SIGKILL, held, "--cluster", "local")
+    assert code == -signal.SIGKILL
+    assert_goes_on(command, held, before)
 
 
 def test_head_is_a_study(tmp_path):

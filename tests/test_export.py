@@ -27,7 +27,7 @@ needs_rocrate = pytest.mark.skipif(find_spec("rocrate") is None, reason="rocrate
 HERE = ("--cluster", "none")
 STUDY = """\
 axes:
-  problem.object: [{kind: file, path: object.npy}, texture]
+  problem.object: [{kind: file, path: object.npy}, {kind: texture, size: 32}]
   solver: [rpie, lbfgs]
 figures:
   - {kind: convergence, metric: residual}
@@ -77,6 +77,7 @@ def contents(folder: Path, pattern: str) -> dict[str, bytes]:
 
 
 @needs_rocrate
+@pytest.mark.usefixtures("quick_figures")
 def test_round_trip(command, tmp_path, monkeypatch):
     """From the bundle alone, elsewhere, without study and data, come the same figures and the same runs."""
     study = finished(tmp_path, STUDY + "  - {kind: images, show: [magnitude]}\n")
@@ -86,6 +87,8 @@ def test_round_trip(command, tmp_path, monkeypatch):
     assert (code, out) == (0, "4 runs: tiny.zip\n")
     away = tmp_path / "away"
     away.mkdir()
+    store, whole = tmp_path / "results/tiny", unpacked(tmp_path / "tiny.zip", tmp_path / "whole")
+    assert contents(whole / "results/tiny", "code/*.json") == contents(store, "code/*.json") != {}
     for name in ("tiny.zip", "object.npy"):
         (tmp_path / name).rename(away / name)
     study.unlink()
@@ -95,7 +98,7 @@ def test_round_trip(command, tmp_path, monkeypatch):
     assert "reports/tiny/index.html" in out
     assert "the bundle tiny.zip" in (away / "reports/tiny/index.html").read_text()
     first, second = tmp_path / "reports/tiny", away / "reports/tiny"
-    for files in ("numbers/*.csv", "figures/*.png"):
+    for files in ("numbers/*.csv", "figures/*.svg"):
         assert contents(first, files) == contents(second, files) != {}
     code, out, _ = command("reproduce", "tiny.zip", *HERE, "--data", ".")
     assert code == 0
@@ -103,6 +106,7 @@ def test_round_trip(command, tmp_path, monkeypatch):
     assert command("reproduce", "tiny.zip", *HERE)[0] == 3
 
 
+@pytest.mark.usefixtures("quick_figures")
 def test_folder_does_as_well(command, published):
     """A bundle may be a folder, which reading leaves as it is."""
     arguments = ("export", published / "results/tiny", "--to", "crate", "--license", "MIT", "--out", "crate")

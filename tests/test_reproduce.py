@@ -23,7 +23,10 @@ from tests.study.small import (
     AXES,
     PROGRAM,
     REPOSITORY,
-    install_test_solvers,
+    carry_out,
+    forget_names,
+    held_study,
+    plan_of,
     study_file,
     use_test_solvers,
     wait_for,
@@ -79,10 +82,10 @@ def test_every_solver_is_identical_in_a_fresh_process(stored, tmp_path):
     """Every solver of ours, blind or fast-forwarded too, gives the same bits in another process."""
     stored(EVERY_SOLVER)
     before = contents(tmp_path / "results")
+    path = f"{REPOSITORY / 'suite'}:{REPOSITORY}"
     done = subprocess.run(
         [*PROGRAM, "reproduce", "tiny.yaml", *HERE, "--all"],
-        capture_output=True, text=True, cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": f"{REPOSITORY / 'suite'}:{REPOSITORY}"},
+        capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "10 runs: 10 identical" in done.stdout
@@ -184,11 +187,11 @@ def test_data_files_that_are_gone(stored, again, tmp_path):
     """A run whose data file is gone or changed could not be run again; --data says where it is now."""
     rng = np.random.default_rng(0)
     np.save(tmp_path / "object.npy", np.exp(1j * rng.random((32, 32))))
-    stored("axes:\n  problem.object: [{kind: file, path: object.npy}, texture, dead-leaves]\n")
+    stored("axes:\n  problem.object: [{kind: file, path: object.npy}, {kind: texture, size: 32}]\n")
     (tmp_path / "moved").mkdir()
     (tmp_path / "object.npy").rename(tmp_path / "moved/object.npy")
     code, runs, counts = again()
-    assert (code, counts) == (3, {"not judged": 1, "identical": 2})
+    assert (code, counts) == (3, {"not judged": 1, "identical": 1})
     (message,) = (run["message"] for run in runs.values() if run["likeness"] == "not judged")
     assert message.startswith("could not be run again: ")
     assert "object.npy is gone" in message
@@ -260,16 +263,15 @@ def test_wrong_usage(command, tmp_path, arguments, message):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny.yaml"]
 
 
-def test_interrupted(tmp_path):
+def test_interrupted(tmp_path, monkeypatch):
     """A batch system's request ends with 130; nothing of the repetition is kept, the results are whole."""
-    environment = {**os.environ, "PYTHONPATH": install_test_solvers(tmp_path / "plug-ins")}
-    study = study_file(tmp_path, "axes:\n  solver: [{name: slow, seconds: 0.05}]\n  seed: {range: 20}\n")
-    options = {"cwd": tmp_path, "env": environment, "text": True}
-    subprocess.run([*PROGRAM, "run", str(study), *HERE], check=True, capture_output=True, **options)
+    use_test_solvers(tmp_path / "plug-ins", monkeypatch)
+    study = held_study(tmp_path, 3, free=4)  # the second of the repetition stands still
+    carry_out(plan_of(study), tmp_path / "results")
     before = contents(tmp_path / "results")
     process = subprocess.Popen(
         [*PROGRAM, "reproduce", str(study), *HERE], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        **{**options, "env": {**environment, "TMPDIR": str(tmp_path)}},
+        text=True, cwd=tmp_path, env={**os.environ, "TMPDIR": str(tmp_path)},
     )  # fmt: skip
     wait_for(lambda: list(tmp_path.glob("ptychosuite-*/again/runs/??/*.zip")), process)
     process.send_signal(signal.SIGTERM)
@@ -278,6 +280,7 @@ def test_interrupted(tmp_path):
     assert "the results are as they were" in err
     assert contents(tmp_path / "results") == before
     assert not list(tmp_path.glob("ptychosuite-*"))
+    forget_names()
 
 
 def test_help_needs_no_heavy_packages():

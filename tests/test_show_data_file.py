@@ -54,7 +54,9 @@ def test_json(command, data_file):
     assert text == "".join(f"{key}: {value}\n" for key, value in content.items())
 
 
-@pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
+@pytest.mark.parametrize(
+    ("data_file", "suffix"), [("npz", "png"), ("cxi", "pdf"), ("npz", "svg")], indirect=["data_file"]
+)
 def test_picture(command, data_file, tmp_path, suffix):
     """--out draws a picture in the format of its ending, in a new folder too; JSON stays JSON."""
     picture = tmp_path / "new" / f"star.{suffix}"

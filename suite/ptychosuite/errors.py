@@ -38,6 +38,16 @@ class StoreError(UserError):
     """A results folder that cannot be read or written."""
 
 
+class FigureError(UserError):
+    """Figures that ``failed`` for an error in their code; everything else is written to ``place``."""
+
+    exit_code = 1
+
+    def __init__(self, failed: str, place: object) -> None:
+        super().__init__(f"{failed}; everything else, and the traceback, is in {place}")
+        self.failed = failed
+
+
 class BaselineError(UserError):
     """A baseline that cannot be saved, found or read."""
 

@@ -6,7 +6,9 @@ import ctypes
 import os
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from ptychosuite.core.problem import Problem
@@ -56,6 +58,23 @@ class Slow(_Base):
 
 
 @dataclass(frozen=True)
+class Held(_Base):
+    """rPIE that lets ``free`` runs through; those that begin later wait for the file ``go`` in ``folder``."""
+
+    folder: str = "."
+    free: int = 2
+
+    def step(self, problem: Problem, state: Any, rng: np.random.Generator) -> Any:
+        if state.data_passes == 1:  # the second step, which no warm-up takes
+            begun = Path(self.folder, "begun")
+            begun.mkdir(exist_ok=True)
+            while len(os.listdir(begun)) >= self.free and not Path(self.folder, "go").exists():
+                time.sleep(0.01)
+            (begun / uuid4().hex).touch()
+        return super().step(problem, state, rng)
+
+
+@dataclass(frozen=True)
 class NoDevice(_Base):
     """Meets something that only the user can put right."""
 
@@ -85,7 +104,7 @@ class HoldsGil(_Base):
     """Sleeps in native code and lets no other thread of its process run."""
 
     def step(self, problem: Problem, state: Any, rng: np.random.Generator) -> Any:
-        ctypes.PyDLL(None).sleep(60)
+        ctypes.PyDLL(None).sleep(3600)
         return super().step(problem, state, rng)
 
 

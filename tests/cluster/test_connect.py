@@ -116,12 +116,13 @@ def test_ctrl_c_while_the_cluster_starts(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-m", "ptychosuite.cli", "run", str(study), "--workers", "2"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "suite")},
     )  # fmt: skip
     started: list[psutil.Process] = []
     while sum("forkserver" in command_line(child) for child in started) < 2:  # the server, and a worker
         assert process.poll() is None, process.communicate()
         started = psutil.Process(process.pid).children(recursive=True)
+        time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from distributed import Client, LocalCluster
 from ptychosuite.cluster.cluster_file import Connection, connect
-from ptychosuite.cluster.sweep import sweep
+from ptychosuite.cluster.sweep import sweep, to_do
 from ptychosuite.cluster.work import Terms
 from ptychosuite.errors import ClusterError
 from ptychosuite.store.layout import Store
@@ -50,6 +50,18 @@ def test_a_solver_that_kills_its_process(tmp_path):
     assert not list(Path(store.root).glob(".worker-logs/*"))
 
 
+def test_client_and_workers_agree_on_the_code(tmp_path):
+    """A plug-in's run is stored under the id that was planned, and says whose solver it was."""
+    plan = plan_text(tmp_path, "axes: {solver: [diverges, rpie]}\n")
+    store, _ = carry_out(plan, tmp_path, cluster="local", workers=2)
+    assert to_do(plan, store, retry_failed=True) == []
+    records = by_solver(store)
+    assert records["diverges"].provenance["code_packages"] == {"test-solvers": "1.0"}
+    assert records["rpie"].provenance["code_packages"] == {}
+    listed = json.loads(store.code_file(records["diverges"].provenance["code"]).read())
+    assert "test-solvers/tests/cluster/broken_solvers.py" in listed["files"]
+
+
 def test_a_segmentation_fault_leaves_its_trace(tmp_path):
     """The record of the run that did it has the fault, the line, and what was printed last."""
     plan = plan_text(tmp_path, "axes: {solver: [rpie, segfaults, epie], seed: [0, 1]}\n")
@@ -66,9 +78,7 @@ def test_a_segmentation_fault_leaves_its_trace(tmp_path):
 def test_a_run_that_holds_the_gil_is_stopped_by_the_time_limit(tmp_path):
     """No Python of its process can run, and it is ended all the same, once; the others complete."""
     plan = plan_text(tmp_path, "axes: {solver: [holds-gil, rpie, {name: slow, seconds: 0.01}]}\n")
-    begin = time.monotonic()
     store, tally = carry_out(plan, tmp_path, cluster="local", workers=1, timeout_s=4.0)
-    assert time.monotonic() - begin < 50, "the solver sleeps for 60 seconds"
     assert dict(tally.counts) == {"timed-out": 1, "completed": 2}
     message = by_solver(store)["holds-gil"].message
     assert message.endswith("stopped at the time limit")

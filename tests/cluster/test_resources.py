@@ -60,8 +60,8 @@ def mixed():
         ) as cluster,
         Client(cluster) as client,
     ):
-        add_cpu_workers(cluster, 2, {"host": "127.0.0.1"})
-        client.wait_for_workers(3)
+        add_cpu_workers(cluster, 1, {"host": "127.0.0.1"})
+        client.wait_for_workers(2)
         yield client
 
 
@@ -69,7 +69,7 @@ def test_what_workers_offer(mixed):
     """The names of all resources; GPUs are hidden from CPU workers."""
     assert offered(mixed) == BOTH
     devices = mixed.run(os.getenv, "CUDA_VISIBLE_DEVICES", "all")
-    assert sorted(devices.values()) == ["", "", "all"]
+    assert sorted(devices.values()) == ["", "all"]
 
 
 def test_a_sweep_goes_to_both_kinds(tmp_path, mixed, monkeypatch):
@@ -79,7 +79,7 @@ def test_a_sweep_goes_to_both_kinds(tmp_path, mixed, monkeypatch):
     )  # a device every machine has
     plan = plan_text(tmp_path, "axes: {backend: [numpy, torch], seed: {range: 6}}\n")
     store = Store.create(tmp_path / plan.name)
-    connection = Connection(mixed, "both", offers=offered(mixed), workers=3)
+    connection = Connection(mixed, "both", offers=offered(mixed), workers=2)
     assert [summary["status"] for summary in run_all(connection, plan.runs, store, Terms())] == [
         "completed"
     ] * 12

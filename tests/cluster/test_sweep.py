@@ -13,7 +13,7 @@ from ptychosuite.cluster.sweep import to_do
 from ptychosuite.core.footprint import Footprint
 from ptychosuite.core.runs import Lane
 from ptychosuite.errors import BackendError, ClusterError
-from ptychosuite.store.place import place
+from ptychosuite.store.layout import place
 from ptychosuite.store.read import inventory, read_run, sessions
 
 from tests.study.small import carry_out, plan_text, run_files

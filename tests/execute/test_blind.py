@@ -15,8 +15,9 @@ from ptychosuite.metrics.catalogue import metrics_of_run
 from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
 from ptychosuite.metrics.gauge import Gauge, apply_gauge
 from ptychosuite.physics.shift import shift_phases
-from ptychosuite.problems.build import build_problem, measure
+from ptychosuite.problems.build import build_problem
 from ptychosuite.problems.measured import Measurement, write_cxi
+from ptychosuite.problems.simulated import measure
 from ptychosuite.store.layout import Store
 from ptychosuite.store.read import read_reference, read_run
 from ptychosuite.store.write import write_run

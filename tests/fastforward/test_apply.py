@@ -36,6 +36,7 @@ OURS = {
     name: settings
     for name, settings in SOLVERS.items()
     if not GROUPS["solvers"].built_in[settings["name"]].startswith("ptychosuite.solvers.peers")
+    and name in ("epie", "rpie-blind", "rpie-minibatch", "mpie", "magpie-2", "lbfgs", "emagpie", "lsqml")
 }
 
 

@@ -86,7 +86,7 @@ def test_comment_in_any_file(specs, file):
 @pytest.mark.parametrize(("file", "expected"), [
     ("execute/loop.py", set(EXAMPLES)),
     ("solvers/pie.py", {"rpie", "magpie", "measured", "network"}),
-    ("solvers/magpie.py", {"magpie", "network"}),  # eMAGPIE is built on it
+    ("solvers/multigrid.py", {"magpie", "network"}),  # eMAGPIE is built on it as well
     ("solvers/lbfgs.py", {"torch"}),
     ("fastforward/unet.py", {"network"}),
     ("problems/measured/cxi.py", {"measured"}),

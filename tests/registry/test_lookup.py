@@ -23,8 +23,12 @@ def test_every_name_loads(group, name):
         "objects": ("make", "shape"),
         "probes": ("make",),
         "metrics": ("name", "value"),
+        "scans": ("positions",),
+        "problems": ("size", "make"),
+        "formats": ("recognises", "read", "describe"),
+        "figures": ("draw", "stem"),
     }
-    assert all(hasattr(cls, method) for method in wanted.get(group, ("positions",)))
+    assert all(hasattr(cls, method) for method in wanted[group])
 
 
 def test_build_passes_the_settings():

@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from ptychosuite.analysis.selection import selection_of_plan
-from ptychosuite.core.figures import ImagesFigure, ProbeFigure, RingsFigure, SetupFigure
-from ptychosuite.reporting.figures import NothingToDraw
-from ptychosuite.reporting.images import draw_images, draw_probes, draw_setup
+from ptychosuite.reporting.figures.images import ImagesFigure, ProbeFigure
+from ptychosuite.reporting.figures.material import NothingToDraw
+from ptychosuite.reporting.figures.rings import RingsFigure
+from ptychosuite.reporting.figures.setup import SetupFigure
 from ptychosuite.reporting.page import write_report
-from ptychosuite.reporting.rings import draw_rings
 from ptychosuite.store.read import inventory, read_run
 
+from tests.report.drawing import draw
 from tests.report.test_report import Page
 from tests.study.small import HEAD, carry_out, plan_of, study_file
 from tests.study.test_measured_study import write_star
@@ -28,6 +29,8 @@ figures:
 SOLVERS = "axes:\n  solver: [{name: rpie, alpha: 0.1}, {name: emagpie, levels: 2}]\n  seed: {range: 2}\n"
 MEASURED = "study: tiny\nproblem: {kind: file, path: star.npz}\nstop: {iterations: 3}\nhalf_scans: on\n"
 STUDIES = ["simulated", "halves", "measured"]
+
+pytestmark = pytest.mark.usefixtures("quick_figures")
 
 
 @pytest.fixture(scope="module", params=STUDIES)
@@ -51,9 +54,7 @@ def parts(study):
     """Kind, table and store, for single figures."""
     kind, plan, results = study
     selection = selection_of_plan(plan, results)
-    table = selection.usable
-    table.attrs = selection.table.attrs
-    return kind, table, selection.store
+    return kind, selection.usable, selection.store
 
 
 def test_page_has_all_figures(study, tmp_path):
@@ -65,7 +66,7 @@ def test_page_has_all_figures(study, tmp_path):
     assert "Not drawn" not in found.text
     for text in ("Probes & more", "Reconstructed probes.", "Fourier ring correlation", "eMAGPIE"):
         assert text in found.text, text
-    stems = sorted(path.stem for path in (page.parent / "figures").glob("*.png"))
+    stems = sorted(path.stem for path in (page.parent / "figures").glob("*.svg"))
     assert len(stems) == 5
     for stem in stems:
         assert len(pd.read_csv(page.parent / "numbers" / f"{stem}.csv")) > 0
@@ -74,7 +75,7 @@ def test_page_has_all_figures(study, tmp_path):
 def test_probes_are_drawn(parts):
     """A column a run of the first seed, magnitude over phase, each the probe that the run ended with."""
     _, table, store = parts
-    drawn = draw_probes(ProbeFigure(), table, store)
+    drawn = draw(ProbeFigure(), table, store=store)
     drawn.figure.canvas.draw()
     assert drawn.is_photograph
     assert len(drawn.numbers) == 2
@@ -89,7 +90,7 @@ def test_probes_are_drawn(parts):
 def test_magnitudes_of_probes_can_be_compared(parts):
     """Probes that share one colour bar share its scale."""
     _, table, store = parts
-    drawn = draw_probes(ProbeFigure(), table, store)
+    drawn = draw(ProbeFigure(), table, store=store)
     first, second = (axis.images[0].get_clim() for axis in drawn.figure.axes[:2])
     assert first == second
 
@@ -97,7 +98,7 @@ def test_magnitudes_of_probes_can_be_compared(parts):
 def test_rings_are_drawn(parts):
     """A line a solver with the median over its seeds, and the threshold that fits the comparison."""
     kind, table, store = parts
-    drawn = draw_rings(RingsFigure(), table, store)
+    drawn = draw(RingsFigure(), table, store=store)
     drawn.figure.canvas.draw()
     lines = drawn.figure.axes[0].lines
     assert len(lines) >= 3
@@ -119,7 +120,7 @@ def test_rings_are_drawn(parts):
 def test_pictures_with_and_without_truth(parts):
     """Without a truth magnitude and phase are drawn and differences left out; with one all of them."""
     kind, table, store = parts
-    drawn = draw_images(ImagesFigure(), table, store)
+    drawn = draw(ImagesFigure(), table, store=store)
     drawn.figure.canvas.draw()
     titles = [axis.get_title() for axis in drawn.figure.axes if axis.get_title()]
     assert len(titles) == (2 if kind == "measured" else 4)
@@ -134,15 +135,15 @@ def test_differences_without_truth_are_left_out(parts):
     settings = ImagesFigure(show=("difference", "phase-difference"))
     if kind == "measured":
         with pytest.raises(NothingToDraw):
-            draw_images(settings, table, store)
+            draw(settings, table, store=store)
     else:
-        draw_images(settings, table, store).figure.canvas.draw()
+        draw(settings, table, store=store).figure.canvas.draw()
 
 
 def test_setup_shows_the_scan(parts):
     """The numbers of the set-up are the scan's positions; measured data have no truth beside them."""
     kind, table, store = parts
-    drawn = draw_setup(SetupFigure(), table, store)
+    drawn = draw(SetupFigure(), table, store=store)
     drawn.figure.canvas.draw()
     assert "positions" in drawn.caption
     positions = drawn.numbers[["row_px", "column_px"]].to_numpy()

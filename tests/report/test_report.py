@@ -11,13 +11,16 @@ import pandas as pd
 import pytest
 import xarray as xr
 from ptychosuite.analysis.selection import latest_session, selection_of, selection_of_plan
-from ptychosuite.core.figures import ConvergenceFigure, HeatmapFigure, ImagesFigure, SetupFigure
 from ptychosuite.errors import StoreError, StudyError
-from ptychosuite.reporting.figures import draw_convergence, draw_heatmap, narrow
-from ptychosuite.reporting.images import draw_images, draw_setup
+from ptychosuite.reporting.figures.convergence import ConvergenceFigure
+from ptychosuite.reporting.figures.heatmap import HeatmapFigure
+from ptychosuite.reporting.figures.images import ImagesFigure
+from ptychosuite.reporting.figures.material import Material
+from ptychosuite.reporting.figures.setup import SetupFigure
 from ptychosuite.reporting.page import write_report
 from ptychosuite.store.layout import Store
 
+from tests.report.drawing import draw
 from tests.study.small import carry_out, plan_text
 
 STUDY = """\
@@ -142,9 +145,7 @@ def test_results_folder_alone_gives_the_same_report(page, study, tmp_path):
 def parts(study):
     """Table, dataset and store of the small study, for single figures."""
     selection = selection_of_plan(*study)
-    table = selection.usable
-    table.attrs = selection.table.attrs
-    return table, selection.dataset, selection.store
+    return selection.usable, selection.dataset, selection.store
 
 
 @pytest.mark.parametrize(
@@ -164,7 +165,6 @@ def parts(study):
 def test_figures_that_cannot_be_drawn(parts, figure, message):
     """A figure that asks for what is not there is refused in words, with the nearest name."""
     table, dataset, _ = parts
-    draw = draw_convergence if isinstance(figure, ConvergenceFigure) else draw_heatmap
     with pytest.raises(StudyError, match=message) as caught:
         draw(figure, table, dataset)
     assert "\n" not in str(caught.value)
@@ -182,6 +182,7 @@ def test_figure_without_results_is_named_on_the_page(study, tmp_path):
     assert all(link.startswith("data:") or (page.parent / link).is_file() for link in found.links)
 
 
+@pytest.mark.usefixtures("quick_figures")
 def test_failing_figure_keeps_the_previous_report(study, tmp_path):
     """A report that cannot be drawn leaves the old one as it was, and nothing beside it."""
     _, results = study
@@ -228,7 +229,7 @@ def test_report_folder_that_cannot_be_written(study, tmp_path):
 )
 def test_figures_narrow_by_factor(parts, where):
     """Factors are named by short name or dotted path, with one value or several."""
-    rows = narrow(parts[0], where)
+    rows = Material(*parts).narrowed(where).table
     assert len(rows) == 4
     assert rows.attrs == parts[0].attrs
 
@@ -239,7 +240,7 @@ def test_heatmap_of_runs_that_never_meet_the_tolerance(parts):
     hits = table["iterations_to_tol"].where(table["noise"] == 0.1)
     changed = table.assign(iterations_to_tol=hits.fillna(np.nan).mask(table["noise"] == 0.1, 3.0))
     changed.attrs = table.attrs
-    drawn = draw_heatmap(HeatmapFigure("noise", "solver", "iterations-to-target"), changed, dataset)
+    drawn = draw(HeatmapFigure("noise", "solver", "iterations-to-target"), changed, dataset)
     cells = drawn.numbers.set_index("noise")["iterations_to_tol"]
     assert set(cells[0.0]) == {np.inf}
     assert set(cells[0.1]) == {3.0}
@@ -253,7 +254,7 @@ def test_heatmap_where_nothing_ever_meets_the_tolerance(parts):
     table, dataset, _ = parts
     changed = table.assign(iterations_to_tol=np.nan)
     changed.attrs = table.attrs
-    drawn = draw_heatmap(HeatmapFigure("noise", "solver", "iterations-to-target"), changed, dataset)
+    drawn = draw(HeatmapFigure("noise", "solver", "iterations-to-target"), changed, dataset)
     assert {text.get_text() for text in drawn.figure.axes[0].texts} == {"–"}
     drawn.figure.canvas.draw()
 
@@ -263,7 +264,7 @@ def test_tolerance_is_marked_where_it_is_met(parts):
     table, dataset, _ = parts
     changed = table.assign(iterations_to_tol=2.0)
     changed.attrs = table.attrs
-    drawn = draw_convergence(ConvergenceFigure(metric="residual"), changed, dataset)
+    drawn = draw(ConvergenceFigure(metric="residual"), changed, dataset)
     marks = [line for line in drawn.figure.axes[0].lines if line.get_marker() == "o"]
     assert [float(line.get_xdata()[0]) for line in marks] == [3.0, 3.0]
     numbers = drawn.numbers[drawn.numbers["x"] == 3.0]
@@ -278,7 +279,7 @@ def test_legend_of_long_names_stays_within_the_figure(parts):
         fast_forward=[f"network at 13, 25, of another kind, {n}" for n in range(len(table))]
     )
     changed.attrs = {**table.attrs, "factors": [*table.attrs["factors"], "fast_forward"]}
-    figure = draw_convergence(ConvergenceFigure(line="fast_forward"), changed, dataset).figure
+    figure = draw(ConvergenceFigure(line="fast_forward"), changed, dataset).figure
     figure.canvas.draw()
     box = figure.legends[0].get_window_extent()
     assert 0 <= box.x0 < box.x1 <= figure.bbox.width
@@ -288,7 +289,7 @@ def test_legend_of_long_names_stays_within_the_figure(parts):
 @pytest.mark.parametrize("panel", [None, "noise", "solver", "seed"])
 def test_convergence_against_everything(parts, x, panel):
     """Every combination of axis and panel draws."""
-    drawn = draw_convergence(ConvergenceFigure(x=x, panel=panel), *parts[:2])
+    drawn = draw(ConvergenceFigure(x=x, panel=panel), *parts[:2])
     drawn.figure.canvas.draw()
     assert np.isfinite(drawn.numbers[["x", "median", "low", "high"]].to_numpy()).all()
 
@@ -296,15 +297,16 @@ def test_convergence_against_everything(parts, x, panel):
 def test_setup_and_images(parts):
     """The scan's positions are the numbers of the set-up; pictures name their runs."""
     table, _, store = parts
-    setup = draw_setup(SetupFigure(), table, store)
+    setup = draw(SetupFigure(), table, store=store)
     assert setup.numbers[["row_px", "column_px"]].to_numpy().tolist() == [
         [y, x] for y in (0, 8, 16) for x in (0, 8, 16)
     ]
-    images = draw_images(ImagesFigure(where={"noise": 0.1}), table, store)
+    images = draw(ImagesFigure(where={"noise": 0.1}), table, store=store)
     assert len(images.numbers) == 2
     assert images.numbers["row"].is_unique
 
 
+@pytest.mark.usefixtures("quick_figures")
 @pytest.mark.parametrize(
     "settings",
     [[], ["seed=[0, 1]", "stop={iterations: 5, check_every: 2}"], ["problem.object.size=[32, 40]"]],
@@ -315,16 +317,17 @@ def test_plain_studies_draw(tmp_path, settings):
     plan = plan_text(tmp_path, "", *settings)
     carry_out(plan, tmp_path)
     path = write_report(selection_of_plan(plan, tmp_path), tmp_path / "reports")
-    assert len(list((path.parent / "figures").glob("*.pdf"))) == 3
+    assert len(list((path.parent / "figures").glob("*.svg"))) == 3
 
 
 def test_factor_is_found_by_its_dotted_path(tmp_path):
     """A factor whose short name needs more than its last part is found by its whole path."""
     plan = plan_text(tmp_path, "", "problem.object.size=[32, 40]", "problem.probe.size=[8, 16]")
     carry_out(plan, tmp_path)
-    table = selection_of_plan(plan, tmp_path).table
-    assert len(narrow(table, {"object_size": 40})) == 2
-    assert len(narrow(table, {"problem.object.size": 40, "problem.probe.size": 8})) == 1
+    selection = selection_of_plan(plan, tmp_path)
+    material = Material(selection.table, selection.dataset, None)
+    assert len(material.narrowed({"object_size": 40}).table) == 2
+    assert len(material.narrowed({"problem.object.size": 40, "problem.probe.size": 8}).table) == 1
 
 
 def test_study_of_failures(tmp_path, monkeypatch):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 from ptychosuite.analysis.selection import selection_of_plan
-from ptychosuite.core.figures import SpeedUpFigure
-from ptychosuite.reporting.figures import NothingToDraw
+from ptychosuite.reporting.figures.material import NothingToDraw
+from ptychosuite.reporting.figures.speed_up import SpeedUpFigure
 from ptychosuite.reporting.page import write_report
-from ptychosuite.reporting.speed_up import draw_speed_up
 
+from tests.report.drawing import draw
 from tests.report.test_report import Page
 from tests.study.small import carry_out, plan_text
 
@@ -36,6 +36,7 @@ def selection(tmp_path_factory):
     return selection_of_plan(plan, folder / "results")
 
 
+@pytest.mark.usefixtures("quick_figures")
 def test_page_has_figure_and_table(selection, tmp_path):
     """A row a solver and operator, with what did not reach the target told apart; one figure has no runs."""
     page = write_report(selection, tmp_path)
@@ -52,7 +53,7 @@ def test_page_has_figure_and_table(selection, tmp_path):
         "ends with, or 0.01 of it more",
     ):
         assert part in text, part
-    stems = sorted(path.stem for path in (page.parent / "figures").glob("*.png"))
+    stems = sorted(path.stem for path in (page.parent / "figures").glob("*.svg"))
     assert stems == ["01-speed-up-seconds", "02-speed-up-iteration", "04-convergence-residual-iteration"]
     pairs = pd.read_csv(page.parent / "numbers" / "01-speed-up-seconds.csv")
     assert len(pairs) == 24
@@ -63,7 +64,7 @@ def test_page_has_figure_and_table(selection, tmp_path):
 
 def test_identity_is_no_faster(selection):
     """In iterations, a jump to where the run is gains and loses nothing, nor does one that is rejected."""
-    drawn = draw_speed_up(SpeedUpFigure(x="iteration"), selection.table, selection.dataset)
+    drawn = draw(SpeedUpFigure(x="iteration"), selection.table, selection.dataset)
     assert (drawn.numbers["speed_up"] == 1).all()
     assert (drawn.numbers["final_ratio"] == 1).all()
     assert drawn.table is not None
@@ -78,4 +79,4 @@ def test_without_plain_runs(selection):
     alone = selection.table[selection.table["fast_forward"] != ""]
     alone.attrs = selection.table.attrs
     with pytest.raises(NothingToDraw, match="no fast-forwarded run has a plain partner"):
-        draw_speed_up(SpeedUpFigure(), alone, selection.dataset)
+        draw(SpeedUpFigure(), alone, selection.dataset)

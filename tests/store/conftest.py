@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -16,12 +17,18 @@ NUMBERS = count()
 def s3_server() -> Iterator[str]:
     """The address of a local server that speaks S3, conditional requests included."""
     pytest.importorskip("obstore", reason="object storage needs pip install 'ptychosuite[s3]'")
-    moto = pytest.importorskip("moto.server", reason="tests of object storage need moto")
+    moto = pytest.importorskip("moto.moto_server.werkzeug_app", reason="tests of object storage need moto")
+    serving = pytest.importorskip("werkzeug.serving")
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = moto.ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield "http://{}:{}".format(*server.get_host_and_port())
-    server.stop()
+    # S3 alone: moto's whole server looks at every request for which of a hundred services it is
+    application = moto.create_backend_app("s3")
+    server = serving.make_server("127.0.0.1", 0, application, True, request_handler=moto.MotoRequestHandler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 @pytest.fixture

@@ -63,5 +63,22 @@ def store_at(path: Path, factors: Mapping[str, bool] | None = None, **constants:
 
 def session(store: Store, name: str, factors: Mapping[str, bool], **constants: Any) -> None:
     """Note a session that varied ``factors``."""
-    content = {"factors": dict(factors), "constants": constants, "study": "tiny", "title": "tiny"}
-    write_session(store, name, content)
+    write_session(store, name, session_content(factors, constants))
+
+
+def session_content(factors: Mapping[str, bool], constants: Mapping[str, Any]) -> dict[str, Any]:
+    """What a session's file holds at its begin."""
+    return {
+        "study": "tiny",
+        "title": "tiny",
+        "text": "study: tiny",
+        "overrides": [],
+        "factors": dict(factors),
+        "constants": dict(constants),
+        "figures": [{"kind": "convergence"}],
+        "spec_ids": [],
+        "command": ["test"],
+        "cluster": "none",
+        "start": "2030-01-01T00:00:00+0000",
+        "environment": {},
+    }

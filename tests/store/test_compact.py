@@ -75,8 +75,10 @@ def test_dataset_holds_all_that_the_runs_do(address):
     assert {"run_id", "status", "path", "seed", "noise", "solver", "alpha", "levels"} <= set(found.coords)
 
 
-@pytest.mark.parametrize("steps", [[5], [1, 4], [2, 2, 1], [1, 1, 1, 1, 1]])
-@pytest.mark.parametrize("batch", [1, 2, 512])
+@pytest.mark.parametrize(
+    ("steps", "batch"),
+    [([5], 1), ([1, 4], 2), ([2, 2, 1], 1), ([2, 2, 1], 512), ([1, 1, 1, 1, 1], 2), ([1, 1, 1, 1, 1], 512)],
+)
 def test_increments_equal_a_rebuild(tmp_path, monkeypatch, steps, batch):
     """Extending the dataset run by run gives what making it anew gives."""
     monkeypatch.setattr(compaction, "BATCH", batch)
@@ -164,9 +166,9 @@ def test_rows_of_a_killed_compaction_do_not_shine_through(address, monkeypatch):
     assert row(store, 1)["iterations_to_tol"] == 2
 
 
-def test_retry_that_is_compacted_halfway(address, monkeypatch):
+def test_retry_that_is_compacted_halfway(tmp_path, monkeypatch):
     """Until the commit, a reader sees the failed row as it was."""
-    store = store_at(address)
+    store = store_at(tmp_path / "r")
     fill(store, [record(0), record(1, "failed")])
     compact(store)
     before = dataset(store)
@@ -212,9 +214,9 @@ def test_swap_on_object_storage_that_is_killed(bucket, monkeypatch):
     xr.testing.assert_identical(dataset(store), before)
 
 
-def test_new_factor_makes_the_dataset_anew(address):
+def test_new_factor_makes_the_dataset_anew(tmp_path):
     """When a later session varies something else, all rows get its column."""
-    store = store_at(address, {"seed": True}, **{"problem.noise": 0.1})
+    store = store_at(tmp_path / "r", {"seed": True}, **{"problem.noise": 0.1})
     fill(store, [record(0)])
     compact(store)
     assert "noise" not in dataset(store)
@@ -270,7 +272,7 @@ def test_other_dataset_version_is_made_anew(tmp_path):
     compact(store)
     before = dataset(store)
     zarr.open_group(str(store.dataset), mode="r+", use_consolidated=False).attrs["schema_version"] = 0
-    compaction._commit(store.dataset)
+    compaction._commit(store.dataset.zarr_store())
     compact(store)
     xr.testing.assert_identical(dataset(store), before)
     (store.dataset / "zarr.json").replace(b"{")
@@ -281,9 +283,9 @@ def test_other_dataset_version_is_made_anew(tmp_path):
     xr.testing.assert_identical(dataset(store), before)
 
 
-def test_runs_that_were_deleted_are_left_out(address):
+def test_runs_that_were_deleted_are_left_out(tmp_path):
     """When run files are gone, their rows go."""
-    store = store_at(address)
+    store = store_at(tmp_path / "r")
     paths = [write_run(store, record(seed)) for seed in range(3)]
     compact(store)
     paths[1].delete()

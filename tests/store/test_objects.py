@@ -8,11 +8,11 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,20 +20,14 @@ import zarr
 from ptychosuite.errors import StoreError
 from ptychosuite.store import objects
 from ptychosuite.store.compact import compact
-from ptychosuite.store.layout import Store
-from ptychosuite.store.place import place
+from ptychosuite.store.layout import Store, place
 from ptychosuite.store.read import read_run
 from ptychosuite.store.write import write_run
 
 from tests.store.records import record, reference, store_at
-from tests.study.small import install_test_solvers, study_file
+from tests.study.small import PROGRAM, forget_names, held_study, study_file, use_test_solvers, wait_for
 
 RUNS = 4  # of the study that is killed
-
-
-def command(*arguments: object, cwd, env=None) -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, "-m", "ptychosuite.cli", *map(str, arguments)]
-    return subprocess.run(program, capture_output=True, text=True, cwd=cwd, env=env, timeout=120)
 
 
 # What is there is whole, and the first writer's
@@ -98,18 +92,6 @@ def leave_lease(lock, host: str, pid: int) -> None:
     lock.create(json.dumps({"host": host, "pid": pid, "id": "other"}).encode())
 
 
-def held_within(lock, seconds: float) -> bool:
-    """Whether the lock can be had in this time."""
-    got = threading.Event()
-
-    def hold() -> None:
-        with lock.lock():
-            got.set()
-
-    threading.Thread(target=hold, daemon=True).start()
-    return got.wait(seconds)
-
-
 def test_lock_of_a_killed_process_is_free(lock):
     """A holder that was killed on this machine is recognised at once, and nothing is left in the end."""
     dead = subprocess.Popen(["true"])
@@ -120,58 +102,62 @@ def test_lock_of_a_killed_process_is_free(lock):
     assert not lock.exists()
 
 
-@pytest.mark.parametrize("renewed", [False, True])
-def test_lock_held_elsewhere(lock, monkeypatch, renewed):
+@pytest.mark.parametrize("renewals", [0, 5])
+def test_lock_held_elsewhere(lock, monkeypatch, renewals):
     """A lock of another machine is taken over when its holder no longer renews it, and not before."""
-    monkeypatch.setattr(objects, "LEASE_S", 1.0)
-    monkeypatch.setattr(objects, "POLL_S", 0.05)
     leave_lease(lock, "elsewhere", 1)
-    end = time.monotonic() + 2.0
-    waiting = ThreadPoolExecutor(1).submit(held_within, lock, 30.0 if not renewed else 2.0)
-    while renewed and time.monotonic() < end:
-        lock.replace(json.dumps({"host": "elsewhere", "pid": 1, "time": time.time()}).encode())
-        time.sleep(0.2)
-    assert waiting.result() is not renewed
-    lock.delete()
+    clock = SimpleNamespace(now=0.0, looks=0, time=lambda: 0.0)
+
+    def sleep(_: float) -> None:
+        """The holder's turn: half a lease passes, and he renews his while he can."""
+        clock.now += 0.5 * objects.LEASE_S
+        clock.looks += 1
+        if clock.looks <= renewals:
+            lock.replace(json.dumps({"host": "elsewhere", "pid": 1, "time": clock.now}).encode())
+
+    clock.monotonic, clock.sleep = (lambda: clock.now), sleep
+    monkeypatch.setattr(objects, "time", clock)
+    with lock.lock():
+        assert json.loads(lock.read())["pid"] == os.getpid()
+        assert clock.looks == renewals + 3  # the first look at what he left, and more than a lease after it
+    assert not lock.exists()
 
 
 # The whole path
 
 
-@pytest.mark.parametrize("cluster", ["none", "local"])
-def test_killed_sweep_goes_on_where_it_stopped(bucket, tmp_path, cluster):
+@pytest.fixture
+def solvers_of_the_tests(tmp_path, monkeypatch):
+    """Solvers offered by another package, here and in other processes."""
+    use_test_solvers(tmp_path / "plug-ins", monkeypatch)
+    yield
+    forget_names()
+
+
+@pytest.mark.usefixtures("solvers_of_the_tests")
+def test_killed_sweep_goes_on_where_it_stopped(bucket, command, tmp_path):
     """plan, run, kill, run again, show and report with --results s3://...; finished runs are not repeated."""
-    environment = {**os.environ, "PYTHONPATH": install_test_solvers(tmp_path / "plug-ins")}
-    study = study_file(
-        tmp_path, f"axes:\n  solver: [{{name: slow, seconds: 0.1}}]\n  seed: {{range: {RUNS}}}\n"
-    )
+    study = held_study(tmp_path, RUNS)
     results = ("--results", f"{bucket}/lab")
-    run = ("run", study, *results, "--cluster", cluster, "--workers", "1")
     runs = place(f"{bucket}/lab/tiny/runs")
     process = subprocess.Popen(
-        [sys.executable, "-m", "ptychosuite.cli", *map(str, run)], cwd=tmp_path, env=environment,
+        [*PROGRAM, "run", study, *results, "--cluster", "local", "--workers", "1"], cwd=tmp_path,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
-    while len(list(runs.files())) < 1:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
+    wait_for(lambda: len(list(runs.files())) == 2, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)
     before = {key: (runs / key).read() for key in runs.files()}
-    assert 1 <= len(before) < RUNS
-    planned = command("plan", study, *results, cwd=tmp_path, env=environment)
-    assert f"{len(before)} done, {RUNS - len(before)} to do" in planned.stdout
-    again = command(*run, cwd=tmp_path, env=environment)
-    assert again.returncode == 0, again.stderr
-    assert f"results: {bucket}/lab/tiny/study.zarr" in again.stdout
+    assert f"2 done, {RUNS - 2} to do" in command("plan", study, *results)[1]
+    (tmp_path / "go").touch()
+    code, out, err = command("run", study, *results, "--cluster", "none")
+    assert code == 0, err
+    assert f"results: {bucket}/lab/tiny/study.zarr" in out
     assert before.items() <= {key: (runs / key).read() for key in runs.files()}.items()
-    if cluster == "local":
-        return
-    shown = command("show", study, *results, cwd=tmp_path, env=environment)
-    assert f"{RUNS} completed" in shown.stdout
-    assert f"{RUNS} runs in {bucket}/lab/tiny" in shown.stdout
-    report = command("report", study, *results, cwd=tmp_path, env=environment)
-    assert report.returncode == 0, report.stderr
+    out = command("show", study, *results)[1]
+    assert f"{RUNS} completed" in out
+    assert f"{RUNS} runs in {bucket}/lab/tiny" in out
+    assert command("report", study, *results)[0] == 0
     assert (tmp_path / "reports/tiny/index.html").is_file()
     assert not (tmp_path / "results").exists()
 
@@ -229,25 +215,25 @@ def refusing_server() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("arguments", [["run", "--cluster", "none"], ["plan"], ["show"], ["report"]])
-def test_bucket_that_does_not_exist(bucket, tmp_path, arguments):
+def test_bucket_that_does_not_exist(bucket, command, tmp_path, arguments):
     """It is named, with exit code 2."""
     name, *options = arguments
-    study = study_file(tmp_path)
-    done = command(name, study, *options, "--results", "s3://no-such-bucket/x", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "s3://no-such-bucket/x/tiny" in done.stderr
-    assert "the bucket does not exist; create it" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    code, _, err = command(name, study_file(tmp_path), *options, "--results", "s3://no-such-bucket/x")
+    assert code == 2
+    assert "s3://no-such-bucket/x/tiny" in err
+    assert "the bucket does not exist; create it" in err
+    assert len(err.strip().splitlines()) == 1
 
 
-def test_access_denied(bucket, refusing_server, tmp_path):
+def test_access_denied(bucket, refusing_server, command, tmp_path, monkeypatch):
     """What the server refuses is said in one line, with exit code 2."""
-    environment = {**os.environ, "AWS_ENDPOINT_URL": refusing_server}
-    study = study_file(tmp_path)
-    done = command("run", study, "--cluster", "none", "--results", bucket, cwd=tmp_path, env=environment)
-    assert done.returncode == 2
-    assert "access denied" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    monkeypatch.setenv("AWS_ENDPOINT_URL", refusing_server)
+    code, _, err = command(
+        "run", study_file(tmp_path), "--cluster", "none", "--results", "s3://closed-to-all"
+    )
+    assert code == 2
+    assert "access denied" in err
+    assert len(err.strip().splitlines()) == 1
 
 
 def test_refusal_while_reading_a_dataset(bucket, refusing_server, monkeypatch):

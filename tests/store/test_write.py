@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 from ptychosuite.core.runs import Status
 from ptychosuite.errors import StoreError
-from ptychosuite.store.layout import SCHEMA_VERSION, Store
-from ptychosuite.store.place import place
+from ptychosuite.store.layout import SCHEMA_VERSION, Store, place
 from ptychosuite.store.read import inventory, read_reference, read_run, sessions
 from ptychosuite.store.write import write_reference, write_run, write_session
 
-from tests.store.records import record, reference, session, store_at
+from tests.store.records import record, reference, session, session_content, store_at
 
 
 def files(store: Store) -> list[str]:
@@ -196,7 +195,7 @@ def test_sessions_are_rewritten_and_come_in_order(address):
     """A session's file is replaced whole; sessions are listed oldest first."""
     store = store_at(address)
     session(store, "2031-01-01", {"solver.alpha": True})
-    write_session(store, "2031-01-01", {"factors": {}, "constants": {}, "end": "now"})
+    write_session(store, "2031-01-01", {**session_content({}, {}), "end": "now"})
     assert [item.get("end") for item in sessions(store)] == [None, "now"]
 
 

@@ -16,6 +16,7 @@ from ptychosuite.cluster.sweep import Tally, sweep, to_do
 from ptychosuite.cluster.work import Terms
 from ptychosuite.core.plan import Plan
 from ptychosuite.registry import lookup as registry
+from ptychosuite.registry.fingerprint import SOURCES
 from ptychosuite.store.layout import Store
 from ptychosuite.study.expand import make_plan
 from ptychosuite.study.study_file import load_study, parse_override
@@ -35,7 +36,7 @@ stop: {iterations: 3}
 AXES = "axes:\n  solver: [rpie, {name: magpie, levels: 2}]\n  seed: {range: 2}\n"
 
 TEST_SOLVERS = (
-    "raises", "kills", "slow", "no-device", "diverges", "segfaults", "holds-gil", "eats-memory",
+    "raises", "kills", "slow", "held", "no-device", "diverges", "segfaults", "holds-gil", "eats-memory",
 )  # fmt: skip
 
 
@@ -88,7 +89,7 @@ def install_test_solvers(folder: Path) -> str:
         f"{name} = tests.cluster.broken_solvers:{name.title().replace('-', '')}\n" for name in TEST_SOLVERS
     )
     (package / "entry_points.txt").write_text(f"[ptychosuite.solvers]\n{classes}")
-    return f"{folder}:{REPOSITORY / 'suite'}:{REPOSITORY}"
+    return os.pathsep.join(map(str, (folder, REPOSITORY / "suite", REPOSITORY)))
 
 
 def use_test_solvers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,15 +99,25 @@ def use_test_solvers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     forget_names()
 
 
+def held_study(folder: Path, runs: int, free: int = 2) -> Path:
+    """A study of ``runs`` runs, of which ``free`` end before the file ``go`` is in the folder."""
+    solver = f"{{name: held, folder: {folder}, free: {free}}}"
+    extra = f"axes:\n  solver: [{solver}]\n  seed: {{range: {runs}}}\nfigures: [{{kind: setup}}]\n"
+    return study_file(folder, extra)
+
+
 def forget_names() -> None:
     """Look plug-ins up again."""
     registry.forget()
+    SOURCES.forget()
 
 
-def wait_for(condition: Callable[[], object], process: subprocess.Popen[str], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], object], process: subprocess.Popen[str], seconds: float = 120) -> None:
     """Wait until ``condition()`` holds while ``process`` is at work."""
     end = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end, "nothing happened"
+        if time.monotonic() > end:
+            process.kill()
+            raise AssertionError("nothing happened")
         time.sleep(0.02)

@@ -31,12 +31,16 @@ GOOD = [
     "sample: 2\naxes: {seed: {range: 3}}\n",
     "fast_forward: {kind: extrapolation, factor: 3, warm_up: 1, jumps: 1, safeguard: off}\n",
     "axes: {fast_forward: [off, {kind: identity, warm_up: 1, jumps: 1, look_ahead: 2}]}\n",
+    "solver: 'ptychosuite.solvers.pie:EPIE'\n",
+    "solver: {name: 'ptychosuite.solvers.pie:RPIE', alpha: 0.1}\n",
+    "axes: {problem.scan: [{kind: 'ptychosuite.problems.scans:Raster', overlap: 0.6}]}\n",
     "figures: [{kind: convergence, panel: noise}, {kind: heatmap, x: noise, y: solver}, {kind: setup}]\n",
 ]
 
 BAD = [
     "sover: rpie\n",
     "solver: magpi\n",
+    "solver: {alpha: 0.1}\n",
     "solver: {name: rpie, alfa: 0.1}\n",
     "solver: {name: rpie, alpha: 0}\n",
     "backend: torhc\n",

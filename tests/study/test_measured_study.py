@@ -216,6 +216,10 @@ def test_schema_accepts_the_repositorys_blind_studies(validator, path):
         ("{kind: file, path: '${DATA}/star.cxi', crop: 64, energy_kev: 8.0}", True),
         ("{kind: file, path: star.npz, colums: row-column}", False),
         ("{kind: file, path: star.npz, bin: 0}", False),
+        ("{kind: file, path: star.npz, format: nexus}", True),
+        ("{kind: file, path: star.npz, format: 'labs.formats:Ours'}", True),
+        ("{kind: file, path: star.npz, format: nexsu}", False),
+        ("{kind: 'labs.problems:Ours', any: 1}", True),
         ("{kind: fil, path: star.npz}", False),
     ],
 )

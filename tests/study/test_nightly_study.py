@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 from ptychosuite.core.plan import Plan
-from ptychosuite.problems.images import is_bundled
+from ptychosuite.problems.images import BUNDLED
 from ptychosuite.registry.lookup import GROUPS
 from ptychosuite.solvers.sweep import Sweep
 
@@ -78,7 +78,7 @@ def test_needs_no_file(plan):
     """A fresh clone has all there is to it."""
     for run in plan.runs:
         images = [run.problem["object"].get(name, "camera") for name in ("magnitude", "phase")]
-        assert all(is_bundled(image) for image in images if isinstance(image, str))
+        assert all(image in BUNDLED for image in images if isinstance(image, str))
 
 
 def test_stays_small(plan):

@@ -348,10 +348,11 @@ def test_remaining(tmp_path):
 
 def test_figures_by_default(tmp_path):
     """A study without figures gets residual, error and images."""
-    assert [type(f).__name__ for f in plan_text(tmp_path, "").figures] == [
-        "ConvergenceFigure",
-        "ConvergenceFigure",
-        "ImagesFigure",
+    figures = plan_text(tmp_path, "").figures
+    assert [(figure["kind"], figure.get("metric")) for figure in figures] == [
+        ("convergence", "residual"),
+        ("convergence", "error"),
+        ("images", None),
     ]
     assert plan_text(tmp_path, "figures: []\n").figures == ()
 

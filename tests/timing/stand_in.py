@@ -1,11 +1,11 @@
-"""A package that stands in for ours in a repository of its own: a step takes a known amount of work."""
+"""A package that stands in for ours in a repository of its own: steps take known times by its clock."""
 
 from __future__ import annotations
 
 import subprocess
 from pathlib import Path
 
-EVERY_STEP = 20_000  # turns of a loop, half a millisecond or so
+EVERY_STEP_S = 1e-3  # by the clock of the stand-in
 
 FILES = {
     "suite/ptychosuite/__init__.py": "",
@@ -13,6 +13,16 @@ FILES = {
     "suite/ptychosuite/backends/__init__.py": "",
     "suite/ptychosuite/registry/__init__.py": "",
     "suite/ptychosuite/backends/arrays.py": """
+import random, sys, time
+
+# What a step takes is what the package says: no other process on this machine has a part in it.
+now, scatter = [0.0], random.Random(__file__)
+time.perf_counter = lambda: now[0]
+sys.modules["__main__"].waited_for_core = lambda: 0.0
+
+def take(seconds):
+    now[0] += seconds * scatter.gauss(1.0, 0.01)
+
 class Backend:
     name = "numpy"
     def synchronise(self): pass
@@ -45,9 +55,12 @@ def build(group, settings):
 }
 
 
-def step(work: int = EVERY_STEP) -> str:
-    """Text of suite/ptychosuite/work.py: a step that takes ``work``."""
-    return f"def step(state):\n    for _ in range({work}):\n        pass\n    return state + 1\n"
+TAKE = "from ptychosuite.backends.arrays import take\n"
+
+
+def step(seconds: float = EVERY_STEP_S) -> str:
+    """Text of suite/ptychosuite/work.py: a step that takes ``seconds``."""
+    return f"{TAKE}def step(state):\n    take({seconds})\n    return state + 1\n"
 
 
 def repository(folder: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import psutil
@@ -85,8 +86,8 @@ def test_a_revision_with_another_lock_gets_an_environment_of_its_own(repository,
 
 def test_a_release_is_installed_once(wheels, cache):
     version = other_version("ptychosuite==0.0.7")
-    where = "import ptychosuite; print(ptychosuite.__file__)"
-    found = subprocess.run([version.python, "-P", "-c", where], capture_output=True, text=True, check=True)
+    where = [version.python, "-I", "-c", "import ptychosuite; print(ptychosuite.__file__)"]
+    found = subprocess.run(where, capture_output=True, text=True, check=True)
     assert str(cache / "releases" / "0.0.7") in found.stdout
     assert version.source is None
     (wheels / "ptychosuite-0.0.7-py3-none-any.whl").unlink()
@@ -105,7 +106,7 @@ def test_what_a_killed_build_left_is_built_anew(wheels, tmp_path):
     (folder / "bin" / "python").write_text("half of it")
     python = build_environment(folder, ["ptychosuite==0.0.7"])
     assert (folder / READY).exists()
-    subprocess.run([python, "-c", "import ptychosuite"], check=True)
+    subprocess.run([python, "-I", "-c", "import ptychosuite"], check=True)
 
 
 def test_an_interpreter_is_taken_as_it_is():
@@ -137,12 +138,11 @@ def test_a_revision_needs_a_checkout(tmp_path, cache):
         other_version("HEAD", tmp_path)
 
 
-def test_a_killed_build_is_waited_for_and_then_built_anew(wheels, tmp_path):
+def test_a_killed_build_is_waited_for_and_then_built_anew(wheels, tmp_path, monkeypatch):
     """The builder dies, its pip lives on for a while: nobody builds beside it."""
     folder = tmp_path / "environment"
-    slow_pip = tmp_path / "pip.py"
-    ended = tmp_path / "ended"
-    slow_pip.write_text(f"import time, pathlib\ntime.sleep(3)\npathlib.Path({str(ended)!r}).touch()\n")
+    slow_pip, go = tmp_path / "pip.py", tmp_path / "go"
+    slow_pip.write_text(f"import time, os\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\n")
     program = (
         "import sys; from pathlib import Path; from ptychosuite.timing import other_version as e; "
         "run = e._run; "
@@ -153,7 +153,14 @@ def test_a_killed_build_is_waited_for_and_then_built_anew(wheels, tmp_path):
     wait_for(lambda: psutil.Process(builder.pid).children())
     builder.kill()
     builder.wait()
-    assert not ended.exists()
-    build_environment(folder, ["ptychosuite==0.0.7"])
-    assert ended.exists()
+    begun: list[bool] = []
+    run = module._run
+    monkeypatch.setattr(module, "_run", lambda *given: begun.append(go.exists()) or run(*given))
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(build_environment, folder, ["ptychosuite==0.0.7"])
+        wait([waiting], timeout=0.5)
+        go.touch()
+        waiting.result(120.0)
+    assert begun
+    assert all(begun), "it was built before the other's pip had ended"
     assert (folder / READY).exists()

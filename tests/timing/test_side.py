@@ -42,6 +42,16 @@ def test_a_fast_forward_is_carried_out(tmp_path):
     assert taken["seconds"] > 0
 
 
+def test_revisions_whose_operators_carry_no_solver(monkeypatch):
+    """There a function of the package did it."""
+    places = {
+        "build": lambda group, settings: object(),
+        "with_fast_forward": lambda solver, settings, problem, backend: ("carried", solver, settings["kind"]),
+    }
+    monkeypatch.setattr(side, "found", places.__getitem__)
+    assert side.carried("rpie", {"kind": "identity"}, None, None) == ("carried", "rpie", "identity")
+
+
 def test_sample_times_on_each_backend(tmp_path, each_backend: Backend):
     (spec,) = plan_text(tmp_path, f"solver: rpie\nbackend: {each_backend.name}\n").runs
     taken = Contestant(spec.to_dict()).sample(1, 2)

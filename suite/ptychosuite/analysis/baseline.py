@@ -15,8 +15,7 @@ from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunRecord, RunSpec
 from ptychosuite.errors import BaselineError, nearest
 from ptychosuite.metrics.catalogue import known_metrics
-from ptychosuite.store.layout import Store
-from ptychosuite.store.place import place
+from ptychosuite.store.layout import Store, place
 from ptychosuite.store.read import inventory, read_run
 
 SCHEMA = 1

@@ -19,19 +19,6 @@ def metric_label(name: str) -> str:
     return (metric.label if metric else "") or name.replace("_", " ")
 
 
-class _MetricNames(dict[str, str]):
-    """Every name with its label; goes when no figure asks for it."""
-
-    def get(self, name: str, default: Any = None) -> str:
-        return metric_label(name)
-
-    def __missing__(self, name: str) -> str:
-        return metric_label(name)
-
-
-METRIC_NAMES = _MetricNames()
-
-
 def column_name(name: str) -> str:
     """The table's column that a study file means: dashes and a few synonyms are understood."""
     plain = name.replace("-", "_")

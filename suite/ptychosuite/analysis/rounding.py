@@ -26,6 +26,7 @@ import numpy as np
 
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.metrics.catalogue import metric_of
+from ptychosuite.problems.problem_kind import knows_probe
 
 ARITHMETIC = ("numpy", "scipy", "numba", "ducc0", "torch", "cupy-cuda13x", "ptychi", "cdtools-py")
 """Packages whose numbers differ in the last digit from one version to the next."""
@@ -171,12 +172,12 @@ def drifts_like(quantity: str) -> str:
 
 def kind_of(spec: RunSpec) -> Kind:
     """How runs like ``spec`` answer to rounding."""
-    name, known = spec.solver["name"], spec.problem.get("start_probe") is None
+    name = spec.solver["name"]
     if name in STEADY_WITH_UNKNOWN_PROBE:
         return Kind.STEADY
     if name not in MEASURED_WITH_KNOWN_PROBE:
         return Kind.RESTLESS
-    if known and spec.problem.get("kind") != "file":
+    if knows_probe(spec.problem):
         return Kind.STEADY if spec.solver.get("alpha", 1.0) >= MILD else Kind.GROWING
     held = name in HOLD_THE_PROBE and spec.solver.get("probe_start", 0) > 0
     return Kind.GROWING if held and spec.dtype == "complex128" else Kind.RESTLESS

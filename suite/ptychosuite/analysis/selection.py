@@ -11,7 +11,6 @@ import pandas as pd
 import xarray as xr
 
 from ptychosuite.analysis.tables import open_dataset, table_of
-from ptychosuite.core.figures import FIGURES, Figure
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import Status
 from ptychosuite.errors import StoreError
@@ -26,7 +25,7 @@ class Selection:
     store: Store
     name: str
     title: str
-    figures: tuple[Figure, ...]
+    figures: tuple[Mapping[str, Any], ...]  # each its kind and its settings
     planned: int  # number of runs that the study has
     table: pd.DataFrame  # one row a run; attrs["factors"] and attrs["solver_settings"] name columns
     dataset: xr.Dataset
@@ -36,7 +35,9 @@ class Selection:
     @property
     def usable(self) -> pd.DataFrame:
         """The runs that came to an end of their own."""
-        return self.table[self.table["status"].isin([Status.COMPLETED, Status.DIVERGED])]
+        ended = self.table[self.table["status"].isin([Status.COMPLETED, Status.DIVERGED])]
+        ended.attrs = self.table.attrs
+        return ended
 
 
 def selection_of_plan(plan: Plan, results: str | Path) -> Selection:
@@ -66,26 +67,18 @@ def selection_of(store: Store, study: Mapping[str, Any]) -> Selection:
         store,
         study["study"],
         study["title"],
-        tuple(_figure(settings) for settings in study["figures"]),
+        tuple(study["figures"]),
         study["spec_ids"],
         study["text"],
         study["overrides"],
     )
 
 
-def _figure(settings: dict[str, Any]) -> Figure:
-    fields = dict(settings)
-    kind = fields.pop("kind")
-    if "show" in fields:
-        fields["show"] = tuple(fields["show"])
-    return FIGURES[kind](**fields)
-
-
 def _select(
     store: Store,
     name: str,
     title: str,
-    figures: tuple[Figure, ...],
+    figures: tuple[Mapping[str, Any], ...],
     spec_ids: Sequence[str],
     text: str,
     overrides: Sequence[str],

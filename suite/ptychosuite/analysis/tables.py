@@ -13,7 +13,7 @@ import xarray as xr
 
 from ptychosuite.core.runs import Lane
 from ptychosuite.errors import StoreError
-from ptychosuite.store.compact import compact
+from ptychosuite.store.compact import readable
 from ptychosuite.store.layout import Store
 
 TIMES = ("seconds", "seconds_per_iteration")
@@ -39,16 +39,15 @@ def in_throughput(table: pd.DataFrame) -> pd.Series:
 
 
 def open_dataset(store: Store) -> xr.Dataset:
-    """``study.zarr``, brought up to date first; curves are loaded when they are used.
+    """All runs of ``store`` as one dataset; curves are loaded when they are used. Nothing is written.
 
     Raises
     ------
     StoreError
-        The store has no runs.
+        The store has no runs, or cannot be read.
     """
-    compact(store)
-    with store.dataset.refusals():
-        dataset = xr.open_zarr(store.dataset.zarr_store(read_only=True), chunks=None)
+    with store.dataset.refusals(reading=True):
+        dataset = xr.open_zarr(readable(store), chunks=None)
     if dataset.sizes.get("run", 0) == 0:
         raise StoreError(f"{store.root} has no runs yet; run the study first")
     return dataset

@@ -112,7 +112,14 @@ HASH_DIGITS = 8
 
 
 def keep_verdict(store: Store, verdict: Verdict) -> Place:
-    """Write ``verdict`` beside those of earlier checks, none of which is touched; its place is returned."""
+    """Write ``verdict`` beside those of earlier checks, none of which is touched; its place is returned.
+
+    Raises
+    ------
+    StoreError
+        The store cannot be written, being another's or read-only. That is no part of the verdict: who calls
+        tells that it is not kept, and goes on.
+    """
     content = verdict.to_dict()
     time = verdict.when.replace(":", "").replace("+0000", "Z")
     target = store.root / f"checks/{time}-{digest(content)[:HASH_DIGITS]}.json"

@@ -43,8 +43,8 @@ from ptychosuite.errors import BackendError, DataFileError, StoreError, StudyErr
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.factors import factor_names, factor_value, fast_forward_as_one
 from ptychosuite.registry.fingerprint import run_id_of
-from ptychosuite.store.layout import Store
-from ptychosuite.store.place import Place, place
+from ptychosuite.store.layout import Store, place
+from ptychosuite.store.place import Place
 from ptychosuite.store.read import inventory, read_run
 from ptychosuite.study.estimate import footprint
 from ptychosuite.study.inputs import with_files_here

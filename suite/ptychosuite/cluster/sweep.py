@@ -6,7 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from ptychosuite.cluster.connection import Connection
@@ -14,7 +14,6 @@ from ptychosuite.cluster.dispatch import run_all
 from ptychosuite.cluster.interruption import lost_interruptions
 from ptychosuite.cluster.resources import check_devices
 from ptychosuite.cluster.work import Terms
-from ptychosuite.core.figures import FIGURES, Figure
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec, Status
 from ptychosuite.execute.provenance import environment, now
@@ -113,11 +112,6 @@ def study_content(plan: Plan) -> dict[str, Any]:
         "overrides": list(plan.overrides),
         "factors": dict(plan.factors),
         "constants": dict(plan.constants),
-        "figures": [_figure_settings(figure) for figure in plan.figures],
+        "figures": list(plan.figures),
         "spec_ids": [spec.spec_id for spec in plan.runs],
     }
-
-
-def _figure_settings(figure: Figure) -> dict[str, Any]:
-    kind = next(name for name, cls in FIGURES.items() if isinstance(figure, cls))
-    return {"kind": kind, **asdict(figure)}

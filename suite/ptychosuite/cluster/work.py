@@ -25,8 +25,8 @@ from ptychosuite.execute.memory import machine_memory_bytes
 from ptychosuite.execute.one_run import execute, execute_stack
 from ptychosuite.execute.provenance import now
 from ptychosuite.registry.fingerprint import run_id_of
-from ptychosuite.store.layout import Store
-from ptychosuite.store.place import LocalPlace, place
+from ptychosuite.store.layout import Store, place
+from ptychosuite.store.place import LocalPlace
 from ptychosuite.store.read import read_run
 from ptychosuite.store.write import write_run
 

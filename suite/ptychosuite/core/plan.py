@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge
 
-from ptychosuite.core.figures import Figure
 from ptychosuite.core.runs import RunSpec
 
 Dtype = Literal["complex64", "complex128"]
@@ -54,7 +53,7 @@ class Plan:
     run_ids: tuple[str, ...]  # of the runs, under the present code
     factors: Mapping[str, bool]  # dotted path of what varies, in the study's order -> is it a number?
     constants: Mapping[str, Any]  # dotted path -> value of all that does not
-    figures: tuple[Figure, ...]
+    figures: tuple[Mapping[str, Any], ...]  # each its kind and all its settings, as plain data
     tolerances: Tolerances  # of a check
     text: str
     overrides: tuple[str, ...]

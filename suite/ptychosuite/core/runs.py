@@ -70,7 +70,7 @@ class RunSpec:
     def spec_id(self) -> str:
         """Hash of the canonical JSON of the specification, without the paths of files."""
         names = [name for name in sorted(FIELDS) if name not in LEFT_OUT or getattr(self, name)]
-        parts = (f'"{name}":{_canonical_field(getattr(self, name))}' for name in names)
+        parts = (f'"{name}":{_canonical_field(name, getattr(self, name))}' for name in names)
         return _hash("{" + ",".join(parts) + "}")
 
     @cached_property
@@ -153,13 +153,21 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
 
 
-def _canonical_field(value: Any) -> str:
-    return _canonical_part(value) if isinstance(value, Mapping) else canonical_json(value)
+def _canonical_field(name: str, value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return canonical_json(value)
+    return _canonical_fast_forward(value) if name == "fast_forward" else _canonical_part(value)
 
 
 @by_identity
 def _canonical_part(part: Mapping[str, Any]) -> str:
     return canonical_json(_identity(part))
+
+
+@by_identity
+def _canonical_fast_forward(part: Mapping[str, Any]) -> str:
+    """With a setting of earlier versions at the value that did nothing: ids of such runs stay."""
+    return canonical_json(_identity({"refocus": 0, **part}))
 
 
 @by_identity

@@ -8,10 +8,8 @@ as well.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 from ptychosuite.backends.arrays import Array, Backend, copy, numerical_errors
@@ -19,24 +17,20 @@ from ptychosuite.core.problem import Problem
 from ptychosuite.core.schedule import Schedule
 from ptychosuite.fastforward.apply import FastForward
 from ptychosuite.fastforward.jumps import Snapshot
+from ptychosuite.problems.parts import FileSettings
 from ptychosuite.solvers.solver import Solver
 
 __all__ = ["Operator", "Snapshot"]  # what an operator's author needs
 
 
 @dataclass(frozen=True, kw_only=True)
-class Operator(Schedule):
+class Operator(Schedule, FileSettings):
     """Base of the operators: carries a reconstruction ahead.
 
-    ``advance`` is all that an operator has to bring; everything else has a default here.
-
-    ``label`` is what figures call it, its name by default. ``bundled_files`` are the files that come with the
-    package, by the names that a study gives them. ``needs_truth`` says whether it works on simulations alone,
-    which know the truth; a study of measured data is then refused.
+    ``advance`` is all that an operator has to bring; everything else has a default here. ``needs_truth`` says
+    whether it works on simulations alone, which know the truth; a study of measured data is then refused.
     """
 
-    label: ClassVar[str] = ""
-    bundled_files: ClassVar[Mapping[str, Path]] = {}
     needs_truth: ClassVar[bool] = False
 
     def advance(self, problem: Problem, now: Snapshot, before: Snapshot | None) -> tuple[Array, Array]:

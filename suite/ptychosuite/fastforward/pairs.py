@@ -20,6 +20,7 @@ from ptychosuite.fastforward.features import LIT, View, pupil, unit_phase, views
 from ptychosuite.fastforward.jumps import Snapshot
 from ptychosuite.fastforward.truth import lit, nearest_gauge, truth_ahead_of
 from ptychosuite.problems.build import build_problem
+from ptychosuite.problems.problem_kind import kind_of
 from ptychosuite.registry.lookup import build
 from ptychosuite.solvers.pie import RPIE
 
@@ -130,7 +131,7 @@ class _Row:
 
 def _rows(record: RunRecord, keep_states: bool) -> Iterator[_Row]:
     """The pairs of one run."""
-    if record.spec.problem["kind"] != "simulated":
+    if not kind_of(record.spec.problem).knows_truth:
         raise StudyError("training takes simulated runs: only they know the truth")
     if not record.snapshots:
         return

@@ -18,12 +18,11 @@ import numpy as np
 from annotated_types import Ge, Gt, Le
 
 from ptychosuite.errors import DataFileError, nearest
-
-MAX_SIZE = 2**14  # pixels on a side; more is a slip of the pen
+from ptychosuite.problems.parts import MAX_SIZE, ObjectKind, ProbeKind, ScanKind
 
 
 @dataclass(frozen=True)
-class ObjectFile:
+class ObjectFile(ObjectKind):
     """A complex object from a file.
 
     Parameters
@@ -63,7 +62,7 @@ class ObjectFile:
 
 
 @dataclass(frozen=True)
-class ProbeFile:
+class ProbeFile(ProbeKind):
     """A complex probe from a file.
 
     Parameters
@@ -86,7 +85,7 @@ class ProbeFile:
     path_sha256: str = ""
 
     @property
-    def size(self) -> int:
+    def size(self) -> int:  # type: ignore[override]  # found in the file, not set
         return int(self.make().shape[0])
 
     def make(self) -> np.ndarray:
@@ -105,7 +104,7 @@ class ProbeFile:
 
 
 @dataclass(frozen=True)
-class ScanFile:
+class ScanFile(ScanKind):
     """Scan positions from a file, in pixels, whole or fractional; the first corner becomes (0, 0).
 
     Parameters

@@ -18,10 +18,6 @@ BUNDLED = (
 """Images that ship inside scikit-image, so that no download is ever needed."""
 
 
-def is_bundled(name: str) -> bool:
-    return name in BUNDLED
-
-
 def load_image(source: str, size: int, sha256: str = "") -> np.ndarray:
     """A grey image of ``size`` x ``size`` pixels scaled to [0, 1], read-only.
 
@@ -33,7 +29,7 @@ def load_image(source: str, size: int, sha256: str = "") -> np.ndarray:
         Neither a bundled name nor a readable image, not a two-dimensional (grey or RGB) one, or content
         other than ``sha256`` says.
     """
-    if is_bundled(source):
+    if source in BUNDLED:
         return _load_image(source, size, (0, 0, 0))
     if not Path(source).is_file():
         raise DataFileError(
@@ -69,7 +65,7 @@ def _read(source: str) -> np.ndarray:
     import skimage.data
     from skimage.io import imread
 
-    if is_bundled(source):
+    if source in BUNDLED:
         return np.asarray(getattr(skimage.data, source)())
     try:
         return np.asarray(imread(source))

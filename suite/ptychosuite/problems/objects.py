@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Gt, Le
 
-from ptychosuite.problems.files import MAX_SIZE
-from ptychosuite.problems.images import load_image
+from ptychosuite.problems.images import BUNDLED, load_image
+from ptychosuite.problems.parts import MAX_SIZE, Square
 
 HALF_PI = float(np.pi / 2)
-
-
-class Square:
-    """An object of ``size`` x ``size`` pixels."""
-
-    size: int
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.size, self.size
 
 
 @dataclass(frozen=True)
@@ -37,6 +28,8 @@ class Images(Square):
     phase_range
         Largest phase in radians.
     """
+
+    bundled_images: ClassVar[Sequence[str]] = BUNDLED
 
     magnitude: str = "astronaut"
     phase: str = "camera"

@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
+MAX_SIZE = 2**14  # pixels on a side; more is a slip of the pen
 
-class ObjectKind:
-    """Base of the objects: makes a complex transmission function."""
+
+class FileSettings:
+    """Base of the nouns whose settings may name files.
+
+    A setting ``x`` names a file where the class has a field ``x_sha256``: when a study is planned, its path
+    becomes absolute and its hash is taken. ``bundled_files`` are files that come with the package, by the
+    names that a study gives them; ``bundled_images`` are names that stand for an image without a file.
+    ``label`` is what figures call the class, its name by default.
+    """
 
     label: ClassVar[str] = ""
-    bundled_files: ClassVar[Mapping[str, Path]] = {}  # that come with the package, by their names in a study
+    bundled_files: ClassVar[Mapping[str, Path]] = {}
+    bundled_images: ClassVar[Sequence[str]] = ()
+
+    @property
+    def from_file(self) -> bool:
+        """Whether a setting names a file."""
+        fields: Any = dataclasses.fields(self)  # type: ignore[arg-type]  # the classes are dataclasses
+        return any(f.name.endswith("_sha256") and getattr(self, f.name) for f in fields)
+
+
+class ObjectKind(FileSettings):
+    """Base of the objects: makes a complex transmission function.
+
+    ``make`` and ``shape`` are all that an object has to bring; one of :class:`Square` has its shape.
+    """
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -25,11 +48,19 @@ class ObjectKind:
         raise NotImplementedError
 
 
-class ProbeKind:
+class Square(ObjectKind):
+    """Base of the objects of ``size`` x ``size`` pixels."""
+
+    size: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.size, self.size
+
+
+class ProbeKind(FileSettings):
     """Base of the probes: makes a complex field, centred in its window. ``size`` is its pixels on a side."""
 
-    label: ClassVar[str] = ""
-    bundled_files: ClassVar[Mapping[str, Path]] = {}  # that come with the package, by their names in a study
     size: int
 
     def make(self) -> np.ndarray:
@@ -37,11 +68,8 @@ class ProbeKind:
         raise NotImplementedError
 
 
-class ScanKind:
+class ScanKind(FileSettings):
     """Base of the scans: lays out the positions of the patches' first corners."""
-
-    label: ClassVar[str] = ""
-    bundled_files: ClassVar[Mapping[str, Path]] = {}  # that come with the package, by their names in a study
 
     def positions(
         self, object_shape: tuple[int, int], probe_size: int, rng: np.random.Generator

@@ -9,13 +9,13 @@ import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 
 from ptychosuite.errors import DataFileError
-from ptychosuite.problems.files import MAX_SIZE
+from ptychosuite.problems.parts import MAX_SIZE, ProbeKind
 
 POWER = 300.0  # sum |Q|^2 of the papers' probe, in the units of the diffraction intensity
 
 
 @dataclass(frozen=True)
-class FresnelZonePlate:
+class FresnelZonePlate(ProbeKind):
     """The field of a zone plate with a central beam stop, some way off its focus.
 
     An annular pupil with the lens's phase is carried to the sample by one Fresnel transform
@@ -61,7 +61,7 @@ class FresnelZonePlate:
 
 
 @dataclass(frozen=True)
-class Gaussian:
+class Gaussian(ProbeKind):
     """A Gaussian beam at its waist or, with ``curvature``, off it.
 
     Parameters
@@ -87,7 +87,7 @@ class Gaussian:
 
 
 @dataclass(frozen=True)
-class Disk:
+class Disk(ProbeKind):
     """A flat disk with a soft edge of one pixel.
 
     Parameters
@@ -110,7 +110,7 @@ class Disk:
 
 
 @dataclass(frozen=True)
-class Lens:
+class Lens(ProbeKind):
     """A beam focused through an evenly lit aperture, with aberrations: an electron probe, or crossed mirrors.
 
     At the distance r from the centre of the aperture, rho = r / aperture_px, and the angle phi, the pupil's

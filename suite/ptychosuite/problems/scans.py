@@ -11,12 +11,14 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge, Gt, Lt
 
+from ptychosuite.problems.parts import ScanKind
+
 Overlap = Annotated[float, Ge(0), Lt(1)]
 GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 
 
 @dataclass(frozen=True)
-class Raster:
+class Raster(ScanKind):
     """Rows and columns at equal steps from the first pixel on.
 
     Parameters
@@ -39,7 +41,7 @@ class Raster:
 
 
 @dataclass(frozen=True)
-class JitteredRaster:
+class JitteredRaster(ScanKind):
     """A raster whose positions are moved at random, against the artefacts of a regular grid.
 
     Parameters
@@ -70,7 +72,7 @@ class JitteredRaster:
 
 
 @dataclass(frozen=True)
-class FermatSpiral:
+class FermatSpiral(ScanKind):
     """A Fermat spiral from the centre outwards, with as many positions as fit.
 
     X. Huang and co-workers, "Optimization of overlap uniformness for ptychography", Opt. Express 22,

@@ -27,7 +27,7 @@ from typing import Any
 from ptychosuite.core.memo import by_identity
 from ptychosuite.core.runs import ID_LENGTH, RunSpec, digest
 from ptychosuite.errors import StudyError
-from ptychosuite.registry.lookup import CLASS_PATH, GROUPS, class_of, names, plugins
+from ptychosuite.registry.lookup import CLASS_PATH, GROUPS, class_of, classes, names, plugins
 
 PACKAGE = "ptychosuite"
 CARRIES_OUT = f"{PACKAGE}.execute.one_run"
@@ -100,16 +100,16 @@ class Sources:
     def code(self, spec: RunSpec) -> Code:
         """What computes ``spec``; looked up once for all runs that name the same classes."""
         solver = _named("solvers", spec.solver)
-        classes = (
+        found = (
             solver,
             _named("operators", spec.fast_forward),
             *_problem_classes(spec.problem),
-            *(_named("metrics", {"kind": name}) for name in vars(spec).get("metrics", ())),
+            *(_named("metrics", {"kind": name}) for name in spec.metrics),
         )
-        key = (classes, spec.backend == "numpy")
+        key = (found, spec.backend == "numpy")
         if key not in self._codes:
             peers = solver.packages if solver else ()
-            self._codes[key] = self._code([cls for cls in classes if cls], peers, spec.backend == "numpy")
+            self._codes[key] = self._code([cls for cls in found if cls], peers, spec.backend == "numpy")
         return self._codes[key]
 
     def _code(self, classes: Iterable[type[Any]], peers: Iterable[str], kernels: bool) -> Code:
@@ -173,8 +173,12 @@ def _named(group: str, settings: Mapping[str, Any] | None) -> type[Any] | None:
 
 @by_identity
 def _problem_classes(problem: Mapping[str, Any]) -> tuple[type[Any] | None, ...]:
+    """The classes of a problem, its parts and its file's format; of all formats where the file decides."""
+    kind = _named("problems", {"kind": "simulated", **problem})
     parts = (_named(group, problem.get(part)) for part, group in PARTS.items())
-    return (_named("problems", problem), *parts)
+    name = problem.get("format") if "formats" in GROUPS else None
+    formats = classes("formats").values() if name == "auto" else (_named("formats", {"kind": name}),)
+    return (kind, *parts, *formats)
 
 
 @cache
@@ -246,7 +250,7 @@ def _distribution(top: str) -> str:
     """The distribution that brings a package; empty where none does, as in the current folder."""
     entries = (entry for group in GROUPS for entry in plugins(group))
     brought = next((e.dist.name for e in entries if e.dist and re.split("[.:]", e.value)[0] == top), None)
-    return brought or next(iter(packages_distributions().get(top, ())), "")
+    return brought or min(packages_distributions().get(top, [""]))
 
 
 def _version(name: str) -> str:

@@ -46,8 +46,22 @@ GROUPS: Mapping[str, Group] = {
     "problems": Group(
         "problem",
         "ptychosuite.problems.problem_kind:ProblemKind",
-        (),
-        {"file": "ptychosuite.problems.measured:MeasuredFile"},
+        ("size", "make"),
+        {
+            "simulated": "ptychosuite.problems.simulated:Simulated",
+            "file": "ptychosuite.problems.measured:MeasuredFile",
+        },
+    ),
+    "formats": Group(
+        "format",
+        "ptychosuite.problems.measured.format:DataFormat",
+        ("recognises", "read"),
+        {
+            "cxi": "ptychosuite.problems.measured.cxi:CXI",
+            "nexus": "ptychosuite.problems.measured.nexus:NeXus",
+            "ptyd": "ptychosuite.problems.measured.ptyd:Ptyd",
+            "arrays": "ptychosuite.problems.measured.arrays:PlainArrays",
+        },
     ),
     "solvers": Group(
         "solver",
@@ -141,6 +155,20 @@ GROUPS: Mapping[str, Group] = {
             "jittered-raster": "ptychosuite.problems.scans:JitteredRaster",
             "fermat-spiral": "ptychosuite.problems.scans:FermatSpiral",
             "file": "ptychosuite.problems.files:ScanFile",
+        },
+    ),
+    "figures": Group(
+        "figure",
+        "ptychosuite.reporting.figures.figure_kind:FigureKind",
+        ("draw",),
+        {
+            "convergence": "ptychosuite.reporting.figures.convergence:ConvergenceFigure",
+            "images": "ptychosuite.reporting.figures.images:ImagesFigure",
+            "heatmap": "ptychosuite.reporting.figures.heatmap:HeatmapFigure",
+            "setup": "ptychosuite.reporting.figures.setup:SetupFigure",
+            "probe": "ptychosuite.reporting.figures.images:ProbeFigure",
+            "rings": "ptychosuite.reporting.figures.rings:RingsFigure",
+            "speed-up": "ptychosuite.reporting.figures.speed_up:SpeedUpFigure",
         },
     ),
 }

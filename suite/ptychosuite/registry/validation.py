@@ -5,12 +5,23 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    create_model,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from ptychosuite.errors import nearest
+from ptychosuite.errors import StudyError, nearest
+from ptychosuite.registry.lookup import CLASS_PATH, class_of, names
 
 Keys = tuple[str | int, ...]
 
@@ -27,6 +38,35 @@ class SettingError(Exception):
         self.path = tuple(path)
         self.message = message
         self.partner = tuple(partner)
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Marks a setting that names something of a registry's group: ``Annotated[str, Registered("formats")]``.
+
+    ``also`` is a word that may stand there instead.
+    """
+
+    group: str
+    also: str = ""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        known = [self.also] * bool(self.also) + list(names(self.group))
+        return handler(schema) | {"anyOf": [{"enum": known}, {"pattern": f"^{CLASS_PATH.pattern}$"}]}
+
+    def _checked(self, name: str) -> str:
+        if name == self.also:
+            return name
+        try:
+            class_of(self.group, name)
+        except StudyError as error:
+            raise PydanticCustomError("registered", "{reason}", {"reason": str(error)}) from error
+        return name
 
 
 def validate(cls: Any, data: Any, path: Keys) -> Any:

@@ -19,6 +19,7 @@ from urllib.parse import unquote
 
 from ptychosuite.errors import StoreError
 from ptychosuite.store.layout import Store
+from ptychosuite.store.read import checked_study
 
 METADATA = "ro-crate-metadata.json"
 STUDY = "study.json"  # what was planned and is drawn, as a session notes it
@@ -84,7 +85,7 @@ def opened_bundle(path: Path) -> Iterator[Bundle]:
             else:
                 with zipfile.ZipFile(path) as file:
                     _unpack(Archive(file), root, path)
-            study = json.loads((root / STUDY).read_bytes())
+            study = checked_study(json.loads((root / STUDY).read_bytes()), f"{path}: {STUDY}")
             store = Store.open(root / RESULTS / _plain_name(study["study"]))
         yield Bundle(path.name, store, study)
 

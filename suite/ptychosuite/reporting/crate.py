@@ -33,7 +33,7 @@ from typing import Any
 
 from ptychosuite.analysis.selection import Selection, selection_of
 from ptychosuite.core.runs import RunRecord
-from ptychosuite.errors import StoreError
+from ptychosuite.errors import FigureError, StoreError
 from ptychosuite.reporting.bundle import RESULTS, STUDY
 from ptychosuite.reporting.crate_metadata import Author, describe, new_crate
 from ptychosuite.reporting.page import write_report
@@ -108,6 +108,8 @@ def write_bundle(
         The library that writes RO-Crates is missing.
     StoreError
         ``out`` exists or cannot be written, or a run is damaged.
+    FigureError
+        A figure has failed. The bundle is there all the same, with the others.
     """
     crate = new_crate()
     if out.exists():
@@ -115,6 +117,7 @@ def write_bundle(
     with tempfile.TemporaryDirectory(prefix="ptychosuite-crate-") as folder:
         content, whole = Path(folder) / "content", Path(folder) / "crate"
         runs = _fill(selection, study, content)
+        failed = _reported(selection.name, study, content)
         describe(crate, content, study, runs, licence, authors)
         crate.write(whole)
         try:
@@ -125,6 +128,8 @@ def write_bundle(
                 shutil.copytree(whole, out)
         except OSError as error:
             raise StoreError(f"cannot write {out}: {error.strerror or error}") from error
+    if failed:
+        raise FigureError(failed, out)
     return out
 
 
@@ -150,8 +155,17 @@ def _fill(selection: Selection, study: Mapping[str, Any], folder: Path) -> dict[
     (folder / STUDY).write_text(json.dumps(study, indent=1) + "\n", encoding="utf-8")
     (folder / "study.yaml").write_text(study["text"], encoding="utf-8")
     write_environments(list(runs.values()), folder / "environment")
-    write_report(selection_of(store, study), folder / "report", source="results, in this bundle")
     return runs
+
+
+def _reported(name: str, study: Mapping[str, Any], folder: Path) -> str:
+    """Put the report beside the results; which figures have failed is returned."""
+    selection = selection_of(Store.open(folder / RESULTS / name), study)
+    try:
+        write_report(selection, folder / "report", source="results, in this bundle")
+    except FigureError as error:
+        return error.failed
+    return ""
 
 
 def _without_folders(word: str) -> str:

@@ -23,7 +23,7 @@ from ptychosuite.analysis.verdict import Judgement, Verdict
 from ptychosuite.errors import StoreError
 from ptychosuite.reporting.style import COLOURS, house_style, render
 from ptychosuite.reporting.verdict_text import HEADER, row, sentence
-from ptychosuite.store.place import place
+from ptychosuite.store.layout import place
 
 COMMIT_DIGITS = 7
 MARKERS = {  # shape, size, colour of edge and face: told apart without colour as well

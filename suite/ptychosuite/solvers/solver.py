@@ -109,7 +109,7 @@ class CountingSolver(Solver):
         return replace(first, data_passes=before.data_passes)
 
 
-class PatchSolver(CountingSolver):
+class PatchSolver(Solver):
     """Base of the PIE family, whose update is made patch by patch (MAGPIE, arXiv 2504.10118, section 2):
 
         z   object patches            chi   R - psi, the correction of their exit waves psi = Q * z

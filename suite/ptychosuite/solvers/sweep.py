@@ -24,14 +24,14 @@ from ptychosuite.core.problem import Problem
 from ptychosuite.physics.forward import illuminate
 from ptychosuite.physics.likelihood import exit_wave_correction
 from ptychosuite.physics.patches import accumulate_patches, window
-from ptychosuite.solvers.solver import PatchSolver, SweepState, mean_probe
+from ptychosuite.solvers.solver import CountingSolver, PatchSolver, SweepState, mean_probe
 from ptychosuite.solvers.stack import RunStack, sweep_stack
 
 Sweep = Literal["sequential", "colour-groups", "minibatch"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sweeping(PatchSolver):
+class Sweeping(PatchSolver, CountingSolver):
     """Base of the solvers that sweep over the scan with a known probe.
 
     Parameters

@@ -3,6 +3,9 @@
 The dataset can be thrown away and made again from the run files. New runs are appended: arrays are
 resized, rows written, and the consolidated metadata, which readers go by, come last: that is the commit.
 A reader sees the old dataset or the new one; a compactor that is killed is simply run again.
+
+Who only reads gets the same dataset by :func:`readable`, which writes nothing: where ``study.zarr`` is behind
+the run files, it is completed in memory.
 """
 
 from __future__ import annotations
@@ -15,8 +18,12 @@ from typing import Any
 
 import numpy as np
 import zarr
+from zarr.abc.store import Store as ZarrStore
+from zarr.core.buffer import Buffer, default_buffer_prototype
+from zarr.storage import MemoryStore
 
 from ptychosuite.core.runs import RunRecord
+from ptychosuite.errors import StoreError
 from ptychosuite.registry.factors import are_numbers, factor_names, factor_value
 from ptychosuite.store.layout import SCHEMA_VERSION, Store
 from ptychosuite.store.place import Place
@@ -46,37 +53,78 @@ def compact(store: Store, rebuild: bool = False) -> int:
         A run file is damaged, or the disk or the server refuses.
     """
     with (store.root / ".compactor.lock").lock(), store.dataset.refusals():
-        columns = _columns(store)
-        held = inventory(store)
-        files = {**held.failed, **held.done}
-        rows = None if rebuild else _rows(store, columns, files)
+        columns, files = _columns(store), _files(store)
+        rows = None if rebuild else _rows(store, store.dataset.zarr_store(read_only=True), columns, files)
+        if rows is not None:
+            return _extend(store.dataset.zarr_store(), store, columns, files, rows)
+        fresh = store.root / ".study.zarr.new"  # written beside the old one and put in its place
+        fresh.delete()
+        _build(fresh.zarr_store(), store, columns, files)
+        fresh.move_to(store.dataset)
+        return len(files)
+
+
+def readable(store: Store) -> ZarrStore:
+    """``study.zarr`` as :func:`compact` would leave it, for reading; nothing is written.
+
+    Raises
+    ------
+    StoreError
+        A run file is damaged, or the disk or the server refuses.
+    """
+    with store.dataset.refusals(reading=True):
+        columns, files = _columns(store), _files(store)
+        committed = store.dataset.zarr_store(read_only=True)
+        rows = _rows(store, committed, columns, files)
+        if rows is not None and len(rows) == len(files):
+            return committed
+        memory = MemoryStore(_copied(store.dataset))
+        rows = _rows(store, memory, columns, files)
         if rows is None:
-            return _rebuild(store, columns, files)
-        return _extend(store, columns, files, rows)
+            memory = MemoryStore()
+            _build(memory, store, columns, files)
+        else:
+            _extend(memory, store, columns, files, rows)
+        return memory
 
 
-def _rebuild(store: Store, columns: Mapping[str, Column], files: Mapping[str, Place]) -> int:
-    """Write a new dataset beside the old one and put it in its place."""
-    fresh = store.root / ".study.zarr.new"
-    fresh.delete()
+def _copied(dataset: Place) -> dict[str, Buffer]:
+    """The files of a dataset; none where a compactor is at work on it meanwhile."""
+    to_buffer = default_buffer_prototype().buffer.from_bytes
+    try:
+        before = (dataset / "zarr.json").read()
+        content = {key: to_buffer((dataset / key).read()) for key in dataset.files()}
+        return content if (dataset / "zarr.json").read() == before else {}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+
+
+def _files(store: Store) -> dict[str, Place]:
+    held = inventory(store)
+    return {**held.failed, **held.done}
+
+
+def _build(
+    target: ZarrStore, store: Store, columns: Mapping[str, Column], files: Mapping[str, Place]
+) -> None:
+    """Write a new dataset."""
     attributes = {
         "schema_version": SCHEMA_VERSION,
         "study": store.root.name,
         "columns": {path: [column.name, column.numeric] for path, column in columns.items()},
         "coordinates": " ".join([*IDENTITY, *(column.name for column in columns.values())]),
     }
-    group = zarr.open_group(fresh.zarr_store(), mode="w", attributes=attributes)
+    group = zarr.open_group(target, mode="w", attributes=attributes)
     for name in IDENTITY:
         _create(group, name, (0,), False)
     for column in columns.values():
         _create(group, column.name, (0,), column.numeric)
     _write_runs(group, store, columns, files, first=0)
-    _commit(fresh)
-    fresh.move_to(store.dataset)
-    return len(files)
+    _commit(target)
 
 
 def _extend(
+    target: ZarrStore,
     store: Store,
     columns: Mapping[str, Column],
     files: Mapping[str, Place],
@@ -85,16 +133,16 @@ def _extend(
     """Append new runs behind the committed rows."""
     missing = {run_id: file for run_id, file in files.items() if run_id not in rows}
     if missing:
-        group = zarr.open_group(store.dataset.zarr_store(), mode="r+", use_consolidated=False)
+        group = zarr.open_group(target, mode="r+", use_consolidated=False)
         _write_runs(group, store, columns, missing, first=len(rows))
-        _commit(store.dataset)
+        _commit(target)
     return len(missing)
 
 
-def _commit(dataset: Place) -> None:
+def _commit(target: ZarrStore) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # consolidated metadata are no part of the v3 standard yet
-        zarr.consolidate_metadata(dataset.zarr_store())
+        zarr.consolidate_metadata(target)
 
 
 def _columns(store: Store) -> dict[str, Column]:
@@ -113,14 +161,16 @@ def _columns(store: Store) -> dict[str, Column]:
     return {path: Column(name, numeric[path]) for path, name in names.items()}
 
 
-def _rows(store: Store, columns: Mapping[str, Column], files: Mapping[str, Place]) -> set[str] | None:
-    """run_id of the committed rows; None where the dataset has to be made anew.
+def _rows(
+    store: Store, dataset: ZarrStore, columns: Mapping[str, Column], files: Mapping[str, Place]
+) -> set[str] | None:
+    """run_id of the committed rows of ``dataset``; None where it has to be made anew.
 
     That is so where it has other columns, and where a row no longer stands for its run: a failed try that has
     been followed by a success is not overwritten in place, where a reader could see it half done.
     """
     try:
-        group = zarr.open_group(store.dataset.zarr_store(read_only=True), mode="r", use_consolidated=True)
+        group = zarr.open_group(dataset, mode="r", use_consolidated=True)
         if group.attrs["schema_version"] != SCHEMA_VERSION:
             return None
         if group.attrs["columns"] != {
@@ -128,7 +178,7 @@ def _rows(store: Store, columns: Mapping[str, Column], files: Mapping[str, Place
         }:
             return None
         run_ids, paths = group["run_id"][:].tolist(), group["path"][:].tolist()
-    except (KeyError, ValueError, FileNotFoundError):  # there is none, or it was never committed
+    except (KeyError, ValueError, TypeError, FileNotFoundError):  # there is none, or it was never committed
         return None
     for run_id, path in zip(run_ids, paths, strict=True):
         if run_id not in files or store.root / path != files[run_id]:
@@ -166,7 +216,13 @@ def _blocks(
     }
     for path, column in columns.items():
         values = [factor_value(run, path) for run in leaves]
-        blocks[column.name] = _numbers(values) if column.numeric else _texts(values)
+        try:
+            blocks[column.name] = _numbers(values) if column.numeric else _texts(values)
+        except (TypeError, ValueError) as error:
+            raise StoreError(
+                f"of the runs {paths[0]} to {paths[-1]}, one has a '{path}' that is no number, though the "
+                f"sessions say it is: {error}; delete the run that is damaged and run the study again"
+            ) from error
     for name in dict.fromkeys(name for record in records for name in record.metrics):
         blocks[name] = _numbers([record.metrics.get(name) for record in records])
     for name in dict.fromkeys(name for record in records for name in record.curves):
@@ -175,7 +231,7 @@ def _blocks(
 
 
 def _numbers(values: Sequence[Any]) -> np.ndarray:
-    return np.asarray([np.nan if v is None else v for v in values], dtype=np.float64)
+    return np.asarray([np.nan if v is None else float(v) for v in values], dtype=np.float64)
 
 
 def _texts(values: Sequence[Any]) -> np.ndarray:

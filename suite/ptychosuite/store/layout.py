@@ -15,14 +15,43 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ptychosuite.errors import StoreError
-from ptychosuite.store.place import Place, place
+from ptychosuite.store.place import LocalPlace, Place
 
 SCHEMA_VERSION = 1
 SUFFIX = ".zarr.zip"
+DIMENSIONS = {
+    "object": ("y", "x"),
+    "probe": ("probe_y", "probe_x"),
+    "metrics": ("metric",),
+    "curves": ("curve", "iteration"),
+    "rings": ("ring_quantity", "ring"),
+    "scan_positions_px": ("position", "axis"),
+    "snapshot_objects": ("snapshot", "y", "x"),
+    "snapshot_probes": ("snapshot", "probe_y", "probe_x"),
+}
+"""The arrays of run files and references."""
+
+
+def place(address: str | Path) -> Place:
+    """The place at ``address``: a path, or ``s3://bucket/prefix``.
+
+    Raises
+    ------
+    StoreError
+        Another scheme, or the library for object storage is not installed.
+    """
+    text = str(address)
+    if "://" not in text:
+        return LocalPlace(os.path.normpath(text))
+    from ptychosuite.store.objects import object_place  # zarr and obstore: for object storage alone
+
+    return object_place(text)
 
 
 @dataclass(frozen=True)
@@ -84,15 +113,13 @@ class Store:
 
     def _check_version(self, marker: bytes) -> None:
         try:
-            found = json.loads(marker).get("schema_version")
-        except (ValueError, AttributeError) as error:
-            raise StoreError(f"{self.marker} cannot be read: {error}") from error
-        if found != SCHEMA_VERSION:
+            found = json.loads(marker)["schema_version"]
+        except (ValueError, TypeError, KeyError) as error:
             raise StoreError(
-                f"{self.root} has results of schema version {found}; this ptychosuite reads and writes "
-                f"version {SCHEMA_VERSION}. Name another folder with --results, "
-                "or use the version that wrote them"
-            )
+                f'{self.marker} cannot be read: expected {{"schema_version": {SCHEMA_VERSION}}} ({error!r}); '
+                "if the folder holds results, write that into it"
+            ) from error
+        check_version(found, self.root)
 
     @property
     def marker(self) -> Place:
@@ -129,6 +156,23 @@ class Store:
 
     def code_file(self, fingerprint: str) -> Place:
         return self.code / f"{fingerprint}.json"
+
+
+def check_version(found: Any, what: object) -> None:
+    """Refuse what another version of the layout has written.
+
+    Raises
+    ------
+    StoreError
+        ``found`` is not the version that this ptychosuite reads and writes.
+    """
+    if found != SCHEMA_VERSION or isinstance(found, bool):
+        newer = isinstance(found, int) and found > SCHEMA_VERSION
+        raise StoreError(
+            f"{what} has results of schema version {found}; this ptychosuite reads and writes version "
+            f"{SCHEMA_VERSION}. {'Update ptychosuite' if newer else 'Use the version that wrote them'}, "
+            "or name another folder with --results"
+        )
 
 
 def results_of(results: str | Path, study: str) -> str:

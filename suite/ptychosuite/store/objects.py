@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from zarr.abc.store import Store as ZarrStore
     from zarr.core.buffer import Buffer, BufferPrototype
 
-    from ptychosuite.store.place import Place
-
-
 POLL_S = 0.2
 LEASE_S = 60.0  # a lock that has not been renewed for so long is nobody's
 
@@ -218,8 +215,6 @@ class ObjectPlace:
         self.delete()
 
     def zarr_store(self, read_only: bool = False) -> ZarrStore:
-        from ptychosuite.store.objects import ReadableObjectStore
-
         return ReadableObjectStore(self, _client(str(self)), read_only)
 
     @contextmanager
@@ -233,7 +228,7 @@ class ObjectPlace:
             lease.release()
 
     @contextmanager
-    def refusals(self) -> Iterator[None]:
+    def refusals(self, reading: bool = False) -> Iterator[None]:
         from obstore.exceptions import BaseError
 
         try:

@@ -1,6 +1,7 @@
 """Where results lie: one small interface to files, and what it means on a filesystem.
 
-``store.objects`` is the same for object storage. What is above these two never asks which one it has.
+``store.objects`` is the same for object storage; ``store.layout.place`` picks by the address, and what is
+above never asks which one it has.
 """
 
 from __future__ import annotations
@@ -70,27 +71,11 @@ class Place(Protocol):
     def lock(self) -> AbstractContextManager[None]:
         """Keep other processes that lock this place waiting."""
 
-    def refusals(self) -> AbstractContextManager[None]:
-        """What others raise who use this place, as a readable StoreError."""
+    def refusals(self, reading: bool = False) -> AbstractContextManager[None]:
+        """What others raise who write to this place, or only read from it, as a readable StoreError."""
 
     def remove_leftovers(self) -> int:
         """Delete what writers left below that are no more; the number of files is returned."""
-
-
-def place(address: str | Path) -> Place:
-    """The place at ``address``: a path, or ``s3://bucket/prefix``.
-
-    Raises
-    ------
-    StoreError
-        Another scheme, or the library for object storage is not installed.
-    """
-    text = str(address)
-    if "://" not in text:
-        return LocalPlace(os.path.normpath(text))
-    from ptychosuite.store.objects import object_place
-
-    return object_place(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +105,16 @@ class LocalPlace:
         return os.path.isfile(self.path)
 
     def files(self) -> Iterator[str]:
-        return (key for key in _files(self.path) if "/." not in f"/{key}")
+        with self.refusals(reading=True):
+            yield from (key for key in _files(self.path) if "/." not in f"/{key}")
 
     def read(self) -> bytes:
-        return Path(self.path).read_bytes()
+        with self.refusals(reading=True):
+            return Path(self.path).read_bytes()
 
     def open(self) -> BinaryIO:
-        return open(self.path, "rb")
+        with self.refusals(reading=True):
+            return open(self.path, "rb")
 
     def create(self, content: bytes) -> bool:
         """A temporary file beside the target is written, flushed to the disk and linked to its final name."""
@@ -179,10 +167,14 @@ class LocalPlace:
             yield
 
     @contextmanager
-    def refusals(self) -> Iterator[None]:
+    def refusals(self, reading: bool = False) -> Iterator[None]:
         try:
             yield
         except OSError as error:
+            if reading:
+                if isinstance(error, FileNotFoundError | NotADirectoryError):
+                    raise
+                raise StoreError(f"cannot read {self.path}: {error.strerror or error}") from error
             raise StoreError(
                 f"cannot write {self.path}: {error.strerror or error}; what is stored already is unharmed. "
                 "Free some space or name another folder with --results, then run the same command again"

@@ -4,22 +4,75 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from ptychosuite.core.problem import Reference
 from ptychosuite.core.runs import RunRecord, RunSpec, Status
 from ptychosuite.errors import StoreError
+from ptychosuite.registry.validation import Keys, SettingError, as_mapping, shown, validate
 from ptychosuite.store.group import unpack
-from ptychosuite.store.layout import SUFFIX, Store
+from ptychosuite.store.layout import DIMENSIONS, SUFFIX, Store, check_version
 from ptychosuite.store.place import Place
 
 RUN = re.compile(rf"../(?P<run_id>\w+)(\.failed-(?P<attempt>\d+))?{re.escape(SUFFIX)}")
 IMAGES = ("object", "probe", "snapshot_objects", "snapshot_probes")
+
+
+DAMAGED = (OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, RuntimeError,
+           zipfile.BadZipFile, zlib.error, struct.error)  # fmt: skip
+"""What the bytes of a file raise that is no run."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class PlannedStudy:
+    """What a session notes of a plan: enough to draw it again from the store alone."""
+
+    study: str
+    title: str
+    text: str  # of the study file
+    overrides: Sequence[str]
+    factors: Mapping[str, bool]  # dotted path -> is it a number?
+    constants: Mapping[str, Any]
+    figures: Sequence[Mapping[str, Any]]  # each its kind and its settings
+    spec_ids: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Session(PlannedStudy):
+    """The file of a session: who ran what, when, with which code and environment."""
+
+    command: Sequence[str]
+    cluster: str
+    start: str
+    environment: Mapping[str, Any]
+    end: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunAttributes:
+    """The attributes of a run's file; ``metric`` and its like name the rows of an array."""
+
+    run_id: str
+    spec: Mapping[str, Any]
+    status: Literal["completed", "diverged", "failed", "timed-out"]
+    metric: Sequence[str]
+    curve: Sequence[str]
+    ring_quantity: Sequence[str]
+    provenance: Mapping[str, Any]
+    message: str
+    reference: str
+    snapshot: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -58,51 +111,97 @@ def read_run(file: Place, images: bool = True) -> RunRecord:
     Raises
     ------
     StoreError
-        The file is damaged or missing.
+        The file is damaged or missing, no run, or another version's.
     """
-    attributes, arrays = _unpacked(file, leave_out=() if images else IMAGES)
-    return RunRecord(
-        run_id=attributes["run_id"],
-        spec=RunSpec.from_dict(attributes["spec"]),
-        status=Status(attributes["status"]),
-        metrics=dict(zip(attributes["metric"], arrays.get("metrics", np.empty(0)).tolist(), strict=True)),
-        curves=dict(zip(attributes["curve"], arrays.get("curves", np.empty((0, 0))), strict=True)),
-        object=arrays.get("object"),
-        probe=arrays.get("probe"),
-        snapshots=_snapshots(attributes.get("snapshot", ()), arrays),
-        rings=dict(zip(attributes["ring_quantity"], arrays.get("rings", np.empty((0, 0))), strict=True)),
-        scan_positions_px=arrays.get("scan_positions_px"),
-        provenance=attributes["provenance"],
-        message=attributes["message"],
-        reference=attributes["reference"],
-    )
-
-
-def _snapshots(
-    iterations: Sequence[int], arrays: Mapping[str, np.ndarray]
-) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    if "snapshot_objects" not in arrays:
-        return {}
-    states = zip(arrays["snapshot_objects"], arrays["snapshot_probes"], strict=True)
-    return dict(zip(iterations, states, strict=True))
+    found, arrays = _unpacked(file, leave_out=() if images else IMAGES)
+    check_version(found.get("schema_version"), file)
+    with _expected(file, "a run", "delete it and run the study again"):
+        run = _known(RunAttributes, found, ())
+        spec = _known(RunSpec, _without_removed(run.spec), ("spec",), refuse=True)
+        solver = spec.solver.get("name")
+        if not isinstance(solver, str):
+            raise SettingError(("spec", "solver", "name"), f"found {shown(solver)}; expected a name")
+        kept = run.snapshot if "snapshot_objects" in arrays else ()
+        states = _pairs("snapshot", kept, arrays, "snapshot_objects", "snapshot_probes")
+        return RunRecord(
+            run_id=run.run_id,
+            spec=replace(spec, snapshots=tuple(spec.snapshots)),
+            status=Status(run.status),
+            metrics={name: float(value) for name, value in _pairs("metric", run.metric, arrays, "metrics")},
+            curves=dict(_pairs("curve", run.curve, arrays, "curves")),
+            object=arrays.get("object"),
+            probe=arrays.get("probe"),
+            snapshots={iteration: (obj, probe) for iteration, obj, probe in states},
+            rings=dict(_pairs("ring_quantity", run.ring_quantity, arrays, "rings")),
+            scan_positions_px=arrays.get("scan_positions_px"),
+            provenance=run.provenance,
+            message=run.message,
+            reference=run.reference,
+        )
 
 
 def read_reference(store: Store, name: str) -> Reference | None:
-    """The truth that a run was compared with; None where it had none."""
+    """The truth that a run was compared with; None where it had none.
+
+    Raises
+    ------
+    StoreError
+        Its file is damaged or missing, or another version's.
+    """
     if not name:
         return None
-    _, arrays = _unpacked(store.reference_file(name))
+    file = store.reference_file(name)
+    found, arrays = _unpacked(file)
+    check_version(found.get("schema_version"), file)
+    with _expected(file, "a truth", "delete it and run the study again"):
+        for key in ("object", "probe", "scan_positions_px"):
+            if key not in arrays:
+                raise SettingError((), f"the array '{key}' is missing")
     return Reference(arrays["object"], arrays["probe"], arrays["scan_positions_px"])
+
+
+def sessions(store: Store) -> Iterator[dict[str, Any]]:
+    """The sessions of ``store``, oldest first, each as :class:`Session` says; a key that is not known stays.
+
+    Raises
+    ------
+    StoreError
+        One of them is damaged, or no session.
+    """
+    for key in sorted(store.sessions.files()):
+        file = store.sessions / key
+        content = _json(file)
+        with _expected(file, "a session", "restore it, or delete it: the runs stay"):
+            _known(Session, content, ())
+        yield content
+
+
+def checked_study(content: Any, what: object) -> Mapping[str, Any]:
+    """``content`` where it is what a session notes of a plan.
+
+    Raises
+    ------
+    StoreError
+        It is something else.
+    """
+    with _expected(what, "a study", "get a fresh copy"):
+        _known(PlannedStudy, content, ())
+    found: Mapping[str, Any] = content
+    return found
 
 
 def _unpacked(file: Place, leave_out: Collection[str] = ()) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The Zarr group in a zip file; whatever is wrong with it is said in one way."""
     try:
         with file.open() as content:
-            return unpack(content, leave_out)
+            attributes, arrays = unpack(content, leave_out)
+        for name, array in arrays.items():
+            if array.ndim != len(DIMENSIONS.get(name, array.shape)):
+                raise ValueError(f"the array '{name}' has {array.ndim} dimensions")
+        return dict(attributes), arrays
     except FileNotFoundError as error:
         raise StoreError(f"{file} cannot be read: it is missing; run the study again") from error
-    except (OSError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise StoreError(f"{file} cannot be read: {error}; delete it and run the study again") from error
 
 
@@ -111,14 +210,49 @@ def codes(store: Store) -> dict[str, dict[str, dict[str, str]]]:
     return {key.removesuffix(".json"): _json(store.code / key) for key in store.code.files()}
 
 
-def sessions(store: Store) -> Iterator[dict[str, Any]]:
-    """The sessions of ``store``, oldest first."""
-    for key in sorted(store.sessions.files()):
-        yield _json(store.sessions / key)
-
-
 def _json(file: Place) -> Any:
     try:
         return json.loads(file.read())
     except (OSError, ValueError) as error:
         raise StoreError(f"{file} cannot be read: {error}") from error
+
+
+@contextmanager
+def _expected(file: object, what: str, remedy: str) -> Iterator[None]:
+    """Say in one line what ``file`` has that ``what`` has not."""
+    try:
+        yield
+    except SettingError as error:
+        where = ".".join(str(part) for part in error.path)
+        told = f"{where}: {error.message}" if where else error.message
+        raise StoreError(f"{file} is not {what} that this ptychosuite reads: {told}; {remedy}") from error
+
+
+def _known(cls: type[T], data: Any, path: Keys, refuse: bool = False) -> T:
+    """Make a ``cls`` of what it knows of ``data``; what it does not know is left out, or refused."""
+    content = as_mapping(data, path)
+    if not refuse:
+        names = {f.name for f in fields(cls)}  # type: ignore[arg-type]  # a dataclass
+        content = {key: value for key, value in content.items() if key in names}
+    made: T = validate(cls, content, path)
+    return made
+
+
+def _without_removed(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``spec`` without a setting of earlier versions that is no more, where it did nothing."""
+    settings = spec.get("fast_forward")
+    if not isinstance(settings, Mapping) or settings.get("refocus") != 0:
+        return spec
+    kept = {key: value for key, value in settings.items() if key != "refocus"}
+    return {**spec, "fast_forward": kept}
+
+
+def _pairs(
+    name: str, labels: Sequence[Any], arrays: Mapping[str, np.ndarray], *columns: str
+) -> list[tuple[Any, ...]]:
+    """Each label with its part of the arrays ``columns``."""
+    parts = [arrays.get(column, ()) for column in columns]
+    for column, part in zip(columns, parts, strict=True):
+        if len(part) != len(labels):
+            raise SettingError((name,), f"found {len(labels)}; the array '{column}' has {len(part)}")
+    return list(zip(labels, *parts, strict=True))

@@ -11,19 +11,8 @@ import numpy as np
 from ptychosuite.core.problem import Reference
 from ptychosuite.core.runs import RunRecord
 from ptychosuite.store.group import pack
-from ptychosuite.store.layout import SCHEMA_VERSION, Store
+from ptychosuite.store.layout import DIMENSIONS, SCHEMA_VERSION, Store
 from ptychosuite.store.place import Place
-
-DIMENSIONS = {
-    "object": ("y", "x"),
-    "probe": ("probe_y", "probe_x"),
-    "metrics": ("metric",),
-    "curves": ("curve", "iteration"),
-    "rings": ("ring_quantity", "ring"),
-    "scan_positions_px": ("position", "axis"),
-    "snapshot_objects": ("snapshot", "y", "x"),
-    "snapshot_probes": ("snapshot", "probe_y", "probe_x"),
-}
 
 
 def write_run(store: Store, record: RunRecord, reference: Reference | None = None) -> Place:

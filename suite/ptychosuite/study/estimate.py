@@ -13,10 +13,10 @@ import numpy as np
 from ptychosuite.backends.arrays import GPU_BACKENDS, fft2, ifft2
 from ptychosuite.core.footprint import BATCH_PIXELS, GPU_BATCH_PIXELS, Footprint
 from ptychosuite.core.runs import RunSpec
+from ptychosuite.problems.problem_kind import kind_of
 from ptychosuite.registry import lookup as registry
 from ptychosuite.study.schema import problem_size
 
-DEFAULT_COST = 3.0  # of a solver from another package that does not say
 METRICS_OVER_FFT = 1.7  # one evaluation of the metrics over the same
 MEASURED_BY_DEFAULT = 0.1  # of the iterations, where there is no tolerance to check
 COMPRESSION = 0.9  # stored size of an image over its size in memory
@@ -47,7 +47,7 @@ def estimate(specs: Iterable[RunSpec]) -> Estimate:
         evaluations = 1 + iterations * _measured_share(spec.stop)
         solver = registry.class_of("solvers", spec.solver["name"])
         beside = _iterations_beside(spec.fast_forward)
-        steps = (iterations + beside) * getattr(solver, "typical_cost", DEFAULT_COST)
+        steps = (iterations + beside) * solver.typical_cost
         steps *= 2 if spec.half_scans else 1
         seconds += fft_pass * (steps + evaluations * METRICS_OVER_FFT)
         pixels = size.object_shape[0] * size.object_shape[1] + size.probe_size**2
@@ -62,13 +62,12 @@ def footprint(spec: RunSpec) -> Footprint:
     wave_bytes = np.dtype(spec.dtype).itemsize
     detector_pixels = size.n_positions * size.probe_size**2
     object_pixels = size.object_shape[0] * size.object_shape[1]
-    counted = spec.problem.get("noise", 1.0) > 0
-    patterns = detector_pixels * (BYTES_A_COUNT if counted else wave_bytes / 2)
+    kind = kind_of(spec.problem)
+    patterns = detector_pixels * (BYTES_A_COUNT if kind.counted else wave_bytes / 2)
     on_gpu = spec.backend in GPU_BACKENDS
     batch_pixels = max(size.probe_size**2, min(detector_pixels, GPU_BATCH_PIXELS if on_gpu else BATCH_PIXELS))
     work = wave_bytes * (OBJECTS * object_pixels + BATCHES * batch_pixels)
-    simulated = spec.problem.get("kind", "simulated") == "simulated"
-    evaluation = 16 * EVALUATION_OBJECTS * object_pixels if simulated else 0
+    evaluation = 16 * EVALUATION_OBJECTS * object_pixels if kind.knows_truth else 0
     fixed = PROCESS_BYTES[spec.backend]
     amplitudes = detector_pixels * wave_bytes / 2
     if on_gpu:

@@ -17,16 +17,24 @@ from typing import Any
 
 import numpy as np
 
-from ptychosuite.core.figures import ConvergenceFigure, Figure, ImagesFigure
 from ptychosuite.core.memo import by_identity
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.errors import StudyError, nearest
+from ptychosuite.problems.problem_kind import DEFAULT_KIND, START_PROBE, ProblemKind
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.factors import are_numbers, fast_forward_as_one
 from ptychosuite.registry.fingerprint import run_id_of
 from ptychosuite.registry.validation import SettingError, shown
-from ptychosuite.study.schema import DEFAULTS, KINDS, RUN_FIELDS, SIMULATED, Completion, Stop, figure
+from ptychosuite.study.schema import (
+    DEFAULT_FIGURES,
+    DEFAULTS,
+    RUN_FIELDS,
+    Completion,
+    Stop,
+    complete_figure,
+    part_defaults,
+)
 from ptychosuite.study.sections import tolerances
 from ptychosuite.study.study_file import Override, StudyFile
 
@@ -39,9 +47,6 @@ class Assignment:
     value: Any
     place: tuple[str | int, ...] = ()  # keys in the study file
     source: str = ""  # instead of a place: an override
-
-
-SHORTENED = ("solver", "fast_forward", *KINDS, "start_probe")
 
 
 def make_plan(study: StudyFile) -> Plan:
@@ -240,26 +245,32 @@ def _check_path(path: Any, error: Any) -> None:
 @cache
 def _known_paths() -> tuple[str, ...]:
     """Dotted paths of all settings of what is registered, for hints."""
-    classes = [
-        ("stop", Stop),
-        *(("solver", registry.class_of("solvers", n)) for n in registry.names("solvers")),
-    ]
-    groups = {"fast_forward": "operators", **{f"problem.{part}": group for part, group in KINDS.items()}}
-    for head, group in groups.items():
-        classes += [(head, registry.class_of(group, n)) for n in registry.names(group)]
+    problems = registry.classes("problems").values()
+    parts = {f"problem.{part}": group for cls in problems for part, group in cls.parts.items()}
+    classes = [("stop", Stop), *(("solver", cls) for cls in registry.classes("solvers").values())]
+    for head, group in {"fast_forward": "operators", **parts}.items():
+        classes += [(head, cls) for cls in registry.classes(group).values()]
+    classes += [("problem", cls) for cls in problems]
     paths = [f"{head}.{f.name}" for head, cls in classes for f in dataclasses.fields(cls)]
-    singles = (*RUN_FIELDS, "solver.name", *(f"problem.{part}.kind" for part in KINDS), "problem.kind")
-    return ("problem.noise", *dict.fromkeys(paths), *singles)
+    kinds = (*(f"{part}.kind" for part in parts), "problem.kind")
+    return (*dict.fromkeys(paths), *RUN_FIELDS, "solver.name", *kinds)
 
 
 def _defaults(study: StudyFile) -> dict[str, Any]:
     """The run fields at the top level of the study, over the built-in defaults."""
     written = {name: study.data[name] for name in RUN_FIELDS if name in study.data}
     defaults = copy.deepcopy({**DEFAULTS, **written})
-    problem = defaults["problem"]
-    if isinstance(problem, dict) and problem.get("kind", "simulated") == "simulated":
-        defaults["problem"] = copy.deepcopy({**SIMULATED, **problem})
+    if isinstance(defaults["problem"], dict):
+        defaults["problem"] = part_defaults(_problem_class(defaults["problem"])) | defaults["problem"]
     return defaults
+
+
+def _problem_class(problem: Any) -> type[ProblemKind]:
+    """The class behind a problem as the study gives it; the base where there is none of its name."""
+    try:
+        return registry.class_of("problems", str(problem.get("kind", DEFAULT_KIND)))
+    except (AttributeError, StudyError):  # told with its place when the run is checked
+        return ProblemKind
 
 
 def _check_excludes(study: StudyFile, runs: Iterable[RunSpec]) -> None:
@@ -288,10 +299,8 @@ def _apply(
         done: tuple[str, ...] = ()
         for key in parents:
             inner = target.get(key)
-            if (
-                isinstance(inner, str) and key in SHORTENED
-            ):  # "solver: rpie" is short for "solver: {name: rpie}"
-                inner = {"name" if key == "solver" else "kind": inner}
+            if isinstance(inner, str) and _is_noun((*done, key), fields):
+                inner = {"name" if key == "solver" else "kind": inner}  # "solver: rpie" is short for that
             if inner is not None and not isinstance(inner, Mapping):
                 error = SettingError((*done, key), f"found {shown(inner)}; expected keys and values")
                 raise _located(study, assignments, error)
@@ -299,6 +308,13 @@ def _apply(
             target, done = target[key], (*done, key)
         target[last] = assignment.value
     return fields
+
+
+def _is_noun(path: tuple[str, ...], fields: Mapping[str, Any]) -> bool:
+    """Whether a setting may be the name of a registered class alone."""
+    if path[0] != "problem":
+        return path in (("solver",), ("fast_forward",))
+    return len(path) == 2 and path[1] in (*_problem_class(fields["problem"]).parts, START_PROBE)
 
 
 def _depth(assignment: Assignment) -> int:
@@ -385,13 +401,13 @@ def _written_paths(assignment: Assignment) -> dict[str, None]:
     return {"solver.name" if assignment.path == "solver" else assignment.path: None}
 
 
-def _figures(study: StudyFile) -> tuple[Figure, ...]:
+def _figures(study: StudyFile) -> tuple[dict[str, Any], ...]:
     entries = study.data.get("figures")
     if entries is None:
-        return (ConvergenceFigure(metric="residual"), ConvergenceFigure(metric="error"), ImagesFigure())
+        entries = list(DEFAULT_FIGURES)
     if not isinstance(entries, list):
         raise study.error(("figures",), "expected a list of figures, each with its 'kind'")
     try:
-        return tuple(figure(entry, ("figures", index)) for index, entry in enumerate(entries))
+        return tuple(complete_figure(entry, ("figures", index)) for index, entry in enumerate(entries))
     except SettingError as error:
         raise study.error(error.path, error.message) from error

@@ -1,16 +1,66 @@
-"""The files a run reads: whether they are still what they were, and where else they may lie."""
+"""The files a run reads: found and hashed when it is planned, later found again and checked."""
 
 from __future__ import annotations
 
+import dataclasses
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from ptychosuite.core.runs import RunSpec
-from ptychosuite.errors import DataFileError
+from ptychosuite.errors import DataFileError, UserError, nearest
 from ptychosuite.problems.files import file_sha256
+from ptychosuite.problems.problem_kind import DEFAULT_KIND, START_PROBE
 from ptychosuite.registry import lookup as registry
+from ptychosuite.registry.validation import Keys, SettingError, shown
+
+VARIABLE = re.compile(r"\$\{(\w+)\}")  # an environment variable in a path
+
+
+def resolved_files(cls: type[Any], settings: Mapping[str, Any], base: Path, path: Keys) -> dict[str, Any]:
+    """Absolute paths and hashes of the files that ``settings`` of ``cls`` name."""
+    resolved: dict[str, Any] = {}
+    fields = [f.name for f in dataclasses.fields(cls)]
+    for key in settings:
+        if key.endswith("_sha256"):
+            raise SettingError((*path, key), f"unknown key '{key}'; hashes of files are taken, not given")
+        if f"{key}_sha256" in fields:
+            resolved |= _resolved_file(key, settings[key], base, path, cls)
+    return resolved
+
+
+def _resolved_file(field: str, value: Any, base: Path, path: Keys, cls: type[Any]) -> dict[str, str]:
+    """Absolute path and hash of a file; the name of a bundled file or image stays as it is."""
+    if not isinstance(value, str):
+        raise SettingError((*path, field), f"found {shown(value)}; expected a path")
+    bundled, images = cls.bundled_files, cls.bundled_images
+    if value in images:
+        return {}
+    if value in bundled:
+        return {f"{field}_sha256": _hash_of(bundled[value], (*path, field))}
+    if bundled and not PurePath(value).suffix:
+        message = f"found '{value}', neither a name nor a file with a suffix; {nearest(value, bundled)}"
+        raise SettingError((*path, field), message)
+    for name in VARIABLE.findall(value):
+        if name not in os.environ:
+            message = f"the environment variable {name} is not set; export {name}=FOLDER first"
+            raise SettingError((*path, field), message)
+    value = VARIABLE.sub(lambda match: os.environ[match[1]], value)
+    file = (base / value).expanduser().resolve()
+    if images and not file.exists():
+        message = f"image '{value}' is neither a file ({file}) nor a bundled image; {nearest(value, images)}"
+        raise SettingError((*path, field), message)
+    return {field: str(file), f"{field}_sha256": _hash_of(file, (*path, field))}
+
+
+def _hash_of(file: Path, path: Keys) -> str:
+    try:
+        return file_sha256(str(file))
+    except UserError as error:
+        raise SettingError(path, str(error)) from error
 
 
 def with_files_here(spec: RunSpec, data: Path | None = None) -> RunSpec:
@@ -24,23 +74,22 @@ def with_files_here(spec: RunSpec, data: Path | None = None) -> RunSpec:
     DataFileError
         A file is gone, or holds something else than it did.
     """
-    operator = spec.fast_forward
-    if operator is not None:
-        cls = registry.class_of("operators", operator["kind"])
-        operator = _here(operator, data, cls.bundled_files)
-    return replace(spec, problem=_here(spec.problem, data), fast_forward=operator)
+    problem = _here(spec.problem, "problems", data)
+    for part, group in registry.class_of("problems", problem.get("kind", DEFAULT_KIND)).parts.items():
+        problem |= {part: _here(problem[part], group, data)} if part in problem else {}
+    if problem.get(START_PROBE) is not None:
+        problem[START_PROBE] = _here(problem[START_PROBE], "probes", data)
+    operator = None if spec.fast_forward is None else _here(spec.fast_forward, "operators", data)
+    return replace(spec, problem=problem, fast_forward=operator)
 
 
-def _here(
-    settings: Mapping[str, Any], data: Path | None, bundled: Mapping[str, Path] | None = None
-) -> dict[str, Any]:
-    """``settings`` with every file (what has a hash beside it) found or refused."""
+def _here(settings: Mapping[str, Any], group: str, data: Path | None) -> dict[str, Any]:
+    """``settings`` of a class with every file (what has a hash beside it) found or refused."""
     result = dict(settings)
+    bundled = registry.class_of(group, settings.get("kind", DEFAULT_KIND)).bundled_files
     for key, value in settings.items():
         sha256 = settings.get(f"{key}_sha256")
-        if isinstance(value, Mapping):
-            result[key] = _here(value, data)
-        elif sha256 and bundled and value in bundled:
+        if sha256 and value in bundled:
             _refuse_changed(bundled[value], sha256)
         elif sha256:
             result[key] = str(_file_here(Path(value), sha256, data))

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from ptychosuite.core.figures import FIGURES
 from ptychosuite.fastforward.training import Training
+from ptychosuite.problems.problem_kind import DEFAULT_KIND, START_PROBE, ProblemKind
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.validation import settings_model
-from ptychosuite.study.schema import KINDS, RUN_FIELDS, Noise, RunFields, Stop
+from ptychosuite.study.schema import RUN_FIELDS, RunFields, Stop
 from ptychosuite.study.sections import tolerance_fields
 
 DOTTED = "^(" + "|".join(RUN_FIELDS) + r")(\.[a-z_0-9]+)*$"
 
 CLASS = {"type": "string", "pattern": f"^{registry.CLASS_PATH.pattern}$"}
-
 SWITCH = [True, False, "on", "off", "yes", "no"]
 
 
@@ -27,9 +26,16 @@ def study_schema() -> dict[str, Any]:
     single = _object(RunFields)["properties"]
     metric = {"oneOf": [{"enum": sorted(registry.names("metrics"))}, CLASS]}
     fields: dict[str, Any] = {
-        "problem": {"oneOf": [_simulated(), *_measured()]},
+        "problem": {
+            "oneOf": [_problem(kind, cls) for kind, cls in registry.classes("problems").items()]
+            + [_by_class("kind")]
+        },
         "solver": {
-            "oneOf": [{"enum": sorted(registry.names("solvers"))}, *_choice("solvers", "name")["oneOf"]]
+            "oneOf": [
+                {"enum": sorted(registry.names("solvers"))},
+                CLASS,
+                *_choice("solvers", "name")["oneOf"],
+            ]
         },
         "fast_forward": _fast_forward(),
         "stop": _object(Stop),
@@ -69,50 +75,39 @@ def study_schema() -> dict[str, Any]:
             },
             "figures": {
                 "type": "array",
-                "items": {"oneOf": [_with_key(_object(cls), "kind", kind) for kind, cls in FIGURES.items()]},
+                "items": _choice("figures", "kind"),
             },
         },
     }
 
 
-def _simulated() -> dict[str, Any]:
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
-            "kind": {"const": "simulated"},
-            **{part: _choice(group, "kind") for part, group in KINDS.items()},
-            **_object(Noise)["properties"],
-            "start_probe": _choice("probes", "kind"),
-        },
-    }
-
-
-def _measured() -> list[dict[str, Any]]:
-    kinds = []
-    for kind in registry.names("problems"):
-        schema = _with_key(_object(registry.class_of("problems", kind)), "kind", kind)
-        schema["properties"]["start_probe"] = _choice("probes", "kind")
-        kinds.append(schema)
-    return kinds
+def _problem(kind: str, cls: type[ProblemKind]) -> dict[str, Any]:
+    schema = _with_key(_object(cls), "kind", kind)
+    if kind == DEFAULT_KIND:
+        schema["required"].remove("kind")
+    schema["properties"] |= {part: _choice(group, "kind") for part, group in cls.parts.items()}
+    schema["properties"][START_PROBE] = _choice("probes", "kind")
+    return schema
 
 
 def _fast_forward() -> dict[str, Any]:
     """Off, on, the kind of an operator, or its settings; a network's kind need not be said."""
     kinds = _choice("operators", "kind")["oneOf"]
     for kind in kinds:
-        if kind["properties"]["kind"]["const"] == "network":
+        if kind["properties"]["kind"].get("const") == "network":
             kind["required"].remove("kind")
-    return {"oneOf": [{"enum": [*SWITCH, None, *sorted(registry.names("operators"))]}, *kinds]}
+    return {"oneOf": [{"enum": [*SWITCH, None, *sorted(registry.names("operators"))]}, CLASS, *kinds]}
 
 
 def _choice(group: str, key: str) -> dict[str, Any]:
-    """One of the registered classes of ``group``, told apart by ``key``."""
-    return {
-        "oneOf": [
-            _with_key(_object(registry.class_of(group, name)), key, name) for name in registry.names(group)
-        ]
-    }
+    """One of the registered classes of ``group``, told apart by ``key``, or one named by its place."""
+    known = [_with_key(_object(cls), key, name) for name, cls in registry.classes(group).items()]
+    return {"oneOf": [*known, _by_class(key)]}
+
+
+def _by_class(key: str) -> dict[str, Any]:
+    """Settings of a class named as package.module:Class, which only the reader can check."""
+    return {"type": "object", "properties": {key: CLASS}, "required": [key]}
 
 
 def _object(cls: Any) -> dict[str, Any]:

@@ -8,31 +8,25 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from annotated_types import Ge, Gt
 
-from ptychosuite.core.figures import FIGURES, Figure
 from ptychosuite.core.memo import by_identity
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.errors import UserError, nearest
 from ptychosuite.metrics.catalogue import is_default, metric_named
-from ptychosuite.problems.files import file_sha256
-from ptychosuite.problems.images import BUNDLED, is_bundled
+from ptychosuite.problems.problem_kind import DEFAULT_KIND, START_PROBE, Size, kind_of, readable
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.factors import is_own
-from ptychosuite.registry.validation import Keys, SettingError, as_mapping, refuse_unknown, shown, validate
+from ptychosuite.registry.validation import Keys, SettingError, as_mapping, refuse_unknown, validate
+from ptychosuite.study.inputs import resolved_files
 
-PLAIN_FILES = ("path", "checkpoint")  # fields that name a file; others may name a bundled image as well
 JSON = json.JSONEncoder()
-VARIABLE = re.compile(r"\$\{(\w+)\}")  # an environment variable in a path
 RUN_FIELDS = (
     "problem",
     "solver",
@@ -58,14 +52,8 @@ STUDY_FIELDS = (
     "check",
     *RUN_FIELDS,
 )
-KINDS = {"object": "objects", "probe": "probes", "scan": "scans"}
-SIMULATED = {
-    "object": {"kind": "images"},
-    "probe": {"kind": "fresnel-zone-plate"},
-    "scan": {"kind": "raster"},
-}
 DEFAULTS: Mapping[str, Any] = {
-    "problem": {"kind": "simulated"},
+    "problem": {"kind": DEFAULT_KIND},
     "solver": {"name": "rpie"},
     "stop": {},
     "fast_forward": None,
@@ -76,6 +64,11 @@ DEFAULTS: Mapping[str, Any] = {
     "snapshots": [],
     "metrics": [],
 }
+DEFAULT_FIGURES: Sequence[Mapping[str, Any]] = (
+    {"kind": "convergence", "metric": "residual"},
+    {"kind": "convergence", "metric": "error"},
+    {"kind": "images"},
+)
 
 
 @dataclass(frozen=True)
@@ -128,22 +121,6 @@ class RunFields:
 SINGLE = tuple(f.name for f in dataclasses.fields(RunFields))
 
 
-@dataclass(frozen=True)
-class Noise:
-    """eta of d = eta * Poisson(|F psi|^2 / eta); 0 is noiseless."""
-
-    noise: Annotated[float, Ge(0)] = 0.05
-
-
-@dataclass(frozen=True)
-class Size:
-    """How large a run's problem is, for checks and cost estimates."""
-
-    object_shape: tuple[int, int]
-    probe_size: int
-    n_positions: int
-
-
 class Completion:
     """Checks runs and fills in their defaults; runs with equal parts share them, checked once.
 
@@ -186,7 +163,7 @@ class Completion:
         return self._parts[key]
 
     def _problem(self, given: Any) -> dict[str, Any]:
-        return _complete_problem(_with_files(given, self._base))
+        return _complete_problem(given, self._base)
 
     def _fast_forward(self, given: Any) -> dict[str, Any] | None:
         return _complete_fast_forward(given, self._base)
@@ -198,113 +175,64 @@ def problem_size(problem: Mapping[str, Any]) -> Size:
     return _problem_size(json.dumps(problem, sort_keys=True))
 
 
-def figure(settings: Any, path: Keys) -> Figure:
-    """Check one entry of ``figures``."""
-    settings = as_mapping(settings, path)
-    kind = settings.pop("kind", None)
-    if not isinstance(kind, str) or kind not in FIGURES:
-        raise SettingError((*path, "kind"), f"unknown figure {shown(kind)}; {nearest(str(kind), FIGURES)}")
-    show = settings.get("show")
-    if isinstance(show, list | str):
-        settings["show"] = (show,) if isinstance(show, str) else tuple(show)
-    return validate(FIGURES[kind], settings, path)
-
-
-def _with_files(problem: Any, base: Path) -> dict[str, Any]:
-    """The problem with every file's path made absolute and its hash beside it.
-
-    Not remembered: a file may change while this process lives.
-    """
-    problem = as_mapping(problem, ("problem",))
-    kind = problem.setdefault("kind", "simulated")
-    if kind != "simulated":
-        if kind not in registry.names("problems"):
-            kinds = ["simulated", *registry.names("problems")]
-            raise SettingError(("problem", "kind"), f"found {shown(kind)}; {nearest(str(kind), kinds)}")
-        cls = registry.class_of("problems", kind)
-        problem |= _resolved_files(cls, problem, base, ("problem",))
-    for part in ("object", "probe", "scan", "start_probe"):
-        if isinstance(problem.get(part), str):  # "object: texture" is short for "object: {kind: texture}"
-            problem[part] = {"kind": problem[part]}
-        if isinstance(problem.get(part), Mapping):
-            path: Keys = ("problem", part)
-            settings = dict(problem[part])
-            cls = _class_of(settings, KINDS.get(part, "probes"), "kind", path)
-            problem[part] = settings | _resolved_files(cls, settings, base, path)
-    return problem
-
-
-def _complete_problem(problem: dict[str, Any]) -> dict[str, Any]:
-    start_probe = problem.pop("start_probe", None)
-    kind = problem["kind"]
-    if kind == "simulated":
-        result = _complete_simulated(problem)
-    else:
-        result = _complete_kind(problem, "problems", "kind", ("problem",))
-    if start_probe is not None:
-        start_probe = _complete_kind(start_probe, "probes", "kind", ("problem", "start_probe"))
-    result["start_probe"] = start_probe
-    _check_problem(result, problem_size(result))
-    return _plain(result, sort_keys=True)
-
-
-def _complete_simulated(problem: dict[str, Any]) -> dict[str, Any]:
-    refuse_unknown(problem, ("kind", *KINDS, "noise"), ("problem",))
-    result: dict[str, Any] = {"kind": "simulated"}
-    for part, group in KINDS.items():
-        settings = problem.get(part, SIMULATED[part])
-        result[part] = _complete_kind(settings, group, "kind", ("problem", part))
-    noise = {"noise": problem["noise"]} if "noise" in problem else {}
-    result["noise"] = validate(Noise, noise, ("problem",)).noise
-    return result
-
-
-def _check_problem(problem: Mapping[str, Any], size: Size) -> None:
-    if size.probe_size > min(size.object_shape):
-        raise SettingError(
-            ("problem", "probe", "size"),
-            f"the probe has {size.probe_size} x {size.probe_size} pixels, the object only "
-            f"{size.object_shape[0]} x {size.object_shape[1]}; make the object larger or the probe smaller",
-            partner=("problem", "object", "size"),
-        )
-    if problem["start_probe"] is not None:
-        started = _built("start_probe", problem).size
-        if started != size.probe_size:
-            raise SettingError(
-                ("problem", "start_probe"),
-                f"found {started} pixels on a side; the patterns have {size.probe_size}",
-            )
+def complete_figure(settings: Any, path: Keys) -> dict[str, Any]:
+    """Check one entry of ``figures`` and fill in its defaults."""
+    return _plain(_complete_kind(settings, "figures", "kind", path))
 
 
 @lru_cache(maxsize=4096)
 def _problem_size(text: str) -> Size:
-    problem = json.loads(text)
     try:
-        if problem["kind"] != "simulated":
-            measured = {key: value for key, value in problem.items() if key != "start_probe"}
-            return Size(*registry.build("problems", measured).sizes())
+        return kind_of(json.loads(text)).size()
+    except SettingError as error:
+        partner = error.partner and ("problem", *error.partner)
+        raise SettingError(("problem", *error.path), error.message, partner) from error
     except UserError as error:
-        raise SettingError(("problem", "path"), str(error)) from error
-    shape, probe = _built("object", problem).shape, _built("probe", problem).size
-    if probe > min(shape):
-        return Size(shape, probe, 0)
-    try:
-        positions = _built("scan", problem).positions(shape, probe, np.random.default_rng(0))
-    except UserError as error:
-        raise SettingError(("problem", "scan"), str(error)) from error
-    return Size(shape, probe, len(positions))
+        raise SettingError(("problem",), str(error)) from error
 
 
-def _built(part: str, problem: Mapping[str, Any]) -> Any:
-    """The object, probe or scan; made once where it comes from a file, to be sure that it can be read."""
-    built = registry.build(KINDS.get(part, "probes"), problem[part])
-    from_file = any(name.endswith("_sha256") and value for name, value in problem[part].items())
+def _complete_problem(given: Any, base: Path) -> dict[str, Any]:
+    """Settings of a problem and of its parts, complete; every file's path absolute and its hash beside it."""
+    problem = {"kind": DEFAULT_KIND, **as_mapping(given, ("problem",))}
+    cls = _class_of(problem, "problems", "kind", ("problem",))
+    problem |= resolved_files(cls, problem, base, ("problem",))
+    start_probe = problem.pop(START_PROBE, None)
+    refuse_unknown(problem, ["kind", *(f.name for f in dataclasses.fields(cls))], ("problem",))
+    problem = part_defaults(cls) | problem
+    for part, group in cls.parts.items():
+        if part in problem:
+            problem[part] = _complete_part(problem[part], group, base, ("problem", part))
+    result = _complete_kind(problem, "problems", "kind", ("problem",))
+    if start_probe is not None:
+        start_probe = _complete_part(start_probe, "probes", base, ("problem", START_PROBE))
+    result[START_PROBE] = start_probe
+    _check_start_probe(start_probe, problem_size(result).probe_size)
+    return _plain(result, sort_keys=True)
+
+
+def part_defaults(cls: type[Any]) -> dict[str, Any]:
+    """What a study need not say of the parts of a problem's class; the caller's own."""
+    parts = [f for f in dataclasses.fields(cls) if f.name in cls.parts]
+    return {f.name: f.default_factory() for f in parts if f.default_factory is not dataclasses.MISSING}
+
+
+def _complete_part(given: Any, group: str, base: Path, path: Keys) -> dict[str, Any]:
+    """Settings of an object, probe or scan; "object: texture" is short for "object: {kind: texture}"."""
+    settings = {"kind": given} if isinstance(given, str) else as_mapping(given, path)
+    cls = _class_of(settings, group, "kind", path)
+    return _complete_kind(settings | resolved_files(cls, settings, base, path), group, "kind", path)
+
+
+def _check_start_probe(settings: Mapping[str, Any] | None, probe_size: int) -> None:
+    if settings is None:
+        return
     try:
-        if from_file and part != "scan":
-            built.make()
-    except UserError as error:
-        raise SettingError(("problem", part), str(error)) from error
-    return built
+        started = readable(START_PROBE, "probes", settings).size
+    except SettingError as error:
+        raise SettingError(("problem", *error.path), error.message) from error
+    if started != probe_size:
+        message = f"found {started} pixels on a side; the patterns have {probe_size}"
+        raise SettingError(("problem", START_PROBE), message)
 
 
 def _complete_solver(solver: Any) -> dict[str, Any]:
@@ -374,51 +302,6 @@ def _class_of(settings: Mapping[str, Any], group: str, key: str, path: Keys) -> 
         raise SettingError((*path, key), str(error)) from error
 
 
-def _resolved_files(cls: type[Any], settings: Mapping[str, Any], base: Path, path: Keys) -> dict[str, Any]:
-    """Absolute paths and hashes of the files that ``settings`` of ``cls`` name."""
-    resolved: dict[str, Any] = {}
-    fields = [f.name for f in dataclasses.fields(cls)]
-    for key in settings:
-        if key.endswith("_sha256"):
-            raise SettingError((*path, key), f"unknown key '{key}'; hashes of files are taken, not given")
-        if f"{key}_sha256" in fields:
-            resolved |= _resolved_file(key, settings[key], base, path, cls.bundled_files)
-    return resolved
-
-
-def _resolved_file(
-    field: str, value: Any, base: Path, path: Keys, bundled: Mapping[str, Path]
-) -> dict[str, str]:
-    """Absolute path and hash of a file; the name of a bundled file or image stays as it is."""
-    if not isinstance(value, str):
-        raise SettingError((*path, field), f"found {shown(value)}; expected a path")
-    names_image = field not in PLAIN_FILES
-    if names_image and is_bundled(value):
-        return {}
-    if value in bundled:
-        return {f"{field}_sha256": _hash_of(bundled[value], (*path, field))}
-    if bundled and not PurePath(value).suffix:
-        message = f"found '{value}', neither a name nor a file with a suffix; {nearest(value, bundled)}"
-        raise SettingError((*path, field), message)
-    for name in VARIABLE.findall(value):
-        if name not in os.environ:
-            message = f"the environment variable {name} is not set; export {name}=FOLDER first"
-            raise SettingError((*path, field), message)
-    value = VARIABLE.sub(lambda match: os.environ[match[1]], value)
-    file = (base / value).expanduser().resolve()
-    if names_image and not file.exists():
-        message = f"image '{value}' is neither a file ({file}) nor a bundled image; {nearest(value, BUNDLED)}"
-        raise SettingError((*path, field), message)
-    return {field: str(file), f"{field}_sha256": _hash_of(file, (*path, field))}
-
-
-def _hash_of(file: Path, path: Keys) -> str:
-    try:
-        return file_sha256(str(file))
-    except UserError as error:
-        raise SettingError(path, str(error)) from error
-
-
 def _complete_fast_forward(value: Any, base: Path) -> dict[str, Any] | None:
     """Settings of the operator, complete; a trained network where its kind is not said."""
     path: Keys = ("fast_forward",)
@@ -431,9 +314,9 @@ def _complete_fast_forward(value: Any, base: Path) -> dict[str, Any] | None:
     names = [f.name for f in dataclasses.fields(cls)]
     refuse_unknown(settings, ["kind", *names], path)
     for field in dataclasses.fields(cls):  # a file by default has a hash as well
-        if f"{field.name}_sha256" in names:
+        if f"{field.name}_sha256" in names and field.default is not dataclasses.MISSING:
             settings.setdefault(field.name, field.default)
-    resolved = _resolved_files(cls, settings, base, path)
+    resolved = resolved_files(cls, settings, base, path)
     return _complete_kind(settings | resolved, "operators", "kind", path)
 
 
@@ -445,7 +328,7 @@ def _check_fast_forward(
         message = f"the solver '{solver}' cannot go back to an earlier state; say 'off'"
         raise SettingError(("fast_forward",), message, partner=("solver",))
     operator = registry.build("operators", settings)
-    if operator.needs_truth and not _knows_truth(problem):
+    if operator.needs_truth and not kind_of(problem).knows_truth:
         message = f"'{settings['kind']}' needs the truth, which only a simulation knows; say 'off'"
         raise SettingError(("fast_forward",), message, partner=("problem", "kind"))
     try:
@@ -453,8 +336,3 @@ def _check_fast_forward(
     except ValueError as error:
         name, _, message = str(error).partition(": ")
         raise SettingError(("fast_forward", name), message, partner=("stop", "iterations")) from error
-
-
-def _knows_truth(problem: Mapping[str, Any]) -> bool:
-    """Whether object and probe of a run's problem are known beforehand."""
-    return bool(problem["kind"] == "simulated")

@@ -8,6 +8,7 @@ from typing import Any
 
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec
+from ptychosuite.problems.problem_kind import kind_of
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.factors import fast_forward_label
 from ptychosuite.study.schema import problem_size
@@ -38,14 +39,14 @@ def cases(plan: Plan) -> list[Case]:
 
 def _work(spec: RunSpec) -> tuple[str, ...]:
     """What decides how long a run takes, in words, part by part."""
-    size = problem_size(spec.problem)
+    size, kind = problem_size(spec.problem), kind_of(spec.problem)
     scan = spec.problem.get("scan") or {}
     return (
         spec.solver["name"],
         _settings(spec.solver),
         f"{size.n_positions} patterns of {size.probe_size} px",
         f"object {size.object_shape[0]} x {size.object_shape[1]} px",
-        "measured" if spec.problem.get("kind", "simulated") != "simulated" else "",
+        "" if kind.knows_truth else kind.label,
         "unknown probe" if spec.problem.get("start_probe") is not None else "",
         "subpixel" if scan.get("subpixel") else "",
         fast_forward_label(spec.leaves()),

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import scipy.io
 from ptychosuite.problems.measured import MeasuredFile, Measurement, describe, write_cxi
-from ptychosuite.problems.measured.container import open_file
-from ptychosuite.problems.measured.read import file_format
+from ptychosuite.problems.measured.format import format_of
+from ptychosuite.problems.measured.source import Source
+from ptychosuite.problems.problem_kind import Size
 
 from tests.problems.measured import small
 
@@ -38,7 +39,7 @@ def test_a_format_gives_patterns_positions_and_geometry(tmp_path: Path, kind: st
     measurement = MeasuredFile(path).read()
     assert_small(measurement)
     assert measurement.source["format"] == kind
-    assert MeasuredFile(path).sizes() == (measurement.object_shape, small.M, small.N)
+    assert MeasuredFile(path).size() == Size(measurement.object_shape, small.M, small.N)
 
 
 def test_wavelength_stands_before_energy_in_cxi(tmp_path: Path) -> None:
@@ -241,8 +242,8 @@ def test_cdtools_reads_what_we_write_and_we_what_it_writes(tmp_path: Path) -> No
 def test_contents_decide_the_format_not_the_name(tmp_path: Path) -> None:
     for kind in ("cxi", "nexus", "ptyd", "arrays"):
         path = getattr(small, kind)(tmp_path / f"{kind}.h5")
-        with open_file(path) as file:
-            assert file_format(file) == kind
+        with Source(path) as source:
+            assert format_of(source, "auto")[0] == kind
 
 
 def test_siemens_star(measured_data: Path) -> None:
@@ -254,7 +255,7 @@ def test_siemens_star(measured_data: Path) -> None:
     assert measurement.source["zero frequency"].startswith("corner")
     assert measurement.source["positions unit"].startswith("px")
     assert measurement.probe.shape == (128, 128)
-    assert settings.sizes() == ((460, 457), 128, 516) == (measurement.object_shape, 128, 516)
+    assert settings.size() == Size((460, 457), 128, 516) == Size(measurement.object_shape, 128, 516)
     np.testing.assert_array_equal(measurement.scan_positions_px.min(axis=0), 0)
     lines = describe(measurement)
     assert lines["patterns"] == "516 of 128 x 128 pixels, float32"

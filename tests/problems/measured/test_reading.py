@@ -11,8 +11,9 @@ import pytest
 from ptychosuite.physics.forward import diffraction_intensity
 from ptychosuite.problems.measured import MeasuredFile
 from ptychosuite.problems.measured import stack as stack_module
-from ptychosuite.problems.measured.read import _described
+from ptychosuite.problems.measured.reading import described
 from ptychosuite.problems.measured.window import fit_probe, is_corner, window
+from ptychosuite.problems.problem_kind import Size
 
 from tests.problems.measured import small
 
@@ -37,7 +38,7 @@ def test_crop_and_bin_against_numpy(tmp_path: Path, in_corner: bool, crop: int |
     measurement = MeasuredFile(path, crop=crop, bin=b).read()
     np.testing.assert_array_equal(measurement.diffraction_intensity, small.corner(expected))
     assert measurement.source["zero frequency"].startswith("corner" if in_corner else "centre")
-    assert MeasuredFile(path, crop=crop, bin=b).sizes() == (measurement.object_shape, size // b, small.N)
+    assert MeasuredFile(path, crop=crop, bin=b).size() == Size(measurement.object_shape, size // b, small.N)
 
 
 def test_positions_in_pixels_follow_the_crop(tmp_path: Path) -> None:
@@ -193,7 +194,7 @@ def test_a_crop_reads_only_its_part(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(stack_module.Part, "read", counting)
     settings = MeasuredFile(str(path), crop=64, every=1000, zero_frequency="centre")
-    assert settings.sizes()[1:] == (64, 10)
+    assert (settings.size().probe_size, settings.size().n_positions) == (64, 10)
     assert not touched
     measurement = settings.read()
     assert sum(int(np.prod(shape)) for shape in touched) == 10 * 64 * 64
@@ -205,7 +206,7 @@ def test_blocks_take_whole_chunks_of_the_file(tmp_path: Path, monkeypatch: pytes
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("data", data=small.patterns(), chunks=(2, 8, 8))
         file["scan"] = small.positions()
-    with _described(MeasuredFile(str(tmp_path / "a.h5"))) as raw:
+    with described(MeasuredFile(str(tmp_path / "a.h5"))) as raw:
         blocks = [list(numbers) for _, _, numbers in raw.stack.blocks(1, small.M**2)]
     assert blocks == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ptychosuite.errors import DataFileError, nearest
-from ptychosuite.problems.measured.container import named_arrays
+from ptychosuite.problems.measured.format import DataFormat, Places
 from ptychosuite.problems.measured.raw import Raw, as_mask, as_positions, as_wave, is_positive, mask_rule
+from ptychosuite.problems.measured.source import Source
 from ptychosuite.problems.measured.stack import single_stack
 from ptychosuite.problems.measured.units import unit_of
-
-if TYPE_CHECKING:
-    from ptychosuite.problems.measured.settings import MeasuredFile
 
 # The last part of a name, lower case; the first that is there is taken.
 USUAL: Mapping[str, Sequence[str]] = {
@@ -28,47 +27,51 @@ USUAL: Mapping[str, Sequence[str]] = {
 }  # fmt: skip
 
 
-def read_arrays(file: Any, settings: MeasuredFile) -> Raw:
-    """Describe a file of plain arrays.
+@dataclass(frozen=True)
+class PlainArrays(DataFormat):
+    """Arrays by the names that the user gives, or by usual ones; any file that holds arrays."""
 
-    Raises
-    ------
-    DataFileError
-        No array of the name given, none of a usual name, or one of an unexpected shape.
-    """
-    path, arrays = settings.path, named_arrays(file)
-    data = _required(arrays, settings.data, "data", path)
-    positions, unit, name = _positions(arrays, settings)
-    stack = single_stack(arrays[data], data, path, n_positions=len(positions))
-    raw = Raw(stack, positions[:, :2], unit, convention="", source={"data": data, "positions": name})
-    if found := _find(arrays, settings.mask, "mask", path):
-        rule = mask_rule(settings.mask_good, is_positive)
-        raw.good = as_mask(_values(arrays, found), stack.frame, rule, found, path)
-        raw.source["mask"] = found
-    if found := _find(arrays, settings.probe, "probe", path):
-        raw.probe = as_wave(_values(arrays, found), found, path)
-        raw.source["probe"] = found
-    guess = _find(arrays, "", "object", path)
-    if guess and arrays[guess].dtype.kind == "c" and len(arrays[guess].shape) >= 2:
-        raw.object_guess = as_wave(_values(arrays, guess), guess, path)
-        raw.source["object"] = guess
-    return raw
+    label: ClassVar[str] = "plain arrays"
+    suffixes: ClassVar[tuple[str, ...]] = (".h5", ".npz", ".mat")
+    priority: ClassVar[int] = -1  # whatever the others leave
+
+    def recognises(self, source: Source) -> bool:
+        return source.holds_arrays
+
+    def read(self, source: Source, places: Places) -> Raw:
+        arrays, path = source.arrays, places.path
+        data = _required(arrays, places.data, "data", path)
+        positions, unit, name = _positions(arrays, places)
+        stack = single_stack(arrays[data], data, path, n_positions=len(positions))
+        raw = Raw(stack, positions[:, :2], unit, convention="", source={"data": data, "positions": name})
+        if found := _find(arrays, places.mask, "mask", path):
+            rule = mask_rule(places.mask_good, is_positive)
+            raw.good = as_mask(_values(arrays, found), stack.frame, rule, found, path)
+            raw.source["mask"] = found
+        if found := _find(arrays, places.probe, "probe", path):
+            raw.probe = as_wave(_values(arrays, found), found, path)
+            raw.source["probe"] = found
+        guess = _find(arrays, "", "object", path)
+        if guess and arrays[guess].dtype.kind == "c" and len(arrays[guess].shape) >= 2:
+            raw.object_guess = as_wave(_values(arrays, guess), guess, path)
+            raw.source["object"] = guess
+        return raw
 
 
-def _positions(arrays: Mapping[str, Any], settings: MeasuredFile) -> tuple[np.ndarray, str, str]:
+def _positions(arrays: Mapping[str, Any], places: Places) -> tuple[np.ndarray, str, str]:
     """Positions (N, 2 or 3), their unit, and where they are; "rows, columns" names two arrays."""
-    path = settings.path
-    if "," not in settings.positions:
-        name = _required(arrays, settings.positions, "positions", path)
+    path = places.path
+    if "," not in places.positions:
+        name = _required(arrays, places.positions, "positions", path)
         return as_positions(_values(arrays, name), name, path), unit_of(arrays[name]), name
-    names = [_required(arrays, part.strip(), "positions", path) for part in settings.positions.split(",")]
+    names = [_required(arrays, part.strip(), "positions", path) for part in places.positions.split(",")]
     columns = [np.ravel(_values(arrays, name)) for name in names]
     if len(columns) != 2 or len(columns[0]) != len(columns[1]):
         raise DataFileError(
-            f"{path}: '{settings.positions}' holds {', '.join(str(len(c)) for c in columns)} values; "
+            f"{path}: '{places.positions}' holds {', '.join(str(len(c)) for c in columns)} values; "
             "expected two arrays of one length, rows first"
         )
-    pairs = as_positions(np.stack(columns, axis=1), settings.positions, path)
+    pairs = as_positions(np.stack(columns, axis=1), places.positions, path)
     return pairs, unit_of(arrays[names[0]]), ", ".join(names)
 
 

@@ -8,17 +8,26 @@ rows towards -y and columns towards -x, so that a row is +y and a column +x of t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
 
+import h5py
 import numpy as np
 
 from ptychosuite.errors import DataFileError
+from ptychosuite.problems.measured.format import DataFormat, Places
+from ptychosuite.problems.measured.measurement import Measurement
 from ptychosuite.problems.measured.raw import Raw, as_mask, as_positions, as_wave, mask_rule, pick, require
+from ptychosuite.problems.measured.source import Source
 from ptychosuite.problems.measured.stack import single_stack
-from ptychosuite.problems.measured.units import read_energy, read_length, unit_of, wavelength_of_energy
-
-if TYPE_CHECKING:
-    from ptychosuite.problems.measured.settings import MeasuredFile
+from ptychosuite.problems.measured.units import (
+    energy_of_wavelength,
+    read_energy,
+    read_length,
+    unit_of,
+    wavelength_of_energy,
+)
 
 ENTRY = "/entry_1"
 DETECTOR = f"{ENTRY}/instrument_1/detector_1"
@@ -32,35 +41,41 @@ POSITIONS = (
 PROBE = (f"{SOURCE}/illumination", f"{SOURCE}/probe", f"{SOURCE}/data_illumination")  # as SHARP writes it
 OBJECT = f"{DETECTOR}/initial_image"  # likewise
 MASK = f"{DETECTOR}/mask"
+CXI_VERSION = 160
 HAS_SIGNAL = 0x00001000  # the one bit of a CXI mask that marks no fault
 
 
-def read_cxi(file: Any, settings: MeasuredFile) -> Raw:
-    """Describe a CXI file.
+@dataclass(frozen=True)
+class CXI(DataFormat):
+    """Patterns and translations of the sample in the places of CXI 1.6, as cdtools and SHARP write them."""
 
-    Raises
-    ------
-    DataFileError
-        Patterns or translations are missing or have an unexpected shape.
-    """
-    path = settings.path
-    data = require(file, settings.data, DATA, "data", path)
-    stack = single_stack(file[data], data, path)
-    name = require(file, settings.positions, POSITIONS, "positions", path)
-    translation = as_positions(file[name], name, path)
-    basis = _basis(file, path)
-    axes = basis / np.linalg.norm(basis, axis=0)
-    raw = Raw(
-        stack,
-        # CXI moves the sample, patches follow the beam.
-        positions=-translation @ axes[: translation.shape[1]],
-        positions_unit=unit_of(file[name]) or "m",
-        convention="centre",
-        source={"data": data, "positions": name},
-    )
-    _geometry(file, raw, basis, path)
-    _optional(file, raw, settings)
-    return raw
+    label: ClassVar[str] = "CXI"
+    suffixes: ClassVar[tuple[str, ...]] = (".cxi",)
+
+    def recognises(self, source: Source) -> bool:
+        return source.is_hdf5 and any(
+            name in source.hdf5 for name in ("cxi_version", ENTRY + "/data_1", DETECTOR)
+        )
+
+    def read(self, source: Source, places: Places) -> Raw:
+        file, path = source.hdf5, places.path
+        data = require(file, places.data, DATA, "data", path)
+        stack = single_stack(file[data], data, path)
+        name = require(file, places.positions, POSITIONS, "positions", path)
+        translation = as_positions(file[name], name, path)
+        basis = _basis(file, path)
+        axes = basis / np.linalg.norm(basis, axis=0)
+        raw = Raw(
+            stack,
+            # CXI moves the sample, patches follow the beam.
+            positions=-translation @ axes[: translation.shape[1]],
+            positions_unit=unit_of(file[name]) or "m",
+            convention="centre",
+            source={"data": data, "positions": name},
+        )
+        _geometry(file, raw, basis, path)
+        _optional(file, raw, places)
+        return raw
 
 
 def _basis(file: Any, path: str) -> np.ndarray:
@@ -111,14 +126,14 @@ def _distance(file: Any, raw: Raw, basis: np.ndarray, path: str) -> None:
         raw.source["distance"] = distance or corner
 
 
-def _optional(file: Any, raw: Raw, settings: MeasuredFile) -> None:
-    path = settings.path
-    mask = pick(file, settings.mask, (MASK,), "mask", path)
+def _optional(file: Any, raw: Raw, places: Places) -> None:
+    path = places.path
+    mask = pick(file, places.mask, (MASK,), "mask", path)
     if mask:
-        rule = mask_rule(settings.mask_good, is_good)
+        rule = mask_rule(places.mask_good, is_good)
         raw.good = as_mask(file[mask], raw.stack.frame, rule, mask, path)
         raw.source["mask"] = mask
-    probe = pick(file, settings.probe, PROBE, "probe", path)
+    probe = pick(file, places.probe, PROBE, "probe", path)
     if probe:
         raw.probe = as_wave(file[probe], probe, path)
         raw.source["probe"] = probe
@@ -131,3 +146,68 @@ def _optional(file: Any, raw: Raw, settings: MeasuredFile) -> None:
 def is_good(mask: np.ndarray) -> np.ndarray:
     """Good pixels of a CXI mask: no bit set, or only the one that says there is signal."""
     return np.asarray((mask == 0) | (mask == HAS_SIGNAL))
+
+
+def write_cxi(path: str | Path, measurement: Measurement) -> None:
+    """Write ``measurement`` to a CXI file.
+
+    Patterns get zero frequency in their middle, positions become translations of the sample in metres
+    (column to x, row to y). Probe and object go where SHARP keeps them.
+
+    Raises
+    ------
+    DataFileError
+        The geometry is unknown, which CXI cannot do without, or the file cannot be written.
+    """
+    geometry = (measurement.wavelength_m, measurement.distance_m, measurement.detector_pixel_m)
+    if None in geometry or measurement.pixel_m is None:
+        raise DataFileError(
+            f"{path}: CXI holds positions in metres, so it takes the wavelength, the distance and the "
+            "detector pixel; give 'wavelength_m' or 'energy_kev', 'distance_m' and 'detector_pixel_m'"
+        )
+    try:
+        with h5py.File(path, "w") as file:
+            file["cxi_version"] = CXI_VERSION
+            file["number_of_entries"] = 1
+            _write_data(file, measurement)
+            _write_positions(file, measurement.scan_positions_px * measurement.pixel_m)
+            _write_geometry(file, *(float(value) for value in geometry if value is not None))
+            _write_guesses(file, measurement)
+    except OSError as error:
+        raise DataFileError(f"cannot write {path}: {error}; check the folder and its free space") from error
+
+
+def _write_data(file: h5py.File, measurement: Measurement) -> None:
+    centred = np.fft.fftshift(measurement.diffraction_intensity, axes=(1, 2))
+    # One pattern a chunk: who reads every n-th, or a few, reads no more than that.
+    chunk = (1, *centred.shape[1:])
+    stored = file.create_dataset(f"{DETECTOR}/data", data=centred, chunks=chunk, compression="gzip")
+    stored.attrs["axes"] = np.bytes_("translation:y:x")
+    file[f"{ENTRY}/data_1/data"] = h5py.SoftLink(f"{DETECTOR}/data")
+    if measurement.detector_mask is not None:
+        file[f"{DETECTOR}/mask"] = np.fft.fftshift(~measurement.detector_mask).astype(np.uint32)
+
+
+def _write_positions(file: h5py.File, positions_m: np.ndarray) -> None:
+    place = f"{ENTRY}/sample_1/geometry_1/translation"
+    rows, columns = positions_m.T
+    file[place] = np.stack([columns, rows, np.zeros_like(rows)], axis=1)
+    for linked in (f"{ENTRY}/data_1/translation", f"{DETECTOR}/translation"):
+        file[linked] = h5py.SoftLink(place)
+
+
+def _write_geometry(file: h5py.File, wavelength_m: float, distance_m: float, pixel_m: float) -> None:
+    file[f"{SOURCE}/wavelength"] = wavelength_m
+    file[f"{SOURCE}/energy"] = energy_of_wavelength(wavelength_m)
+    file[f"{DETECTOR}/distance"] = distance_m
+    file[f"{DETECTOR}/x_pixel_size"] = pixel_m
+    file[f"{DETECTOR}/y_pixel_size"] = pixel_m
+    file[f"{DETECTOR}/basis_vectors"] = np.array([[0.0, -pixel_m], [-pixel_m, 0.0], [0.0, 0.0]])
+
+
+def _write_guesses(file: h5py.File, measurement: Measurement) -> None:
+    if measurement.probe is not None:
+        file[PROBE[0]] = measurement.probe
+        file[PROBE[1]] = h5py.SoftLink(PROBE[0])
+    if measurement.object_guess is not None:
+        file[OBJECT] = measurement.object_guess

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ptychosuite.errors import DataFileError
+from ptychosuite.registry.lookup import class_of
 
 MAX_OBJECT_PX = 2**14  # a wider object comes from wrong units, not from a microscope
 PIXEL_RANGE_M = (1e-12, 1e-4)
@@ -169,6 +170,8 @@ def describe(measurement: Measurement) -> dict[str, str]:
         "position span": f"{span[0]:.6g} x {span[1]:.6g} pixels (rows x columns)",
         "object": f"at least {rows} x {columns} pixels",
     }
+    if "format" in measurement.source:
+        lines = {"format": class_of("formats", measurement.source["format"])().describe()} | lines
     if not totals.all():
         lines["empty patterns"] = f"{int((totals == 0).sum())} without a count"
     if measurement.detector_mask is not None:

@@ -8,12 +8,14 @@ columns, without a change of sign. The energy is the beam's; that of source_1 is
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import h5py
 import numpy as np
 
 from ptychosuite.errors import DataFileError
+from ptychosuite.problems.measured.format import DataFormat, Places
 from ptychosuite.problems.measured.raw import (
     Raw,
     as_mask,
@@ -24,6 +26,7 @@ from ptychosuite.problems.measured.raw import (
     pick,
     require,
 )
+from ptychosuite.problems.measured.source import Source
 from ptychosuite.problems.measured.stack import PatternStack, single_stack
 from ptychosuite.problems.measured.units import (
     PIXELS,
@@ -33,9 +36,6 @@ from ptychosuite.problems.measured.units import (
     unit_of,
     wavelength_of_energy,
 )
-
-if TYPE_CHECKING:
-    from ptychosuite.problems.measured.settings import MeasuredFile
 
 DEFINITIONS = ("NXcxi_ptycho", "NXptycho")
 
@@ -64,26 +64,30 @@ def text(value: Any) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-def read_nexus(file: Any, settings: MeasuredFile) -> Raw:
-    """Describe a NeXus file.
+@dataclass(frozen=True)
+class NeXus(DataFormat):
+    """An entry that follows the definition NXcxi_ptycho; such a file may look like CXI as well."""
 
-    Raises
-    ------
-    DataFileError
-        Patterns or positions are missing or have an unexpected shape.
-    """
-    path = settings.path
-    entry = find_entry(file) or ("/entry_1" if "/entry_1" in file else "/entry")
-    detector = _group(file, entry, "NXdetector", "instrument_1/detector_1")
-    plots = [group.name for group in _groups(file, entry, "NXdata")]
-    usual = [f"{entry}/data_1/data", f"{detector}/data", *(f"{plot}/data" for plot in plots)]
-    data = require(file, settings.data, usual, "data", path)
-    stack = single_stack(file[data], data, path)
-    positions, unit, name = _positions(file, entry, detector, plots, stack, settings)
-    raw = Raw(stack, positions, unit, convention="centre", source={"data": data, "positions": name})
-    _geometry(file, raw, entry, detector, path)
-    _optional(file, raw, detector, settings)
-    return raw
+    label: ClassVar[str] = "NeXus"
+    suffixes: ClassVar[tuple[str, ...]] = (".nxs",)
+    priority: ClassVar[int] = 1
+
+    def recognises(self, source: Source) -> bool:
+        return source.is_hdf5 and find_entry(source.hdf5) != ""
+
+    def read(self, source: Source, places: Places) -> Raw:
+        file, path = source.hdf5, places.path
+        entry = find_entry(file) or ("/entry_1" if "/entry_1" in file else "/entry")
+        detector = _group(file, entry, "NXdetector", "instrument_1/detector_1")
+        plots = [group.name for group in _groups(file, entry, "NXdata")]
+        usual = [f"{entry}/data_1/data", f"{detector}/data", *(f"{plot}/data" for plot in plots)]
+        data = require(file, places.data, usual, "data", path)
+        stack = single_stack(file[data], data, path)
+        positions, unit, name = _positions(file, entry, detector, plots, stack, places)
+        raw = Raw(stack, positions, unit, convention="centre", source={"data": data, "positions": name})
+        _geometry(file, raw, entry, detector, path)
+        _optional(file, raw, detector, places)
+        return raw
 
 
 def _groups(file: Any, entry: str, nx_class: str) -> Iterator[Any]:
@@ -101,16 +105,16 @@ def _group(file: Any, entry: str, nx_class: str, usual: str) -> str:
 
 
 def _positions(
-    file: Any, entry: str, detector: str, plots: list[str], stack: PatternStack, settings: MeasuredFile
+    file: Any, entry: str, detector: str, plots: list[str], stack: PatternStack, places: Places
 ) -> tuple[np.ndarray, str, str]:
     """Positions (N, 2) as y, x, their unit, and where they are."""
-    path = settings.path
+    path = places.path
     usual = [
         f"{entry}/sample_1/geometry_1/translation",
         f"{entry}/data_1/translation",
         f"{detector}/translation",
     ]
-    name = pick(file, settings.positions, usual, "positions", path)
+    name = pick(file, places.positions, usual, "positions", path)
     if name:
         return as_positions(file[name], name, path)[:, 1::-1], unit_of(file[name]) or "m", name
     for place in [f"{entry}/sample_1/transformations", *plots]:
@@ -178,14 +182,14 @@ def _centre(file: Any, raw: Raw, detector: str, path: str) -> None:
         raw.source["centre"] = ", ".join(names)
 
 
-def _optional(file: Any, raw: Raw, detector: str, settings: MeasuredFile) -> None:
-    path = settings.path
-    mask = pick(file, settings.mask, [f"{detector}/pixel_mask", f"{detector}/mask"], "mask", path)
+def _optional(file: Any, raw: Raw, detector: str, places: Places) -> None:
+    path = places.path
+    mask = pick(file, places.mask, [f"{detector}/pixel_mask", f"{detector}/mask"], "mask", path)
     if mask:
-        rule = mask_rule(settings.mask_good, is_zero)
+        rule = mask_rule(places.mask_good, is_zero)
         raw.good = as_mask(file[mask], raw.stack.frame, rule, mask, path)
         raw.source["mask"] = mask
-    probe = pick(file, settings.probe, [], "probe", path)
+    probe = pick(file, places.probe, [], "probe", path)
     if probe:
         raw.probe = as_wave(file[probe], probe, path)
         raw.source["probe"] = probe

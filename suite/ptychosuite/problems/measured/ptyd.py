@@ -7,12 +7,14 @@ Older files keep what all chunks share in ``/info``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import h5py
 import numpy as np
 
 from ptychosuite.errors import DataFileError
+from ptychosuite.problems.measured.format import DataFormat, Places
 from ptychosuite.problems.measured.raw import (
     Raw,
     as_mask,
@@ -22,36 +24,39 @@ from ptychosuite.problems.measured.raw import (
     mask_rule,
     pick,
 )
+from ptychosuite.problems.measured.source import Source
 from ptychosuite.problems.measured.stack import Part, PatternStack, single_stack
 from ptychosuite.problems.measured.units import read_energy, read_length, wavelength_of_energy
 
-if TYPE_CHECKING:
-    from ptychosuite.problems.measured.settings import MeasuredFile
+
+@dataclass(frozen=True)
+class Ptyd(DataFormat):
+    """Chunks of patterns with their positions and weights, as ptypy prepares them."""
+
+    label: ClassVar[str] = "ptypy"
+    suffixes: ClassVar[tuple[str, ...]] = (".ptyd",)
+
+    def recognises(self, source: Source) -> bool:
+        if not source.is_hdf5:
+            return False
+        return isinstance(source.hdf5.get("chunks"), h5py.Group) and "meta" in source.hdf5
+
+    def read(self, source: Source, places: Places) -> Raw:
+        file, path = source.hdf5, places.path
+        chunks = _chunks(file, places)
+        stack = _stack(chunks, places)
+        positions, name = _positions(file, chunks, places)
+        raw = Raw(stack, positions, "m", convention="centre", source={"data": stack.name, "positions": name})
+        _geometry(file, raw, path)
+        _mask(file, raw, chunks, places)
+        probe = pick(file, places.probe, (), "probe", path)
+        if probe:
+            raw.probe = as_wave(file[probe], probe, path)
+            raw.source["probe"] = probe
+        return raw
 
 
-def read_ptyd(file: Any, settings: MeasuredFile) -> Raw:
-    """Describe a .ptyd file.
-
-    Raises
-    ------
-    DataFileError
-        No chunks, a chunk that links to a file that is not there, or no positions.
-    """
-    path = settings.path
-    chunks = _chunks(file, settings)
-    stack = _stack(chunks, settings)
-    positions, name = _positions(file, chunks, settings)
-    raw = Raw(stack, positions, "m", convention="centre", source={"data": stack.name, "positions": name})
-    _geometry(file, raw, path)
-    _mask(file, raw, chunks, settings)
-    probe = pick(file, settings.probe, (), "probe", path)
-    if probe:
-        raw.probe = as_wave(file[probe], probe, path)
-        raw.source["probe"] = probe
-    return raw
-
-
-def _chunks(file: Any, settings: MeasuredFile) -> list[Any]:
+def _chunks(file: Any, places: Places) -> list[Any]:
     """The chunks in their order. Those of a scan that was saved as links lie in files beside this one."""
     group = file.get("chunks")
     numbers = sorted(int(n) for n in group if n.isdigit()) if group is not None else []
@@ -59,34 +64,34 @@ def _chunks(file: Any, settings: MeasuredFile) -> list[Any]:
     for n, chunk in zip(numbers, chunks, strict=True):
         if not isinstance(chunk, h5py.Group) or not isinstance(chunk.get("data"), h5py.Dataset):
             raise DataFileError(
-                f"{settings.path}: '/chunks/{n}/data' is missing; a scan saved as links needs the files "
+                f"{places.path}: '/chunks/{n}/data' is missing; a scan saved as links needs the files "
                 "of its chunks beside it"
             )
     if not chunks:
         raise DataFileError(
-            f"{settings.path}: '/chunks' holds no patterns; ptypy saves them with 'save: append'"
+            f"{places.path}: '/chunks' holds no patterns; ptypy saves them with 'save: append'"
         )
     return chunks
 
 
-def _stack(chunks: list[Any], settings: MeasuredFile) -> PatternStack:
+def _stack(chunks: list[Any], places: Places) -> PatternStack:
     parts: list[Part] = []
     for chunk in chunks:
-        parts += single_stack(chunk["data"], chunk["data"].name, settings.path).parts
+        parts += single_stack(chunk["data"], chunk["data"].name, places.path).parts
     frames = {part.array.shape[-2:] for part in parts}
     if len(frames) > 1:
-        raise DataFileError(f"{settings.path}: '/chunks' holds patterns of several sizes: {sorted(frames)}")
+        raise DataFileError(f"{places.path}: '/chunks' holds patterns of several sizes: {sorted(frames)}")
     return PatternStack(tuple(parts), parts[0].array.name if len(parts) == 1 else "/chunks/*/data")
 
 
-def _positions(file: Any, chunks: list[Any], settings: MeasuredFile) -> tuple[np.ndarray, str]:
-    path = settings.path
-    if not settings.positions and all(isinstance(chunk.get("positions"), h5py.Dataset) for chunk in chunks):
+def _positions(file: Any, chunks: list[Any], places: Places) -> tuple[np.ndarray, str]:
+    path = places.path
+    if not places.positions and all(isinstance(chunk.get("positions"), h5py.Dataset) for chunk in chunks):
         found = [as_positions(chunk["positions"], chunk["positions"].name, path) for chunk in chunks]
         name = chunks[0]["positions"].name if len(chunks) == 1 else "/chunks/*/positions"
         return np.concatenate(found)[:, :2], name
     usual = ("/info/positions_scan", "/common/positions_scan", "/info/positions_theory")
-    name = pick(file, settings.positions, usual, "positions", path)
+    name = pick(file, places.positions, usual, "positions", path)
     if not name:
         raise DataFileError(f"{path}: '/chunks/0/positions' is missing, and so is '{usual[0]}'")
     return as_positions(file[name], name, path)[:, :2], name
@@ -118,15 +123,15 @@ def _has_value(item: Any) -> bool:
     return isinstance(item, h5py.Dataset) and item.size > 0 and item.attrs.get("type") != "None"
 
 
-def _mask(file: Any, raw: Raw, chunks: list[Any], settings: MeasuredFile) -> None:
-    path, frame = settings.path, raw.stack.frame
-    rule = mask_rule(settings.mask_good, is_positive)
+def _mask(file: Any, raw: Raw, chunks: list[Any], places: Places) -> None:
+    path, frame = places.path, raw.stack.frame
+    rule = mask_rule(places.mask_good, is_positive)
     weights = [chunk.get("weights") for chunk in chunks]
-    shared = pick(file, settings.mask, ("/meta/weight2d", "/info/weight2d", "/common/weight2d"), "mask", path)
-    if not settings.mask and all(_has_value(weight) and weight.shape[-2:] == frame for weight in weights):
+    shared = pick(file, places.mask, ("/meta/weight2d", "/info/weight2d", "/common/weight2d"), "mask", path)
+    if not places.mask and all(_has_value(weight) and weight.shape[-2:] == frame for weight in weights):
         masks = [as_mask(weight, frame, rule, weight.name, path) for weight in weights]
         raw.good = np.logical_and.reduce(masks)
         raw.source["mask"] = weights[0].name if len(weights) == 1 else "/chunks/*/weights"
-    elif shared and (settings.mask or file[shared].shape == frame):
+    elif shared and (places.mask or file[shared].shape == frame):
         raw.good = as_mask(file[shared], frame, rule, shared, path)
         raw.source["mask"] = shared

@@ -1,4 +1,4 @@
-"""What a format's reader says about its file, before any setting of the user's is applied."""
+"""What a format says about its file, before any setting of the user's is applied."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from ptychosuite.problems.measured.stack import PatternStack
 
 @dataclass
 class Raw:
-    """Patterns still in the file, everything else in memory, in the format's own orientation and units."""
+    """Patterns still in the file, everything else in memory, in the format's own orientation and units.
+
+    ``source`` says where inside the file each part came from ("data", "positions", "probe", "mask",
+    "wavelength", ...), for messages; what is left out is called by its own name.
+    """
 
     stack: PatternStack
     positions: np.ndarray  # (N, 2) along the detector's rows and columns

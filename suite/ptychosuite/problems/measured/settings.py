@@ -1,4 +1,4 @@
-"""The settings of ``problem: {kind: file, ...}``: a file of measured data and how to read it."""
+"""The settings with which a file of measured data is read."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt
 
-from ptychosuite.problems.measured import read
-from ptychosuite.problems.measured.measurement import Measurement
+from ptychosuite.problems.measured.format import Places
+from ptychosuite.registry.validation import Registered
 
 
 @dataclass(frozen=True)
-class MeasuredFile:
-    """Measured diffraction patterns with their scan positions.
+class ReadSettings:
+    """Which file to read, and how.
 
     The defaults are right for CXI files as cdtools writes them, NXcxi_ptycho files, and ptypy's .ptyd.
 
@@ -22,7 +22,7 @@ class MeasuredFile:
     path
         The file.
     format
-        Its layout; "auto" looks inside.
+        Its layout, by name or as package.module:Class; "auto" looks inside.
     data, positions, probe, mask
         Where these arrays are inside the file, where it is not the format's own place or a usual name.
         In plain arrays, positions may be two names, rows first: "y, x".
@@ -56,7 +56,7 @@ class MeasuredFile:
     """
 
     path: str
-    format: Literal["auto", "cxi", "nexus", "ptyd", "arrays"] = "auto"
+    format: Annotated[str, Registered("formats", also="auto")] = "auto"
     data: str = ""
     positions: str = ""
     probe: str = ""
@@ -81,24 +81,7 @@ class MeasuredFile:
     detector_pixel_m: Annotated[float, Gt(0)] | None = None
     path_sha256: str = ""
 
-    def read(self) -> Measurement:
-        """The measurement, in the suite's conventions; kept in memory until other files are read.
-
-        Raises
-        ------
-        DataFileError
-            The file is missing, damaged, of another layout, or cannot be reconstructed from.
-        """
-        return read.measurement(self)
-
-    def sizes(self) -> tuple[tuple[int, int], int, int]:
-        """Object (rows, columns), pixels of a pattern on a side, and number of positions.
-
-        Reads no patterns, or a few where the file names a centre to be confirmed.
-
-        Raises
-        ------
-        DataFileError
-            As ``read``, as far as it shows without the patterns.
-        """
-        return read.sizes(self)
+    @property
+    def places(self) -> Places:
+        """What a format needs of these."""
+        return Places(self.path, self.data, self.positions, self.probe, self.mask, self.mask_good)

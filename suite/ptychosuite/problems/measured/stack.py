@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ptychosuite.errors import DataFileError
-from ptychosuite.problems.measured.container import DAMAGED
+from ptychosuite.problems.measured.source import DAMAGED
 
 BLOCK_BYTES = 64 * 2**20
 

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 
 from ptychosuite.core.patterns import Recorder, narrowest
 from ptychosuite.errors import DataFileError
-from ptychosuite.problems.files import file_sha256
-from ptychosuite.problems.measured.arrays import read_arrays
-from ptychosuite.problems.measured.container import DAMAGED, open_file
-from ptychosuite.problems.measured.cxi import read_cxi
+from ptychosuite.problems.files import check_unchanged
+from ptychosuite.problems.measured.format import format_of
 from ptychosuite.problems.measured.measurement import (
     Measurement,
     check,
@@ -26,22 +22,14 @@ from ptychosuite.problems.measured.measurement import (
     check_positions,
     object_shape,
 )
-from ptychosuite.problems.measured.nexus import find_entry, read_nexus
-from ptychosuite.problems.measured.ptyd import read_ptyd
 from ptychosuite.problems.measured.raw import Raw
+from ptychosuite.problems.measured.settings import ReadSettings
+from ptychosuite.problems.measured.source import DAMAGED, Source
 from ptychosuite.problems.measured.stack import Part
 from ptychosuite.problems.measured.units import ENERGY_J, PIXELS, length_factor, wavelength_of_energy
 from ptychosuite.problems.measured.window import Window, fit_probe, is_corner, window
+from ptychosuite.problems.problem_kind import Size
 
-if TYPE_CHECKING:
-    from ptychosuite.problems.measured.settings import MeasuredFile
-
-READERS: Mapping[str, Callable[[Any, MeasuredFile], Raw]] = {
-    "cxi": read_cxi,
-    "nexus": read_nexus,
-    "ptyd": read_ptyd,
-    "arrays": read_arrays,
-}
 SAMPLE = 8  # patterns that decide where zero frequency is
 
 
@@ -58,9 +46,9 @@ class Reading:
 
 
 @lru_cache(maxsize=2)
-def measurement(settings: MeasuredFile) -> Measurement:
+def measurement(settings: ReadSettings) -> Measurement:
     """Read a file; see ``MeasuredFile.read``."""
-    with _described(settings) as raw:
+    with described(settings) as raw:
         plan = _plan(raw, settings)
         patterns = _patterns(raw, plan, settings)
         read = Measurement(
@@ -84,50 +72,35 @@ def measurement(settings: MeasuredFile) -> Measurement:
 
 
 @lru_cache(maxsize=256)
-def sizes(settings: MeasuredFile) -> tuple[tuple[int, int], int, int]:
-    """Object shape, pattern size and number of positions; see ``MeasuredFile.sizes``."""
-    with _described(settings) as raw:
+def size(settings: ReadSettings) -> Size:
+    """Object shape, pattern size and number of positions; see ``MeasuredFile.size``."""
+    with described(settings) as raw:
         plan = _plan(raw, settings, look=raw.centre is not None)
-    size = plan.window.size // plan.window.bin
-    return object_shape(plan.positions_px, size), size, len(plan.positions_px)
-
-
-def file_format(file: Any) -> str:
-    """Which layout an open file has: "cxi", "nexus", "ptyd" or "arrays"."""
-    if not isinstance(file, h5py.File):
-        return "arrays"
-    if find_entry(file):
-        return "nexus"
-    if isinstance(file.get("chunks"), h5py.Group) and "meta" in file:
-        return "ptyd"
-    if "cxi_version" in file or "entry_1/data_1" in file or "entry_1/instrument_1/detector_1" in file:
-        return "cxi"
-    return "arrays"
+    pixels = plan.window.size // plan.window.bin
+    return Size(object_shape(plan.positions_px, pixels), pixels, len(plan.positions_px))
 
 
 @contextmanager
-def _described(settings: MeasuredFile) -> Iterator[Raw]:
-    """The file described by its reader, open for as long as its patterns are wanted."""
+def described(settings: ReadSettings) -> Iterator[Raw]:
+    """The file described by its format, open for as long as its patterns are wanted."""
     path = settings.path
-    if settings.path_sha256 and file_sha256(path) != settings.path_sha256:
-        raise DataFileError(f"{path} has changed since the study was planned; plan and run it again")
-    with open_file(path) as file:
-        kind = file_format(file) if settings.format == "auto" else settings.format
-        if kind != "arrays" and not isinstance(file, h5py.File):
-            raise DataFileError(
-                f"{path} is not an HDF5 file, so it cannot be read as '{kind}'; say 'format: arrays'"
-            )
+    check_unchanged(path, settings.path_sha256)
+    with Source(path) as source:
+        name, chosen = format_of(source, settings.format)
         try:
-            raw = READERS[kind](file, settings)
+            raw = chosen.read(source, settings.places)
         except DAMAGED as error:
             raise DataFileError(
-                f"{path} cannot be read as '{kind}' ({error}); the file is damaged, or give another 'format'"
+                f"{path} cannot be read as '{name}' ({error}); the file is damaged, or give another 'format'"
             ) from error
-        raw.source = {"format": kind} | raw.source
+        raw.source = {"format": name, "data": raw.stack.name, "positions": "positions"} | raw.source
+        for what, held in (("mask", raw.good), ("probe", raw.probe), ("object", raw.object_guess)):
+            if held is not None:
+                raw.source.setdefault(what, what)
         yield raw
 
 
-def _plan(raw: Raw, settings: MeasuredFile, look: bool = True) -> Reading:
+def _plan(raw: Raw, settings: ReadSettings, look: bool = True) -> Reading:
     """Decide how to read a file; without a ``look`` at its patterns, only sizes and positions count."""
     path, source = settings.path, raw.source
     data = source["data"]
@@ -146,7 +119,7 @@ def _plan(raw: Raw, settings: MeasuredFile, look: bool = True) -> Reading:
     return Reading(kept, corner, positions - positions.min(axis=0), _mean(pixels), _mean(bins), source)
 
 
-def _override_geometry(raw: Raw, settings: MeasuredFile) -> None:
+def _override_geometry(raw: Raw, settings: ReadSettings) -> None:
     """The user's wavelength, distance and detector pixel over the file's."""
     given = "the settings"
     if settings.wavelength_m and settings.energy_kev:
@@ -166,7 +139,7 @@ def _override_geometry(raw: Raw, settings: MeasuredFile) -> None:
             raw.source[name] = given
 
 
-def _corner(raw: Raw, settings: MeasuredFile, look: bool) -> bool:
+def _corner(raw: Raw, settings: ReadSettings, look: bool) -> bool:
     """Whether zero frequency is at [0, 0] in the file; why is left in the source."""
     if settings.zero_frequency != "auto":
         raw.source["zero frequency"] = f"{settings.zero_frequency}, by the settings"
@@ -183,7 +156,7 @@ def _corner(raw: Raw, settings: MeasuredFile, look: bool) -> bool:
     return place == "corner"
 
 
-def _centre(raw: Raw, settings: MeasuredFile) -> tuple[int, int] | None:
+def _centre(raw: Raw, settings: ReadSettings) -> tuple[int, int] | None:
     """Pixel of zero frequency where it is not the middle of the frame."""
     rows, columns = raw.stack.frame
     row, column = rows // 2, columns // 2
@@ -200,7 +173,7 @@ def _centre(raw: Raw, settings: MeasuredFile) -> tuple[int, int] | None:
     return None if (row, column) == (rows // 2, columns // 2) else (row, column)
 
 
-def _object_pixels(raw: Raw, kept: Window, settings: MeasuredFile) -> tuple[float, float] | None:
+def _object_pixels(raw: Raw, kept: Window, settings: ReadSettings) -> tuple[float, float] | None:
     """Height and width in metres of a pixel of the object: wavelength * distance / window on the detector.
 
     Binning leaves it as it is: fewer pixels, each larger by the same factor.
@@ -212,7 +185,7 @@ def _object_pixels(raw: Raw, kept: Window, settings: MeasuredFile) -> tuple[floa
 
 
 def _in_pixels(
-    raw: Raw, kept: Window, pixels: tuple[float, float] | None, settings: MeasuredFile
+    raw: Raw, kept: Window, pixels: tuple[float, float] | None, settings: ReadSettings
 ) -> np.ndarray:
     """Positions (N, 2) in pixels of the object as (row, column), not yet shifted to begin at zero."""
     path, name = settings.path, raw.source["positions"]
@@ -241,7 +214,7 @@ def _in_pixels(
     return positions * length_factor(unit, name, path) / np.array(pixels)
 
 
-def _patterns(raw: Raw, plan: Reading, settings: MeasuredFile) -> np.ndarray:
+def _patterns(raw: Raw, plan: Reading, settings: ReadSettings) -> np.ndarray:
     """Patterns (N, m, m) with zero frequency at [0, 0], read, masked and binned a block at a time."""
     good = None if raw.good is None else plan.window.cut(raw.good)
     blocks = list(raw.stack.blocks(settings.every, plan.window.size**2))
@@ -254,7 +227,7 @@ def _patterns(raw: Raw, plan: Reading, settings: MeasuredFile) -> np.ndarray:
 def _block(
     raw: Raw,
     plan: Reading,
-    settings: MeasuredFile,
+    settings: ReadSettings,
     good: np.ndarray | None,
     first: int,
     part: Part,
@@ -277,7 +250,7 @@ def _block(
     return np.fft.ifftshift(block, axes=(1, 2))
 
 
-def _mask(raw: Raw, plan: Reading, settings: MeasuredFile) -> np.ndarray | None:
+def _mask(raw: Raw, plan: Reading, settings: ReadSettings) -> np.ndarray | None:
     """Good pixels (m, m); a bin with one bad pixel is bad."""
     if raw.good is None:
         return None
@@ -291,7 +264,7 @@ def _mask(raw: Raw, plan: Reading, settings: MeasuredFile) -> np.ndarray | None:
     return np.fft.ifftshift(good.T if settings.transpose else good)
 
 
-def _probe(raw: Raw, plan: Reading, settings: MeasuredFile) -> np.ndarray | None:
+def _probe(raw: Raw, plan: Reading, settings: ReadSettings) -> np.ndarray | None:
     if raw.probe is None:
         return None
     frame = raw.stack.frame

@@ -1,0 +1,1 @@
+"""The kinds of figures: settings, drawing and file name of each in one class."""

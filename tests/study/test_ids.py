@@ -1,0 +1,44 @@
+"""A study of today plans to the runs it always had: their identities are known by heart."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from ptychosuite.study.expand import make_plan
+from ptychosuite.study.study_file import load_study
+
+from tests.study.small import REPOSITORY
+
+# study -> of its runs without fast-forward: the first's spec_id, their number, a hash of all
+GOLDEN = {
+    "blind.yaml": ("440fa0c1f44840c9", 80, "69c254b3d8d54dac"),
+    "nightly.yaml": ("9a856614a0650ff8", 42, "84c54be50329a2be"),
+    "paper/circuit.yaml": ("85eaf459bc36d0f2", 36, "0bd6947cfcac3c83"),
+    "paper/fast-forward-known.yaml": ("d7385c47102749fa", 27, "46e11afa3dc95c47"),
+    "paper/fast-forward-sizes.yaml": ("751e7472f68db7cf", 12, "ff85681cfe925fab"),
+    "paper/levels.yaml": ("256237e747019fcf", 27, "1de8d12c82c00d29"),
+    "paper/noise.yaml": ("256237e747019fcf", 36, "73bc61f5e9b3be56"),
+    "paper/overlap.yaml": ("5c6aa29f3504f667", 18, "4aaa818bde0f4e2b"),
+    "paper/setup.yaml": ("a0c1c646e7c26925", 2, "a1ee48159100e62c"),
+    "quickstart.yaml": ("2d8582ca395ed0f6", 24, "80bbc018c03ff662"),
+}
+MEASURED = ("2a8c818e93c17a12", 4, "b6b7f5368b237d20")
+
+
+def identities(study: str) -> tuple[str, int, str]:
+    plan = make_plan(load_study(REPOSITORY / "studies" / study))
+    ids = [spec.spec_id for spec in plan.runs if spec.fast_forward is None]
+    return ids[0], len(ids), hashlib.sha256(" ".join(ids).encode()).hexdigest()[:16]
+
+
+@pytest.mark.parametrize("study", GOLDEN)
+def test_spec_ids(study):
+    """What is stored under an id stays found."""
+    assert identities(study) == GOLDEN[study]
+
+
+def test_spec_ids_of_measured_data(measured_data, monkeypatch):
+    """The same where a run's identity has the hash of a file in it."""
+    monkeypatch.setenv("PTYCHOSUITE_DATA", str(measured_data))
+    assert identities("measured/siemens-star.yaml") == MEASURED
