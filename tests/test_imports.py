@@ -32,8 +32,8 @@ ALLOWED = {
     "testing": {"backends", "core", "physics", "solvers", "fastforward", "metrics", "problems"},
     "errors": set(),
     "__init__": set(),
-    "api": {"core", "backends", "registry", "metrics", "problems", "fastforward", "study", "execute", "store", "cluster",
-            "analysis", "reporting", "timing"},
+    "api": {"core", "backends", "registry", "metrics", "problems", "fastforward", "study", "execute", "store",
+            "cluster", "analysis", "reporting", "timing"},
     "commands": {"api"},
     "cli": {"commands"},
 }  # fmt: skip
