@@ -29,10 +29,11 @@ ALLOWED = {
     "analysis": {"store", "metrics", "problems", "registry", "core"},
     "reporting": {"analysis", "store", "metrics", "registry", "core"},
     "timing": {"analysis", "cluster", "study", "fastforward", "problems", "registry", "backends", "core"},
+    "testing": {"backends", "core", "physics", "solvers", "fastforward", "metrics", "problems"},
     "errors": set(),
     "__init__": set(),
-    "api": {"core", "backends", "registry", "problems", "fastforward", "study", "execute", "store", "cluster",
-            "analysis", "reporting", "timing"},
+    "api": {"core", "backends", "registry", "metrics", "problems", "fastforward", "study", "execute", "store",
+            "cluster", "analysis", "reporting", "timing"},
     "commands": {"api"},
     "cli": {"commands"},
 }  # fmt: skip

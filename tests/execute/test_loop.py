@@ -82,7 +82,7 @@ def test_curves_begin_before_the_first_iteration():
     assert outcome.status is Status.COMPLETED
     assert outcome.message == "all iterations done"
     assert {len(curve) for curve in outcome.curves.values()} == {7}
-    start = Track(problem, STOP, RPIE().init(problem)).latest
+    start = Track(problem, RPIE(), STOP, RPIE().init(problem)).latest
     assert {name: outcome.curves[name][0] for name in start} == start
     assert outcome.curves["seconds"][0] == 0
     assert (np.diff(outcome.curves["seconds"]) > 0).all()

@@ -72,6 +72,8 @@ def report(
     ------
     StudyError, StoreError
         There are no results, or a figure asks for something they do not have.
+    FigureError
+        A figure has failed; the page with the others is there all the same, and the message says where.
     """
     shown = Progress.of(progress)
     with ExitStack() as stack:

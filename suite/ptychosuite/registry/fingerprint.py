@@ -30,6 +30,9 @@ from ptychosuite.registry.lookup import CLASS_PATH, GROUPS, class_of, classes, n
 
 PACKAGE = "ptychosuite"
 CARRIES_OUT = f"{PACKAGE}.execute.one_run"
+EVERY_RUN = frozenset(where.partition(":")[0] for where in GROUPS["metrics"].built_in.values())
+"""Modules of the metrics that every run has."""
+
 COMPUTES_NOTHING: Mapping[str, str] = {
     PACKAGE: "the version, and the names of the Python interface",
     f"{PACKAGE}.errors": "words for the user",
@@ -102,7 +105,7 @@ class Sources:
             solver,
             _named("operators", spec.fast_forward),
             *_problem_classes(spec.problem),
-            *(_named("metrics", {"kind": name}) for name in spec.metrics),
+            *(_named("metrics", {"name": name}) for name in spec.metrics),
         )
         key = (found, spec.backend == "numpy")
         if key not in self._codes:
@@ -113,7 +116,7 @@ class Sources:
     def _code(self, classes: Iterable[type[Any]], peers: Iterable[str], kernels: bool) -> Code:
         own = {cls.__module__.partition(".")[0] for cls in classes}
         bases = {base.__module__ for cls in classes for base in cls.__mro__}
-        roots = {module for module in bases if module.partition(".")[0] in own} | {CARRIES_OUT}
+        roots = {module for module in bases if module.partition(".")[0] in own} | {CARRIES_OUT, *EVERY_RUN}
         files = {
             _name(module, file): _hash(self._content(file))
             for module in sorted(self.closure(roots, kernels))
