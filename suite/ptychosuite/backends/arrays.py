@@ -35,7 +35,6 @@ Array = Any
 
 BACKENDS = ("numpy", "torch", "torch-cuda", "cupy")
 GPU_BACKENDS = ("torch-cuda", "cupy")
-DTYPES = ("complex64", "complex128")
 
 
 @dataclass(frozen=True)
