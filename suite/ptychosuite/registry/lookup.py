@@ -86,9 +86,9 @@ GROUPS: Mapping[str, Group] = {
         ("advance",),
         {
             "network": "ptychosuite.fastforward.network:Trained",
-            "identity": "ptychosuite.fastforward.controls:Identity",
-            "extrapolation": "ptychosuite.fastforward.controls:Extrapolation",
-            "probe-refit": "ptychosuite.fastforward.controls:ProbeRefit",
+            "identity": "ptychosuite.fastforward.operator:Identity",
+            "extrapolation": "ptychosuite.fastforward.operator:Extrapolation",
+            "probe-refit": "ptychosuite.fastforward.operator:ProbeRefit",
             "truth": "ptychosuite.fastforward.truth:Truth",
         },
     ),
