@@ -20,6 +20,7 @@ from ptychosuite.analysis.verdict import Judgement
 from ptychosuite.core.plan import Tolerances
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.errors import StudyError
+from ptychosuite.metrics import catalogue
 from ptychosuite.metrics.catalogue import is_default, known_metrics, metric_of, metrics_of_run
 from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
 from ptychosuite.metrics.metric import Metric
@@ -294,6 +295,10 @@ def test_a_metric_in_one_file(command, tmp_path, monkeypatch):
     assert "Likeness to the truth against iteration" in page
     assert "PSNR of the phase / dB" in page
     assert "likeness" in (tmp_path / "pages/tiny/numbers/summary.csv").read_text().splitlines()[0]
+    monkeypatch.setattr(catalogue, "_named", {})  # as a process that has planned nothing
+    code, _, err = command("report", "results/tiny", "--out", "others")
+    assert code == 0, err
+    assert "Likeness to the truth against iteration" in (tmp_path / "others/tiny/index.html").read_text()
     assert command("baseline", "save", "healthy", study)[0] == 0
     kept = json.loads((tmp_path / "results/baselines/healthy.json").read_text())["runs"][0]["metrics"]
     assert list(kept)[-2:] == ["psnr_phase", "likeness"]

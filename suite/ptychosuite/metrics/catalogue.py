@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ptychosuite.errors import StudyError
+from ptychosuite.errors import StudyError, UserError
 from ptychosuite.metrics.metric import Metric
 from ptychosuite.registry.lookup import GROUPS, class_of, names
 
@@ -37,6 +38,13 @@ def metric_named(wanted: str) -> Metric:
         raise StudyError(f"metric '{wanted}' has the name '{metric.name}', which is taken by {taken}")
     _named[metric.name] = metric
     return metric
+
+
+def know_metrics(wanted: Iterable[str]) -> None:
+    """Know the metrics that another process's study asked for, as far as they are installed here."""
+    for name in wanted:
+        with contextlib.suppress(UserError):
+            metric_named(name)
 
 
 def metric_of(name: str) -> Metric | None:
