@@ -42,6 +42,17 @@ def test_a_format_gives_patterns_positions_and_geometry(tmp_path: Path, kind: st
     assert MeasuredFile(path).size() == Size(measurement.object_shape, small.M, small.N)
 
 
+@pytest.mark.parametrize("kind", ["cxi", "nexus", "ptyd", "arrays"])
+def test_what_every_format_promises(tmp_path: Path, kind: str) -> None:
+    """A CXI file holds arrays, and a NeXus file is one as well: those two are no strangers."""
+    files = {name: getattr(small, name)(tmp_path / f"{name}.h5") for name in ("cxi", "nexus", "ptyd", "arrays")}
+    foreign = {"cxi": ["ptyd", "arrays"], "arrays": []}.get(kind, files.keys() - {kind})
+    expected = Measurement(
+        MeasuredFile(files["cxi"]).read().diffraction_intensity * good_pixels(kind), small.positions()
+    )
+    check_format(class_of("formats", kind)(), files[kind], expected, [files[name] for name in foreign])
+
+
 def test_wavelength_stands_before_energy_in_cxi(tmp_path: Path) -> None:
     path = small.cxi(tmp_path / "a.cxi", **{"entry_1/instrument_1/source_1/wavelength": small.WAVELENGTH_M})
     with h5py.File(path, "a") as file:
