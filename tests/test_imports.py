@@ -29,7 +29,7 @@ ALLOWED = {
     "analysis": {"store", "metrics", "problems", "registry", "core"},
     "reporting": {"analysis", "store", "metrics", "registry", "core"},
     "timing": {"analysis", "cluster", "study", "fastforward", "problems", "registry", "backends", "core"},
-    "testing": {"backends", "core", "physics", "solvers", "fastforward", "metrics", "problems"},
+    "testing": {"fastforward", "solvers", "problems", "metrics", "physics", "registry", "backends", "core"},
     "errors": set(),
     "__init__": set(),
     "api": {"core", "backends", "registry", "metrics", "problems", "fastforward", "study", "execute", "store",

@@ -26,9 +26,10 @@ from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
 from ptychosuite.metrics.metric import Metric
 from ptychosuite.metrics.of_truth import PhasePSNR, PhaseSSIM
 from ptychosuite.registry.lookup import GROUPS, class_of
+from ptychosuite.testing import check_metric, small_problem
 
 from tests.analysis.test_quality import RUN
-from tests.conftest import REPOSITORY, small_problem
+from tests.conftest import REPOSITORY
 from tests.metrics.toy import Likeness
 from tests.store.records import record
 from tests.study.small import carry_out, plan_text, study_file
@@ -61,6 +62,16 @@ def test_every_metric_says_all(name):
     assert metric.better in ("lower", "higher") or name == "iterations"
     assert metric.needs in ("data", "truth", "half scans", "the loop")
     assert type(metric).__doc__
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_what_every_metric_promises(name, each_backend):
+    """Finite, repeatable, writes nothing, best at the truth, free of the gauge."""
+    check_metric(class_of("metrics", name)(), backends=[each_backend.name])
+
+
+def test_a_newcomers_metric_promises_it_too():
+    check_metric(Likeness())
 
 
 def test_higher_is_better():

@@ -28,7 +28,8 @@ from tests.study.test_measured_study import write_star
 
 PACKAGE = Path(fingerprint.__file__).parents[1]
 FILES = sorted(file.relative_to(PACKAGE).as_posix() for file in PACKAGE.rglob("*.py"))
-NOT_OF_A_RUN = ("study", "store", "cluster", "analysis", "report", "reporting", "timing", "api", "commands")
+NOT_OF_A_RUN = ("study", "store", "cluster", "analysis", "report", "reporting", "testing", "timing", "api",
+                 "commands")  # fmt: skip
 """Rooms of which no file is part of a run."""
 HEAD = """\
 study: code
