@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ptychosuite.backends import numpy_fft
+from ptychosuite.backends import arrays
 from ptychosuite.backends.arrays import DTYPES, backend
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.execute.loop import Outcome, reconstruct
@@ -151,11 +151,11 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
 @contextmanager
 def scipys_transforms() -> Iterator[None]:
     """SciPy's transforms in place of ducc0's."""
-    ducc, numpy_fft.ducc = numpy_fft.ducc, None
+    ducc, arrays.ducc = arrays.ducc, None
     try:
         yield
     finally:
-        numpy_fft.ducc = ducc
+        arrays.ducc = ducc
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 from ptychosuite.backends.arrays import backend
-from ptychosuite.cluster.sweep import session_content
+from ptychosuite.cluster.whole_sweep import session_content
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunRecord, RunSpec, Status
 from ptychosuite.execute.provenance import now, run_provenance

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from ptychosuite.analysis.selection import selection_of_plan
-from ptychosuite.cluster.sweep import study_content
+from ptychosuite.cluster.whole_sweep import study_content
 from ptychosuite.reporting.crate import write_bundle
 from ptychosuite.reporting.crate_metadata import Author
 

@@ -23,16 +23,16 @@ COMMANDS = {  # in the order in which they are used
     "plan": Listed("sweeps", "Check STUDY and show its runs, what is done and what the rest will cost."),
     "run": Listed("sweeps", "Carry out the runs of STUDY that are not done yet."),
     "train": Listed("sweeps", "Train the fast-forward operator on the runs of STUDY."),
-    "report": Listed("results", "Draw the figures of STUDY and write its report."),
-    "show": Listed("results", "Show how the runs of STUDY ended, or what a data file holds."),
+    "report": Listed("views", "Draw the figures of STUDY and write its report."),
+    "show": Listed("views", "Show how the runs of STUDY ended, or what a data file holds."),
     "check": Listed("checks", "Say whether the runs of STUDY are as good as they were."),
-    "trend": Listed("results", "Draw the history of the checks of STUDY as a page."),
+    "trend": Listed("views", "Draw the history of the checks of STUDY as a page."),
     "baseline": Listed("checks", "Save and list baselines, for 'check' to compare with."),
     "reproduce": Listed("checks", "Run what is stored of STUDY again, and compare."),
-    "export": Listed("results", "Write the results of STUDY for others."),
-    "schema": Listed("about", "Print the JSON Schema of study files, for editors."),
-    "solvers": Listed("about", "List the solvers with their settings and defaults."),
-    "doctor": Listed("about", "Say what this machine and this installation can do."),
+    "export": Listed("views", "Write the results of STUDY for others."),
+    "schema": Listed("views", "Print the JSON Schema of study files, for editors."),
+    "solvers": Listed("views", "List the solvers with their settings and defaults."),
+    "doctor": Listed("views", "Say what this machine and this installation can do."),
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ptychosuite.analysis.baseline import Baseline, PresentRuns, RunFigures
-from ptychosuite.analysis.quality import Pair, quality_findings, run_findings
+from ptychosuite.analysis.quality import Compared, quality_findings, run_findings
 from ptychosuite.analysis.verdict import Finding, Judgement
 from ptychosuite.core.plan import Tolerances
 from ptychosuite.core.runs import RunSpec
@@ -56,7 +56,7 @@ def found(
     **wanted: float,
 ) -> dict[str, Finding]:
     """What is said, by quantity, leaving out what is good."""
-    findings = run_findings(Pair(before, now, spec, same_arithmetic, Tolerances(wanted)))
+    findings = run_findings(Compared(before, now, spec, same_arithmetic, Tolerances(wanted)))
     return {f.quantity: f for f in findings if f.judgement is not Judgement.GOOD}
 
 

@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from ptychosuite.analysis.convergence import band, summary
 from ptychosuite.analysis.labels import column_name, line_labels, value_text
 from ptychosuite.analysis.selection import latest_session, selection_of, selection_of_plan
-from ptychosuite.analysis.tables import NOT_COMPARABLE, open_dataset, run_table, timed
+from ptychosuite.analysis.tables import NOT_COMPARABLE, band, open_dataset, summary, table_of, timed
 from ptychosuite.errors import StoreError
 from ptychosuite.store.write import write_run
 
@@ -17,6 +16,10 @@ from tests.store.records import NUMBERS, record, store_at
 from tests.study.small import carry_out, plan_text
 
 SOLVER = {**NUMBERS, "solver.name": False, "solver.alpha": True, "solver.levels": True}
+
+
+def run_table(store, spec_ids=None):
+    return table_of(open_dataset(store), spec_ids)
 
 
 def filled(path, records, factors=None):

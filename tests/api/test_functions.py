@@ -12,7 +12,7 @@ import ptychosuite.execute.one_run as execution
 import pytest
 import xarray as xr
 from ptychosuite.analysis.verdict import Judgement, Verdict
-from ptychosuite.cluster.interruption import lost_interruptions
+from ptychosuite.cluster.whole_sweep import lost_interruptions
 from ptychosuite.errors import StoreError, StudyError, UserError
 
 from tests.api.test_studies import TINY

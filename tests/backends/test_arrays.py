@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from ptychosuite.backends import arrays
 from ptychosuite.backends.arrays import backend, copy, fft2, ifft2, real_dtype, to_numpy
 from ptychosuite.errors import BackendError
 
@@ -89,5 +88,5 @@ def test_missing_device(monkeypatch):
 
 def test_real_dtype():
     """Real and complex of one precision belong together."""
-    for dtype in arrays.DTYPES:
+    for dtype in ("complex64", "complex128"):
         assert np.dtype(dtype).type(0).real.dtype == real_dtype(dtype)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ptychosuite.backends import numpy_fft
+from ptychosuite.backends import arrays
 
 from tests.backends.fused import DTYPES, M, assert_same, complex_random
 
@@ -13,12 +13,12 @@ from tests.backends.fused import DTYPES, M, assert_same, complex_random
 def test_transforms(monkeypatch, dtype, shape, library):
     """Both libraries give NumPy's transforms, in the precision of their argument."""
     if library == "scipy":
-        monkeypatch.setattr(numpy_fft, "ducc", None)
-    elif numpy_fft.ducc is None:
+        monkeypatch.setattr(arrays, "ducc", None)
+    elif arrays.ducc is None:
         pytest.skip("ducc0 is not installed; pip install 'ptychosuite[fast]'")
     x = complex_random(dtype, *shape)
     for found, expected in [
-        (numpy_fft.fft2(x), np.fft.fft2(x.astype("complex128"))),
-        (numpy_fft.ifft2(x), np.fft.ifft2(x.astype("complex128"))),
+        (arrays.fft2(x), np.fft.fft2(x.astype("complex128"))),
+        (arrays.ifft2(x), np.fft.ifft2(x.astype("complex128"))),
     ]:
         assert_same(found, expected.astype(dtype), dtype)

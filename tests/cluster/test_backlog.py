@@ -10,7 +10,7 @@ import sys
 import pytest
 from ptychosuite.cluster.backlog import MOST_LOSSES, Backlog, Try, judge
 from ptychosuite.cluster.worker_log import LOG_TAIL, Entry, UnfinishedRun, read_unfinished, tail
-from ptychosuite.core.footprint import Footprint
+from ptychosuite.core.problem import Footprint
 from ptychosuite.core.runs import RunSpec, Status
 
 ENTRY = Entry(["token"], "tcp://w", 300_000_000, "2030-01-01T00:00", "0x00007f0000000001", "host", 7)

@@ -166,7 +166,7 @@ def test_a_running_scheduler_by_file_and_by_address(tmp_path, scheduler):
 )
 def test_bad_scheduler_files(tmp_path, content, message, monkeypatch):
     """A file that is missing, is something else, or is of a scheduler that has ended."""
-    monkeypatch.setattr("ptychosuite.cluster.kinds.running.ANSWER_S", 0.5)
+    monkeypatch.setattr("ptychosuite.cluster.kinds.external.ANSWER_S", 0.5)
 
     file = tmp_path / "scheduler.json"
     if content is not None:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from distributed import Client, LocalCluster
 from ptychosuite.cluster.cluster_file import Connection, connect
-from ptychosuite.cluster.sweep import sweep, to_do
+from ptychosuite.cluster.whole_sweep import sweep, to_do
 from ptychosuite.cluster.work import Terms
 from ptychosuite.errors import ClusterError
 from ptychosuite.store.layout import Store

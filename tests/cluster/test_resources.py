@@ -8,9 +8,9 @@ import pytest
 from ptychosuite.cluster.connection import Connection
 from ptychosuite.cluster.dispatch import run_all
 from ptychosuite.cluster.kinds.cuda import add_cpu_workers
-from ptychosuite.cluster.resources import check_devices, offered, resources_for
-from ptychosuite.cluster.sweep import sweep, to_do
+from ptychosuite.cluster.whole_sweep import sweep, to_do
 from ptychosuite.cluster.work import Terms
+from ptychosuite.cluster.workers import check_devices, offered, resources_for
 from ptychosuite.errors import ClusterError
 from ptychosuite.store.layout import Store
 from ptychosuite.store.read import inventory, read_run
@@ -74,9 +74,7 @@ def test_what_workers_offer(mixed):
 
 def test_a_sweep_goes_to_both_kinds(tmp_path, mixed, monkeypatch):
     """Every run lands on a worker of its kind; that of the GPU runs one at a time."""
-    monkeypatch.setattr(
-        "ptychosuite.cluster.resources.GPU_BACKENDS", ("torch",)
-    )  # a device every machine has
+    monkeypatch.setattr("ptychosuite.cluster.workers.GPU_BACKENDS", ("torch",))  # a device every machine has
     plan = plan_text(tmp_path, "axes: {backend: [numpy, torch], seed: {range: 6}}\n")
     store = Store.create(tmp_path / plan.name)
     connection = Connection(mixed, "both", offers=offered(mixed), workers=2)

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ptychosuite.cluster.cluster_file import connect
-from ptychosuite.cluster.sweep import to_do
-from ptychosuite.core.footprint import Footprint
+from ptychosuite.cluster.whole_sweep import to_do
+from ptychosuite.core.problem import Footprint
 from ptychosuite.core.runs import Lane
 from ptychosuite.errors import BackendError, ClusterError
 from ptychosuite.store.layout import place

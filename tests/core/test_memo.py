@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ptychosuite.core import memo
-from ptychosuite.core.memo import by_identity
+from ptychosuite.core import runs
+from ptychosuite.core.runs import by_identity
 
 
 def test_called_once_for_each_object():
@@ -16,6 +16,6 @@ def test_called_once_for_each_object():
 
 def test_objects_that_come_and_go(monkeypatch):
     """Another object at the address of one that is gone is not taken for it, however many there were."""
-    monkeypatch.setattr(memo, "MOST", 3)
+    monkeypatch.setattr(runs, "MOST", 3)
     remembered = by_identity(lambda part: part["number"])
     assert [remembered({"number": number}) for number in range(100)] == list(range(100))

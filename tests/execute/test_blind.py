@@ -11,9 +11,9 @@ from ptychosuite.core.runs import RunSpec, Status
 from ptychosuite.errors import DataFileError
 from ptychosuite.execute import one_run as run_module
 from ptychosuite.execute.one_run import execute
-from ptychosuite.metrics.catalogue import metrics_of_run
 from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
 from ptychosuite.metrics.gauge import Gauge, apply_gauge
+from ptychosuite.metrics.metric import metrics_of_run
 from ptychosuite.physics.shift import shift_phases
 from ptychosuite.problems.build import build_problem
 from ptychosuite.problems.measured import Measurement, write_cxi

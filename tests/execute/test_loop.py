@@ -9,8 +9,7 @@ import pytest
 from ptychosuite.backends.arrays import backend
 from ptychosuite.core.runs import Status
 from ptychosuite.execute import loop
-from ptychosuite.execute.loop import Curves, Track, reconstruct
-from ptychosuite.execute.stopping import has_diverged, met_tolerances, verdict
+from ptychosuite.execute.loop import Curves, Track, has_diverged, met_tolerances, reconstruct, verdict
 from ptychosuite.metrics import evaluation
 from ptychosuite.solvers.pie import RPIE
 from ptychosuite.solvers.solver import Solver

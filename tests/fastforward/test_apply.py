@@ -7,12 +7,12 @@ import dataclasses
 import numpy as np
 import pytest
 from ptychosuite.backends.arrays import backend, numerical_errors, to_numpy
+from ptychosuite.core.jumps import figures_of, rejections_of
 from ptychosuite.core.runs import Status
 from ptychosuite.errors import DataFileError
 from ptychosuite.execute.loop import reconstruct
 from ptychosuite.fastforward import apply
-from ptychosuite.fastforward.controls import Extrapolation, Identity, ProbeRefit
-from ptychosuite.fastforward.jumps import figures_of, rejections_of
+from ptychosuite.fastforward.operator import Extrapolation, Identity, ProbeRefit
 from ptychosuite.metrics.misfit import DataConstants, misfit_metrics, poisson_deviance
 from ptychosuite.registry.lookup import GROUPS, build, class_of
 from ptychosuite.solvers.pie import EPIE, RPIE

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from ptychosuite.backends.arrays import to_numpy
 from ptychosuite.errors import CannotAdvance
-from ptychosuite.fastforward.controls import Extrapolation, Identity, ProbeRefit
-from ptychosuite.fastforward.operator import Snapshot
+from ptychosuite.fastforward.operator import Extrapolation, Identity, ProbeRefit, Snapshot
 from ptychosuite.fastforward.pull import refitted_probe
 from ptychosuite.physics.forward import diffraction_intensity, subpixel_phases
 from ptychosuite.registry.lookup import GROUPS, build

@@ -14,7 +14,7 @@ from ptychosuite.errors import DataFileError, StudyError
 from ptychosuite.fastforward.network import Checkpoint, Network
 from ptychosuite.fastforward.pairs import Pairs, pairs_of
 from ptychosuite.fastforward.train import train
-from ptychosuite.fastforward.training import Training
+from ptychosuite.fastforward.training_file import Training
 from ptychosuite.solvers.pie import RPIE
 from ptychosuite.store.read import inventory, read_run
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ptychosuite.core.problem import Reference
-from ptychosuite.metrics.catalogue import metrics_of_run
 from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
 from ptychosuite.metrics.image import SCANNED_SHARE, phase_rmse_rad, scanned_area
+from ptychosuite.metrics.metric import metrics_of_run
 
 from tests.conftest import small_problem
 

@@ -9,21 +9,19 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from ptychosuite.analysis.convergence import summary
 from ptychosuite.analysis.labels import column_name, metric_label
-from ptychosuite.analysis.quality import Pair, run_findings
+from ptychosuite.analysis.quality import Compared, run_findings
 from ptychosuite.analysis.repetition import compare
-from ptychosuite.analysis.speed_up import reached_for_good
-from ptychosuite.analysis.tables import run_table
+from ptychosuite.analysis.speed_up_pairs import reached_for_good
+from ptychosuite.analysis.tables import open_dataset, summary, table_of
 from ptychosuite.analysis.trend import Point, Series
 from ptychosuite.analysis.verdict import Judgement
 from ptychosuite.core.plan import Tolerances
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.errors import StudyError
-from ptychosuite.metrics import catalogue
-from ptychosuite.metrics.catalogue import is_default, known_metrics, metric_of, metrics_of_run
+from ptychosuite.metrics import metric as metric_module
 from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
-from ptychosuite.metrics.metric import Metric
+from ptychosuite.metrics.metric import Metric, is_default, known_metrics, metric_of, metrics_of_run
 from ptychosuite.metrics.of_truth import PhasePSNR, PhaseSSIM
 from ptychosuite.registry.lookup import GROUPS, class_of
 from ptychosuite.testing import check_metric, small_problem
@@ -188,7 +186,7 @@ def test_direction_of_a_check():
 
     def judged(**metrics):
         now = dataclasses.replace(before, metrics={**before.metrics, **metrics})
-        findings = run_findings(Pair(before, now, SPEC, True, Tolerances()))
+        findings = run_findings(Compared(before, now, SPEC, True, Tolerances()))
         return {f.quantity: f.judgement for f in findings if f.judgement is not Judgement.GOOD}
 
     assert judged(psnr_phase=29.0) == {"psnr_phase": "regression"}
@@ -206,7 +204,7 @@ def test_clearly_better_in_its_direction():
             start, metrics={**start.metrics, "psnr_phase": 20.0 * factor}, curves=curves
         )
         wide = Tolerances({"psnr_phase": 0.01})
-        found = {f.quantity: f.judgement for f in run_findings(Pair(start, now, SPEC, True, wide))}
+        found = {f.quantity: f.judgement for f in run_findings(Compared(start, now, SPEC, True, wide))}
         assert found["first iterations"] == judgement
 
 
@@ -294,7 +292,7 @@ def test_a_metric_in_one_file(command, tmp_path, monkeypatch):
     plan = plan_text(tmp_path, STUDY)
     assert isinstance(metric_of("likeness"), Metric)
     store, _ = carry_out(plan, tmp_path / "results")
-    (row,) = run_table(store).to_dict("records")
+    (row,) = table_of(open_dataset(store)).to_dict("records")
     assert 0.5 < row["likeness"] <= 1
     assert row["psnr_phase"] > 0
     code, out, _ = command("show", study)
@@ -306,7 +304,7 @@ def test_a_metric_in_one_file(command, tmp_path, monkeypatch):
     assert "Likeness to the truth against iteration" in page
     assert "PSNR of the phase / dB" in page
     assert "likeness" in (tmp_path / "pages/tiny/numbers/summary.csv").read_text().splitlines()[0]
-    monkeypatch.setattr(catalogue, "_named", {})  # as a process that has planned nothing
+    monkeypatch.setattr(metric_module, "_named", {})  # as a process that has planned nothing
     code, _, err = command("report", "results/tiny", "--out", "others")
     assert code == 0, err
     assert "Likeness to the truth against iteration" in (tmp_path / "others/tiny/index.html").read_text()
@@ -327,7 +325,7 @@ def test_a_metric_that_fails(tmp_path, monkeypatch):
     """An error in a metric is no verdict: the run has failed, with its traceback."""
     monkeypatch.setattr(Likeness, "value", lambda *_: 1 / 0)
     store, _ = carry_out(plan_text(tmp_path, f'metrics: ["{TOY}"]\n'), tmp_path / "results")
-    (row,) = run_table(store).to_dict("records")
+    (row,) = table_of(open_dataset(store)).to_dict("records")
     assert row["status"] == "failed"
 
 

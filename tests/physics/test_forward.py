@@ -9,14 +9,15 @@ from ptychosuite.backends.arrays import backend, fft2, ifft2, to_numpy
 from ptychosuite.core.problem import Reference, split_positions
 from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
 from ptychosuite.physics.forward import (
+    add_patches,
     batches,
     detector_waves,
     diffraction_intensity,
+    extract_patches,
     illuminate,
     local_probes,
     subpixel_phases,
 )
-from ptychosuite.physics.patches import add_patches, extract_patches
 from ptychosuite.physics.shift import fourier_unshift, shift_phases
 from ptychosuite.solvers.lbfgs import inner, misfit_and_gradient
 from ptychosuite.testing import dot_test, small_problem

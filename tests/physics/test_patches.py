@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ptychosuite.backends.arrays import to_numpy
-from ptychosuite.physics.patches import add_patches, extract_patches
+from ptychosuite.physics.forward import add_patches, extract_patches
 from ptychosuite.testing import dot_test
 
 

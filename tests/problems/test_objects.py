@@ -3,8 +3,15 @@
 import numpy as np
 import pytest
 from ptychosuite.errors import DataFileError
-from ptychosuite.problems.images import BUNDLED, load_image
-from ptychosuite.problems.objects import Circuit, DeadLeaves, Images, SiemensStar, Texture
+from ptychosuite.problems.objects import (
+    BUNDLED,
+    Circuit,
+    DeadLeaves,
+    Images,
+    SiemensStar,
+    Texture,
+    load_image,
+)
 
 OBJECTS = [
     Images(size=40),

@@ -15,8 +15,17 @@ from ptychosuite.core.runs import Status
 from ptychosuite.errors import StudyError
 from ptychosuite.execute.one_run import execute
 from ptychosuite.problems.build import build_problem
-from ptychosuite.problems.parts import FileSettings, ObjectKind, ProbeKind, ScanKind, Square
-from ptychosuite.problems.problem_kind import ProblemKind, Rng, Size, knows_probe
+from ptychosuite.problems.problem_kind import (
+    FileSettings,
+    ObjectKind,
+    ProbeKind,
+    ProblemKind,
+    Rng,
+    ScanKind,
+    Size,
+    Square,
+    knows_probe,
+)
 from ptychosuite.problems.scans import Raster
 from ptychosuite.registry.lookup import GROUPS, build, classes, forget
 from ptychosuite.study.estimate import estimate

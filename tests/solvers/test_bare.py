@@ -9,9 +9,8 @@ import pytest
 from ptychosuite.core.runs import RunSpec, Status
 from ptychosuite.execute import one_run
 from ptychosuite.execute.one_run import execute, execute_stack
-from ptychosuite.physics.forward import illuminate
+from ptychosuite.physics.forward import add_patches, illuminate
 from ptychosuite.physics.likelihood import exit_wave_correction
-from ptychosuite.physics.patches import add_patches
 from ptychosuite.registry.lookup import build
 from ptychosuite.solvers.stack import can_stack
 

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ptychosuite.backends.arrays import to_numpy
 from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
-from ptychosuite.physics.forward import diffraction_intensity
-from ptychosuite.physics.patches import extract_patches
+from ptychosuite.physics.forward import diffraction_intensity, extract_patches
 from ptychosuite.registry.lookup import build
 from ptychosuite.solvers.emagpie import EMAGPIE
 from ptychosuite.solvers.lbfgs import misfit_and_gradient

@@ -18,7 +18,7 @@ from ptychosuite.errors import StoreError
 from ptychosuite.store import compact as compaction
 from ptychosuite.store.compact import compact
 from ptychosuite.store.layout import Store
-from ptychosuite.store.objects import ObjectPlace
+from ptychosuite.store.object_store import ObjectPlace
 from ptychosuite.store.write import write_run
 
 from tests.store.records import NUMBERS, record, session, store_at

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import zarr
 from ptychosuite.errors import StoreError
-from ptychosuite.store import objects
+from ptychosuite.store import object_store as objects
 from ptychosuite.store.compact import compact
 from ptychosuite.store.layout import Store, place
 from ptychosuite.store.read import read_run

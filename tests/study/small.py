@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ptychosuite.cluster.cluster_file import connect
-from ptychosuite.cluster.sweep import Tally, sweep, to_do
+from ptychosuite.cluster.whole_sweep import Tally, sweep, to_do
 from ptychosuite.cluster.work import Terms
 from ptychosuite.core.plan import Plan
 from ptychosuite.registry import lookup as registry

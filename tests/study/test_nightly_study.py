@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 from ptychosuite.core.plan import Plan
-from ptychosuite.problems.images import BUNDLED
+from ptychosuite.problems.objects import BUNDLED
 from ptychosuite.registry.lookup import GROUPS
 from ptychosuite.solvers.sweep import Sweep
 

@@ -14,7 +14,7 @@ from ptychosuite.analysis.labels import run_labels
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunRecord, RunSpec
 from ptychosuite.errors import BaselineError, nearest
-from ptychosuite.metrics.catalogue import known_metrics
+from ptychosuite.metrics.metric import known_metrics
 from ptychosuite.store.layout import Store, place
 from ptychosuite.store.read import inventory, read_run
 

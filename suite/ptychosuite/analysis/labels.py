@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from ptychosuite.metrics.catalogue import known_metrics, metric_of
+from ptychosuite.metrics.metric import known_metrics, metric_of
 from ptychosuite.registry.factors import factor_names, factor_value
 from ptychosuite.registry.lookup import label_of
+
+if TYPE_CHECKING:  # the kinds of figures load this module, and planning a study must not wait for pandas
+    import pandas as pd
 
 
 def metric_label(name: str) -> str:

@@ -5,7 +5,7 @@ Two things are asked of each run:
 - Is it the same computation? Its first iterations answer that sharply, and in either direction, before
   rounding has grown.
 - Is its result as good? The later figures answer that: almost exactly where the beginnings are identical, and
-  with room for rounding where they are not (:mod:`ptychosuite.metrics.tolerance`). Which of two values is the
+  with room for rounding where they are not (:mod:`ptychosuite.metrics.metric`). Which of two values is the
   better one, each metric says.
 
 A study may ask for other tolerances in its section ``check``.
@@ -25,9 +25,7 @@ from ptychosuite.analysis.verdict import Finding, Judgement
 from ptychosuite.core.plan import FIRST_ITERATIONS, Plan, Tolerances
 from ptychosuite.core.runs import RunSpec, Status
 from ptychosuite.errors import BaselineError
-from ptychosuite.metrics.catalogue import known_metrics, metric_of
-from ptychosuite.metrics.metric import Metric
-from ptychosuite.metrics.tolerance import Change
+from ptychosuite.metrics.metric import Allowance, Metric, known_metrics, metric_of
 
 FIRST = ("0", "1", "2")  # iterations: the start, and before rounding has grown
 CLEARLY = 0.1  # better: small faults move some figures to the better by less
@@ -54,7 +52,7 @@ def quality_findings(baseline: Baseline, plan: Plan, present: PresentRuns) -> li
     specs = {spec.spec_id: spec for spec in plan.runs}
     findings = list(_unpaired(baseline, specs, present))
     pairs = [
-        Pair(before[i], now[i], spec, alike, plan.tolerances)
+        Compared(before[i], now[i], spec, alike, plan.tolerances)
         for i, spec in specs.items()
         if i in before and i in now
     ]
@@ -66,7 +64,7 @@ def quality_findings(baseline: Baseline, plan: Plan, present: PresentRuns) -> li
 
 
 @dataclass(frozen=True)
-class Pair:
+class Compared:
     """One run and its baseline."""
 
     before: RunFigures
@@ -90,12 +88,12 @@ class Pair:
         return min(run.metrics.get("iterations") or 0.0 for run in (self.before, self.now))
 
     @property
-    def first_tolerance(self) -> Change:
+    def first_tolerance(self) -> Allowance:
         """Of the metrics that tell beginnings, in the first iterations."""
         relative = self.wanted.of(FIRST_ITERATIONS, self.spec.dtype)
-        return Change(self._rounding("residual", AFTER[0]) if relative is None else relative)
+        return Allowance(self._rounding("residual", AFTER[0]) if relative is None else relative)
 
-    def tolerance(self, metric: Metric, iterations: float) -> Change:
+    def tolerance(self, metric: Metric, iterations: float) -> Allowance:
         """Of ``metric`` after so many ``iterations``, more than the first."""
         assert metric.tolerance is not None, "only what is judged has a tolerance"
         scale = self.before.curves.get(metric.name, {}).get("0")
@@ -129,7 +127,7 @@ def _undecided(label: str, message: str) -> Finding:
     return Finding(label, "run", Judgement.UNDECIDED, message=message)
 
 
-def run_findings(pair: Pair) -> list[Finding]:
+def run_findings(pair: Compared) -> list[Finding]:
     """One run beside its baseline; figures are compared where both have completed."""
     status = _status(pair.before, pair.now)
     if not pair.before.status == pair.now.status == Status.COMPLETED:
@@ -145,14 +143,14 @@ def _status(before: RunFigures, now: RunFigures) -> Finding:
     return Finding(now.label, "status", judgement, message=f"it was {before.status} and is {now.status}")
 
 
-def _at_the_end(pair: Pair) -> Iterator[Judged]:
+def _at_the_end(pair: Compared) -> Iterator[Judged]:
     for metric in known_metrics():
         if metric.is_judged and metric.in_baseline and metric.name in pair.before.metrics:
             tolerance = pair.tolerance(metric, pair.iterations)
             yield _later(pair, metric, metric.name, tolerance, (pair.before.metrics, pair.now.metrics))
 
 
-def _on_the_way(pair: Pair) -> Iterator[Judged]:
+def _on_the_way(pair: Compared) -> Iterator[Judged]:
     """The curves after the first iterations, up to where the shorter run ended."""
     for name, curve in pair.before.curves.items():
         metric, now = metric_of(name), pair.now.curves.get(name, {})
@@ -162,7 +160,12 @@ def _on_the_way(pair: Pair) -> Iterator[Judged]:
 
 
 def _later(
-    pair: Pair, metric: Metric, quantity: str, tolerance: Change, values: tuple[Values, Values], key: str = ""
+    pair: Compared,
+    metric: Metric,
+    quantity: str,
+    tolerance: Allowance,
+    values: tuple[Values, Values],
+    key: str = "",
 ) -> Judged:
     """Two numbers, the baseline's first; what is no number is worse than any."""
     before, now = values
@@ -183,7 +186,7 @@ def _later(
     return metric, found
 
 
-def _first_iterations(pair: Pair, later: Sequence[Judged]) -> Iterator[Finding]:
+def _first_iterations(pair: Compared, later: Sequence[Judged]) -> Iterator[Finding]:
     """Whether the run begins as its baseline did: one finding, of the curve and iteration that differ most.
 
     A beginning that differs beyond rounding is a regression even where the end is as good: either it is
@@ -221,11 +224,11 @@ def _clearly_better(later: Sequence[Judged]) -> bool:
     )
 
 
-def _excess(tolerance: Change, before: float, now: float | None) -> float:
+def _excess(tolerance: Allowance, before: float, now: float | None) -> float:
     return float("inf") if now is None else tolerance.excess(before, now)
 
 
-def _failure_rate(pairs: Sequence[Pair]) -> Finding:
+def _failure_rate(pairs: Sequence[Compared]) -> Finding:
     """The share of runs that did not complete."""
     before = sum(pair.before.status != Status.COMPLETED for pair in pairs) / len(pairs)
     now = sum(pair.now.status != Status.COMPLETED for pair in pairs) / len(pairs)

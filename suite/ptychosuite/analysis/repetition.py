@@ -16,7 +16,7 @@ import numpy as np
 from ptychosuite.analysis.rounding import Changes, Drift, changes, rounding_changes
 from ptychosuite.analysis.verdict import Judgement, worst
 from ptychosuite.core.runs import RunRecord, RunSpec
-from ptychosuite.metrics.catalogue import metric_of
+from ptychosuite.metrics.metric import metric_of
 from ptychosuite.registry.factors import fast_forward_as_one
 
 

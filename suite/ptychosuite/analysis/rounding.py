@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from ptychosuite.core.runs import RunSpec
-from ptychosuite.metrics.catalogue import metric_of
+from ptychosuite.metrics.metric import metric_of
 from ptychosuite.problems.problem_kind import knows_probe
 
 ARITHMETIC = ("numpy", "scipy", "numba", "ducc0", "torch", "cupy-cuda13x", "ptychi", "cdtools-py")

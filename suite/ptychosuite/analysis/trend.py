@@ -22,7 +22,7 @@ import numpy as np
 import ruptures
 
 from ptychosuite.analysis.verdict import Judgement, Verdict
-from ptychosuite.metrics.catalogue import metric_of
+from ptychosuite.metrics.metric import metric_of
 
 FEWEST_NIGHTS = 8  # of a stretch in which changes are looked for
 SHORTEST_SEGMENT = 3  # nights: a single bad one is no change
@@ -46,7 +46,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Level:
+class Plateau:
     """Nights in a row over which a series keeps its level."""
 
     first: int  # nights
@@ -73,7 +73,7 @@ class Series:
     quantity: str
     tolerance: float
     points: tuple[Point, ...]
-    levels: tuple[Level, ...]
+    levels: tuple[Plateau, ...]
 
     @property
     def changes(self) -> list[Change]:
@@ -185,11 +185,11 @@ def _series(
     return Series(subject, quantity, tolerance, points, tuple(levels))
 
 
-def _levels(stretch: Sequence[Point], tolerance: float) -> Iterator[Level]:
+def _levels(stretch: Sequence[Point], tolerance: float) -> Iterator[Plateau]:
     ratios = [point.ratio for point in stretch]
     for first, end in pairwise([0, *change_points(ratios, tolerance), len(ratios)]):
         level = float(np.median(ratios[first:end]))
-        yield Level(stretch[first].night, stretch[end - 1].night, level, is_fresh=first == 0)
+        yield Plateau(stretch[first].night, stretch[end - 1].night, level, is_fresh=first == 0)
 
 
 def _badness(series: Series) -> tuple[bool, float]:

@@ -14,15 +14,12 @@ from ptychosuite.analysis.baseline import (
     read_baseline,
     write_baseline,
 )
-from ptychosuite.analysis.baseline import (
-    baselines as baselines_of,
-)
+from ptychosuite.analysis.baseline import baselines as baselines_of
 from ptychosuite.analysis.quality import quality_findings
 from ptychosuite.analysis.rounding import changes, rounding_changes
 from ptychosuite.analysis.verdict import Finding, Judgement, Verdict, keep_verdict
-from ptychosuite.api.display import Displayed, html_table, text_table
-from ptychosuite.api.progress import Progress
-from ptychosuite.api.studies import File, Settings, Study, plan_of
+from ptychosuite.api.display import Displayed, Progress, html_table, text_table
+from ptychosuite.api.planning import File, Settings, Study, plan_of
 from ptychosuite.core.plan import Plan
 from ptychosuite.errors import StoreError, UserError
 from ptychosuite.execute.provenance import environment, now

@@ -12,10 +12,9 @@ from typing import Any
 
 from ptychosuite.analysis.selection import Selection, selection_of
 from ptychosuite.analysis.verdict import Verdict, verdicts
-from ptychosuite.api.display import Displayed, count_runs
-from ptychosuite.api.progress import Progress
+from ptychosuite.api.display import Displayed, Progress, count_runs
+from ptychosuite.api.planning import File, Settings, Study
 from ptychosuite.api.results import open_results, selected_runs
-from ptychosuite.api.studies import File, Settings, Study
 from ptychosuite.errors import UserError
 from ptychosuite.reporting.bundle import is_bundle, opened_bundle
 from ptychosuite.reporting.crate import write_bundle
@@ -177,11 +176,7 @@ def _refuse_unfinished(selection: Selection) -> None:
 
 
 def _write_crate(
-    selection: Selection,
-    content: Mapping[str, Any],
-    out: Path,
-    licence: str | None,
-    authors: Sequence[str],
+    selection: Selection, content: Mapping[str, Any], out: Path, licence: str | None, authors: Sequence[str]
 ) -> Path:
     if licence is None:
         raise UserError(

@@ -25,19 +25,17 @@ from ptychosuite.analysis.repetition import (
     worst_first,
 )
 from ptychosuite.analysis.verdict import Judgement, worst
-from ptychosuite.api.display import Displayed, count_runs, counts_text, html_table, text_table
-from ptychosuite.api.progress import Progress
+from ptychosuite.api.display import Displayed, Progress, count_runs, counts_text, html_table, text_table
+from ptychosuite.api.planning import File, Study
 from ptychosuite.api.results import open_results
-from ptychosuite.api.studies import File, Study
 from ptychosuite.api.sweeping import check_terms, connected
 from ptychosuite.backends.arrays import BACKENDS, backend
 from ptychosuite.cluster.cluster_file import cluster_settings
 from ptychosuite.cluster.connection import ClusterKind
 from ptychosuite.cluster.dispatch import run_all
-from ptychosuite.cluster.interruption import lost_interruptions
-from ptychosuite.cluster.resources import check_devices
-from ptychosuite.cluster.sweep import Tally
+from ptychosuite.cluster.whole_sweep import Tally, lost_interruptions
 from ptychosuite.cluster.work import Terms
+from ptychosuite.cluster.workers import check_devices
 from ptychosuite.core.runs import RunRecord, RunSpec, Status
 from ptychosuite.errors import BackendError, DataFileError, StoreError, StudyError, UserError
 from ptychosuite.registry import lookup as registry

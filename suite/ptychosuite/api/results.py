@@ -17,12 +17,12 @@ import xarray as xr
 from ptychosuite.analysis.selection import Selection, latest_session, selection_of, selection_of_plan
 from ptychosuite.analysis.tables import open_dataset, table_of
 from ptychosuite.api.display import Displayed, cell, count_runs, counts_text, html_table, text_table
-from ptychosuite.api.studies import File, Settings, Study, plan_of, read_study
-from ptychosuite.cluster.sweep import study_content
+from ptychosuite.api.planning import File, Settings, Study, plan_of, read_study
+from ptychosuite.cluster.whole_sweep import study_content
 from ptychosuite.core.problem import Reference
 from ptychosuite.core.runs import RunRecord
 from ptychosuite.errors import UserError
-from ptychosuite.metrics.catalogue import known_metrics
+from ptychosuite.metrics.metric import known_metrics
 from ptychosuite.problems.measured import MeasuredFile, describe
 from ptychosuite.reporting.bundle import Bundle, is_bundle, opened_bundle
 from ptychosuite.store.layout import Store, results_of
@@ -195,7 +195,7 @@ def describe_data(file: File, picture: File | None = None) -> dict[str, str]:
     measurement = MeasuredFile(path=str(Path(file).resolve())).read()
     content = describe(measurement)
     if picture:
-        from ptychosuite.reporting.measurement import draw_measurement  # loads matplotlib
+        from ptychosuite.reporting.pictures import draw_measurement  # loads matplotlib
 
         mean = measurement.diffraction_intensity.mean(axis=0, dtype="float64")
         draw_measurement(

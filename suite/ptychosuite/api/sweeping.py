@@ -12,19 +12,18 @@ from typing import Any
 import xarray as xr
 
 from ptychosuite.analysis.tables import open_dataset
-from ptychosuite.api.display import Displayed, count_runs, counts_text, last_line
-from ptychosuite.api.progress import Progress
-from ptychosuite.api.studies import File, Settings, Study, plan_of
+from ptychosuite.api.display import Displayed, Progress, count_runs, counts_text, last_line
+from ptychosuite.api.planning import File, Settings, Study, plan_of
 from ptychosuite.backends.arrays import backend
 from ptychosuite.cluster.cluster_file import cluster_settings
 from ptychosuite.cluster.connection import ClusterKind, Connection
-from ptychosuite.cluster.sweep import Tally, sweep, to_do
+from ptychosuite.cluster.whole_sweep import Tally, sweep, to_do
 from ptychosuite.cluster.work import Terms
 from ptychosuite.cluster.workers import usable_cores
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import Lane, RunSpec, Status
 from ptychosuite.errors import UserError
-from ptychosuite.execute.memory import machine_memory_bytes
+from ptychosuite.execute.provenance import machine_memory_bytes
 from ptychosuite.store.compact import compact
 from ptychosuite.store.layout import Store, results_of
 from ptychosuite.store.read import inventory, read_run

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ptychosuite.api.progress import Progress
-from ptychosuite.api.studies import File, Settings, Study, read_study
+from ptychosuite.api.display import Progress
+from ptychosuite.api.planning import File, Settings, Study, read_study
 from ptychosuite.api.sweeping import prepare
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import digest
@@ -15,11 +15,11 @@ from ptychosuite.execute.provenance import environment
 from ptychosuite.fastforward.network import Checkpoint, Trained, write_atomically
 from ptychosuite.fastforward.pairs import pairs_of
 from ptychosuite.fastforward.train import train as train_networks
-from ptychosuite.fastforward.training import Training
-from ptychosuite.reporting.training_figure import draw_training
+from ptychosuite.fastforward.training_file import Training
+from ptychosuite.reporting.pictures import draw_training
 from ptychosuite.store.layout import Store
 from ptychosuite.store.read import inventory, read_run
-from ptychosuite.study.sections import training_settings
+from ptychosuite.study.study_file import training_settings
 
 
 def train(

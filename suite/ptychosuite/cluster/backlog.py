@@ -38,7 +38,7 @@ class Try:
         return replace(self, losses=self.losses + 1)
 
 
-class Group(NamedTuple):
+class Alike(NamedTuple):
     """What runs have in common that are kept together."""
 
     key: str
@@ -52,13 +52,13 @@ class Backlog:
     def __init__(self, specs: Iterable[RunSpec], stack_of: Callable[[str], int] = lambda backend: 1) -> None:
         """``stack_of``: how many runs of a backend are advanced side by side."""
         self._stack_of = stack_of
-        self._groups: dict[Group, deque[Try]] = {}
+        self._groups: dict[Alike, deque[Try]] = {}
         for spec in specs:
             self._groups.setdefault(self._group(spec), deque()).append(Try(spec))
-        self._untouched: dict[str, deque[Group]] = {}  # by backend
+        self._untouched: dict[str, deque[Alike]] = {}  # by backend
         for group in self._groups:
             self._untouched.setdefault(group.backend, deque()).append(group)
-        self._group_of: dict[str, Group] = {}
+        self._group_of: dict[str, Alike] = {}
         self._count = sum(map(len, self._groups.values()))
 
     def __len__(self) -> int:
@@ -85,7 +85,7 @@ class Backlog:
             self._groups.setdefault(self._group(item.spec), deque()).appendleft(item)
             self._count += 1
 
-    def _choose(self, worker: str, suits: Callable[[str], bool]) -> Group | None:
+    def _choose(self, worker: str, suits: Callable[[str], bool]) -> Alike | None:
         mine = self._group_of.get(worker)
         if mine is not None and mine in self._groups:
             return mine
@@ -97,11 +97,11 @@ class Backlog:
             self._group_of[worker] = mine
         return mine
 
-    def _group(self, spec: RunSpec) -> Group:
+    def _group(self, spec: RunSpec) -> Alike:
         key = spec.problem_id if self._stack_of(spec.backend) == 1 else shape_key(spec)
-        return Group(key, spec.backend, spec.dtype)
+        return Alike(key, spec.backend, spec.dtype)
 
-    def _next_untouched(self, backend: str) -> Group | None:
+    def _next_untouched(self, backend: str) -> Alike | None:
         groups = self._untouched[backend]
         while groups:
             group = groups.popleft()

@@ -13,8 +13,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from ptychosuite.cluster.connection import ClusterKind, Connection
-from ptychosuite.cluster.options import TLS, Adapt
+from ptychosuite.cluster.connection import TLS, Adapt, ClusterKind, Connection
 from ptychosuite.errors import ClusterError, nearest
 from ptychosuite.registry.validation import SettingError, as_mapping, validate
 from ptychosuite.registry.yaml_text import parse, plain, position, read_text
@@ -28,8 +27,8 @@ KINDS: Mapping[str, str] = {
     "lsf": "ptychosuite.cluster.kinds.batch_systems:LSF",
     "sge": "ptychosuite.cluster.kinds.batch_systems:SGE",
 }
-RUNNING = "ptychosuite.cluster.kinds.running:Running"
-IMPORTABLE = "ptychosuite.cluster.kinds.importable:Importable"
+RUNNING = "ptychosuite.cluster.kinds.external:Running"
+IMPORTABLE = "ptychosuite.cluster.kinds.external:Importable"
 CLASS_PATH = re.compile(r"\w+(\.\w+)*:\w+")
 
 

@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING, Any
 from ptychosuite import errors
 from ptychosuite.cluster.backlog import Backlog, Try, judge
 from ptychosuite.cluster.connection import Connection
-from ptychosuite.cluster.resources import may_have, resources_by_worker
 from ptychosuite.cluster.work import RunBatch, Task, Terms, carry_out, carry_out_stack
 from ptychosuite.cluster.worker_log import UnfinishedRun, read_unfinished
+from ptychosuite.cluster.workers import may_have, resources_by_worker
 from ptychosuite.core.runs import RunRecord, RunSpec, Status
 from ptychosuite.errors import ClusterError
-from ptychosuite.execute.memory import machine_memory_bytes
+from ptychosuite.execute.provenance import machine_memory_bytes
 from ptychosuite.registry.fingerprint import run_id_of
 from ptychosuite.store.layout import Store
 from ptychosuite.store.place import LocalPlace, is_alive
@@ -226,11 +226,7 @@ class _Dispatch:
         if unfinished is not None:
             provenance |= {"start": unfinished.entry.start, "host": unfinished.entry.host}
         record = RunRecord(
-            run_id=run_id_of(item.spec),
-            spec=item.spec,
-            status=status,
-            provenance=provenance,
-            message=message,
+            run_id=run_id_of(item.spec), spec=item.spec, status=status, provenance=provenance, message=message
         )
         write_run(self.store, record)
         return record.summary()

@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING, Any
 from ptychosuite.backends.arrays import GPU_BACKENDS, backend
 from ptychosuite.cluster.worker_log import WorkerLog
 from ptychosuite.cluster.workers import settle
-from ptychosuite.core.footprint import Footprint
+from ptychosuite.core.problem import Footprint
 from ptychosuite.core.runs import Lane, RunRecord, RunSpec, Status
 from ptychosuite.errors import ClusterError, StoreError, UserError
-from ptychosuite.execute.memory import machine_memory_bytes
 from ptychosuite.execute.one_run import execute, execute_stack
-from ptychosuite.execute.provenance import now
+from ptychosuite.execute.provenance import machine_memory_bytes, now
 from ptychosuite.registry.fingerprint import run_id_of
 from ptychosuite.store.layout import Store, place
 from ptychosuite.store.place import LocalPlace

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,13 +17,14 @@ from ptychosuite.api.display import count_runs, text_table
 from ptychosuite.commands.options import (
     baselines_option,
     cluster_option,
+    followed,
     json_option,
     results_option,
+    stoppable,
     study_argument,
     study_options,
     workers_option,
 )
-from ptychosuite.commands.terminal import followed, stoppable
 from ptychosuite.errors import UserError
 
 
@@ -48,18 +50,7 @@ from ptychosuite.errors import UserError
     help="Draw the history of the study's checks into this folder, as 'trend' does.",
 )  # fmt: skip
 def check(
-    study: Path,
-    settings: tuple[str, ...],
-    override_file: Path | None,
-    results: str,
-    baseline: str | None,
-    baselines: Path,
-    time_against: str | None,
-    show_all: bool,
-    as_json: bool,
-    junit: Path | None,
-    markdown: Path | None,
-    out: Path | None,
+    show_all: bool, as_json: bool, junit: Path | None, markdown: Path | None, out: Path | None, **asked: Any
 ) -> None:
     """Say whether the runs of STUDY are as good as they were; runs nothing that is missing.
 
@@ -70,10 +61,7 @@ def check(
     Exit codes: 0 good, or better; 1 regression; 2 wrong usage; 3 could not judge.
     """
     with stoppable("nothing has been judged"):
-        verdict = ptychosuite.check(
-            study, settings, override_file=override_file, results=results, baseline=baseline,
-            baselines=baselines, time_against=time_against, progress=followed(),
-        )  # fmt: skip
+        verdict = ptychosuite.check(**asked, progress=followed())
     if verdict.not_kept:
         click.echo(f"verdict not kept: {verdict.not_kept}", err=True)
     for file, form in ((junit, verdict.junit), (markdown, verdict.markdown)):
@@ -89,6 +77,7 @@ def check(
             click.echo(f"verdict: {verdict.file}")
     if out is not None:
         besides = [] if verdict.file else [verdict]
+        study, results = asked["study"], asked["results"]
         page = ptychosuite.trend(study, results=results, out=out, besides=besides, progress=followed())
         click.echo(f"trend: {page}", err=as_json)
     sys.exit(verdict.judgement.exit_code)
@@ -124,22 +113,12 @@ def baseline() -> None:
 @study_options
 @baselines_option
 @click.option("--force", is_flag=True, help="Replace a baseline of this name.")
-def save(
-    name: str,
-    study: Path,
-    settings: tuple[str, ...],
-    override_file: Path | None,
-    results: str,
-    baselines: Path,
-    force: bool,
-) -> None:
+def save(**asked: Any) -> None:
     """Save the figures of STUDY's runs, all of them done with the present code, as the baseline NAME.
 
     The file is small, one block of lines a run, and meant to be committed.
     """
-    file, made = ptychosuite.save_baseline(
-        name, study, settings, override_file=override_file, results=results, baselines=baselines, force=force
-    )
+    file, made = ptychosuite.save_baseline(**asked)
     click.echo(f"baseline: {file}, {count_runs(len(made.runs))}")
     if made.environment.get("git_dirty"):
         click.echo(
@@ -191,18 +170,7 @@ def list_baselines(baselines: Path, as_json: bool) -> None:
 )  # fmt: skip
 @click.option("--all", "show_all", is_flag=True, help="List every run, the identical ones too.")
 @json_option
-def reproduce(
-    study: Path,
-    sample: int | None,
-    draw: int,
-    results: str,
-    cluster: str,
-    workers: int | None,
-    backend: str | None,
-    data: Path | None,
-    show_all: bool,
-    as_json: bool,
-) -> None:
+def reproduce(show_all: bool, as_json: bool, **asked: Any) -> None:
     """Run what is stored of STUDY again, and say run by run whether the same comes out.
 
     STUDY is a study file, a results folder or a bundle. The specifications are those that are stored with the
@@ -212,9 +180,6 @@ def reproduce(
     Leaves with 0 where all are reproduced, 1 where some differ, 3 where some could not be run again.
     """
     with stoppable("nothing is kept of what was run again, and the results are as they were."):
-        found = ptychosuite.reproduce(
-            study, sample=sample, draw=draw, results=results, cluster=cluster, workers=workers,
-            backend=backend, data=data, progress=followed(quiet=as_json),
-        )  # fmt: skip
+        found = ptychosuite.reproduce(**asked, progress=followed(quiet=as_json))
     click.echo(json.dumps(found.to_dict(), indent=1) if as_json else found.text(show_all))
     sys.exit(found.exit_code)

@@ -1,12 +1,24 @@
-"""Arguments and options that several commands take."""
+"""What several commands share: arguments, options, progress on a terminal, an end on Ctrl-C.
+
+An option is called like the argument of the function in Python that it is for: commands pass on by name what
+they do not look at themselves.
+"""
 
 from __future__ import annotations
 
 import re
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from types import FrameType
+from typing import Any, ClassVar, NoReturn
 
 import click
+
+from ptychosuite.api.display import Progress
 
 study_argument = click.argument("study", type=click.Path(path_type=Path))
 set_option = click.option(
@@ -69,3 +81,26 @@ class StackSize(click.ParamType):  # type: ignore[type-arg]
         if not str(value).isdigit() or int(value) == 0:
             self.fail(f"found '{value}'; expected a number of runs, or auto", param, ctx)
         return int(value)
+
+
+INTERRUPTED = 130
+
+
+def followed(quiet: bool = False) -> Progress:
+    """Progress whose lines go to stdout, or to stderr where ``quiet`` keeps stdout for a machine."""
+    return Progress(say=partial(click.echo, err=quiet))
+
+
+@contextmanager
+def stoppable(stopped: str) -> Iterator[None]:
+    """Ctrl-C, and a batch system's polite request, end the program and say ``stopped``."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"\nstopped; {stopped}", err=True)
+        sys.exit(INTERRUPTED)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

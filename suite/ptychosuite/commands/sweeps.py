@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,11 +15,12 @@ from ptychosuite.commands.options import (
     Duration,
     StackSize,
     cluster_option,
+    followed,
     json_option,
+    stoppable,
     study_options,
     workers_option,
 )
-from ptychosuite.commands.terminal import followed, stoppable
 
 SHOWN_RUNS = 40
 KEPT = "finished runs are kept. The same command goes on where this one stopped."
@@ -29,17 +31,9 @@ KEPT = "finished runs are kept. The same command goes on where this one stopped.
 @click.option("--all", "show_all", is_flag=True, help="List every run.")
 @click.option("--why", is_flag=True, help="Say why runs are to do: what is new, which files have changed.")
 @json_option
-def plan(
-    study: Path,
-    settings: tuple[str, ...],
-    override_file: Path | None,
-    results: str,
-    show_all: bool,
-    why: bool,
-    as_json: bool,
-) -> None:
+def plan(show_all: bool, why: bool, as_json: bool, **asked: Any) -> None:
     """Check STUDY and show its runs, what is done and what the rest will cost. Runs nothing."""
-    planned = ptychosuite.plan(study, settings, override_file=override_file, results=results)
+    planned = ptychosuite.plan(**asked)
     if as_json:
         click.echo(json.dumps(planned.to_dict(why), indent=1))
         return
@@ -60,7 +54,7 @@ def plan(
     "--stack", type=StackSize(), default="auto", show_default=True, metavar="N",
     help="Throughput lane: runs of equal shape to advance side by side on a device. auto: 32 on a GPU or 1.",
 )  # fmt: skip
-@click.option("--timeout", type=Duration(), help="Stop a run after this time: 90, 30s, 10m, 2h.")
+@click.option("--timeout", "timeout_s", type=Duration(), help="Stop a run after this time: 90, 30s, 10m, 2h.")
 @click.option(
     "--retries", type=click.IntRange(min=0), default=1, show_default=True,
     help="Times to try a run again whose worker died under it.",
@@ -68,28 +62,10 @@ def plan(
 @click.option("--retry-failed", is_flag=True, help="Try failed runs again.")
 @click.option("--dry-run", is_flag=True, help="Say what would run, with a batch system's job script; stop.")
 @json_option
-def run(
-    study: Path,
-    settings: tuple[str, ...],
-    override_file: Path | None,
-    results: str,
-    cluster: str,
-    workers: int | None,
-    lane: str,
-    stack: int | None,
-    timeout: float | None,
-    retries: int,
-    retry_failed: bool,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
+def run(study: Path, dry_run: bool, as_json: bool, **asked: Any) -> None:
     """Carry out the runs of STUDY that are not done yet."""
     with stoppable(KEPT):
-        sweep = ptychosuite.prepare(
-            study, settings, override_file=override_file, results=results, cluster=cluster, workers=workers,
-            lane=lane, stack=stack, timeout_s=timeout, retries=retries, retry_failed=retry_failed,
-            begin=not dry_run,
-        )  # fmt: skip
+        sweep = ptychosuite.prepare(study, **asked, begin=not dry_run)
         if dry_run:
             _print_dry_run(sweep, as_json)
             return
@@ -131,22 +107,11 @@ def _print_dry_run(sweep: ptychosuite.Sweep, as_json: bool) -> None:
     "--out", type=click.Path(path_type=Path), metavar="FILE",
     help="Copy the checkpoint to this .safetensors file as well.",
 )  # fmt: skip
-def train(
-    study: Path,
-    settings: tuple[str, ...],
-    override_file: Path | None,
-    results: str,
-    cluster: str,
-    workers: int | None,
-    out: Path | None,
-) -> None:
+def train(**asked: Any) -> None:
     """Train the fast-forward operator on the runs of STUDY, as its section 'train' says.
 
     Runs that are not done yet are carried out first. A training that was stopped goes on where it stopped.
     """
     with stoppable("the same command goes on after the last run or epoch that was finished."):
-        checkpoint = ptychosuite.train(
-            study, settings, override_file=override_file, results=results, cluster=cluster, workers=workers,
-            out=out, progress=followed(),
-        )  # fmt: skip
+        checkpoint = ptychosuite.train(**asked, progress=followed())
     click.echo(f"checkpoint: {checkpoint}")

@@ -1,18 +1,44 @@
-"""What to compute (RunSpec) and what came of it (RunRecord)."""
+"""What to compute (RunSpec) and what came of it (RunRecord).
+
+Ids are remembered for as long as they are asked about: the runs of a plan share their parts.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from functools import cached_property
-from typing import Any
+from functools import cached_property, wraps
+from typing import Any, TypeVar
 
 import numpy as np
 
-from ptychosuite.core.memo import by_identity
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
+
+MOST = 1024
+
+
+def by_identity(function: Callable[[Argument], Result]) -> Callable[[Argument], Result]:
+    """Call ``function`` once for each object, equal ones included: no hash, no comparison.
+
+    For plain data that nobody changes: the runs of a plan share their problems and solvers.
+    """
+    known: dict[int, tuple[Argument, Result]] = {}
+
+    @wraps(function)
+    def remembered(argument: Argument) -> Result:
+        found = known.get(id(argument))
+        if found is None or found[0] is not argument:
+            if len(known) >= MOST:
+                known.clear()
+            found = known[id(argument)] = (argument, function(argument))  # kept, so that its id stays its own
+        return found[1]
+
+    return remembered
+
 
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 ID_LENGTH = 16  # hexadecimal digits: 64 bits, so 1e5 runs collide with probability 3e-10

@@ -1,10 +1,12 @@
 """The reconstruction loop: step, clock, measure, stop. One for all solvers.
 
+The rules that stop a run are outside the solvers: they know of no tolerance and no clock.
 Only ``step`` is on the clock, with the device synchronised at both ends; metrics are computed off it.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,9 +17,8 @@ import numpy as np
 from ptychosuite.backends.arrays import Backend, copy, namespace, to_numpy
 from ptychosuite.core.problem import Problem
 from ptychosuite.core.runs import Status
-from ptychosuite.execute.stopping import is_measured, met_tolerances, verdict
-from ptychosuite.metrics.catalogue import metrics_of_run
 from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
+from ptychosuite.metrics.metric import metrics_of_run
 from ptychosuite.solvers.solver import Solver, State, SweepState
 from ptychosuite.solvers.stack import RunStack, merged
 
@@ -192,3 +193,54 @@ def _typical_step(cumulative_seconds: list[float]) -> float:
     """Median time of an iteration, the first ones left out where there are others."""
     steps = np.diff(cumulative_seconds)
     return float(np.median(steps[WARM_UP_ITERATIONS:] if len(steps) > WARM_UP_ITERATIONS else steps))
+
+
+DIVERGENCE_FACTOR = 100.0  # a residual this much above that of an empty object will not come back
+
+
+FIRST_MEASURED = (1, 2, 5, 10)
+MEASURED_EVERY = 25
+
+
+def is_measured(stop: Mapping[str, Any], iteration: int, seconds: float) -> bool:
+    """Whether metrics are computed, and the rules checked, after this iteration."""
+    if iteration >= stop["iterations"] or (stop["seconds"] is not None and seconds >= stop["seconds"]):
+        return True
+    if stop["check_every"] is not None:
+        return iteration % stop["check_every"] == 0
+    if stop["gradient"] is not None or stop["residual"] is not None:
+        return True
+    return iteration in FIRST_MEASURED or iteration % MEASURED_EVERY == 0
+
+
+def met_tolerances(stop: Mapping[str, Any], metrics: Mapping[str, float]) -> list[str]:
+    """Names of the tolerances of ``stop`` that ``metrics`` meet; each alone is enough."""
+    pairs = {"gradient": "gradient_norm", "residual": "residual"}
+    return [rule for rule, metric in pairs.items() if stop[rule] is not None and metrics[metric] < stop[rule]]
+
+
+def has_diverged(metrics: Mapping[str, float], dark_residual: float) -> bool:
+    """Whether the residual is no longer a number, or far above that of an object of zeros."""
+    residual = metrics["residual"]
+    return not math.isfinite(residual) or residual > DIVERGENCE_FACTOR * dark_residual
+
+
+def verdict(
+    stop: Mapping[str, Any],
+    iteration: int,
+    seconds: float,
+    metrics: Mapping[str, float],
+    dark_residual: float,
+) -> tuple[Status, str] | None:
+    """How the run ends after this iteration, and why; None where it goes on."""
+    if has_diverged(metrics, dark_residual):
+        message = f"residual {metrics['residual']:.3g}; an object of zeros has {dark_residual:.3g}"
+        return Status.DIVERGED, message
+    tolerances = met_tolerances(stop, metrics)
+    if tolerances and not stop["continue_past_tolerance"]:
+        return Status.COMPLETED, f"tolerance on {tolerances[0]} met"
+    if iteration >= stop["iterations"]:
+        return Status.COMPLETED, "all iterations done"
+    if stop["seconds"] is not None and seconds >= stop["seconds"]:
+        return Status.COMPLETED, "time is up"
+    return None

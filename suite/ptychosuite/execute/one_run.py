@@ -1,4 +1,4 @@
-"""Carry out one run."""
+"""Carry out one run, and reconstructions of two halves of its scan where it asks for them."""
 
 from __future__ import annotations
 
@@ -18,16 +18,20 @@ from ptychosuite.backends.arrays import Backend, backend, to_numpy
 from ptychosuite.core.problem import Problem
 from ptychosuite.core.runs import Lane, RunRecord, RunSpec, Status, canonical_json
 from ptychosuite.errors import BackendError, DataFileError
-from ptychosuite.execute.half_scans import half_scan_objects
 from ptychosuite.execute.loop import Outcome, reconstruct, reconstruct_stack
-from ptychosuite.execute.memory import peak_host_bytes, reset_peak_host
-from ptychosuite.execute.provenance import code_provenance, now, run_provenance
-from ptychosuite.metrics.catalogue import metrics_of_run
+from ptychosuite.execute.provenance import (
+    code_provenance,
+    now,
+    peak_host_bytes,
+    reset_peak_host,
+    run_provenance,
+)
 from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
+from ptychosuite.metrics.metric import metrics_of_run
 from ptychosuite.problems.build import build_problem
 from ptychosuite.registry.fingerprint import run_id_of
 from ptychosuite.registry.lookup import build
-from ptychosuite.solvers.solver import Solver
+from ptychosuite.solvers.solver import Solver, State
 from ptychosuite.solvers.stack import can_stack
 
 
@@ -143,12 +147,7 @@ def _record(spec: RunSpec, problem: Problem, solver: Solver, outcome: Outcome, c
         run_id=run_id_of(spec),
         spec=spec,
         status=outcome.status,
-        metrics={
-            **outcome.metrics,
-            **metrics,
-            **solver.figures(outcome.state),
-            **_peak_memory(chosen),
-        },
+        metrics={**outcome.metrics, **metrics, **solver.figures(outcome.state), **_peak_memory(chosen)},
         curves=outcome.curves,
         object=to_numpy(outcome.state.object).astype(np.complex64),
         probe=to_numpy(outcome.state.probe).astype(np.complex64),
@@ -219,3 +218,22 @@ def _limit_torch_threads(name: str, threads: int) -> None:
         import torch
 
         torch.set_num_threads(threads)
+
+
+def half_scan_objects(
+    spec: RunSpec, problem: Problem, solver: Solver, iterations: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Objects (H, W) complex from the even and from the odd scan positions, on the host."""
+    even, odd = (_reconstructed(spec, problem, solver, iterations, first) for first in (0, 1))
+    return even, odd
+
+
+def _reconstructed(
+    spec: RunSpec, problem: Problem, solver: Solver, iterations: int, first: int
+) -> np.ndarray:
+    half = problem.part(slice(first, None, 2))
+    state: State = solver.init(half)
+    rng = spec.rng(f"half {first}")
+    for _ in range(iterations):
+        state = solver.step(half, state, rng)
+    return to_numpy(state.object)

@@ -26,10 +26,9 @@ from typing import Any
 import numpy as np
 
 from ptychosuite.backends.arrays import Array, Backend, copy, namespace, numerical_errors
+from ptychosuite.core.jumps import Jump, Schedule, Snapshot, figures_of, rejections_of
 from ptychosuite.core.problem import Problem
-from ptychosuite.core.schedule import Schedule
 from ptychosuite.errors import CannotAdvance
-from ptychosuite.fastforward.jumps import Jump, Snapshot, figures_of, rejections_of
 from ptychosuite.fastforward.pull import refitted_probe
 from ptychosuite.metrics.misfit import poisson_deviance
 from ptychosuite.solvers.solver import Solver

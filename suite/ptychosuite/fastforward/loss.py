@@ -18,7 +18,7 @@ import torch
 from ptychosuite.core.problem import Problem
 from ptychosuite.fastforward.features import LIT, from_pupil, pupil, trust
 from ptychosuite.fastforward.pairs import Pairs, Resumable, Samples
-from ptychosuite.fastforward.training import Training
+from ptychosuite.fastforward.training_file import Training
 from ptychosuite.fastforward.unet import Pair
 from ptychosuite.solvers.solver import SweepState
 from ptychosuite.solvers.stack import RunStack, merged

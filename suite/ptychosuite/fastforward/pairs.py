@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 
 from ptychosuite.backends.arrays import backend
+from ptychosuite.core.jumps import Schedule, Snapshot
 from ptychosuite.core.problem import Problem
 from ptychosuite.core.runs import RunRecord, Status, digest
-from ptychosuite.core.schedule import Schedule
 from ptychosuite.errors import StudyError
 from ptychosuite.fastforward.features import LIT, View, pupil, unit_phase, views
-from ptychosuite.fastforward.jumps import Snapshot
 from ptychosuite.fastforward.truth import lit, nearest_gauge, truth_ahead_of
 from ptychosuite.problems.build import build_problem
 from ptychosuite.problems.problem_kind import kind_of

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from ptychosuite.backends.arrays import Array, divide, fft2, ifft2, namespace, squared_modulus
 from ptychosuite.core.problem import Problem
-from ptychosuite.physics.forward import batches, illuminate, own_probes
+from ptychosuite.physics.forward import accumulate_patches, batches, illuminate, own_probes
 from ptychosuite.physics.likelihood import wave_correction
-from ptychosuite.physics.patches import accumulate_patches
 
 FLOOR = 1e-3  # of the largest power: in the dark the quotient of sums is noise
 

@@ -19,7 +19,7 @@ from ptychosuite.fastforward.features import CHANNELS
 from ptychosuite.fastforward.loss import loss_of
 from ptychosuite.fastforward.network import Checkpoint, Network, weights_sha256, write_atomically
 from ptychosuite.fastforward.pairs import Pairs
-from ptychosuite.fastforward.training import Training
+from ptychosuite.fastforward.training_file import Training
 from ptychosuite.fastforward.unet import Pair
 from ptychosuite.problems.files import file_sha256
 

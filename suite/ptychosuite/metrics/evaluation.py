@@ -11,7 +11,7 @@ import numpy as np
 from ptychosuite.backends.arrays import Array, to_numpy
 from ptychosuite.core.problem import Problem, Reference
 from ptychosuite.metrics.frc import Resolution, half_bit_threshold, one_bit_threshold, resolution_between
-from ptychosuite.metrics.image import Truth, scanned_area
+from ptychosuite.metrics.image import TrueObject, scanned_area
 from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
 
 
@@ -26,10 +26,10 @@ class ProblemConstants:
         return DataConstants.of(self.problem)
 
     @cached_property
-    def truth(self) -> Truth:
+    def truth(self) -> TrueObject:
         """The truth; only where the problem has one."""
         assert self.problem.reference is not None, "a metric that needs the truth has to say so: needs"
-        return Truth(self.problem.reference, self.problem.probe_known)
+        return TrueObject(self.problem.reference, self.problem.probe_known)
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Evaluation:
         return self.constants.problem
 
     @property
-    def truth(self) -> Truth:
+    def truth(self) -> TrueObject:
         return self.constants.truth
 
     @cached_property

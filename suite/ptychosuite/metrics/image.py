@@ -12,7 +12,7 @@ from ptychosuite.metrics.gauge import Aligner
 SCANNED_SHARE = 0.05  # of the largest illumination: dimmer pixels do not count as scanned
 
 
-class Truth:
+class TrueObject:
     """The truth that objects (H, W) are compared with; what depends on it alone is made once.
 
     With a known probe a global phase is all that is removed before phases are compared, and magnitudes are

@@ -1,16 +1,16 @@
-"""Metrics that the data alone allow: how well a state explains them.
+"""Metrics that need no truth: how well a state explains the data, and what the loop records of a run.
 
-All come out of one pass over the scan, :attr:`Evaluation.misfit`.
+The former all come out of one pass over the scan, :attr:`Evaluation.misfit`.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 from ptychosuite.metrics.evaluation import Evaluation
-from ptychosuite.metrics.metric import Direction, Metric
-from ptychosuite.metrics.tolerance import Tolerance
+from ptychosuite.metrics.metric import Count, Direction, Memory, Metric, Need, Tolerance
 
 
 @dataclass(frozen=True)
@@ -65,3 +65,104 @@ class GradientNorm(_Misfit):
     label: ClassVar[str] = "gradient norm"
     in_baseline: ClassVar[bool] = False
     in_summary: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
+class _Recorded(Metric):
+    """A quantity that no state of a problem tells."""
+
+    better: ClassVar[Direction] = "lower"
+    needs: ClassVar[Need] = "the loop"
+    always: ClassVar[bool] = True
+    in_summary: ClassVar[bool] = False
+    in_show: ClassVar[bool] = False
+
+    def value(self, evaluation: Evaluation) -> float:
+        raise TypeError(f"{self.name} is recorded by the loop")
+
+
+@dataclass(frozen=True)
+class Iterations(_Recorded):
+    """Iterations done; kept in baselines, where it says how far two runs can be compared."""
+
+    name: ClassVar[str] = "iterations"
+    label: ClassVar[str] = "iterations"
+    better: ClassVar[Direction] = "neither"
+    on_the_way: ClassVar[bool] = False
+    tolerance: ClassVar[Tolerance | None] = Count()
+    in_show: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class IterationsToTol(_Recorded):
+    """Iterations until a tolerance of the study is met; NaN where none is."""
+
+    name: ClassVar[str] = "iterations_to_tol"
+    label: ClassVar[str] = "iterations to tolerance"
+    on_the_way: ClassVar[bool] = False
+    tolerance: ClassVar[Tolerance | None] = Count()
+    in_summary: ClassVar[bool] = True
+    aliases: ClassVar[tuple[str, ...]] = ("iterations_to_target",)
+    count_name: ClassVar[str] = "met_tolerance"
+    lost: ClassVar[str] = "the tolerance is not reached any more"
+    gained: ClassVar[str] = "the tolerance was not reached before"
+    nothing: ClassVar[str] = "not met"
+
+    def text(self, value: float) -> str:
+        return f"{value:g}" if math.isfinite(value) else self.nothing
+
+
+@dataclass(frozen=True)
+class DataPasses(_Recorded):
+    """Passes over all the diffraction data."""
+
+    name: ClassVar[str] = "data_passes"
+    label: ClassVar[str] = "passes over the data"
+    tolerance: ClassVar[Tolerance | None] = Count()
+
+
+@dataclass(frozen=True)
+class Seconds(_Recorded):
+    """Solver time: only the solver's steps are on the clock."""
+
+    name: ClassVar[str] = "seconds"
+    label: ClassVar[str] = "solver time / s"
+    unit: ClassVar[str] = "s"
+    tolerance: ClassVar[Tolerance | None] = None
+    repeats: ClassVar[bool] = False
+    is_time: ClassVar[bool] = True
+    in_baseline: ClassVar[bool] = False
+    in_summary: ClassVar[bool] = True
+    in_show: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class SecondsPerIteration(Seconds):
+    """Median time of an iteration, without the first ones."""
+
+    name: ClassVar[str] = "seconds_per_iteration"
+    label: ClassVar[str] = "time per iteration / s"
+    on_the_way: ClassVar[bool] = False
+    in_show: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
+class PeakHostBytes(_Recorded):
+    """Peak memory of the process."""
+
+    name: ClassVar[str] = "peak_host_bytes"
+    label: ClassVar[str] = "peak memory / B"
+    unit: ClassVar[str] = "B"
+    on_the_way: ClassVar[bool] = False
+    # a process computes many runs: what earlier ones have loaded (torch: 0.24 GB measured) is in it
+    tolerance: ClassVar[Tolerance | None] = Memory(relative=0.25, absolute=300e6)
+    repeats: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
+class PeakDeviceBytes(PeakHostBytes):
+    """Peak memory of the device."""
+
+    name: ClassVar[str] = "peak_device_bytes"
+    label: ClassVar[str] = "peak device memory / B"
+    tolerance: ClassVar[Tolerance | None] = Memory(relative=0.1, absolute=50e6)

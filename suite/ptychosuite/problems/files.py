@@ -18,7 +18,7 @@ import numpy as np
 from annotated_types import Ge, Gt, Le
 
 from ptychosuite.errors import DataFileError, nearest
-from ptychosuite.problems.parts import MAX_SIZE, ObjectKind, ProbeKind, ScanKind
+from ptychosuite.problems.problem_kind import MAX_SIZE, ObjectKind, ProbeKind, ScanKind
 
 
 @dataclass(frozen=True)

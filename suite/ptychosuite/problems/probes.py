@@ -9,7 +9,7 @@ import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 
 from ptychosuite.errors import DataFileError
-from ptychosuite.problems.parts import MAX_SIZE, ProbeKind
+from ptychosuite.problems.problem_kind import MAX_SIZE, ProbeKind
 
 POWER = 300.0  # sum |Q|^2 of the papers' probe, in the units of the diffraction intensity
 

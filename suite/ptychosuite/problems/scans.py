@@ -11,7 +11,7 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge, Gt, Lt
 
-from ptychosuite.problems.parts import ScanKind
+from ptychosuite.problems.problem_kind import ScanKind
 
 Overlap = Annotated[float, Ge(0), Lt(1)]
 GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))

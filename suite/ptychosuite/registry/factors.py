@@ -12,7 +12,7 @@ from dataclasses import fields
 from pathlib import PurePath
 from typing import Any
 
-from ptychosuite.core.schedule import Schedule
+from ptychosuite.core.jumps import Schedule
 from ptychosuite.registry.lookup import names
 
 OWN = frozenset(

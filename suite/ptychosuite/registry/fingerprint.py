@@ -24,8 +24,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ptychosuite.core.memo import by_identity
-from ptychosuite.core.runs import ID_LENGTH, RunSpec, digest
+from ptychosuite.core.runs import ID_LENGTH, RunSpec, by_identity, digest
 from ptychosuite.errors import StudyError
 from ptychosuite.registry.lookup import CLASS_PATH, GROUPS, class_of, classes, names, plugins
 
@@ -41,8 +40,7 @@ COMPUTES_NOTHING: Mapping[str, str] = {
     f"{PACKAGE}.registry.lookup": "lists all names; the classes behind those that a run names count",
     f"{PACKAGE}.registry.validation": "refuses settings before there is a run",
     f"{PACKAGE}.registry.fingerprint": "names the code, and is none of it",
-    f"{PACKAGE}.execute.provenance": "says where a run was computed",
-    f"{PACKAGE}.execute.memory": "says how much memory a run took",
+    f"{PACKAGE}.execute.provenance": "says where a run was computed and how much memory it took",
 }
 """Modules that a run imports and that cannot change its numbers, with the reason; nor are their imports
 followed."""

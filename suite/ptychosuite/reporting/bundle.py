@@ -36,7 +36,7 @@ class Bundle:
     study: Mapping[str, Any]  # name, title, text, overrides, figures, spec_ids
 
 
-class Source(Protocol):
+class BundleFiles(Protocol):
     """Where a bundle's files are read from."""
 
     def open(self, name: str) -> BinaryIO:
@@ -101,7 +101,7 @@ def _refusing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _unpack(source: Source, root: Path, path: Path) -> None:
+def _unpack(source: BundleFiles, root: Path, path: Path) -> None:
     """Copy the files that the metadata list to ``root``, checking each."""
     with source.open(METADATA) as file:
         graph = json.load(file)["@graph"]

@@ -85,11 +85,7 @@ def _compared_with(verdict: Verdict) -> Iterable[str]:
 MOST_ROWS = 50  # of a summary; GitHub refuses those over a megabyte
 MOST_ANNOTATIONS = 10  # that GitHub shows of each kind in a step
 NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-LEVELS = {
-    Judgement.REGRESSION: "error",
-    Judgement.UNDECIDED: "warning",
-    Judgement.IMPROVEMENT: "notice",
-}
+LEVELS = {Judgement.REGRESSION: "error", Judgement.UNDECIDED: "warning", Judgement.IMPROVEMENT: "notice"}
 
 
 def markdown(verdict: Verdict) -> str:

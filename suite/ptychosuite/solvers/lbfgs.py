@@ -26,9 +26,8 @@ from jaxtyping import Complex
 
 from ptychosuite.backends.arrays import Array, fft2, ifft2, namespace
 from ptychosuite.core.problem import Problem
-from ptychosuite.physics.forward import batches, illuminate
+from ptychosuite.physics.forward import accumulate_patches, batches, illuminate
 from ptychosuite.physics.likelihood import wave_correction
-from ptychosuite.physics.patches import accumulate_patches
 from ptychosuite.solvers.solver import CountingSolver
 
 

@@ -26,9 +26,15 @@ from jaxtyping import Complex, Float
 
 from ptychosuite.backends.arrays import Array, copy, divide, fft2, ifft2, namespace, squared_modulus
 from ptychosuite.core.problem import Problem
-from ptychosuite.physics.forward import illuminate, local_probes, own_probes
+from ptychosuite.physics.forward import (
+    accumulate_patches,
+    extract_patches,
+    illuminate,
+    local_probes,
+    own_probes,
+    window,
+)
 from ptychosuite.physics.likelihood import wave_correction
-from ptychosuite.physics.patches import accumulate_patches, extract_patches, window
 from ptychosuite.solvers.solver import SweepState
 from ptychosuite.solvers.sweep import JointSweeping, Sweep, cut_into_batches
 

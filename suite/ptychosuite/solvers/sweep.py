@@ -21,9 +21,8 @@ from jaxtyping import Complex, Int
 
 from ptychosuite.backends.arrays import Array, copy, divide, is_on_gpu, namespace, squared_modulus
 from ptychosuite.core.problem import Problem
-from ptychosuite.physics.forward import illuminate
+from ptychosuite.physics.forward import accumulate_patches, illuminate, window
 from ptychosuite.physics.likelihood import exit_wave_correction
-from ptychosuite.physics.patches import accumulate_patches, window
 from ptychosuite.solvers.solver import CountingSolver, PatchSolver, SweepState, mean_probe
 from ptychosuite.solvers.stack import RunStack, sweep_stack
 

@@ -49,7 +49,7 @@ def place(address: str | Path) -> Place:
     text = str(address)
     if "://" not in text:
         return LocalPlace(os.path.normpath(text))
-    from ptychosuite.store.objects import object_place  # zarr and obstore: for object storage alone
+    from ptychosuite.store.object_store import object_place  # zarr and obstore: for object storage alone
 
     return object_place(text)
 

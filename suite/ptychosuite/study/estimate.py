@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ptychosuite.backends.arrays import GPU_BACKENDS, fft2, ifft2
-from ptychosuite.core.footprint import BATCH_PIXELS, GPU_BATCH_PIXELS, Footprint
+from ptychosuite.core.problem import BATCH_PIXELS, GPU_BATCH_PIXELS, Footprint
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.problems.problem_kind import kind_of
 from ptychosuite.registry import lookup as registry

@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from ptychosuite.core.memo import by_identity
 from ptychosuite.core.plan import Plan
-from ptychosuite.core.runs import RunSpec
+from ptychosuite.core.runs import RunSpec, by_identity
 from ptychosuite.errors import StudyError, nearest
 from ptychosuite.problems.problem_kind import DEFAULT_KIND, START_PROBE, ProblemKind
 from ptychosuite.registry import lookup as registry
@@ -35,8 +34,7 @@ from ptychosuite.study.schema import (
     complete_figure,
     part_defaults,
 )
-from ptychosuite.study.sections import tolerances
-from ptychosuite.study.study_file import Override, StudyFile
+from ptychosuite.study.study_file import Override, StudyFile, tolerances
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ptychosuite.fastforward.training import Training
+from ptychosuite.fastforward.training_file import Training
 from ptychosuite.problems.problem_kind import DEFAULT_KIND, START_PROBE, ProblemKind
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.validation import settings_model
 from ptychosuite.study.schema import RUN_FIELDS, RunFields, Stop
-from ptychosuite.study.sections import tolerance_fields
+from ptychosuite.study.study_file import tolerance_fields
 
 DOTTED = "^(" + "|".join(RUN_FIELDS) + r")(\.[a-z_0-9]+)*$"
 
@@ -73,10 +73,7 @@ def study_schema() -> dict[str, Any]:
                 "additionalProperties": False,
                 "properties": {"tolerance": _object(tolerance_fields())},
             },
-            "figures": {
-                "type": "array",
-                "items": _choice("figures", "kind"),
-            },
+            "figures": {"type": "array", "items": _choice("figures", "kind")},
         },
     }
 

@@ -16,10 +16,9 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt
 
-from ptychosuite.core.memo import by_identity
-from ptychosuite.core.runs import RunSpec
+from ptychosuite.core.runs import RunSpec, by_identity
 from ptychosuite.errors import UserError, nearest
-from ptychosuite.metrics.catalogue import is_default, metric_named
+from ptychosuite.metrics.metric import is_default, metric_named
 from ptychosuite.problems.problem_kind import DEFAULT_KIND, START_PROBE, Size, kind_of, readable
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.factors import is_own

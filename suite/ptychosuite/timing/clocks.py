@@ -21,14 +21,14 @@ GPU_BRAKES = {
 
 
 @dataclass(frozen=True)
-class Reading:
+class ClockReading:
     """One look at a clock."""
 
     mhz: float | None  # None where it cannot be read
     brakes: tuple[str, ...] = ()  # what holds it back
 
 
-ReadClock = Callable[[], Reading]
+ReadClock = Callable[[], ClockReading]
 
 
 def clock_reader(device: Mapping[str, str], core: int | None) -> ReadClock:
@@ -41,12 +41,12 @@ def clock_reader(device: Mapping[str, str], core: int | None) -> ReadClock:
 def cpu_reader(core: int | None) -> ReadClock:
     """Readings of a core; it was braked if the kernel counted a thermal throttling since this call."""
     if core is None:
-        return lambda: Reading(None)
+        return lambda: ClockReading(None)
     counter = CPUS / f"cpu{core}" / "thermal_throttle" / "core_throttle_count"
     before = _number(counter)
 
-    def read() -> Reading:
-        return Reading(_core_mhz(core), ("temperature",) if _number(counter) != before else ())
+    def read() -> ClockReading:
+        return ClockReading(_core_mhz(core), ("temperature",) if _number(counter) != before else ())
 
     return read
 
@@ -59,12 +59,12 @@ def gpu_reader(uuid: str) -> ReadClock:
         pynvml.nvmlInit()
         handle = pynvml.nvmlDeviceGetHandleByUUID(uuid if uuid.startswith("GPU-") else f"GPU-{uuid}")
     except Exception:  # no package, no library, no such device: NVML has its own exceptions
-        return lambda: Reading(None)
+        return lambda: ClockReading(None)
 
-    def read() -> Reading:
+    def read() -> ClockReading:
         reasons = pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)
         mhz = pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM)
-        return Reading(float(mhz), tuple(name for bit, name in GPU_BRAKES.items() if reasons & bit))
+        return ClockReading(float(mhz), tuple(name for bit, name in GPU_BRAKES.items() if reasons & bit))
 
     return read
 
@@ -88,18 +88,18 @@ def _number(path: Path) -> float | None:
         return None
 
 
-def brakes_in_words(readings: list[Reading]) -> str:
+def brakes_in_words(readings: list[ClockReading]) -> str:
     """What held the clock back, for a message; empty where nothing did."""
     found = sorted({brake for reading in readings for brake in reading.brakes})
     return f"throttled ({', '.join(found)})" if found else ""
 
 
-def clock_range(readings: list[Reading]) -> list[float] | None:
+def clock_range(readings: list[ClockReading]) -> list[float] | None:
     """Slowest and fastest clock, MHz; None where unknown."""
     speeds = [reading.mhz for reading in readings if reading.mhz is not None]
     return [min(speeds), max(speeds)] if speeds else None
 
 
-def summary(readings: list[Reading]) -> dict[str, Any]:
+def summary(readings: list[ClockReading]) -> dict[str, Any]:
     """What provenance says of the clock."""
     return {"clock_mhz": clock_range(readings), "throttled": brakes_in_words(readings)}

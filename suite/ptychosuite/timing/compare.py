@@ -32,7 +32,7 @@ from ptychosuite.cluster.workers import claimed_core
 from ptychosuite.core.plan import Plan
 from ptychosuite.errors import TimingError
 from ptychosuite.timing.cases import Case, cases
-from ptychosuite.timing.clocks import Reading, clock_reader, summary
+from ptychosuite.timing.clocks import ClockReading, clock_reader, summary
 from ptychosuite.timing.other_version import HEAD, Version, head, other_version
 from ptychosuite.timing.process import Sample, Side
 
@@ -40,13 +40,13 @@ SHORTEST_SAMPLE_S = 0.05
 
 
 @dataclass
-class Samples:
+class TimedSamples:
     """What has been measured of one case at one stage."""
 
     pairs: list[tuple[float, float]] = field(default_factory=list)  # seconds an iteration: baseline, head
     cold: list[tuple[float, float]] = field(default_factory=list)  # seconds of the first run, likewise
     wall: list[tuple[float, float]] = field(default_factory=list)  # as pairs, by the clock on the wall
-    clocks: list[Reading] = field(default_factory=list)
+    clocks: list[ClockReading] = field(default_factory=list)
     iterations: int = 0  # in a sample
 
     def add(self, baseline: Sample, head: Sample) -> None:
@@ -83,7 +83,7 @@ class SideBySide:
         with Side(self.baseline, self.core) as baseline, Side(self.head, self.core) as head:
             yield baseline, head
 
-    def take_pairs(self, sides: tuple[Side, Side], case: Case, count: int, samples: Samples) -> None:
+    def take_pairs(self, sides: tuple[Side, Side], case: Case, count: int, samples: TimedSamples) -> None:
         """Add ``count`` pairs to ``samples``; raises TimingError where a side cannot carry the case out."""
         baseline, head = sides
         spec, first = case.spec.to_dict(), case.iterations if case.whole else 1
@@ -119,8 +119,8 @@ class CaseTimes:
 
     def __init__(self, side_by_side: SideBySide, tell: Tell) -> None:
         self.side_by_side, self.tell = side_by_side, tell
-        self.screens: dict[str, Samples] = {}
-        self.confirmations: dict[str, Samples] = {}
+        self.screens: dict[str, TimedSamples] = {}
+        self.confirmations: dict[str, TimedSamples] = {}
         self.failures: dict[str, str] = {}  # case -> why
         self.done = self.total = 0
 
@@ -133,7 +133,7 @@ class CaseTimes:
             left = self._those_that(needs_more_pairs, left, self.confirmations)
         self.tell(self.done, self.total, "")
 
-    def _stage(self, stage_cases: Sequence[Case], pairs: int, samples: dict[str, Samples]) -> None:
+    def _stage(self, stage_cases: Sequence[Case], pairs: int, samples: dict[str, TimedSamples]) -> None:
         waiting = list(stage_cases)
         self.total += len(waiting)
         while waiting:
@@ -144,14 +144,17 @@ class CaseTimes:
                     self.done += 1
                     try:
                         self.side_by_side.take_pairs(
-                            sides, case, pairs, samples.setdefault(case.name, Samples())
+                            sides, case, pairs, samples.setdefault(case.name, TimedSamples())
                         )
                     except TimingError as error:
                         self.failures[case.name] = str(error)
                         break  # a side may have died of it: the next case gets fresh ones
 
     def _those_that(
-        self, need: Callable[[TimeRatio], bool], stage_cases: Sequence[Case], samples: Mapping[str, Samples]
+        self,
+        need: Callable[[TimeRatio], bool],
+        stage_cases: Sequence[Case],
+        samples: Mapping[str, TimedSamples],
     ) -> list[Case]:
         alive = [case for case in stage_cases if case.name not in self.failures]
         return [case for case in alive if need(samples[case.name].comparison)]
@@ -199,7 +202,7 @@ def findings(times: CaseTimes) -> list[Finding]:
     ]
 
 
-def _finding(name: str, samples: Samples, judgement: Judgement) -> Finding:
+def _finding(name: str, samples: TimedSamples, judgement: Judgement) -> Finding:
     comparison = samples.comparison
     baseline = float(np.median([pair[0] for pair in samples.pairs]))
     low, high = comparison.interval

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from ptychosuite.physics.forward import diffraction_intensity
 from ptychosuite.problems.measured import MeasuredFile
-from ptychosuite.problems.measured import stack as stack_module
+from ptychosuite.problems.measured import pattern_stack as stack_module
 from ptychosuite.problems.measured.reading import described
 from ptychosuite.problems.measured.window import fit_probe, is_corner, window
 from ptychosuite.problems.problem_kind import Size

@@ -14,9 +14,9 @@ from ptychosuite.errors import DataFileError, StudyError
 from ptychosuite.execute.one_run import execute
 from ptychosuite.problems.measured import MeasuredFile, Measurement, describe
 from ptychosuite.problems.measured.format import DataFormat, Places, format_of
+from ptychosuite.problems.measured.pattern_stack import single_stack
 from ptychosuite.problems.measured.raw import Raw
 from ptychosuite.problems.measured.source import Source
-from ptychosuite.problems.measured.stack import single_stack
 from ptychosuite.registry.lookup import classes, forget
 from ptychosuite.testing import check_format
 

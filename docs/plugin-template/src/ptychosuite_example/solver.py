@@ -12,9 +12,8 @@ from typing import Annotated
 
 from annotated_types import Gt, Lt
 from ptychosuite.backends.arrays import namespace, squared_modulus
-from ptychosuite.physics.forward import illuminate
+from ptychosuite.physics.forward import add_patches, illuminate
 from ptychosuite.physics.likelihood import exit_wave_correction
-from ptychosuite.physics.patches import add_patches
 from ptychosuite.solvers.solver import SweepState
 
 

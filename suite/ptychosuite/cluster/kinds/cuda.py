@@ -9,15 +9,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le
 
-from ptychosuite.cluster.connection import ClusterKind, Connection, at_most_one
-from ptychosuite.cluster.options import TLS, dask_security
-from ptychosuite.cluster.resources import CPU, GPU
+from ptychosuite.cluster.connection import Connection, dask_security
+from ptychosuite.cluster.kinds.local import WorkersHere
 from ptychosuite.cluster.workers import (
+    CPU,
     DASK_CONFIG,
+    GPU,
     LOGS,
     LOOPBACK,
     PRELOAD,
@@ -50,7 +51,7 @@ INSTALL = "pip install 'ptychosuite[gpu]'"
 
 
 @dataclass(frozen=True)
-class Cuda(ClusterKind):
+class Cuda(WorkersHere):
     """dask-cuda's LocalCUDACluster with CPU workers added, so that a study may have runs of both kinds.
 
     Parameters
@@ -61,27 +62,15 @@ class Cuda(ClusterKind):
         Indices of the GPUs to use; by default all that CUDA_VISIBLE_DEVICES shows.
     rmm_pool
         Part of each GPU's memory that CuPy and torch share as one pool from the start; null for none.
-    host, interface
-        Where scheduler and workers listen, one or the other; by default on loopback.
-    security
-        Certificates for TLS.
     """
 
     workers: Annotated[int, Ge(0)] | None = None
     gpus: list[Annotated[int, Ge(0)]] | None = None
     rmm_pool: Annotated[float, Gt(0), Le(1)] | None = POOL
-    host: str | None = None
-    interface: str | None = None
-    security: TLS | None = None
-
-    on_this_machine: ClassVar[bool] = True
 
     @property
     def processes_here(self) -> int:
         return usable_cores() if self.workers is None else self.workers + len(self.gpus or [0])
-
-    def __post_init__(self) -> None:
-        at_most_one(host=self.host, interface=self.interface)
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:

@@ -16,13 +16,22 @@ from typing import Annotated, Any, ClassVar
 import psutil
 from annotated_types import Ge, Gt, Le
 
-from ptychosuite.cluster.connection import ClusterKind, Connection, at_most_one
+from ptychosuite.cluster.connection import (
+    TLS,
+    Adapt,
+    ClusterKind,
+    Connection,
+    Demand,
+    adapt_to,
+    at_most_one,
+    dask_security,
+)
 from ptychosuite.cluster.kinds.cuda import POOL, allocator_libraries
-from ptychosuite.cluster.options import TLS, Adapt, Demand, adapt_to, dask_security
-from ptychosuite.cluster.resources import CPU, GPU
 from ptychosuite.cluster.workers import (
+    CPU,
     DASK_CONFIG,
     ENVIRONMENT,
+    GPU,
     LOOPBACK,
     PRELOAD,
     count,

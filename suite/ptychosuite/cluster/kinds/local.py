@@ -12,11 +12,11 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
-from ptychosuite.cluster.connection import ClusterKind, Connection, at_most_one
-from ptychosuite.cluster.options import TLS, dask_security
-from ptychosuite.cluster.resources import CPU, GPU
+from ptychosuite.cluster.connection import TLS, ClusterKind, Connection, at_most_one, dask_security
 from ptychosuite.cluster.workers import (
+    CPU,
     DASK_CONFIG,
+    GPU,
     LOGS,
     LOOPBACK,
     binding,
@@ -45,32 +45,42 @@ class ThisProcess(ClusterKind):
 
 
 @dataclass(frozen=True)
-class Local(ClusterKind):
-    """Dask's LocalCluster.
+class WorkersHere(ClusterKind):
+    """Base of the clusters of worker processes on this machine.
 
     Parameters
     ----------
-    workers
-        By default one for each core this process may use.
     host, interface
         Where scheduler and workers listen, one or the other; by default on loopback.
     security
         Certificates for TLS.
     """
 
-    workers: Annotated[int, Ge(1)] | None = None
     host: str | None = None
     interface: str | None = None
     security: TLS | None = None
 
     on_this_machine: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        at_most_one(host=self.host, interface=self.interface)
+
+
+@dataclass(frozen=True)
+class Local(WorkersHere):
+    """Dask's LocalCluster.
+
+    Parameters
+    ----------
+    workers
+        By default one for each core this process may use.
+    """
+
+    workers: Annotated[int, Ge(1)] | None = None
+
     @property
     def processes_here(self) -> int:
         return self.workers or usable_cores()
-
-    def __post_init__(self) -> None:
-        at_most_one(host=self.host, interface=self.interface)
 
     def prepare(self) -> None:
         start_forkserver()

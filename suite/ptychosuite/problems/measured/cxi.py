@@ -18,16 +18,22 @@ import numpy as np
 from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured.format import DataFormat, Places
 from ptychosuite.problems.measured.measurement import Measurement
-from ptychosuite.problems.measured.raw import Raw, as_mask, as_positions, as_wave, mask_rule, pick, require
-from ptychosuite.problems.measured.source import Source
-from ptychosuite.problems.measured.stack import single_stack
-from ptychosuite.problems.measured.units import (
+from ptychosuite.problems.measured.pattern_stack import single_stack
+from ptychosuite.problems.measured.raw import (
+    Raw,
+    as_mask,
+    as_positions,
+    as_wave,
     energy_of_wavelength,
+    mask_rule,
+    pick,
     read_energy,
     read_length,
+    require,
     unit_of,
     wavelength_of_energy,
 )
+from ptychosuite.problems.measured.source import Source
 
 ENTRY = "/entry_1"
 DETECTOR = f"{ENTRY}/instrument_1/detector_1"

@@ -11,8 +11,8 @@ from ptychosuite.core.patterns import Patterns
 from ptychosuite.core.problem import Problem, split_positions
 from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured import reading
+from ptychosuite.problems.measured.format import ReadSettings
 from ptychosuite.problems.measured.measurement import Measurement
-from ptychosuite.problems.measured.settings import ReadSettings
 from ptychosuite.problems.problem_kind import ProblemKind, Rng, Size
 from ptychosuite.registry.validation import SettingError
 

@@ -16,26 +16,24 @@ import numpy as np
 
 from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured.format import DataFormat, Places
+from ptychosuite.problems.measured.pattern_stack import PatternStack, single_stack
 from ptychosuite.problems.measured.raw import (
+    PIXELS,
     Raw,
     as_mask,
     as_positions,
     as_wave,
     is_zero,
+    length_factor,
     mask_rule,
     pick,
-    require,
-)
-from ptychosuite.problems.measured.source import Source
-from ptychosuite.problems.measured.stack import PatternStack, single_stack
-from ptychosuite.problems.measured.units import (
-    PIXELS,
-    length_factor,
     read_energy,
     read_length,
+    require,
     unit_of,
     wavelength_of_energy,
 )
+from ptychosuite.problems.measured.source import Source
 
 DEFINITIONS = ("NXcxi_ptycho", "NXptycho")
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured.format import DataFormat, Places
+from ptychosuite.problems.measured.pattern_stack import Part, PatternStack, single_stack
 from ptychosuite.problems.measured.raw import (
     Raw,
     as_mask,
@@ -23,10 +24,11 @@ from ptychosuite.problems.measured.raw import (
     is_positive,
     mask_rule,
     pick,
+    read_energy,
+    read_length,
+    wavelength_of_energy,
 )
 from ptychosuite.problems.measured.source import Source
-from ptychosuite.problems.measured.stack import Part, PatternStack, single_stack
-from ptychosuite.problems.measured.units import read_energy, read_length, wavelength_of_energy
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from ptychosuite.core.patterns import Recorder, narrowest
 from ptychosuite.errors import DataFileError
 from ptychosuite.problems.files import check_unchanged
-from ptychosuite.problems.measured.format import format_of
+from ptychosuite.problems.measured.format import ReadSettings, format_of
 from ptychosuite.problems.measured.measurement import (
     Measurement,
     check,
@@ -22,11 +22,9 @@ from ptychosuite.problems.measured.measurement import (
     check_positions,
     object_shape,
 )
-from ptychosuite.problems.measured.raw import Raw
-from ptychosuite.problems.measured.settings import ReadSettings
+from ptychosuite.problems.measured.pattern_stack import Part
+from ptychosuite.problems.measured.raw import ENERGY_J, PIXELS, Raw, length_factor, wavelength_of_energy
 from ptychosuite.problems.measured.source import DAMAGED, Source
-from ptychosuite.problems.measured.stack import Part
-from ptychosuite.problems.measured.units import ENERGY_J, PIXELS, length_factor, wavelength_of_energy
 from ptychosuite.problems.measured.window import Window, fit_probe, is_corner, window
 from ptychosuite.problems.problem_kind import Size
 

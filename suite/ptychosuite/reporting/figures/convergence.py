@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from ptychosuite.analysis.labels import column_name, line_labels, metric_label
 from ptychosuite.errors import StudyError, nearest
 from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ptychosuite.analysis.convergence import Band
+    from ptychosuite.analysis.tables import Band
     from ptychosuite.reporting.figures.material import Material
 
 
@@ -37,9 +38,8 @@ class ConvergenceFigure(FigureKind):
         """Log-log curves: a line is the median, its band the range over the runs that it stands for."""
         import pandas as pd
 
-        from ptychosuite.analysis.convergence import band
-        from ptychosuite.analysis.labels import column_name, line_labels, metric_label
-        from ptychosuite.reporting.figures.canvas import colours, grid, legend_columns, panels, pooled
+        from ptychosuite.analysis.tables import band
+        from ptychosuite.reporting.style import colours, grid, legend_columns, panels, pooled
 
         metric = column_name(self.metric)
         if f"{metric}_curve" not in material.dataset:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ptychosuite.analysis.labels import line_labels, metric_label, value_text
 from ptychosuite.errors import StudyError
-from ptychosuite.metrics.catalogue import metric_of
+from ptychosuite.metrics.metric import metric_of
 from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
 
 if TYPE_CHECKING:
@@ -34,8 +35,7 @@ class HeatmapFigure(FigureKind):
 
     def draw(self, material: Material) -> Drawn:
         """Medians over two factors. A cell whose runs mostly never meet the tolerance says so."""
-        from ptychosuite.analysis.labels import metric_label, value_text
-        from ptychosuite.reporting.figures.canvas import colour_scale, grid, panels, pooled
+        from ptychosuite.reporting.style import colour_scale, grid, panels, pooled
 
         value = material.column(self.value)
         material, note = material.timed(value)
@@ -53,7 +53,7 @@ class HeatmapFigure(FigureKind):
         longest = max(len(value_text(label)) for _, grid in grids for label in grid.index)
         figure, axes = grid(len(grids), share=False, extra_inches=0.06 * longest)
         for axis, (title, medians) in zip(axes, grids, strict=False):
-            image = _draw_grid(axis, medians, norm, value_text, higher_is_better)
+            image = _draw_grid(axis, medians, norm, higher_is_better)
             axis.set(title=title, xlabel=self.x.rsplit(".", 1)[-1])
         name = metric_label(value) + note
         figure.colorbar(image, ax=list(axes[: len(grids)]), label=name, shrink=0.8)
@@ -66,7 +66,6 @@ class HeatmapFigure(FigureKind):
 
     def _keyed(self, material: Material, value: str, x: str, y: str, censored: bool) -> Material:
         """The runs with columns ``_x`` and ``_y``: what a cell is called by."""
-        from ptychosuite.analysis.labels import line_labels
 
         table = material.table
         if x == y:
@@ -80,15 +79,15 @@ class HeatmapFigure(FigureKind):
         return material.of(keyed)
 
 
-def _draw_grid(axis: Axes, grid: pd.DataFrame, norm: Normalize, text_of: Any, bright_high: bool) -> Any:
+def _draw_grid(axis: Axes, grid: pd.DataFrame, norm: Normalize, bright_high: bool) -> Any:
     """One panel, in which what is better is brighter."""
     values = grid.to_numpy(dtype=float)
     finite = np.where(np.isfinite(values), values, np.nan)
     cmap = "viridis" if bright_high else "viridis_r"
     image = axis.imshow(finite, norm=norm, cmap=cmap, aspect="auto")
     axis.grid(False)
-    axis.set_xticks(range(grid.shape[1]), [text_of(v) for v in grid.columns])
-    axis.set_yticks(range(grid.shape[0]), [text_of(v) for v in grid.index])
+    axis.set_xticks(range(grid.shape[1]), [value_text(v) for v in grid.columns])
+    axis.set_yticks(range(grid.shape[0]), [value_text(v) for v in grid.index])
     for (row, column), value in np.ndenumerate(values):
         text = f"{value:.3g}" if np.isfinite(value) else "–" if np.isinf(value) else ""
         dark = np.isfinite(value) and (norm(value) > 0.5) != bright_high

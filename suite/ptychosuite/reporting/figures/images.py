@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import BeforeValidator
 
-from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
+from ptychosuite.analysis.labels import value_text
+from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, NothingToDraw
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,9 +48,7 @@ class ImagesFigure(FigureKind):
         """The truth on top, a row a run of the first seed; one colour scale a column."""
         from matplotlib.figure import Figure
 
-        from ptychosuite.analysis.labels import value_text
-        from ptychosuite.reporting.figures.canvas import row_labels, show_image
-        from ptychosuite.reporting.figures.material import NothingToDraw
+        from ptychosuite.reporting.style import row_labels, show_image
 
         rows = _first_rows(material)
         labels = row_labels(rows)
@@ -103,7 +102,7 @@ class ProbeFigure(FigureKind):
         from matplotlib.colors import Normalize
         from matplotlib.figure import Figure
 
-        from ptychosuite.reporting.figures.canvas import row_labels, show_image
+        from ptychosuite.reporting.style import row_labels, show_image
 
         rows = _first_rows(material)
         labels = row_labels(rows)
@@ -156,7 +155,7 @@ def _scale(panel: str, images: list[np.ndarray], truth: Reference | None) -> Nor
 
 
 def _draw_truth(axes: Any, shown: Sequence[str], truth: Reference, scales: dict[str, Normalize]) -> None:
-    from ptychosuite.reporting.figures.canvas import show_image
+    from ptychosuite.reporting.style import show_image
 
     exact = {"magnitude": np.abs(truth.object), "phase": np.angle(truth.object)}
     for axis, panel in zip(axes, shown, strict=True):

@@ -14,13 +14,10 @@ from ptychosuite.analysis.tables import timed
 from ptychosuite.core.problem import Reference
 from ptychosuite.core.runs import RunRecord
 from ptychosuite.errors import StudyError, nearest
-from ptychosuite.metrics.catalogue import metric_of
+from ptychosuite.metrics.metric import metric_of
+from ptychosuite.reporting.figures.figure_kind import NothingToDraw
 from ptychosuite.store.layout import Store
 from ptychosuite.store.read import read_reference, read_run
-
-
-class NothingToDraw(Exception):
-    """The runs a figure is about have no results yet; the page says so in its place."""
 
 
 @dataclass(frozen=True)

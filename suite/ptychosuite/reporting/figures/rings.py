@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
+from ptychosuite.analysis.labels import line_labels
+from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, NothingToDraw
 
 if TYPE_CHECKING:
     from ptychosuite.reporting.figures.material import Material
@@ -24,9 +25,7 @@ class RingsFigure(FigureKind):
         import pandas as pd
         from matplotlib.figure import Figure
 
-        from ptychosuite.analysis.labels import line_labels
-        from ptychosuite.reporting.figures.canvas import colours
-        from ptychosuite.reporting.figures.material import NothingToDraw
+        from ptychosuite.reporting.style import colours
 
         table = material.table
         labels = line_labels(table, material.column(self.line))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
+from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, NothingToDraw
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,8 +53,6 @@ class SetupFigure(FigureKind):
 def _draw_measured_scan(record: RunRecord) -> Drawn:
     import pandas as pd
     from matplotlib.figure import Figure
-
-    from ptychosuite.reporting.figures.material import NothingToDraw
 
     positions, obj, probe = record.scan_positions_px, record.object, record.probe
     if positions is None or obj is None or probe is None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from annotated_types import Ge
 
-from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
+from ptychosuite.analysis.labels import metric_label
+from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, NothingToDraw
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,10 +59,8 @@ class SpeedUpFigure(FigureKind):
         from matplotlib.figure import Figure
         from matplotlib.ticker import LogLocator
 
-        from ptychosuite.analysis.labels import metric_label
-        from ptychosuite.analysis.speed_up import speed_up_pairs, speed_up_summary
-        from ptychosuite.reporting.figures.canvas import colours
-        from ptychosuite.reporting.figures.material import NothingToDraw
+        from ptychosuite.analysis.speed_up_pairs import speed_up_pairs, speed_up_summary
+        from ptychosuite.reporting.style import colours
 
         metric = material.column(self.metric)
         pairs = speed_up_pairs(material.table, material.dataset, metric, self.x, self.within)

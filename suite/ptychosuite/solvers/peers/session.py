@@ -25,7 +25,7 @@ from ptychosuite.errors import BackendError
 from ptychosuite.solvers.solver import CountingSolver
 
 
-class Session(Protocol):
+class PeerSession(Protocol):
     """A peer's reconstruction under way."""
 
     iteration: int  # epochs done so far
@@ -42,13 +42,13 @@ class Session(Protocol):
 class PeerState:
     """A peer at one iteration; its arrays can be read until the next step."""
 
-    session: Session
+    session: PeerSession
     problem: Problem
     iteration: int
     data_passes: int
 
     @classmethod
-    def of(cls, session: Session, problem: Problem) -> PeerState:
+    def of(cls, session: PeerSession, problem: Problem) -> PeerState:
         return cls(session, problem, session.iteration, session.data_passes)
 
     @cached_property
@@ -84,7 +84,7 @@ class PeerSettings(CountingSolver):
 
     update_probe: bool | None = None
 
-    def session(self, problem: Problem) -> Session:
+    def session(self, problem: Problem) -> PeerSession:
         """The peer, ready to begin."""
         raise NotImplementedError
 

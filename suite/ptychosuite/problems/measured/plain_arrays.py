@@ -10,10 +10,17 @@ import numpy as np
 
 from ptychosuite.errors import DataFileError, nearest
 from ptychosuite.problems.measured.format import DataFormat, Places
-from ptychosuite.problems.measured.raw import Raw, as_mask, as_positions, as_wave, is_positive, mask_rule
+from ptychosuite.problems.measured.pattern_stack import single_stack
+from ptychosuite.problems.measured.raw import (
+    Raw,
+    as_mask,
+    as_positions,
+    as_wave,
+    is_positive,
+    mask_rule,
+    unit_of,
+)
 from ptychosuite.problems.measured.source import Source
-from ptychosuite.problems.measured.stack import single_stack
-from ptychosuite.problems.measured.units import unit_of
 
 # The last part of a name, lower case; the first that is there is taken.
 USUAL: Mapping[str, Sequence[str]] = {

@@ -1,19 +1,26 @@
-"""A whole sweep: what is left to do, who did it, and the dataset at the end."""
+"""A whole sweep: what is left to do, who did it, the dataset at the end, and Ctrl-C that is not lost.
+
+Python drops an exception that a signal handler raises while a destructor (``__del__``, a weak reference's
+callback) is at work: the program would go on as if nobody had asked it to stop.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 from ptychosuite.cluster.connection import Connection
 from ptychosuite.cluster.dispatch import run_all
-from ptychosuite.cluster.interruption import lost_interruptions
-from ptychosuite.cluster.resources import check_devices
 from ptychosuite.cluster.work import Terms
+from ptychosuite.cluster.workers import check_devices
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec, Status
 from ptychosuite.execute.provenance import environment, now
@@ -115,3 +122,44 @@ def study_content(plan: Plan) -> dict[str, Any]:
         "figures": list(plan.figures),
         "spec_ids": [spec.spec_id for spec in plan.runs],
     }
+
+
+ASKING = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def lost_interruptions() -> Iterator[Callable[[], None]]:
+    """What is yielded raises KeyboardInterrupt where one of the block's has been lost.
+
+    The handlers that are installed stay in force, and leave a mark. Signals reach the main thread alone; in
+    any other nothing is done.
+    """
+    asked = False
+
+    def check() -> None:
+        if asked:
+            raise KeyboardInterrupt
+
+    def marking(
+        handler: Callable[[int, FrameType | None], object],
+    ) -> Callable[[int, FrameType | None], None]:
+        def handle(number: int, frame: FrameType | None) -> None:
+            nonlocal asked
+            asked = True
+            handler(number, frame)
+
+        return handle
+
+    if threading.current_thread() is not threading.main_thread():
+        yield check
+        return
+    before = {number: signal.getsignal(number) for number in ASKING}
+    try:
+        for number, handler in before.items():
+            if callable(handler):
+                signal.signal(number, marking(handler))
+        yield check
+    finally:
+        for number, handler in before.items():
+            if callable(handler):
+                signal.signal(number, handler)

@@ -19,7 +19,7 @@ import xarray as xr
 
 from ptychosuite.analysis.labels import line_labels
 from ptychosuite.core.runs import Status
-from ptychosuite.metrics.catalogue import known_metrics, metric_of
+from ptychosuite.metrics.metric import known_metrics, metric_of
 
 CONFIDENCE = 0.95
 AS_GOOD = 1.001  # final value over the plain run's up to which a run has ended as well

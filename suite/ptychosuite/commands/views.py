@@ -1,16 +1,18 @@
-"""``ptychosuite report``, ``show``, ``export`` and ``trend``: what there is, read and never written."""
+"""What there is, read and never written: results (``report``, ``show``, ``export``, ``trend``) and this
+installation (``schema``, ``solvers``, ``doctor``)."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 import ptychosuite
 from ptychosuite.api.display import tree_text
-from ptychosuite.commands.options import json_option, results_option, study_argument, study_options
-from ptychosuite.commands.terminal import followed
+from ptychosuite.commands.options import followed, json_option, results_option, study_argument, study_options
 
 STUDY_SUFFIXES = (".yaml", ".yml", ".zip")
 pages_option = click.option(
@@ -22,18 +24,13 @@ pages_option = click.option(
 @click.command()
 @study_options
 @pages_option
-def report(
-    study: Path, settings: tuple[str, ...], override_file: Path | None, results: str, out: Path
-) -> None:
+def report(**asked: Any) -> None:
     """Draw the figures of STUDY and write its report.
 
     STUDY is a study file, a results folder or a bundle; from a results folder the latest session is reported,
     and no study file is needed. A bundle is checked and drawn from what it holds.
     """
-    page = ptychosuite.report(
-        study, settings, override_file=override_file, results=results, out=out, progress=followed()
-    )
-    click.echo(f"report: {page}")
+    click.echo(f"report: {ptychosuite.report(**asked, progress=followed())}")
 
 
 @click.command()
@@ -68,7 +65,7 @@ def show(study: Path, run_id: str | None, results: str, out: Path | None, as_jso
 @click.command()
 @study_options
 @click.option(
-    "--to", "form", type=click.Choice(["crate", "csv", "parquet", "netcdf"]), required=True,
+    "--to", type=click.Choice(["crate", "csv", "parquet", "netcdf"]), required=True,
     help="crate: an RO-Crate to publish. csv, parquet: one row a run. netcdf: the dataset with its curves.",
 )  # fmt: skip
 @click.option(
@@ -81,37 +78,67 @@ def show(study: Path, run_id: str | None, results: str, out: Path | None, as_jso
     help="Of a crate: who is to be cited. Repeatable; the ORCID may be left out.",
 )  # fmt: skip
 @click.option("--partial", is_flag=True, help="Export a study that is not finished.")
-def export(
-    study: Path,
-    settings: tuple[str, ...],
-    override_file: Path | None,
-    results: str,
-    form: str,
-    out: Path | None,
-    licence: str | None,
-    authors: tuple[str, ...],
-    partial: bool,
-) -> None:
+def export(**asked: Any) -> None:
     """Write the results of STUDY for others.
 
     STUDY is a study file or a results folder, of which the latest session counts. A crate holds study,
     results, figures, environment and provenance; the commands report, show and reproduce read it back.
     """
-    exported = ptychosuite.export(
-        study, form, settings, override_file=override_file, results=results, out=out, licence=licence,
-        authors=authors, partial=partial, progress=followed(),
-    )  # fmt: skip
-    click.echo(str(exported))
+    click.echo(str(ptychosuite.export(**asked, progress=followed())))
 
 
 @click.command()
 @study_argument
 @results_option
 @pages_option
-def trend(study: Path, results: str, out: Path) -> None:
+def trend(**asked: Any) -> None:
     """Draw the history of the checks of STUDY (a study file or a results folder) as a page.
 
     It shows the latest verdict, how each figure has moved over the checks, and where a level has changed the
     commits to look at.
     """
-    click.echo(f"trend: {ptychosuite.trend(study, results=results, out=out, progress=followed())}")
+    click.echo(f"trend: {ptychosuite.trend(**asked, progress=followed())}")
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON Schema of study files, for editors."""
+    click.echo(json.dumps(ptychosuite.schema(), indent=1))
+
+
+@click.command()
+@json_option
+def solvers(as_json: bool) -> None:
+    """List the solvers with their settings and defaults."""
+    listing = ptychosuite.available("solvers")
+    faults = ptychosuite.faults()
+    if as_json:
+        click.echo(json.dumps({**listing, "faults": faults}, indent=1, default=str))
+        return
+    for name, entry in listing.items():
+        given = ", ".join(f"{key}: {value}" for key, value in entry["settings"].items())
+        click.echo(f"{name:8} {entry['summary']}\n{'':8} {{name: {name}{', ' + given if given else ''}}}")
+    _print_faults(faults)
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> None:
+    """Say what this machine and this installation can do, and what is wrong with its plug-ins."""
+    content = ptychosuite.doctor()
+    if as_json:
+        click.echo(json.dumps(content, indent=1))
+        return
+    faults = content.pop("faults")
+    nouns = {
+        group: ", ".join(f"{name} ({package})" if package else name for name, package in found.items())
+        for group, found in content["nouns"].items()
+    }
+    click.echo(tree_text({**content, "nouns": nouns}))
+    _print_faults(faults)
+
+
+def _print_faults(faults: Sequence[Mapping[str, Any]]) -> None:
+    """What is wrong with plug-ins; they disturb nothing else."""
+    for fault in faults:
+        click.echo(f"fault of {fault['package']}: {fault['group']}, '{fault['name']}': {fault['message']}")
