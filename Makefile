@@ -19,8 +19,8 @@ test: $(READY)
 check: test lint
 
 lint: $(READY)
-	$(BIN)/ruff check suite tests benchmarks
-	$(BIN)/ruff format --check suite tests benchmarks
+	$(BIN)/ruff check suite tests benchmarks docs
+	$(BIN)/ruff format --check suite tests benchmarks docs
 	$(BIN)/mypy
 
 # Some systems ship Python without the pieces that venv needs; virtualenv from PyPI brings its own.

@@ -164,7 +164,7 @@ def plain_functions() -> Iterator[None]:
     changed = [
         (module, name, function)
         for title, module in list(sys.modules.items())
-        if title.startswith("suite.")
+        if title.startswith("ptychosuite.")
         for name, function in vars(module).items()
         if getattr(getattr(function, "__code__", None), "co_name", "") == "chosen"  # made by accelerated()
     ]

@@ -33,6 +33,7 @@ from ptychosuite.store.layout import Store
 from ptychosuite.store.write import write_run, write_session
 from ptychosuite.study.expand import make_plan
 from ptychosuite.study.study_file import load_study
+from threadpoolctl import ThreadpoolController
 from timing import machine
 
 NEW_RUNS = 200  # that end between two compactions of a sweep
@@ -124,7 +125,7 @@ def split(planned: Plan) -> list[list[tuple[str, RunSpec]]]:
 def write(store: Store, runs: list[tuple[str, RunSpec]], no_fsync: bool) -> None:
     """Write a record for each run, by the path that real ones take."""
     rng = np.random.default_rng(0)
-    provenance = {**run_provenance(backend("numpy")), "start": now(), "end": now()}
+    provenance = {**run_provenance(backend("numpy"), ThreadpoolController()), "start": now(), "end": now()}
     image = np.ones((8, 8), dtype=np.complex64)
     flush = os.fsync
     if no_fsync:

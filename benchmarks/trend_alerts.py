@@ -1,11 +1,13 @@
 """How often the trend's change-point search alerts for nothing, and after how many nights it finds a step.
 
-Every history is searched anew each night. Usage: python benchmarks/trend_alerts.py [HISTORIES]
+    python benchmarks/trend_alerts.py [HISTORIES]
+
+Every history is searched anew each night.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 
 import numpy as np
 from ptychosuite.analysis.trend import FEWEST_NIGHTS, change_points
@@ -46,7 +48,9 @@ def delay(ratios: np.ndarray) -> int:
 
 
 def main() -> None:
-    histories = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("histories", type=int, nargs="?", default=200, help="simulated of each kind of noise")
+    histories = parser.parse_args().histories
     step = np.arange(NIGHTS) >= STEP_AT
     headings = [f"{size:.0%} step, nights (95 %)" for size in STEPS]
     print(f"| noise | of a night | false alerts in {NIGHTS} nights |", " | ".join(headings), "|")

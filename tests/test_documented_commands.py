@@ -13,9 +13,16 @@ from ptychosuite.cli import ptychosuite
 
 from tests.conftest import REPOSITORY
 
-FILES = [".ci/nightly", "docs/regression.md", "studies/nightly.yaml"]
+FILES = [
+    ".ci/nightly",
+    "README.md",
+    *(f"docs/{name}.md" for name in ("bisect", "clusters", "fast-forward", "regression")),
+    "studies/nightly.yaml",
+    "studies/fast-forward/train.yaml",
+    "studies/measured/siemens-star.yaml",
+]
 CALL = re.compile(r"^[\s#]*(?:echo \" *)?(ptychosuite .*)")
-AFTER = re.compile(r" \|\|| &&|\" >| {2,}# ")  # where a shell's command ends
+AFTER = re.compile(r" \|\|| &&|\"? >| {2,}# ")  # where a shell's command ends
 
 
 def calls(file: Path) -> Iterator[list[str]]:

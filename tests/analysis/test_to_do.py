@@ -10,7 +10,7 @@ from ptychosuite.registry.fingerprint import code_of
 from ptychosuite.store.layout import Store
 from ptychosuite.store.write import write_code, write_run, write_session
 
-from tests.store.records import record
+from tests.store.records import record, session_content
 from tests.study.small import plan_text
 
 
@@ -36,8 +36,9 @@ def test_every_reason(plan, tmp_path):
     """A run that is done has none; the others are told apart."""
     store = Store.create(tmp_path / "results")
     ids = [spec.spec_id for spec in plan.runs]
-    write_session(store, "0", {"spec_ids": ids[:3], "environment": {"code": "of an old version"}})
-    write_session(store, "1", {"spec_ids": ids[:2], "environment": {"sources": "of this one"}})
+    session = session_content({"seed": True}, {})
+    write_session(store, "0", session | {"spec_ids": ids[:3], "environment": {"code": "an old version's"}})
+    write_session(store, "1", session | {"spec_ids": ids[:2], "environment": {"sources": "of this one"}})
     stored(store, plan, 0, status="failed")
     stored(store, plan, 2, code="an old version's")
     assert why_to_do(plan, store) == dict(zip(plan.run_ids, (FAILED, INTERRUPTED, NO_LIST, NEW), strict=True))

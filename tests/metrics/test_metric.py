@@ -19,13 +19,15 @@ from ptychosuite.analysis.verdict import Judgement
 from ptychosuite.core.plan import Tolerances
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.errors import StudyError
+from ptychosuite.metrics import metric as metric_module
 from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
 from ptychosuite.metrics.metric import Metric, is_default, known_metrics, metric_of, metrics_of_run
 from ptychosuite.metrics.of_truth import PhasePSNR, PhaseSSIM
 from ptychosuite.registry.lookup import GROUPS, class_of
+from ptychosuite.testing import check_metric, small_problem
 
 from tests.analysis.test_quality import RUN
-from tests.conftest import REPOSITORY, small_problem
+from tests.conftest import REPOSITORY
 from tests.metrics.toy import Likeness
 from tests.store.records import record
 from tests.study.small import carry_out, plan_text, study_file
@@ -58,6 +60,16 @@ def test_every_metric_says_all(name):
     assert metric.better in ("lower", "higher") or name == "iterations"
     assert metric.needs in ("data", "truth", "half scans", "the loop")
     assert type(metric).__doc__
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_what_every_metric_promises(name, each_backend):
+    """Finite, repeatable, writes nothing, best at the truth, free of the gauge."""
+    check_metric(class_of("metrics", name)(), backends=[each_backend.name])
+
+
+def test_a_newcomers_metric_promises_it_too():
+    check_metric(Likeness())
 
 
 def test_higher_is_better():
@@ -292,6 +304,10 @@ def test_a_metric_in_one_file(command, tmp_path, monkeypatch):
     assert "Likeness to the truth against iteration" in page
     assert "PSNR of the phase / dB" in page
     assert "likeness" in (tmp_path / "pages/tiny/numbers/summary.csv").read_text().splitlines()[0]
+    monkeypatch.setattr(metric_module, "_named", {})  # as a process that has planned nothing
+    code, _, err = command("report", "results/tiny", "--out", "others")
+    assert code == 0, err
+    assert "Likeness to the truth against iteration" in (tmp_path / "others/tiny/index.html").read_text()
     assert command("baseline", "save", "healthy", study)[0] == 0
     kept = json.loads((tmp_path / "results/baselines/healthy.json").read_text())["runs"][0]["metrics"]
     assert list(kept)[-2:] == ["psnr_phase", "likeness"]

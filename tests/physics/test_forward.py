@@ -20,8 +20,7 @@ from ptychosuite.physics.forward import (
 )
 from ptychosuite.physics.shift import fourier_unshift, shift_phases
 from ptychosuite.solvers.lbfgs import inner, misfit_and_gradient
-
-from tests.conftest import small_problem
+from ptychosuite.testing import dot_test, small_problem
 
 
 def fractional_problem(
@@ -132,36 +131,35 @@ def test_whole_shifts_are_whole_positions():
 def test_adjoint_of_object_to_waves(each_backend, fractional):
     """<A z, W> = <z, A* W> with A* W = sum_k patch_k(conj(Q_k) F* W_k), F* = m^2 F^-1."""
     problem = (fractional_problem if fractional else small_problem)(each_backend)
-    rng, m, n = np.random.default_rng(2), problem.probe_size, problem.n_positions
-    obj = each_backend.asarray(complex_random(rng, *problem.start_object.shape))
-    waves = each_backend.asarray(complex_random(rng, n, m, m))
-    xp = each_backend.library
+    m, positions, xp = problem.probe_size, problem.scan_positions_px, each_backend.library
     phases = subpixel_phases(problem, slice(None))
-    forward = detector_waves(obj, problem.probe, problem.scan_positions_px, phases)
-    patches = xp.conj(local_probes(problem.probe, phases)) * ifft2(waves) * m**2
-    back = add_patches(xp.zeros_like(obj), patches, problem.scan_positions_px)
-    left, right = (
-        np.vdot(to_numpy(a).ravel(), to_numpy(b).ravel()) for a, b in ((forward, waves), (obj, back))
-    )
-    assert left == pytest.approx(right, rel=1e-11)
+
+    def forward(obj):
+        return detector_waves(each_backend.asarray(obj), problem.probe, positions, phases)
+
+    def adjoint(waves):
+        patches = xp.conj(local_probes(problem.probe, phases)) * ifft2(each_backend.asarray(waves)) * m**2
+        return add_patches(xp.zeros_like(problem.start_object), patches, positions)
+
+    dot_test(forward, adjoint, problem.start_object.shape, (problem.n_positions, m, m))
 
 
 def test_adjoint_of_probe_to_waves(each_backend):
     """<B Q, W> = <Q, B* W> with B* W = sum_k unshift_k(conj(z_k) F* W_k)."""
     problem = fractional_problem(each_backend)
-    rng, m, n = np.random.default_rng(3), problem.probe_size, problem.n_positions
-    obj = each_backend.asarray(complex_random(rng, *problem.start_object.shape))
-    probe = each_backend.asarray(complex_random(rng, m, m))
-    waves = each_backend.asarray(complex_random(rng, n, m, m))
-    xp = each_backend.library
+    m, xp = problem.probe_size, each_backend.library
     phases = subpixel_phases(problem, slice(None))
+    obj = each_backend.asarray(complex_random(np.random.default_rng(3), *problem.start_object.shape))
     patches = extract_patches(obj, problem.scan_positions_px, m)
-    forward = fft2(local_probes(probe, phases) * patches)
-    back = xp.sum(fourier_unshift(xp.conj(patches) * ifft2(waves) * m**2, phases), axis=0)
-    left, right = (
-        np.vdot(to_numpy(a).ravel(), to_numpy(b).ravel()) for a, b in ((forward, waves), (probe, back))
-    )
-    assert left == pytest.approx(right, rel=1e-11)
+
+    def forward(probe):
+        return fft2(local_probes(each_backend.asarray(probe), phases) * patches)
+
+    def adjoint(waves):
+        own = fourier_unshift(xp.conj(patches) * ifft2(each_backend.asarray(waves)) * m**2, phases)
+        return xp.sum(own, axis=0)
+
+    dot_test(forward, adjoint, (m, m), (problem.n_positions, m, m))
 
 
 @pytest.mark.parametrize("masked", [False, True])

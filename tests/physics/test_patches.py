@@ -1,11 +1,11 @@
 """Extraction of patches and its adjoint."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ptychosuite.backends.arrays import to_numpy
 from ptychosuite.physics.forward import add_patches, extract_patches
+from ptychosuite.testing import dot_test
 
 
 def complex_random(rng, *shape):
@@ -19,10 +19,13 @@ def test_dot_test(seed, size, more_rows, more_columns):
     rng = np.random.default_rng(seed)
     shape = (size + more_rows, size + more_columns)
     positions = np.stack([rng.integers(0, more + 1, 6) for more in (more_rows, more_columns)], axis=-1)
-    obj, patches = complex_random(rng, *shape), complex_random(rng, 6, size, size)
-    left = np.vdot(extract_patches(obj, positions, size), patches)
-    right = np.vdot(obj, add_patches(np.zeros_like(obj), patches, positions))
-    assert left == pytest.approx(right, rel=1e-12, abs=1e-12)
+    dot_test(
+        lambda obj: extract_patches(obj, positions, size),
+        lambda patches: add_patches(np.zeros(shape, complex), patches, positions),
+        shape,
+        (6, size, size),
+        seed=seed,
+    )
 
 
 def test_same_on_every_backend(each_backend):

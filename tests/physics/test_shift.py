@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ptychosuite.backends.arrays import to_numpy
 from ptychosuite.physics.shift import fourier_shift, fourier_unshift, shift_phases
+from ptychosuite.testing import dot_test
 
 
 def complex_random(rng, *shape):
@@ -17,10 +18,11 @@ def complex_random(rng, *shape):
 def test_dot_test(seed, size, n):
     """<S x, y> = <x, S* y> for complex x and y, odd and even sizes."""
     rng = np.random.default_rng(seed)
-    x, y = complex_random(rng, n, size, size), complex_random(rng, n, size, size)
-    phases = shift_phases(size, rng.uniform(-3, 3, (n, 2)), x)
-    left, right = np.vdot(fourier_shift(x, phases), y), np.vdot(x, fourier_unshift(y, phases))
-    assert left == pytest.approx(right, rel=1e-12, abs=1e-12)
+    shape = (n, size, size)
+    phases = shift_phases(size, rng.uniform(-3, 3, (n, 2)), np.zeros(shape, complex))
+    dot_test(
+        lambda x: fourier_shift(x, phases), lambda y: fourier_unshift(y, phases), shape, shape, seed=seed
+    )
 
 
 @settings(max_examples=20, deadline=None)

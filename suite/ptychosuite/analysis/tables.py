@@ -11,11 +11,10 @@ import xarray as xr
 
 from ptychosuite.core.runs import Lane
 from ptychosuite.errors import StoreError
-from ptychosuite.metrics.metric import known_metrics
+from ptychosuite.metrics.metric import know_metrics, known_metrics
 from ptychosuite.store.compact import readable
 from ptychosuite.store.layout import Store
 
-TIMES = ("seconds", "seconds_per_iteration")
 NOT_COMPARABLE = " (throughput lane: not comparable)"
 
 
@@ -49,6 +48,7 @@ def open_dataset(store: Store) -> xr.Dataset:
         dataset = xr.open_zarr(readable(store), chunks=None)
     if dataset.sizes.get("run", 0) == 0:
         raise StoreError(f"{store.root} has no runs yet; run the study first")
+    know_metrics(dataset.attrs.get("metrics", ()))
     return dataset
 
 

@@ -6,14 +6,15 @@ iterations has the room that rounding needs by then, which :mod:`ptychosuite.ana
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
-from ptychosuite.errors import StudyError
+from ptychosuite.errors import StudyError, UserError
 from ptychosuite.registry.lookup import GROUPS, class_of, names
 
 EXACT = 1e-6  # relative, of whatever follows a beginning that is the same to the last digit
@@ -229,6 +230,13 @@ def metric_named(wanted: str) -> Metric:
         raise StudyError(f"metric '{wanted}' has the name '{metric.name}', which is taken by {taken}")
     _named[metric.name] = metric
     return metric
+
+
+def know_metrics(wanted: Iterable[str]) -> None:
+    """Know the metrics that another process's study asked for, as far as they are installed here."""
+    for name in wanted:
+        with contextlib.suppress(UserError):
+            metric_named(name)
 
 
 def metric_of(name: str) -> Metric | None:

@@ -219,13 +219,22 @@ def class_of(group: str, name: str) -> type[Any]:
         raise StudyError(
             f"{described} cannot be loaded from {where}: {type(error).__name__}: {error}"
         ) from error
+    return completed(group, found, f"{described} ({where})")
+
+
+def completed(group: str, found: Any, described: str) -> type[Any]:
+    """``found`` as a class of ``group``, with the group's defaults.
+
+    Raises
+    ------
+    StudyError
+        It is not what the group asks for.
+    """
     base = _imported(GROUPS[group].base)
     lack = _lack(GROUPS[group], found, base)
     if lack:
-        raise StudyError(f"{described} ({where}) {lack}; docs/plug-ins.md says what one has to be")
-    if issubclass(found, base):
-        return found
-    return _completed(found, base)
+        raise StudyError(f"{described} {lack}; docs/plug-ins.md says what one has to be")
+    return found if issubclass(found, base) else _completed(found, base)
 
 
 def classes(group: str) -> dict[str, type[Any]]:

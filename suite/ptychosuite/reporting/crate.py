@@ -14,7 +14,7 @@ Bundles: a study with its results, figures, environment and provenance as one RO
     study.yaml, study.json                          the study file as it was written; what was planned
     results/<study>/                                runs, references, sessions and study.zarr
     report/<study>/                                 page, figures and their numbers
-    environment/                                    what ran: the files above
+    environment/                                    what ran, as above
 
 ``ptychosuite.reporting.crate_metadata`` describes it, ``ptychosuite.reporting.bundle`` reads it back.
 """

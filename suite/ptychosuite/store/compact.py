@@ -113,6 +113,7 @@ def _build(
         "study": store.root.name,
         "columns": {path: [column.name, column.numeric] for path, column in columns.items()},
         "coordinates": " ".join([*IDENTITY, *(column.name for column in columns.values())]),
+        "metrics": [],
     }
     group = zarr.open_group(target, mode="w", attributes=attributes)
     for name in IDENTITY:
@@ -196,8 +197,17 @@ def _write_runs(
             batch = places[start : start + BATCH]
             records = list(pool.map(lambda file: read_run(file, images=False), batch))
             paths = [str(file).removeprefix(f"{store.root}/") for file in batch]
+            _note_metrics(group, records)
             blocks = _blocks(records, paths, columns)
             _write_blocks(group, blocks, first + start, len(batch), pool)
+
+
+def _note_metrics(group: zarr.Group, records: Sequence[RunRecord]) -> None:
+    """Keep what the studies asked for beyond the default metrics: a reader has to know what they are."""
+    known = group.attrs.get("metrics", [])
+    wanted = sorted({*known, *(name for record in records for name in record.spec.metrics)})
+    if wanted != known:
+        group.attrs["metrics"] = wanted
 
 
 def _blocks(

@@ -12,12 +12,13 @@ import pytest
 from ptychosuite.core.runs import Status
 from ptychosuite.errors import DataFileError, StudyError
 from ptychosuite.execute.one_run import execute
-from ptychosuite.problems.measured import MeasuredFile, describe
+from ptychosuite.problems.measured import MeasuredFile, Measurement, describe
 from ptychosuite.problems.measured.format import DataFormat, Places, format_of
 from ptychosuite.problems.measured.pattern_stack import single_stack
 from ptychosuite.problems.measured.raw import Raw
 from ptychosuite.problems.measured.source import Source
 from ptychosuite.registry.lookup import classes, forget
+from ptychosuite.testing import check_format
 
 from tests.problems.measured import small
 from tests.study.small import plan_of, study_file
@@ -77,6 +78,13 @@ def package(tmp_path, monkeypatch):
     yield
     monkeypatch.undo()
     forget()
+
+
+def test_it_promises_what_ours_do(tmp_path):
+    """As ours, with files of ours as strangers."""
+    strangers = [getattr(small, kind)(tmp_path / f"{kind}.h5") for kind in ("cxi", "nexus", "ptyd", "arrays")]
+    expected = Measurement(small.corner(small.patterns()), small.positions(), np.ones((small.M, small.M)))
+    check_format(Text(), write_text(tmp_path / "a.txt"), expected, strangers)
 
 
 def test_named_by_its_class(tmp_path):

@@ -43,7 +43,7 @@ class PlainArrays(DataFormat):
     priority: ClassVar[int] = -1  # whatever the others leave
 
     def recognises(self, source: Source) -> bool:
-        return source.holds_arrays
+        return source.holds_arrays and bool(source.arrays)
 
     def read(self, source: Source, places: Places) -> Raw:
         arrays, path = source.arrays, places.path

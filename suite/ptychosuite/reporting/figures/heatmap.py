@@ -9,6 +9,7 @@ import numpy as np
 
 from ptychosuite.analysis.labels import line_labels, metric_label, value_text
 from ptychosuite.errors import StudyError
+from ptychosuite.metrics.metric import metric_of
 from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ class HeatmapFigure(FigureKind):
         value = material.column(self.value)
         material, note = material.timed(value)
         x, y = material.column(self.x), material.column(self.y)
-        censored = value == "iterations_to_tol"
+        metric = metric_of(value)
+        censored = metric is not None and bool(metric.count_name)
+        higher_is_better = metric is not None and metric.better == "higher"
         keyed = self._keyed(material, value, x, y, censored)
         grids = [
             (title, rows.pivot_table(value, f"_{y}", f"_{x}", aggfunc="median", sort=False, dropna=False))
@@ -50,7 +53,7 @@ class HeatmapFigure(FigureKind):
         longest = max(len(value_text(label)) for _, grid in grids for label in grid.index)
         figure, axes = grid(len(grids), share=False, extra_inches=0.06 * longest)
         for axis, (title, medians) in zip(axes, grids, strict=False):
-            image = _draw_grid(axis, medians, norm)
+            image = _draw_grid(axis, medians, norm, higher_is_better)
             axis.set(title=title, xlabel=self.x.rsplit(".", 1)[-1])
         name = metric_label(value) + note
         figure.colorbar(image, ax=list(axes[: len(grids)]), label=name, shrink=0.8)
@@ -76,16 +79,17 @@ class HeatmapFigure(FigureKind):
         return material.of(keyed)
 
 
-def _draw_grid(axis: Axes, grid: pd.DataFrame, norm: Normalize) -> Any:
+def _draw_grid(axis: Axes, grid: pd.DataFrame, norm: Normalize, bright_high: bool) -> Any:
+    """One panel, in which what is better is brighter."""
     values = grid.to_numpy(dtype=float)
-    image = axis.imshow(
-        np.where(np.isfinite(values), values, np.nan), norm=norm, cmap="viridis_r", aspect="auto"
-    )
+    finite = np.where(np.isfinite(values), values, np.nan)
+    cmap = "viridis" if bright_high else "viridis_r"
+    image = axis.imshow(finite, norm=norm, cmap=cmap, aspect="auto")
     axis.grid(False)
     axis.set_xticks(range(grid.shape[1]), [value_text(v) for v in grid.columns])
     axis.set_yticks(range(grid.shape[0]), [value_text(v) for v in grid.index])
     for (row, column), value in np.ndenumerate(values):
         text = f"{value:.3g}" if np.isfinite(value) else "–" if np.isinf(value) else ""
-        dark = np.isfinite(value) and norm(value) > 0.5
+        dark = np.isfinite(value) and (norm(value) > 0.5) != bright_high
         axis.text(column, row, text, ha="center", va="center", color="white" if dark else "black", fontsize=8)
     return image

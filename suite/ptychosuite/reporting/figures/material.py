@@ -10,10 +10,11 @@ import pandas as pd
 import xarray as xr
 
 from ptychosuite.analysis.labels import column_name
-from ptychosuite.analysis.tables import TIMES, timed
+from ptychosuite.analysis.tables import timed
 from ptychosuite.core.problem import Reference
 from ptychosuite.core.runs import RunRecord
 from ptychosuite.errors import StudyError, nearest
+from ptychosuite.metrics.metric import metric_of
 from ptychosuite.reporting.figures.figure_kind import NothingToDraw
 from ptychosuite.store.layout import Store
 from ptychosuite.store.read import read_reference, read_run
@@ -90,7 +91,8 @@ class Material:
 
     def timed(self, name: str) -> tuple[Material, str]:
         """Of a time, the runs whose times may be compared, and what to add to its name; else all of them."""
-        if name not in TIMES:
+        metric = metric_of(name)
+        if metric is None or not metric.is_time:
             return self, ""
         table, note = timed(self.table)
         return self.of(table), note

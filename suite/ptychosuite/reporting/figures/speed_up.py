@@ -86,10 +86,11 @@ class SpeedUpFigure(FigureKind):
         axis.set_xlabel(f"speed-up in {GAINS[self.x]}")
         axis.set_ylim(len(summary) - 0.5, -0.5)
         axis.grid(False, axis="y")
-        more = f", or {self.within:.3g} of it more" if self.within else ""
+        side, worse = ("below", "more") if pairs.attrs["sign"] == 1 else ("above", "less")
+        more = f", or {self.within:.3g} of it {worse}" if self.within else ""
         caption = (
             f"Speed-up of fast-forwarded runs: {GAINS[self.x]} until the {metric_label(metric)} stays "
-            f"at or below what the plain run with the same data, seed and solver ends with{more}. "
+            f"at or {side} what the plain run with the same data, seed and solver ends with{more}. "
             "A dot is a pair; an arrow is a run that never gets there, drawn at the bound that its length "
             "sets. Bar: median; line: its 95 % interval by order statistics, in which such runs may be "
             "slower than all others. Ended worse: by more than 0.1 %."
