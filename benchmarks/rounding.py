@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 from ptychosuite.backends import arrays
-from ptychosuite.backends.arrays import DTYPES, backend
+from ptychosuite.backends.arrays import backend
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.execute.loop import Outcome, reconstruct
 from ptychosuite.problems.build import build_problem
@@ -101,7 +101,7 @@ def specs(iterations: int) -> Iterator[tuple[str, RunSpec]]:
     complete = Completion(Path.cwd())
     pairs = [*product(KNOWN.items(), (EITHER | KNOWN_ONLY).items())]
     pairs += product(UNKNOWN.items(), (EITHER | UNKNOWN_ONLY).items())
-    for dtype, ((place, problem), (label, solver)) in product(DTYPES, pairs):
+    for dtype, ((place, problem), (label, solver)) in product(("complex64", "complex128"), pairs):
         fields = {"problem": problem, "solver": solver, "dtype": dtype}
         stop = {"iterations": iterations, "check_every": 1}
         yield f"{dtype} {place} {label}", complete.run({**DEFAULTS, **fields, "stop": stop})

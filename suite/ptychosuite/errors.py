@@ -62,6 +62,10 @@ class TimingError(UserError):
     exit_code = 3
 
 
+class NothingToDraw(Exception):
+    """The runs a figure is about have no results yet; the page says so in its place."""
+
+
 class CannotAdvance(Exception):
     """Raised on purpose by an operator or a solver that cannot go on from the numbers that it has.
 
