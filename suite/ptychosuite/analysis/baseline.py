@@ -82,8 +82,7 @@ def figures_of(record: RunRecord, label: str) -> RunFigures:
 def present_runs(plan: Plan, results: str) -> PresentRuns:
     """What the results folder at ``results`` holds of ``plan``, each run as the present code computed it."""
     store = Store.find(results)
-    held = inventory(store) if store else None
-    files = {**held.failed, **held.done} if held else {}
+    files = inventory(store).files if store else {}
     figures, missing = [], []
     environment: dict[str, Any] = {}
     labels = run_labels([spec.leaves() for spec in plan.runs], plan.factors)

@@ -24,7 +24,7 @@ def why_to_do(plan: Plan, store: Store | None) -> dict[str, str]:
     if store is None:
         return dict.fromkeys(plan.run_ids, NEW)
     held = inventory(store)
-    stored = {**held.failed, **held.done}
+    stored = held.files
     manifests = codes(store)
     planned_with_list: dict[str, bool] = {}  # spec_id -> by a version that keeps lists of files
     for session in sessions(store):

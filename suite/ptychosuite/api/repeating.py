@@ -222,10 +222,9 @@ def _refuse_missing(name: str) -> None:
 
 def _newest_runs(store: Store) -> tuple[list[Stored], dict[str, str]]:
     """The latest run of every specification in ``store``, and why a file (by its run) cannot be read."""
-    held = inventory(store)
     newest: dict[str, Stored] = {}
     unreadable: dict[str, str] = {}
-    for run_id, file in {**held.failed, **held.done}.items():
+    for run_id, file in inventory(store).files.items():
         try:
             run = Stored(file, read_run(file, images=False))
         except StoreError as error:
@@ -270,8 +269,7 @@ class _Repeating:
                 yield not_judged(run.record, str(error))
         with self._scratch(beside) as scratch:
             reasons = self._carry_out(list(specs.values()), scratch) if specs else {}
-            held = inventory(scratch)
-            files = {**held.failed, **held.done}
+            files = inventory(scratch).files
             for run in runs:
                 spec = specs.get(run.record.run_id)
                 if spec is None:
@@ -330,8 +328,7 @@ class _Repeating:
             self._follow(specs, scratch)
             return {}
         except (BackendError, DataFileError) as error:
-            held = inventory(scratch)
-            ended = {**held.failed, **held.done}
+            ended = inventory(scratch).files
             left = sorted((spec for spec in specs if run_id_of(spec) not in ended), key=_solver)
             groups = [list(group) for _, group in groupby(left, key=_solver)]
             if len(groups) == 1:

@@ -27,7 +27,7 @@ from ptychosuite.problems.measured import MeasuredFile, describe
 from ptychosuite.reporting.bundle import Bundle, is_bundle, opened_bundle
 from ptychosuite.store.layout import Store, results_of
 from ptychosuite.store.place import Place
-from ptychosuite.store.read import Inventory, inventory, read_reference, read_run
+from ptychosuite.store.read import inventory, read_reference, read_run
 
 PLANNED = ("study", "title", "text", "overrides", "factors", "constants", "figures", "spec_ids")
 """What a session notes of the plan, the rest being of the computation."""
@@ -57,8 +57,7 @@ class Results(Displayed):
     @cached_property
     def files(self) -> Mapping[str, Place]:
         """run_id -> file, of the runs that have ended and of the latest failed tries."""
-        held: Inventory = inventory(self.store)
-        return {**held.failed, **held.done}
+        return inventory(self.store).files
 
     def file(self, run_id: str) -> Place:
         """The file of one run.

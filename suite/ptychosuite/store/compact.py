@@ -53,7 +53,7 @@ def compact(store: Store, rebuild: bool = False) -> int:
         A run file is damaged, or the disk or the server refuses.
     """
     with (store.root / ".compactor.lock").lock(), store.dataset.refusals():
-        columns, files = _columns(store), _files(store)
+        columns, files = _columns(store), inventory(store).files
         rows = None if rebuild else _rows(store, store.dataset.zarr_store(read_only=True), columns, files)
         if rows is not None:
             return _extend(store.dataset.zarr_store(), store, columns, files, rows)
@@ -73,7 +73,7 @@ def readable(store: Store) -> ZarrStore:
         A run file is damaged, or the disk or the server refuses.
     """
     with store.dataset.refusals(reading=True):
-        columns, files = _columns(store), _files(store)
+        columns, files = _columns(store), inventory(store).files
         committed = store.dataset.zarr_store(read_only=True)
         rows = _rows(store, committed, columns, files)
         if rows is not None and len(rows) == len(files):
@@ -97,11 +97,6 @@ def _copied(dataset: Place) -> dict[str, Buffer]:
         return content if (dataset / "zarr.json").read() == before else {}
     except (FileNotFoundError, NotADirectoryError):
         return {}
-
-
-def _files(store: Store) -> dict[str, Place]:
-    held = inventory(store)
-    return {**held.failed, **held.done}
 
 
 def _build(

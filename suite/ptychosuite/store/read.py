@@ -82,6 +82,11 @@ class Inventory:
     done: dict[str, Place]  # run_id -> file
     failed: dict[str, Place]  # run_id -> file of the latest failed try, for runs that are not done
 
+    @property
+    def files(self) -> dict[str, Place]:
+        """run_id -> file, of all of them."""
+        return {**self.failed, **self.done}
+
 
 def inventory(store: Store) -> Inventory:
     """List the runs of ``store`` without opening any."""
