@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 from ptychosuite.backends import arrays
-from ptychosuite.backends.arrays import DTYPES, backend
+from ptychosuite.backends.arrays import backend
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.execute.loop import Outcome, reconstruct
 from ptychosuite.problems.build import build_problem
@@ -31,6 +31,7 @@ from ptychosuite.registry.lookup import build
 from ptychosuite.study.schema import DEFAULTS, Completion
 from timing import RESULTS, machine, threads, write
 
+DTYPES = ("complex64", "complex128")
 AFTER = (1, 2, 5, 10, 25, 50, 100)  # iterations
 SHOWN = ("residual", "error", "object")
 NOT_COMPARED = ("seconds", "data_passes")

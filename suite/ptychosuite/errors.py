@@ -1,4 +1,4 @@
-"""Errors a user can act on, and the one that says that numbers do not go on.
+"""Errors a user can act on, and the two that say that there is no number, or nothing to draw.
 
 Each message of a :class:`UserError` says what was found, what was expected and what to do. The command line
 prints the message alone, without a traceback, and leaves with ``exit_code``.
@@ -60,6 +60,10 @@ class TimingError(UserError):
     """A side of a timing comparison that could not be built, started or heard: nothing can be judged."""
 
     exit_code = 3
+
+
+class NothingToDraw(Exception):
+    """The runs a figure is about have no results yet; the page says so in its place."""
 
 
 class CannotAdvance(Exception):

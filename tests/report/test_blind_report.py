@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from ptychosuite.analysis.selection import selection_of_plan
-from ptychosuite.reporting.figures.figure_kind import NothingToDraw
+from ptychosuite.errors import NothingToDraw
 from ptychosuite.reporting.figures.images import ImagesFigure, ProbeFigure
 from ptychosuite.reporting.figures.rings import RingsFigure
 from ptychosuite.reporting.figures.setup import SetupFigure

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 from ptychosuite.analysis.selection import selection_of_plan
-from ptychosuite.reporting.figures.figure_kind import NothingToDraw
+from ptychosuite.errors import NothingToDraw
 from ptychosuite.reporting.figures.speed_up import SpeedUpFigure
 from ptychosuite.reporting.page import write_report
 

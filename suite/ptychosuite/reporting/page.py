@@ -22,11 +22,11 @@ from ptychosuite.analysis.labels import metric_label, value_text
 from ptychosuite.analysis.selection import Selection
 from ptychosuite.analysis.tables import summary
 from ptychosuite.core.runs import Status
-from ptychosuite.errors import FigureError, StoreError, UserError
+from ptychosuite.errors import FigureError, NothingToDraw, StoreError, UserError
 from ptychosuite.metrics.metric import metric_of
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.validation import SettingError, validate
-from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, NothingToDraw
+from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
 from ptychosuite.reporting.figures.material import Material, RunFiles
 from ptychosuite.reporting.style import house_style, picture, render, save
 

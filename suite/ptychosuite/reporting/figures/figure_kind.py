@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from ptychosuite.reporting.figures.material import Material
 
 
-class NothingToDraw(Exception):
-    """The runs a figure is about have no results yet; the page says so in its place."""
-
-
 @dataclass(frozen=True)
 class Drawn:
     """A figure, what it says in words, and the numbers it shows."""

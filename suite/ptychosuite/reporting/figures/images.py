@@ -10,7 +10,8 @@ import numpy as np
 from pydantic import BeforeValidator
 
 from ptychosuite.analysis.labels import value_text
-from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, NothingToDraw
+from ptychosuite.errors import NothingToDraw
+from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
 
 if TYPE_CHECKING:
     import pandas as pd

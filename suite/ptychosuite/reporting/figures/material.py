@@ -13,9 +13,8 @@ from ptychosuite.analysis.labels import column_name
 from ptychosuite.analysis.tables import timed
 from ptychosuite.core.problem import Reference
 from ptychosuite.core.runs import RunRecord
-from ptychosuite.errors import StudyError, nearest
+from ptychosuite.errors import NothingToDraw, StudyError, nearest
 from ptychosuite.metrics.metric import metric_of
-from ptychosuite.reporting.figures.figure_kind import NothingToDraw
 from ptychosuite.store.layout import Store
 from ptychosuite.store.read import read_reference, read_run
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ptychosuite.analysis.labels import line_labels
-from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, NothingToDraw
+from ptychosuite.errors import NothingToDraw
+from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
 
 if TYPE_CHECKING:
     from ptychosuite.reporting.figures.material import Material

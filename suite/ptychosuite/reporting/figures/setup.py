@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, NothingToDraw
+from ptychosuite.errors import NothingToDraw
+from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

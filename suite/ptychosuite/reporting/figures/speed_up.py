@@ -9,7 +9,8 @@ import numpy as np
 from annotated_types import Ge
 
 from ptychosuite.analysis.labels import metric_label
-from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, NothingToDraw
+from ptychosuite.errors import NothingToDraw
+from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
 
 if TYPE_CHECKING:
     import pandas as pd
