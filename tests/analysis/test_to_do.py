@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ptychosuite.analysis.selection import FAILED, INTERRUPTED, NEW, NO_LIST, why_to_do
+from ptychosuite.analysis.to_do import FAILED, INTERRUPTED, NEW, NO_LIST, why_to_do
 from ptychosuite.registry.fingerprint import code_of
 from ptychosuite.store.layout import Store
 from ptychosuite.store.write import write_code, write_run, write_session

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ptychosuite.analysis.selection import why_to_do
+from ptychosuite.analysis.to_do import why_to_do
 from ptychosuite.api.display import (
     Displayed,
     count_runs,

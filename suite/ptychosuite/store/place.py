@@ -1,7 +1,7 @@
 """Where results lie: one small interface to files, and what it means on a filesystem.
 
-``store.objects`` is the same for object storage; ``store.layout.place`` picks by the address, and what is
-above never asks which one it has.
+``store.object_store`` is the same for object storage; ``store.layout.place`` picks by the address, and what
+is above never asks which one it has.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge
-from ptychosuite.problems.parts import Square
+from ptychosuite.problems.problem_kind import Square
 
 
 @dataclass(frozen=True)
