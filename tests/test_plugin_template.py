@@ -22,7 +22,7 @@ NOUNS = {
     "solvers": "relaxed-descent", "operators": "passive", "metrics": "likeness", "figures": "dots",
     "formats": "text", "objects": "checkerboard",
 }  # fmt: skip
-BLOCK = re.compile(r"```(?:python|toml|yaml)\n# (\S+/\S+)\n(.*?)```", re.DOTALL)
+BLOCK = re.compile(r"```(?:python|toml|yaml)\n# (\S+\.\w+)\n(.*?)```", re.DOTALL)
 
 
 class Environment:
