@@ -102,7 +102,7 @@ def specs(iterations: int) -> Iterator[tuple[str, RunSpec]]:
     complete = Completion(Path.cwd())
     pairs = [*product(KNOWN.items(), (EITHER | KNOWN_ONLY).items())]
     pairs += product(UNKNOWN.items(), (EITHER | UNKNOWN_ONLY).items())
-    for dtype, ((place, problem), (label, solver)) in product(DTYPES, pairs):
+    for dtype, ((place, problem), (label, solver)) in product(("complex64", "complex128"), pairs):
         fields = {"problem": problem, "solver": solver, "dtype": dtype}
         stop = {"iterations": iterations, "check_every": 1}
         yield f"{dtype} {place} {label}", complete.run({**DEFAULTS, **fields, "stop": stop})
