@@ -31,6 +31,7 @@ from ptychosuite.registry.lookup import build
 from ptychosuite.study.schema import DEFAULTS, Completion
 from timing import RESULTS, machine, threads, write
 
+DTYPES = ("complex64", "complex128")
 AFTER = (1, 2, 5, 10, 25, 50, 100)  # iterations
 SHOWN = ("residual", "error", "object")
 NOT_COMPARED = ("seconds", "data_passes")

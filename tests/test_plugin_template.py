@@ -12,8 +12,6 @@ import sysconfig
 import venv
 from pathlib import Path
 
-import pytest
-
 from tests.conftest import REPOSITORY
 
 TEMPLATE = REPOSITORY / "docs" / "plugin-template"
@@ -22,7 +20,7 @@ NOUNS = {
     "solvers": "relaxed-descent", "operators": "passive", "metrics": "likeness", "figures": "dots",
     "formats": "text", "objects": "checkerboard",
 }  # fmt: skip
-BLOCK = re.compile(r"```(?:python|toml|yaml)\n# (\S+/\S+)\n(.*?)```", re.DOTALL)
+BLOCK = re.compile(r"```(?:python|toml|yaml)\n# (\S+\.\w+)\n(.*?)```", re.DOTALL)
 
 
 class Environment:
@@ -39,34 +37,32 @@ class Environment:
 
     def call(self, *arguments: object, code: int = 0) -> str:
         """What its Python prints when called with ``arguments``."""
-        threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}
-        without = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-        done = subprocess.run(
-            [self.python, *map(str, arguments)], cwd=self.folder, env={**without, **threads},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == code, f"{arguments}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
+        return called(self.python, *arguments, folder=self.folder, code=code)
 
     def suite(self, *arguments: object, code: int = 0) -> str:
         """What the command of ptychosuite prints."""
         return self.call("-m", "ptychosuite.cli", *arguments, code=code)
 
     def install(self, source: Path) -> None:
-        """Install a package from its folder, without network, as its authors do."""
-        pip = [sys.executable, "-m", "pip", "--python", self.python, "--disable-pip-version-check", "install"]
-        without = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-        done = subprocess.run(
-            [*map(str, pip), "--quiet", "--no-deps", "--no-build-isolation", "--no-index", str(source)],
-            env=without, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+        """Install a package from its folder, with the running pip and without network."""
+        pip = ("-m", "pip", "--python", self.python, "--disable-pip-version-check", "install", "--quiet")
+        without_network = ("--no-deps", "--no-build-isolation", "--no-index")
+        called(sys.executable, *pip, *without_network, source, folder=self.folder)
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory) -> Environment:
-    """The template in an environment of its own, with its study beside it."""
-    folder = tmp_path_factory.mktemp("template")
+def called(*arguments: object, folder: Path, code: int = 0) -> str:
+    """What a program prints that is started in ``folder``, without what PYTHONPATH and the like add here."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    variables |= {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}
+    done = subprocess.run(
+        [*map(str, arguments)], cwd=folder, env=variables, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, f"{arguments}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def installed_template(folder: Path) -> Environment:
+    """The template in an environment of its own, with its study and its tests beside it."""
     environment = Environment(folder)
     source = shutil.copytree(TEMPLATE, folder / "source")  # a build writes beside the sources
     environment.install(source)
@@ -76,12 +72,14 @@ def installed(tmp_path_factory) -> Environment:
     return environment
 
 
-def test_one_package_of_nouns(installed):
-    """Found, planned, run, reported, compared with a baseline; a changed step makes its own runs to do."""
+def test_one_package_of_nouns(tmp_path):
+    """Found, checked, run, reported, compared with a baseline; a changed step makes its own runs to do."""
+    installed = installed_template(tmp_path)
     doctor = json.loads(installed.suite("doctor", "--json"))
     assert doctor["faults"] == []
     for group, name in NOUNS.items():
         assert doctor["nouns"][group][name] == "ptychosuite-example 0.1.0"
+    installed.call("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests")
     ran = json.loads(installed.suite("run", "example.yaml", "--cluster", "none", "--json"))
     assert ran["counts"] == {"done_before": 0, "failed": 0, "completed": 5}
     installed.suite("report", "example.yaml")
@@ -104,15 +102,11 @@ def test_one_package_of_nouns(installed):
     assert {finding["judgement"] for finding in fallen} == {"good", "regression"}
 
 
-def test_its_own_tests_pass(installed):
-    installed.call("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests")
-
-
 def test_page_shows_the_template():
     """Every block of docs/plug-ins.md that names a file is in it, word for word."""
     blocks = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
     for name, text in blocks:
-        file = REPOSITORY / name if name.startswith("tests/") else TEMPLATE / name
+        file = next(folder / name for folder in (TEMPLATE, REPOSITORY) if (folder / name).is_file())
         assert text in file.read_text(encoding="utf-8"), name
     shown = {Path(name).name for name, _ in blocks}
     assert {file.name for file in (TEMPLATE / "src/ptychosuite_example").glob("[a-z]*.py")} <= shown

@@ -1,4 +1,4 @@
-"""Errors a user can act on, and the one that says that numbers do not go on.
+"""Errors a user can act on, and the two that say that there is no number, or nothing to draw.
 
 Each message of a :class:`UserError` says what was found, what was expected and what to do. The command line
 prints the message alone, without a traceback, and leaves with ``exit_code``.
