@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 from ptychosuite.problems.measured.raw import Raw
-from ptychosuite.problems.measured.stack import single_stack
+from ptychosuite.problems.measured.pattern_stack import single_stack
 
 FIRST_LINE = b"# ptychography as text\n"
 
