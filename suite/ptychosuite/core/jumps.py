@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from annotated_types import Ge
+from jaxtyping import Complex
 
 from ptychosuite.backends.arrays import Array
 
@@ -68,8 +69,8 @@ RECORDED = ("step", "deviance_before", "deviance_inserted", "deviance_jumped", "
 class Snapshot:
     """A reconstruction at one iteration."""
 
-    object: Array  # (H, W) complex
-    probe: Array  # (m, m) complex
+    object: Complex[Array, "H W"]
+    probe: Complex[Array, "m m"]
     iteration: int
 
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Complex
 
 from ptychosuite.backends.arrays import Array, Backend, copy, namespace, numerical_errors
 from ptychosuite.core.jumps import Jump, Schedule, Snapshot, figures_of, rejections_of
@@ -38,7 +39,8 @@ PACE_OVER = 5  # iterations over which the pace of the solver alone is measured,
 PACE = 0.3  # and the share of it that the run has to keep, for the solver alone to be left out
 LONGEST_REASON = 200
 
-Advance = Callable[[Problem, Snapshot, Snapshot | None], tuple[Array, Array]]
+Field = Complex[Array, "h w"]
+Advance = Callable[[Problem, Snapshot, Snapshot | None], tuple[Complex[Array, "H W"], Complex[Array, "m m"]]]
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,11 @@ class FastForwardState:
         return next((shot for shot in self.past if shot.iteration == self.iteration - ago), None)
 
     @property
-    def object(self) -> Array:
+    def object(self) -> Complex[Array, "H W"]:
         return self.inner.object
 
     @property
-    def probe(self) -> Array:
+    def probe(self) -> Complex[Array, "m m"]:
         return self.inner.probe
 
 
@@ -280,15 +282,15 @@ class FastForward(Solver):
         return time.perf_counter()
 
 
-def _differ(a: Array, b: Array) -> bool:
+def _differ(a: Field, b: Field) -> bool:
     return bool(namespace(a).any(a != b))
 
 
-def _between(now: Array, proposed: Array, step: float) -> Array:
+def _between(now: Field, proposed: Field, step: float) -> Field:
     return proposed if step == 1 else now + step * (proposed - now)
 
 
-def _refuse_unlike(name: str, found: Any, now: Array) -> None:
+def _refuse_unlike(name: str, found: Any, now: Field) -> None:
     """Raise TypeError for what cannot stand in the place of ``now``: a fault of the operator."""
     if type(found) is not type(now) or found.shape != now.shape or found.dtype != now.dtype:
         raise TypeError(
@@ -296,7 +298,7 @@ def _refuse_unlike(name: str, found: Any, now: Array) -> None:
         )
 
 
-def _refuse_infinite(name: str, *arrays: Array) -> None:
+def _refuse_infinite(name: str, *arrays: Complex[Array, "_ _"]) -> None:
     """Raise CannotAdvance where a value is not finite."""
     if not all(bool(namespace(array).all(namespace(array).isfinite(array))) for array in arrays):
         raise CannotAdvance(f"the {name} has values that are not finite")

@@ -20,6 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Complex, Float
 
 from ptychosuite.backends.arrays import Array, divide, fft2, ifft2, modulus, namespace, squared_modulus
 from ptychosuite.core.problem import Problem
@@ -32,17 +33,20 @@ DIM_SHARE = 0.05  # of the largest summed power: where light is dimmer, changes 
 TRAVEL_GAIN = 5.0  # a change in ten iterations, and a pull, are several times smaller than a state;
 PULL_GAIN = 10.0  # these bring them to the same size
 
+Field = Complex[Array, "h w"]
+Light = Float[Array, "h w"]
+
 
 @dataclass(frozen=True)
 class View:
     """One field, object or probe, as the network sees it."""
 
-    channels: Array  # (7, h, w) real
-    trust: Array  # (h, w) real, 0 in the dark to nearly 1 in full light: scales what the network says
-    unit: Array  # (h, w) complex or a number: the field divided by it is what the first two channels hold
+    channels: Float[Array, "7 h w"]
+    trust: Light  # 0 in the dark to nearly 1 in full light: scales what the network says
+    unit: Field | complex  # the field divided by it is what the first two channels hold
 
-    def step(self, change: Array) -> Array:
-        """What the network's ``change`` (2, h, w) real adds to the field, (h, w) complex."""
+    def step(self, change: Float[Array, "2 h w"]) -> Field:
+        """What the network's ``change`` adds to the field."""
         return self.unit * (self.trust * (change[0] + 1j * change[1]))
 
 
@@ -69,31 +73,31 @@ def views(problem: Problem, now: Snapshot, before: Snapshot | None) -> Views:
     return Views(obj, probe)
 
 
-def trust(light: Array) -> Array:
+def trust(light: Light) -> Light:
     """How much of what the network says counts where there is so much ``light``, at most one."""
     return light / (light + DIM_SHARE)
 
 
-def phase_factor(field: Array) -> Array:
+def phase_factor(field: Field) -> Field:
     """exp(i arg field), 1 where it vanishes."""
     xp = namespace(field)
     size = modulus(field)
     return xp.where(size > 0, divide(field, size), xp.ones_like(field))
 
 
-def pupil(probe: Array) -> Array:
-    """The probe (..., m, m), centred in its window, on the detector, zero frequency in the middle."""
+def pupil(probe: Complex[Array, "*n m m"]) -> Complex[Array, "*n m m"]:
+    """The probe, centred in its window, on the detector, zero frequency in the middle."""
     fft = namespace(probe).fft
     return fft.fftshift(fft2(fft.ifftshift(probe, axes=(-2, -1))), axes=(-2, -1)) / probe.shape[-1]
 
 
-def from_pupil(field: Array) -> Array:
+def from_pupil(field: Complex[Array, "*n m m"]) -> Complex[Array, "*n m m"]:
     """Inverse of :func:`pupil`."""
     fft = namespace(field).fft
     return fft.fftshift(ifft2(fft.ifftshift(field, axes=(-2, -1))), axes=(-2, -1)) * field.shape[-1]
 
 
-def field_scale(field: Array, weight: Array) -> complex:
+def field_scale(field: Field, weight: Light) -> complex:
     """Weighted root mean square of ``field`` with the phase of its weighted mean; 1 where it vanishes."""
     xp = namespace(field)
     mean = complex(xp.sum(weight * field))
@@ -104,20 +108,26 @@ def field_scale(field: Array, weight: Array) -> complex:
     return mean / abs(mean) * float(np.sqrt(power / total))
 
 
-def unit_phase(of: Array, like: Array, weight: Array) -> complex:
+def unit_phase(of: Field, like: Field, weight: Light) -> complex:
     """The factor of modulus one that turns the phase of ``of`` to that of ``like``."""
     xp = namespace(of)
     overlap = complex(xp.sum(weight * xp.conj(of) * like))
     return overlap / abs(overlap) if overlap else 1.0 + 0.0j
 
 
-def _rms(field: Array) -> float:
+def _rms(field: Field) -> float:
     xp = namespace(field)
     return float(xp.sqrt(xp.mean(squared_modulus(field)))) or 1.0
 
 
-def _view(field: Array, then: Array, pull: Array, light: Array, unit: Array | complex) -> View:
-    """``light`` (h, w), at most one, says how well the pixels of ``field`` are seen."""
+def _view(
+    field: Field,
+    then: Field,
+    pull: Field,
+    light: Light,
+    unit: Field | complex,
+) -> View:
+    """``light``, at most one, says how well the pixels of ``field`` are seen."""
     xp = namespace(field)
     travelled = field - unit_phase(then, field, light) * then
     parts = (field / unit, TRAVEL_GAIN * travelled / unit, PULL_GAIN * pull / unit)

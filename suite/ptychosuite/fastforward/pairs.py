@@ -149,9 +149,8 @@ def _rows(record: RunRecord, keep_states: bool) -> Iterator[_Row]:
             near = truth if problem.probe_known else nearest_gauge(truth, now, lit(seen))
             obj = _sample(seen.object, now.object, near.object)
             probe = _sample(seen.probe, pupil(now.probe), pupil(near.probe))
-            state = (
-                Resumable(problem, solver, now, seen.object.unit, seen.probe.unit) if keep_states else None
-            )
+            units = seen.object.unit, np.asarray(seen.probe.unit)
+            state = Resumable(problem, solver, now, *units) if keep_states else None
             yield _Row(obj, probe, not problem.probe_known, family, state)
 
 

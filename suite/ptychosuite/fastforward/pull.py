@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jaxtyping import Complex, Float
+
 from ptychosuite.backends.arrays import Array, divide, fft2, ifft2, namespace, squared_modulus
 from ptychosuite.core.problem import Problem
 from ptychosuite.physics.forward import accumulate_patches, batches, illuminate, own_probes
@@ -16,25 +18,25 @@ FLOOR = 1e-3  # of the largest power: in the dark the quotient of sums is noise
 class Pull:
     """Sums over the patterns k, with chi_k = R_k - psi_k the correction of the exit wave."""
 
-    object_sum: Array  # (H, W) complex, sum conj(Q) chi_k
-    object_light: Array  # (H, W) real, sum |Q|^2
-    probe_sum: Array  # (m, m) complex, sum conj(z_k) chi_k
-    probe_light: Array  # (m, m) real, sum |z_k|^2
-    mean_pattern: Array  # (m, m) real, zero frequency in the middle; bad pixels as the model has them
+    object_sum: Complex[Array, "H W"]  # sum conj(Q) chi_k
+    object_light: Float[Array, "H W"]  # sum |Q|^2
+    probe_sum: Complex[Array, "m m"]  # sum conj(z_k) chi_k
+    probe_light: Float[Array, "m m"]  # sum |z_k|^2
+    mean_pattern: Float[Array, "m m"]  # zero frequency in the middle; bad pixels as the model has them
 
     @property
-    def object(self) -> Array:
-        """(H, W): z + this is the least-squares refit of the object, but for a floor in the dark."""
+    def object(self) -> Complex[Array, "H W"]:
+        """z + this is the least-squares refit of the object, but for a floor in the dark."""
         return _quotient(self.object_sum, self.object_light)
 
     @property
-    def probe(self) -> Array:
-        """(m, m): Q + this is the least-squares refit of the probe, but for a floor in the dark."""
+    def probe(self) -> Complex[Array, "m m"]:
+        """Q + this is the least-squares refit of the probe, but for a floor in the dark."""
         return _quotient(self.probe_sum, self.probe_light)
 
 
-def data_pull(problem: Problem, obj: Array, probe: Array) -> Pull:
-    """The pull at ``obj`` (H, W) and ``probe`` (m, m); costs one pass over the data."""
+def data_pull(problem: Problem, obj: Complex[Array, "H W"], probe: Complex[Array, "m m"]) -> Pull:
+    """The pull at ``obj`` and ``probe``; costs one pass over the data."""
     xp = namespace(obj)
     object_sum, probe_sum = xp.zeros_like(obj), xp.zeros_like(probe)
     object_light, probe_light = xp.zeros_like(obj.real), xp.zeros_like(probe.real)
@@ -54,8 +56,10 @@ def data_pull(problem: Problem, obj: Array, probe: Array) -> Pull:
     return Pull(object_sum, object_light, probe_sum, probe_light, mean_pattern)
 
 
-def refitted_probe(problem: Problem, obj: Array, probe: Array) -> Array:
-    """The probe (m, m) after one pass over the data with ``obj`` (H, W) held.
+def refitted_probe(
+    problem: Problem, obj: Complex[Array, "H W"], probe: Complex[Array, "m m"]
+) -> Complex[Array, "m m"]:
+    """The probe after one pass over the data with ``obj`` held.
 
     Q = sum_k conj(z_k) R_k / sum_k |z_k|^2, where R_k is the revised exit wave of the present probe; written
     as Q + sum_k conj(z_k) (R_k - psi_k) / sum_k |z_k|^2, so that a probe that meets the data stays, also
@@ -65,5 +69,5 @@ def refitted_probe(problem: Problem, obj: Array, probe: Array) -> Array:
     return probe + divide(pull.probe_sum, pull.probe_light)
 
 
-def _quotient(total: Array, light: Array) -> Array:
+def _quotient(total: Complex[Array, "h w"], light: Float[Array, "h w"]) -> Complex[Array, "h w"]:
     return divide(total, light + FLOOR * namespace(light).max(light))

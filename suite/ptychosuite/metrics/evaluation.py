@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Complex, Complex128
 
 from ptychosuite.backends.arrays import Array, to_numpy
 from ptychosuite.core.problem import Problem, Reference
 from ptychosuite.metrics.frc import Resolution, half_bit_threshold, one_bit_threshold, resolution_between
 from ptychosuite.metrics.image import TrueObject, scanned_area
 from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
+
+HostObject = Complex[np.ndarray, "H W"]
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,9 @@ class Evaluation:
     """
 
     constants: ProblemConstants
-    object: Array  # (H, W) complex, on the problem's backend
-    probe: Array  # (m, m) complex, likewise
-    halves: tuple[np.ndarray, np.ndarray] | None = None  # objects (H, W) of two half scans, on the host
+    object: Complex[Array, "H W"]  # on the problem's backend
+    probe: Complex[Array, "m m"]  # likewise
+    halves: tuple[HostObject, HostObject] | None = None  # objects of two half scans
 
     @property
     def problem(self) -> Problem:
@@ -58,21 +61,21 @@ class Evaluation:
         return misfit_metrics(self.problem, self.object, self.probe, self.constants.data)
 
     @cached_property
-    def host_object(self) -> np.ndarray:
-        """The object, (H, W) complex, on the host."""
+    def host_object(self) -> HostObject:
+        """The object on the host."""
         return to_numpy(self.object)
 
     @cached_property
-    def aligned_object(self) -> np.ndarray:
-        """The object on the host, (H, W) complex, in the gauge of the truth where the probe is unknown.
+    def aligned_object(self) -> HostObject:
+        """The object on the host, in the gauge of the truth where the probe is unknown.
 
         With a known probe nothing but a global phase is arbitrary; it is left as it is.
         """
         return self.truth.aligned(self.host_object)
 
     @cached_property
-    def scanned_object(self) -> np.ndarray:
-        """The pixels (n,) complex128 of :attr:`aligned_object` in the scanned area."""
+    def scanned_object(self) -> Complex128[np.ndarray, " n"]:
+        """The pixels of :attr:`aligned_object` in the scanned area."""
         return self.aligned_object[self.truth.scanned].astype(np.complex128)
 
     @cached_property

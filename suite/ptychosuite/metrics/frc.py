@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
+from jaxtyping import Bool, Complex, Complex128, Float, Inexact, Int, Real
 
 from ptychosuite.backends.arrays import fft2
 from ptychosuite.metrics.gauge import remove_gauge
@@ -32,9 +33,9 @@ TAPER_SHARE = 0.125  # of the side, on each edge
 class RingCorrelation:
     """One Fourier ring correlation; the zero frequency is left out."""
 
-    frequency: np.ndarray  # (n,) fraction of Nyquist, (0, 1]
-    correlation: np.ndarray  # (n,) in [-1, 1]; 0 where one image has no power
-    n_pixels: np.ndarray  # (n,) int, Fourier pixels in the ring
+    frequency: Float[np.ndarray, " n"]  # fraction of Nyquist, (0, 1]
+    correlation: Float[np.ndarray, " n"]  # in [-1, 1]; 0 where one image has no power
+    n_pixels: Int[np.ndarray, " n"]  # Fourier pixels in the ring
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,12 @@ class Resolution:
     """A ring correlation, its threshold, and where the one falls below the other."""
 
     correlation: RingCorrelation
-    threshold: np.ndarray  # (n,)
+    threshold: Float[np.ndarray, " n"]
     crossing: float  # fraction of Nyquist
 
     @property
-    def rings(self) -> Mapping[str, np.ndarray]:
-        """As it is stored: name -> (n,)."""
+    def rings(self) -> Mapping[str, Float[np.ndarray, " n"]]:
+        """As it is stored, by name."""
         found = self.correlation
         return {
             "frequency": found.frequency, "correlation": found.correlation, "threshold": self.threshold
@@ -55,9 +56,12 @@ class Resolution:
 
 
 def resolution_between(
-    a: np.ndarray, b: np.ndarray, scanned: np.ndarray, criterion: Callable[[np.ndarray], np.ndarray]
+    a: Complex[np.ndarray, "H W"],
+    b: Complex[np.ndarray, "H W"],
+    scanned: Bool[np.ndarray, "H W"],
+    criterion: Callable[[np.ndarray], np.ndarray],
 ) -> Resolution:
-    """Ring correlation of two objects (H, W), brought into one gauge, over the box around ``scanned``.
+    """Ring correlation of two objects, brought into one gauge, over the box around ``scanned``.
 
     ``criterion`` makes the threshold from the numbers of pixels in the rings.
     """
@@ -68,7 +72,9 @@ def resolution_between(
     return Resolution(found, threshold, crossing(found, threshold))
 
 
-def ring_correlation(a: np.ndarray, b: np.ndarray, window: bool = True) -> RingCorrelation:
+def ring_correlation(
+    a: Inexact[np.ndarray, "_ _"], b: Inexact[np.ndarray, "_ _"], window: bool = True
+) -> RingCorrelation:
     """Correlate two images over rings of spatial frequency.
 
     Parameters
@@ -111,7 +117,7 @@ def ring_correlation(a: np.ndarray, b: np.ndarray, window: bool = True) -> RingC
     )
 
 
-def half_bit_threshold(n_pixels: np.ndarray) -> np.ndarray:
+def half_bit_threshold(n_pixels: Real[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     """Half-bit threshold for two independent reconstructions, of n pixels a ring.
 
     With SNR = (sqrt(2) - 1) / 2 = 0.2071 in each of the two, so that their mean carries half a bit of
@@ -123,7 +129,7 @@ def half_bit_threshold(n_pixels: np.ndarray) -> np.ndarray:
     return _threshold(n_pixels, snr=(np.sqrt(2) - 1) / 2)
 
 
-def one_bit_threshold(n_pixels: np.ndarray) -> np.ndarray:
+def one_bit_threshold(n_pixels: Real[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     """One-bit threshold: as :func:`half_bit_threshold` with SNR = 1/2, log2(1 + 2 SNR) = 1::
 
     T = (0.5 + 2.4142 / sqrt(n)) / (1.5 + 1.4142 / sqrt(n))
@@ -131,8 +137,8 @@ def one_bit_threshold(n_pixels: np.ndarray) -> np.ndarray:
     return _threshold(n_pixels, snr=0.5)
 
 
-def crossing(frc: RingCorrelation, threshold: np.ndarray) -> float:
-    """Frequency, as a fraction of Nyquist, where the correlation falls below ``threshold`` (n,).
+def crossing(frc: RingCorrelation, threshold: Float[np.ndarray, " n"]) -> float:
+    """Frequency, as a fraction of Nyquist, where the correlation falls below ``threshold``.
 
     The fall counts where two rings in a row are below; the place between the last ring above and the
     first below is interpolated linearly. 1 if there is no such place, 0 if the first two rings are below.
@@ -160,20 +166,22 @@ def resolution_px(crossing: float) -> float:
 
 
 def align_pair(
-    a: np.ndarray, b: np.ndarray, scanned: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+    a: Complex[np.ndarray, "H W"],
+    b: Complex[np.ndarray, "H W"],
+    scanned: Bool[np.ndarray, "H W"] | None = None,
+) -> tuple[Complex128[np.ndarray, "H W"], Complex128[np.ndarray, "H W"]]:
     """Bring two independent blind reconstructions of one field into one gauge.
 
     Parameters
     ----------
     a, b
-        (H, W) complex.
+        The two objects.
     scanned
-        (H, W) bool, where both are known; everywhere if None.
+        Where both are known; everywhere if None.
 
     Returns
     -------
-    ``a`` with the scale, phase ramp and translation of ``b``, and ``b``: (H, W) complex128 each.
+    ``a`` with the scale, phase ramp and translation of ``b``, and ``b``.
     """
     known = np.ones(b.shape, dtype=bool) if scanned is None else scanned
     return remove_gauge(a, b, known), b.astype(np.complex128)

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
+from jaxtyping import Bool, Complex, Complex128, Float64, Inexact
 
 from ptychosuite.backends.arrays import fft2, ifft2
 from ptychosuite.physics.shift import axis_phases
@@ -30,6 +31,13 @@ EDGE_GAP = 24  # pixels over which opposite edges are blended, so that a transla
 COARSE_FROM = 128  # pixels on a side: smaller images are searched at full resolution
 BLOCK = 8  # pixels on a side that are summed before the ramp is searched for
 NEGLIGIBLE = 1e-4  # pixels of shift, and radians of ramp at the edge of the field
+
+Image = Complex[np.ndarray, "H W"]
+Field = Complex128[np.ndarray, "H W"]
+Weight = Float64[np.ndarray, "H W"]
+Area = Bool[np.ndarray, "H W"]
+Pair = Float64[np.ndarray, " 2"]  # along rows and columns
+Motion = Float64[np.ndarray, " 4"]  # a ramp in rad/px and a shift in px, along rows and columns each
 
 
 @dataclass(frozen=True)
@@ -53,12 +61,12 @@ class Gauge:
     shift_px: tuple[float, float] = (0.0, 0.0)
 
 
-def remove_gauge(obj: np.ndarray, truth: np.ndarray, scanned: np.ndarray) -> np.ndarray:
+def remove_gauge(obj: Image, truth: Image, scanned: Area) -> Field:
     """``obj`` in the gauge of ``truth``: the first result of :func:`align`."""
     return align(obj, truth, scanned)[0]
 
 
-def align(obj: np.ndarray, truth: np.ndarray, scanned: np.ndarray) -> tuple[np.ndarray, Gauge]:
+def align(obj: Image, truth: Image, scanned: Area) -> tuple[Field, Gauge]:
     """``obj`` in the gauge of ``truth``, and what was applied; see :class:`Aligner`."""
     return Aligner(truth, scanned).align(obj)
 
@@ -69,24 +77,24 @@ class Aligner:
     Parameters
     ----------
     truth
-        (H, W) complex.
+        The true object.
     scanned
-        (H, W) bool: where the object is known.
+        Where the object is known.
     """
 
-    def __init__(self, truth: np.ndarray, scanned: np.ndarray) -> None:
+    def __init__(self, truth: Image, scanned: Area) -> None:
         truth = truth.astype(np.complex128)
         weight = np.where(scanned, truth.real**2 + truth.imag**2, 0.0)
         self._target = _Target.of(truth, weight)
         self._coarse = _CoarseSearch(truth, weight) if min(truth.shape) >= 4 else None
 
-    def align(self, obj: np.ndarray) -> tuple[np.ndarray, Gauge]:
-        """Bring ``obj`` (H, W) complex into the gauge of the truth.
+    def align(self, obj: Image) -> tuple[Field, Gauge]:
+        """Bring ``obj`` into the gauge of the truth.
 
         Returns
         -------
         aligned
-            (H, W) complex128. Its distance D (see the module) is never larger than what the best complex
+            Its distance D (see the module) is never larger than what the best complex
             scale alone would give.
         gauge
             What was applied: ``aligned`` is ``apply_gauge(obj, gauge)``. The identity where ``obj`` is not
@@ -105,31 +113,31 @@ class Aligner:
         return best.field * best.scale, Gauge(best.scale, (ramp[0], ramp[1]), (shift[0], shift[1]))
 
 
-def apply_gauge(obj: np.ndarray, gauge: Gauge) -> np.ndarray:
-    """Translate ``obj`` (H, W), add the phase ramp, multiply by the scale: (H, W) complex128."""
+def apply_gauge(obj: Image, gauge: Gauge) -> Field:
+    """Translate ``obj``, add the phase ramp, multiply by the scale."""
     moved = obj.astype(np.complex128)
     if any(gauge.shift_px):
         moved = _Shifter(moved).moved(np.array(gauge.shift_px))
     return gauge.scale * _add_ramp(moved, np.array(gauge.ramp_rad_per_px))
 
 
-def _add_ramp(obj: np.ndarray, ramp: np.ndarray) -> np.ndarray:
+def _add_ramp(obj: Field, ramp: Pair) -> Field:
     rows, columns = (np.exp(1j * k * _centred(n)) for k, n in zip(ramp, obj.shape, strict=True))
     return obj * rows[:, None] * columns
 
 
-def _centred(size: int) -> np.ndarray:
+def _centred(size: int) -> Float64[np.ndarray, {size}]:
     return np.arange(size) - (size - 1) / 2
 
 
 class _Shifter:
     """Translations of one image (H, W) that is not periodic, from one forward transform."""
 
-    def __init__(self, obj: np.ndarray) -> None:
+    def __init__(self, obj: Field) -> None:
         self.shape = obj.shape
         self.spectrum = fft2(np.ascontiguousarray(_closed(_closed(obj).T).T))
 
-    def moved(self, shift_px: np.ndarray) -> np.ndarray:
+    def moved(self, shift_px: Pair) -> Field:
         rows, columns = (
             axis_phases(n, d[None])[0] for n, d in zip(self.spectrum.shape, shift_px, strict=True)
         )
@@ -137,17 +145,17 @@ class _Shifter:
         spectrum *= columns
         return self._image(spectrum)
 
-    def derivatives(self) -> tuple[np.ndarray, np.ndarray]:
-        """Derivatives of :meth:`moved` by the two shifts, at no shift: (H, W) each."""
+    def derivatives(self) -> tuple[Field, Field]:
+        """Derivatives of :meth:`moved` by the two shifts, at no shift."""
         rows, columns = (-2j * np.pi * scipy.fft.fftfreq(n) for n in self.spectrum.shape)
         return self._image(self.spectrum * rows[:, None]), self._image(self.spectrum * columns)
 
-    def _image(self, spectrum: np.ndarray) -> np.ndarray:
+    def _image(self, spectrum: Complex128[np.ndarray, "h w"]) -> Field:
         return ifft2(spectrum)[: self.shape[0], : self.shape[1]]
 
 
-def _closed(x: np.ndarray) -> np.ndarray:
-    """``x`` (n, ...) continued along its first axis until its end meets its beginning smoothly.
+def _closed(x: Complex128[np.ndarray, "n m"]) -> Complex128[np.ndarray, "longer m"]:
+    """``x`` continued along its first axis until its end meets its beginning smoothly.
 
     Both edges are continued by their odd reflection, which keeps value and slope, and one is faded into
     the other. A jump where the edges meet would ring through the whole field as 1 / distance.
@@ -164,8 +172,8 @@ def _closed(x: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Fit:
-    motion: np.ndarray  # (4,) ramp along rows, columns in rad/px; shift along rows, columns in px
-    field: np.ndarray  # (H, W) complex: moved and ramped, not scaled
+    motion: Motion
+    field: Field  # moved and ramped, not scaled
     scale: complex  # that brings ``field`` nearest to the truth
     distance: float  # D
 
@@ -178,15 +186,15 @@ class _Target:
     of the truth by them are t, i t, i y t, i x t, -dt/dy, -dt/dx.
     """
 
-    weighted: np.ndarray  # (H, W) complex, w conj(t)
-    slopes: tuple[np.ndarray, np.ndarray]  # (H, W) complex each, -w dt/dy and -w dt/dx
-    weight: np.ndarray  # (H, W) real, w
+    weighted: Field  # w conj(t)
+    slopes: tuple[Field, Field]  # -w dt/dy and -w dt/dx
+    weight: Weight  # w
     power: float  # sum w |t|^2
-    truth_products: np.ndarray  # (6,) real, the derivatives with the truth itself
-    inverse: np.ndarray  # (6, 6) real
+    truth_products: Float64[np.ndarray, " 6"]  # the derivatives with the truth itself
+    inverse: Float64[np.ndarray, "6 6"]
 
     @classmethod
-    def of(cls, truth: np.ndarray, weight: np.ndarray) -> _Target:
+    def of(cls, truth: Field, weight: Weight) -> _Target:
         slopes = _Shifter(truth).derivatives()
         weighted = weight * truth.conj()
         weighted_slopes = (weight * slopes[0], weight * slopes[1])
@@ -212,7 +220,7 @@ class _Target:
             inverse=_inverse(normal),
         )
 
-    def compare(self, motion: np.ndarray, field: np.ndarray) -> _Fit:
+    def compare(self, motion: Motion, field: Field) -> _Fit:
         overlap = _dot(self.weighted, field)
         field_power = _dot(self.weight, field.real**2 + field.imag**2).real
         if field_power == 0:
@@ -221,8 +229,8 @@ class _Target:
             motion, field, overlap.conjugate() / field_power, self.power - abs(overlap) ** 2 / field_power
         )
 
-    def step(self, field: np.ndarray) -> np.ndarray:
-        """Change of the motion that one Gauss-Newton step asks for: (4,)."""
+    def step(self, field: Field) -> Motion:
+        """Change of the motion that one Gauss-Newton step asks for."""
         products = _products(self.weighted * field)
         if products[0] == 0:
             return np.zeros(4)
@@ -236,34 +244,34 @@ class _Target:
         return change[2:]
 
 
-def _products(weighted_field: np.ndarray) -> np.ndarray:
-    """Sums of (H, W) with 1, y and x: (3,) complex."""
+def _products(weighted_field: Field) -> Complex128[np.ndarray, " 3"]:
+    """Sums with 1, y and x."""
     down, across = weighted_field.sum(axis=1), weighted_field.sum(axis=0)
     y, x = (_centred(n) for n in weighted_field.shape)
     return np.array([down.sum(), y @ down, x @ across])
 
 
-def _dot(a: np.ndarray, b: np.ndarray) -> complex:
-    """Sum of a * b (H, W). Not by BLAS, whose threads make it slower on a busy machine and the sum vary."""
+def _dot(a: Inexact[np.ndarray, "H W"], b: Inexact[np.ndarray, "H W"]) -> complex:
+    """Sum of a * b. Not by BLAS, whose threads make it slower on a busy machine and the sum vary."""
     return complex(np.einsum("ij,ij->", a, b))
 
 
-def _real_dot(a: np.ndarray, b: np.ndarray) -> float:
-    """Real part of the sum of conj(a) * b, both (H, W) complex."""
+def _real_dot(a: Field, b: Field) -> float:
+    """Real part of the sum of conj(a) * b."""
     return float(np.einsum("ij,ij->", a.view(np.float64), b.view(np.float64)))
 
 
-def _inverse(normal: np.ndarray) -> np.ndarray:
+def _inverse(normal: Float64[np.ndarray, "6 6"]) -> Float64[np.ndarray, "6 6"]:
     """Pseudo-inverse in balanced units: an object without structure leaves its shift undetermined."""
     diagonal = np.diag(normal)
     balance = np.where(diagonal > 0, 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1)), 0)
     return balance[:, None] * np.linalg.pinv(balance[:, None] * normal * balance, rcond=1e-10) * balance
 
 
-def _refine(shifter: _Shifter, target: _Target, motion: np.ndarray, tries: int) -> _Fit:
+def _refine(shifter: _Shifter, target: _Target, motion: Motion, tries: int) -> _Fit:
     """Gauss-Newton from ``motion`` with at most ``tries`` translations; a step that does harm is halved."""
 
-    def fit(motion: np.ndarray) -> _Fit:
+    def fit(motion: Motion) -> _Fit:
         return target.compare(motion, _add_ramp(shifter.moved(motion[2:]), motion[:2]))
 
     unit = np.array([2 / shifter.shape[0], 2 / shifter.shape[1], 1, 1])
@@ -283,7 +291,7 @@ def _refine(shifter: _Shifter, target: _Target, motion: np.ndarray, tries: int) 
 class _CoarseSearch:
     """Ramp and shift to about a tenth of a radian over the field and of a pixel, from no start at all."""
 
-    def __init__(self, truth: np.ndarray, weight: np.ndarray) -> None:
+    def __init__(self, truth: Field, weight: Weight) -> None:
         self.factor = 2 if min(truth.shape) >= COARSE_FROM else 1
         self.mask = weight > 0
         self.slope = _mean_slopes(truth * self.mask)
@@ -292,7 +300,7 @@ class _CoarseSearch:
         self.small_mask = small_weight > 0
         self.spectrum = fft2(_without_mean(small, self.small_mask))
 
-    def motion(self, obj: np.ndarray) -> np.ndarray:
+    def motion(self, obj: Field) -> Motion:
         slope = self.slope - _mean_slopes(obj * self.mask)
         small = _bin(_add_ramp(obj, slope), self.factor)
         correlation = ifft2(self.spectrum * fft2(_without_mean(small, self.small_mask)).conj())
@@ -307,13 +315,13 @@ class _CoarseSearch:
         return np.concatenate([found[:2] / self.factor + slope, found[2:] * self.factor])
 
 
-def _mean_slopes(x: np.ndarray) -> np.ndarray:
-    """Power-weighted mean phase steps (2,) between neighbours, which no translation of ``x`` changes."""
+def _mean_slopes(x: Field) -> Pair:
+    """Power-weighted mean phase steps between neighbours, which no translation of ``x`` changes."""
     overlaps = [_dot(x[:-1].conj(), x[1:]), _dot(x[:, :-1].conj(), x[:, 1:])]
     return np.angle(overlaps)
 
 
-def _bin(x: np.ndarray, factor: int) -> np.ndarray:
+def _bin(x: Inexact[np.ndarray, "H W"], factor: int) -> Inexact[np.ndarray, "h w"]:
     """Sums over squares of ``factor`` pixels; an incomplete last row or column is left out."""
     if factor == 1:
         return x
@@ -323,13 +331,13 @@ def _bin(x: np.ndarray, factor: int) -> np.ndarray:
     return functools.reduce(np.add, (rows[:, first::factor] for first in range(factor)))
 
 
-def _without_mean(x: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def _without_mean(x: Field, mask: Area) -> Field:
     # The mean would make a broad hill in the correlation, highest where the masks coincide: at no shift.
     return np.where(mask, x - x.sum(where=mask) / max(mask.sum(), 1), 0)
 
 
-def _ramp_of(overlap: np.ndarray) -> np.ndarray:
-    """Ramp (2,) in rad/px that takes the slope out of the phase of ``overlap`` (H, W)."""
+def _ramp_of(overlap: Field) -> Pair:
+    """Ramp in rad/px that takes the slope out of the phase of ``overlap``."""
     factor = max(1, min(BLOCK, min(overlap.shape) // 4))
     blocks = _bin(overlap, factor)
     size = [2 * n for n in blocks.shape]
@@ -339,8 +347,8 @@ def _ramp_of(overlap: np.ndarray) -> np.ndarray:
     return -2 * np.pi * bins / (np.array(size) * factor)
 
 
-def _peak(height: np.ndarray) -> np.ndarray:
-    """Place (2,) of the largest entry of a periodic array, by parabolas; the upper half counts negative."""
+def _peak(height: Weight) -> Pair:
+    """Place of the largest entry of a periodic array, by parabolas; the upper half counts negative."""
     top = np.unravel_index(np.argmax(height), height.shape)
     place = []
     for axis, (at, n) in enumerate(zip(top, height.shape, strict=True)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Bool, Complex
 
 from ptychosuite.core.problem import Reference, split_positions
 from ptychosuite.metrics.gauge import Aligner
@@ -41,18 +42,18 @@ class TrueObject:
         """Rows and columns of the smallest rectangle around the scanned area."""
         return bounding_box(self.scanned)
 
-    def aligned(self, obj: np.ndarray) -> np.ndarray:
-        """``obj`` (H, W) complex in the gauge of the truth; as it is where the probe is known."""
+    def aligned(self, obj: Complex[np.ndarray, "H W"]) -> Complex[np.ndarray, "H W"]:
+        """``obj`` in the gauge of the truth; as it is where the probe is known."""
         return obj if self._aligner is None else self._aligner.align(obj)[0]
 
-    def error(self, aligned: np.ndarray) -> float:
-        """|| |z| - |z*| ||_2 of an aligned object (H, W) over the compared pixels."""
+    def error(self, aligned: Complex[np.ndarray, "H W"]) -> float:
+        """|| |z| - |z*| ||_2 of an aligned object over the compared pixels."""
         modulus = np.abs(aligned[self._compared]).astype(np.float64)
         return float(np.linalg.norm(modulus - self._modulus))
 
 
-def phase_rmse_rad(obj: np.ndarray, truth: np.ndarray) -> float:
-    """|z*|^2-weighted RMS phase difference in radians, global phase removed; arrays of one shape."""
+def phase_rmse_rad(obj: Complex[np.ndarray, "*shape"], truth: Complex[np.ndarray, "*shape"]) -> float:
+    """|z*|^2-weighted RMS phase difference in radians, global phase removed."""
     ratio = obj.astype(np.complex128) * np.conj(truth)
     common = np.sum(ratio)
     if common == 0:
@@ -62,21 +63,21 @@ def phase_rmse_rad(obj: np.ndarray, truth: np.ndarray) -> float:
     return float(np.sqrt(np.sum(weight * phase**2) / np.sum(weight)))
 
 
-def nmse(obj: np.ndarray, truth: np.ndarray) -> float:
-    """min over phases of ||exp(i a) z - z*||^2 / ||z*||^2; arrays of one shape."""
+def nmse(obj: Complex[np.ndarray, "*shape"], truth: Complex[np.ndarray, "*shape"]) -> float:
+    """min over phases of ||exp(i a) z - z*||^2 / ||z*||^2."""
     energy = np.sum(np.abs(truth) ** 2)
     overlap = np.abs(np.vdot(truth, obj))
     return float((np.sum(np.abs(obj) ** 2) + energy - 2 * overlap) / energy)
 
 
-def bounding_box(area: np.ndarray) -> tuple[slice, slice]:
-    """Rows and columns of the smallest rectangle around ``area`` (H, W) bool."""
+def bounding_box(area: Bool[np.ndarray, "H W"]) -> tuple[slice, slice]:
+    """Rows and columns of the smallest rectangle around ``area``."""
     rows, columns = (slice(axis.min(), axis.max() + 1) for axis in np.nonzero(area))
     return rows, columns
 
 
-def scanned_area(reference: Reference) -> np.ndarray:
-    """Where the summed illumination exceeds ``SCANNED_SHARE`` of its maximum: (H, W) bool."""
+def scanned_area(reference: Reference) -> Bool[np.ndarray, "H W"]:
+    """Where the summed illumination exceeds ``SCANNED_SHARE`` of its maximum."""
     illumination = np.zeros(reference.object.shape)
     size = reference.probe.shape[-1]
     whole, _ = split_positions(reference.scan_positions_px)

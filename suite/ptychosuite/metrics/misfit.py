@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.special
+from jaxtyping import Complex, Float
 
 from ptychosuite.backends.arrays import Array, fft2, ifft2, namespace, squared_modulus, to_numpy
 from ptychosuite.backends.compiled import accelerated
@@ -48,8 +49,10 @@ class DataConstants:
         return cls(saturated_nll, pixels, intensity_sum / (2 * problem.probe_size**2))
 
 
-def misfit_metrics(problem: Problem, obj: Array, probe: Array, constants: DataConstants) -> dict[str, float]:
-    """The four figures above for one object (H, W) and probe (m, m)."""
+def misfit_metrics(
+    problem: Problem, obj: Complex[Array, "H W"], probe: Complex[Array, "m m"], constants: DataConstants
+) -> dict[str, float]:
+    """The four figures above for one object and probe."""
     size = problem.probe_size
     residual = gradient_norm = deviance = 0.0
     for batch in batches(problem.n_positions, size, like=obj):
@@ -69,7 +72,12 @@ def misfit_metrics(problem: Problem, obj: Array, probe: Array, constants: DataCo
 
 
 @accelerated
-def half_deviance(waves: Array, amplitude: Array, photon_scale: float, mask: Array | None) -> float:
+def half_deviance(
+    waves: Complex[Array, "n m m"],
+    amplitude: Float[Array, "n m m"],
+    photon_scale: float,
+    mask: Float[Array, "m m"] | None,
+) -> float:
     """sum n log(n / lambda) - n + lambda, in a form that keeps its digits where lambda is close to n."""
     xp = namespace(waves)
     rate = squared_modulus(waves) / photon_scale
@@ -81,25 +89,25 @@ def half_deviance(waves: Array, amplitude: Array, photon_scale: float, mask: Arr
 
 
 @accelerated
-def sum_of_squares(x: Array) -> float:
-    """sum |x|^2 of a complex array, in double precision."""
+def sum_of_squares(x: Complex[Array, "n m m"]) -> float:
+    """sum |x|^2 in double precision."""
     return _total(squared_modulus(x))
 
 
 @accelerated
-def sum_of_norms(probes: Array, corrections: Array) -> float:
-    """sum_k ||conj(Q) * chi_k||_2 for (n, m, m) corrections and (n or 1, m, m) probes."""
+def sum_of_norms(probes: Complex[Array, "#n m m"], corrections: Complex[Array, "n m m"]) -> float:
+    """sum_k ||conj(Q) * chi_k||_2."""
     xp = namespace(corrections)
     squares = squared_modulus(probes) * squared_modulus(corrections)
     return float(xp.sum(xp.sqrt(xp.sum(squares, axis=(-2, -1), dtype=xp.float64))))
 
 
-def _total(x: Array) -> float:
+def _total(x: Float[Array, "n m m"]) -> float:
     xp = namespace(x)
     return float(xp.sum(x, dtype=xp.float64))
 
 
-def poisson_deviance(problem: Problem, obj: Array, probe: Array) -> float:
+def poisson_deviance(problem: Problem, obj: Complex[Array, "H W"], probe: Complex[Array, "m m"]) -> float:
     """Poisson deviance per good pixel, as the metric of that name; one forward pass over the data.
 
     It is the negative log-likelihood less that of a model that meets every count, in other units: of two
