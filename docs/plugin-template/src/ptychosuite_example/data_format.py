@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from ptychosuite.problems.measured.raw import Raw
 from ptychosuite.problems.measured.pattern_stack import single_stack
+from ptychosuite.problems.measured.raw import Raw
 
 FIRST_LINE = b"# ptychography as text\n"
 
