@@ -60,6 +60,7 @@ def test_curves_are_our_own():
     assert not is_own("curves")
 
 
+@pytest.mark.usefixtures("quick_figures")
 def test_settings_called_like_columns(command, tmp_path):
     """Plan, run, show, report, baseline and check of a solver with such settings."""
     study = study_file(tmp_path, STUDY)

@@ -203,6 +203,7 @@ def test_a_bundle_is_written_all_the_same(results, tmp_path, command):
         assert "report/tiny/figures/02-convergence-residual-iteration.pdf" in bundle.namelist()
 
 
+@pytest.mark.usefixtures("quick_figures")
 def test_every_run_file_is_opened_once(results, tmp_path, monkeypatch):
     """However many figures ask for a run, with and without its images."""
     opened: Counter[str] = Counter()
@@ -222,6 +223,7 @@ def test_every_run_file_is_opened_once(results, tmp_path, monkeypatch):
     assert set(opened.values()) == {1}
 
 
+@pytest.mark.usefixtures("quick_figures")
 def test_images_are_read_where_they_are_asked_for(results, tmp_path, monkeypatch):
     """A report without pictures reads none, one with pictures those of the runs it shows."""
     with_images = []

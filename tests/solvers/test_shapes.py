@@ -33,13 +33,12 @@ from tests.conftest import small_problem
 
 with pytest.raises(TypeCheckError):  # the annotations are looked at
     RPIE().object_weights(np.ones((4, 5), complex))
-for library in ("numpy", "torch"):
-    for problem in (
-        small_problem(backend(library), "complex64", noise=0.5),
-        fractional_problem(backend(library), masked=True),
-    ):
-        for settings in SOLVERS.values():
-            iterate(build("solvers", settings), problem, 2)
+for problem in (
+    small_problem(backend("torch"), "complex64", noise=0.5),
+    fractional_problem(backend("numpy"), masked=True),
+):
+    for settings in SOLVERS.values():
+        iterate(build("solvers", settings), problem, 2)
 for name in names("operators"):
     outcome = run(RPIE(), class_of("operators", name)(**PLAN), blind())
     state = outcome.state

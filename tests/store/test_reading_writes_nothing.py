@@ -190,9 +190,10 @@ def test_commands_that_read(study, command, tmp_path, monkeypatch, by):
     assert (tmp_path / "reports/tiny/figures/01-images.pdf").is_file()
 
 
-def test_on_a_read_only_mount(study, tmp_path):
-    """The same on a file system that is mounted read-only, where this machine lets us mount one."""
+def test_on_a_read_only_mount(study, command, tmp_path):
+    """The same, and check, on a file system mounted read-only, where this machine lets us mount one."""
     results = tmp_path / "results"
+    assert command("baseline", "save", "good", study, "--baselines", tmp_path)[0] == 0
     script = (
         f"mount --bind {results} {results} && mount -o remount,bind,ro {results} || exit 77\n"
         f"touch {results}/x 2>/dev/null && exit 77\n"
@@ -200,6 +201,7 @@ def test_on_a_read_only_mount(study, tmp_path):
         'for call in "report tiny.yaml" "show results/tiny" "export tiny.yaml --to csv"; do\n'
         f"{' '.join(PROGRAM)} $call || exit 1\n"
         "done\n"
+        f"{' '.join(PROGRAM)} check tiny.yaml --baseline good --baselines {tmp_path} || exit 1\n"
     )
     try:
         done = subprocess.run(
@@ -210,5 +212,6 @@ def test_on_a_read_only_mount(study, tmp_path):
     if done.returncode == 77 or "unshare" in done.stderr:
         pytest.skip(f"this machine lets us mount nothing: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
+    assert "verdict not kept" in done.stderr
     assert (tmp_path / "reports/tiny/index.html").is_file()
     assert sys.executable == PROGRAM[0]
