@@ -80,7 +80,7 @@ def _torch_threads() -> dict[str, int]:
 
 def _git() -> dict[str, Any]:
     """Commit and whether files differ from it; empty where the code is not in a git checkout."""
-    folder = Path(__file__).resolve().parents[2]
+    folder = Path(__file__).resolve().parents[3]
     if not (folder / ".git").exists():
         return {}
     try:
