@@ -17,6 +17,10 @@ import numpy as np
 from ptychosuite.errors import StudyError, UserError
 from ptychosuite.registry.lookup import GROUPS, class_of, names
 
+if TYPE_CHECKING:  # a study that names no metric loads nothing that computes
+    from ptychosuite.core.problem import Problem
+    from ptychosuite.metrics.evaluation import Evaluation
+
 EXACT = 1e-6  # relative, of whatever follows a beginning that is the same to the last digit
 
 
@@ -94,10 +98,6 @@ class Memory(Tolerance):
     def allowed(self, dtype: str, identical_start: bool, rounding: float, scale: float = 1.0) -> Allowance:
         return Allowance(self.relative, self.absolute)
 
-
-if TYPE_CHECKING:  # a study that names no metric loads nothing that computes
-    from ptychosuite.core.problem import Problem
-    from ptychosuite.metrics.evaluation import Evaluation
 
 Direction = Literal["lower", "higher", "neither"]
 Need = Literal["data", "truth", "half scans", "the loop"]
@@ -201,9 +201,6 @@ class Metric:
         """``value`` as in a table."""
         return f"{value:.4g}" if math.isfinite(value) else self.nothing
 
-
-if TYPE_CHECKING:
-    from ptychosuite.core.problem import Problem
 
 _named: dict[str, Metric] = {}  # by the name of its values, what a study of this process says by its class
 
