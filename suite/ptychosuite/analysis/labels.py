@@ -26,10 +26,12 @@ def column_name(name: str) -> str:
     return next((metric.name for metric in known_metrics() if plain in metric.aliases), plain)
 
 
-def value_text(value: Any) -> str:
-    """A factor's value as in a legend."""
+def value_text(value: Any, factor: str = "") -> str:
+    """A factor's value as in a legend; an overlap in per cent."""
     if isinstance(value, float):
-        return "" if value != value else f"{value:g}"
+        if value != value:
+            return ""
+        return f"{100 * value:g} %" if factor == "overlap" else f"{value:g}"
     return str(value)
 
 
@@ -71,17 +73,27 @@ def _words(leaves: Mapping[str, Any], names: Mapping[str, str], usual: Mapping[s
     return " · ".join(words) or str(leaves["solver.name"])
 
 
-def line_labels(table: pd.DataFrame, factor: str) -> pd.Series:
+def line_labels(table: pd.DataFrame, factor: str, with_jumps: bool = True) -> pd.Series:
     """The label of each row's line.
 
-    For "solver" the settings that tell apart runs which differ in nothing else are part of the label.
+    For "solver" the settings that tell apart runs which differ in nothing else are part of the label, and
+    the fast-forward, unless ``with_jumps`` is off.
     """
     if factor == "fast_forward":
         return table[factor].map(lambda settings: settings or "off")
     if factor != "solver":
-        return table[factor].map(value_text)
+        return table[factor].map(lambda value: value_text(value, factor))
     telling = _telling_settings(table)
-    return table.apply(lambda row: _solver_label(row, telling.get(row["solver"], [])), axis=1)
+    told = {"solver", *(name for names in telling.values() for name in names)}
+    if with_jumps and "fast_forward" in table:
+        told.add("fast_forward")
+    kinds = table[list(told)]
+    groups = kinds.groupby(list(told), dropna=False, sort=False).ngroup()
+    labels = {
+        groups[row.name]: _solver_label(row, telling.get(row["solver"], []))
+        for _, row in kinds.loc[~groups.duplicated()].iterrows()
+    }
+    return groups.map(labels)
 
 
 def _telling_settings(table: pd.DataFrame) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""Which runs of a store a report is about."""
+"""Which runs a report is about: all that a study planned, also those that failed or were never computed."""
 
 from __future__ import annotations
 
@@ -7,41 +7,64 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ptychosuite.analysis.outcomes import MISSING, Outcome
 from ptychosuite.analysis.tables import open_dataset, table_of
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import Status
 from ptychosuite.errors import StoreError
+from ptychosuite.registry.factors import settings_of_runs
 from ptychosuite.store.layout import Store, results_of
 from ptychosuite.store.read import sessions
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The runs of one study under one title, with the figures that are asked for."""
+    """The runs of one study under one title, with the figures that are asked for.
+
+    Parameters
+    ----------
+    table
+        One row a planned run, in the study's order. One that has no result has the status "missing", no
+        metrics, the ``row`` -1 and no ``path``. ``attrs`` as of
+        :func:`~ptychosuite.analysis.tables.table_of`.
+    """
 
     store: Store
     name: str
     title: str
     figures: tuple[Mapping[str, Any], ...]  # each its kind and its settings
-    planned: int  # number of runs that the study has
-    table: pd.DataFrame  # one row a run; attrs["factors"] and attrs["solver_settings"] name columns
+    table: pd.DataFrame
     dataset: xr.Dataset
     text: str  # of the study file
     overrides: Sequence[str]
 
     @property
+    def outcome(self) -> Outcome:
+        """How the planned runs ended."""
+        return Outcome.of(self.table["status"])
+
+    @property
+    def stored(self) -> pd.DataFrame:
+        """The runs that have a file, failed ones too."""
+        return self._of(self.table["status"] != MISSING)
+
+    @property
     def usable(self) -> pd.DataFrame:
         """The runs that came to an end of their own."""
-        ended = self.table[self.table["status"].isin([Status.COMPLETED, Status.DIVERGED])]
-        ended.attrs = self.table.attrs
-        return ended
+        return self._of(self.table["status"].isin([Status.COMPLETED, Status.DIVERGED]))
+
+    def _of(self, chosen: pd.Series) -> pd.DataFrame:
+        rows = self.table[chosen]
+        rows.attrs = self.table.attrs
+        return rows
 
 
 def selection_of_plan(plan: Plan, results: str | Path) -> Selection:
-    """The runs of ``plan`` that are in its results folder.
+    """The runs of ``plan``, with what its results folder has of them.
 
     Raises
     ------
@@ -49,8 +72,17 @@ def selection_of_plan(plan: Plan, results: str | Path) -> Selection:
         There is no such folder, or it holds none of the runs.
     """
     store = Store.open(results_of(results, plan.name))
-    spec_ids = [spec.spec_id for spec in plan.runs]
-    return _select(store, plan.name, plan.title, plan.figures, spec_ids, plan.text, plan.overrides)
+    study = {
+        "study": plan.name,
+        "title": plan.title,
+        "figures": plan.figures,
+        "spec_ids": [spec.spec_id for spec in plan.runs],
+        "constants": plan.constants,
+        "settings": settings_of_runs(plan),
+        "text": plan.text,
+        "overrides": plan.overrides,
+    }
+    return selection_of(store, study)
 
 
 def latest_session(store: Store) -> Mapping[str, Any]:
@@ -62,31 +94,64 @@ def latest_session(store: Store) -> Mapping[str, Any]:
 
 
 def selection_of(store: Store, study: Mapping[str, Any]) -> Selection:
-    """The runs of ``store`` that ``study`` names, in the words of a session."""
-    return _select(
-        store,
-        study["study"],
-        study["title"],
-        tuple(study["figures"]),
-        study["spec_ids"],
-        study["text"],
-        study["overrides"],
-    )
+    """The runs that ``study`` names, in the words of a session, with what ``store`` has of them.
 
-
-def _select(
-    store: Store,
-    name: str,
-    title: str,
-    figures: tuple[Mapping[str, Any], ...],
-    spec_ids: Sequence[str],
-    text: str,
-    overrides: Sequence[str],
-) -> Selection:
+    Raises
+    ------
+    StoreError
+        It has none of them.
+    """
     dataset = open_dataset(store)
-    table = table_of(dataset, spec_ids)
-    if table.empty:
+    found = table_of(dataset, study["spec_ids"])
+    if found.empty:
         raise StoreError(
             f"{store.root} has none of the runs of this study yet; run it first with: ptychosuite run"
         )
-    return Selection(store, name, title, figures, len(spec_ids), table, dataset, text, overrides)
+    table = _with_missing(found, dataset, study)
+    return Selection(
+        store=store,
+        name=study["study"],
+        title=study["title"],
+        figures=tuple(study["figures"]),
+        table=_with_time_to_tolerance(table, dataset),
+        dataset=dataset,
+        text=study["text"],
+        overrides=study["overrides"],
+    )
+
+
+def _with_missing(found: pd.DataFrame, dataset: xr.Dataset, study: Mapping[str, Any]) -> pd.DataFrame:
+    """``found`` with a row for each run that has no result, by its settings, in the study's order."""
+    planned = pd.Index(study["spec_ids"])
+    absent = np.flatnonzero(~planned.isin(found["spec_id"]))
+    rows = pd.DataFrame({"spec_id": planned[absent], "status": MISSING, "row": -1})
+    settings = study.get("settings", {})  # sessions of earlier versions have none
+    for path, (name, is_number) in dataset.attrs["columns"].items():
+        constant = study.get("constants", {}).get(path)
+        values = [settings[path][place] if path in settings else constant for place in absent]
+        rows[name] = [_as_stored(value, is_number) for value in values]
+    for name in ("run_id", "path", "start", "lane"):
+        rows[name] = ""
+    table = pd.concat([found, rows], ignore_index=True) if len(rows) else found
+    table = table.set_index("spec_id", drop=False).loc[planned].reset_index(drop=True)
+    table.attrs = found.attrs
+    return table
+
+
+def _as_stored(value: Any, is_number: bool) -> float | str:
+    if is_number:
+        return float("nan") if value is None else float(value)
+    return "" if value is None else str(value)
+
+
+def _with_time_to_tolerance(table: pd.DataFrame, dataset: xr.Dataset) -> pd.DataFrame:
+    """``table`` with the seconds after which each run met its tolerance."""
+    if "iterations_to_tol" not in table or "seconds_curve" not in dataset:
+        return table
+    met = table["iterations_to_tol"].notna().to_numpy()
+    hits = table.loc[met, ["row", "iterations_to_tol"]].to_numpy(dtype=int)
+    seconds = np.full(len(table), np.nan)
+    seconds[met] = dataset["seconds_curve"].values[hits[:, 0], hits[:, 1]]
+    result = table.assign(seconds_to_tol=seconds)
+    result.attrs = table.attrs
+    return result

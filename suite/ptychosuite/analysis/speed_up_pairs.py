@@ -18,6 +18,7 @@ import scipy.stats
 import xarray as xr
 
 from ptychosuite.analysis.labels import line_labels
+from ptychosuite.analysis.outcomes import MISSING
 from ptychosuite.core.runs import Status
 from ptychosuite.metrics.metric import known_metrics, metric_of
 
@@ -66,7 +67,7 @@ def speed_up_pairs(
     Parameters
     ----------
     table
-        The runs of a study, those that failed as well.
+        The runs of a study, those that failed as well; missing ones make no pair.
     metric
         What is compared; it says itself whether lower or higher is better.
     x
@@ -94,6 +95,8 @@ def speed_up_pairs(
     for number, key in enumerate(keys):
         partner = plain.get(key)
         if is_plain[number] or partner is None or table["status"].iloc[partner] != Status.COMPLETED:
+            continue
+        if table["status"].iloc[number] == MISSING:  # nobody knows yet how it would have ended
             continue
         pair = _pair(table.iloc[partner], table.iloc[number], dataset, metric, x, within, sign)
         rows.append({"line": labels.iloc[number], **pair})

@@ -163,14 +163,15 @@ def export(
             written = _write_crate(selection, content, target, licence, authors)
         else:
             written = write_table(selection, to, target)
-    return Exported(written, len(selection.table))
+    return Exported(written, len(selection.stored))
 
 
 def _refuse_unfinished(selection: Selection) -> None:
-    left = selection.planned - len(selection.usable)
+    planned = selection.outcome.planned
+    left = planned - len(selection.usable)
     if left:
         raise UserError(
-            f"{left} of the {selection.planned} runs of {selection.name} are missing or have failed; "
+            f"{left} of the {planned} runs of {selection.name} are missing or have failed; "
             "finish them with 'ptychosuite run STUDY --retry-failed', or export what there is with --partial"
         )
 

@@ -29,7 +29,7 @@ from ptychosuite.store.layout import Store, results_of
 from ptychosuite.store.place import Place
 from ptychosuite.store.read import inventory, read_reference, read_run
 
-PLANNED = ("study", "title", "text", "overrides", "factors", "constants", "figures", "spec_ids")
+PLANNED = ("study", "title", "text", "overrides", "factors", "constants", "figures", "spec_ids", "settings")
 """What a session notes of the plan, the rest being of the computation."""
 
 
@@ -178,7 +178,7 @@ def selected_runs(
             raise UserError("--set and --override go with a study file, not with a results folder")
         store = Store.open(Path(study))
         session = latest_session(store)
-        return selection_of(store, session), {name: session[name] for name in PLANNED}
+        return selection_of(store, session), {name: session[name] for name in PLANNED if name in session}
     planned = plan_of(study, settings, override_file)
     return selection_of_plan(planned, str(results)), study_content(planned)
 

@@ -24,6 +24,7 @@ from ptychosuite.cluster.workers import check_devices
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec, Status
 from ptychosuite.execute.provenance import environment, now
+from ptychosuite.registry.factors import settings_of_runs
 from ptychosuite.registry.fingerprint import code_of
 from ptychosuite.store.compact import compact
 from ptychosuite.store.layout import Store
@@ -121,6 +122,7 @@ def study_content(plan: Plan) -> dict[str, Any]:
         "constants": dict(plan.constants),
         "figures": list(plan.figures),
         "spec_ids": [spec.spec_id for spec in plan.runs],
+        "settings": settings_of_runs(plan),
     }
 
 

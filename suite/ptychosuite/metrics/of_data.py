@@ -137,6 +137,22 @@ class Seconds(_Recorded):
 
 
 @dataclass(frozen=True)
+class SecondsToTol(Seconds):
+    """Solver time until a tolerance of the study is met; NaN where none is.
+
+    No file of a run has it: it is read from the run's clock where tables are made.
+    """
+
+    name: ClassVar[str] = "seconds_to_tol"
+    label: ClassVar[str] = "time to tolerance / s"
+    on_the_way: ClassVar[bool] = False
+    in_show: ClassVar[bool] = False
+    aliases: ClassVar[tuple[str, ...]] = ("seconds_to_target",)
+    count_name: ClassVar[str] = "met_tolerance"
+    nothing: ClassVar[str] = "not met"
+
+
+@dataclass(frozen=True)
 class SecondsPerIteration(Seconds):
     """Median time of an iteration, without the first ones."""
 

@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import Any
 
 from ptychosuite.core.jumps import Schedule
+from ptychosuite.core.plan import Plan
 from ptychosuite.registry.lookup import names
 
 OWN = frozenset(
@@ -57,6 +58,12 @@ def factor_value(leaves: Mapping[str, Any], path: str) -> Any:
     if path == "fast_forward":
         return fast_forward_label(leaves)
     return leaves.get(path)
+
+
+def settings_of_runs(plan: Plan) -> dict[str, list[Any]]:
+    """Dotted path of each factor -> its value in each run of ``plan``, in order."""
+    leaves = [run.leaves() for run in plan.runs]
+    return {path: [factor_value(run, path) for run in leaves] for path in plan.factors}
 
 
 def are_numbers(values: Iterable[Any]) -> bool:

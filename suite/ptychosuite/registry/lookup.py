@@ -111,6 +111,7 @@ GROUPS: Mapping[str, Group] = {
             "half_frc_resolution_px": "ptychosuite.metrics.of_truth:HalfFRCResolution",
             "iterations": "ptychosuite.metrics.of_data:Iterations",
             "iterations_to_tol": "ptychosuite.metrics.of_data:IterationsToTol",
+            "seconds_to_tol": "ptychosuite.metrics.of_data:SecondsToTol",
             "data_passes": "ptychosuite.metrics.of_data:DataPasses",
             "seconds_per_iteration": "ptychosuite.metrics.of_data:SecondsPerIteration",
             "seconds": "ptychosuite.metrics.of_data:Seconds",

@@ -138,7 +138,7 @@ def _fill(selection: Selection, study: Mapping[str, Any], folder: Path) -> dict[
     results = f"{RESULTS}/{selection.name}"
     store = Store.create(folder / results)
     runs = {}
-    for path in selection.table["path"]:
+    for path in selection.stored["path"]:
         source = selection.store.root / path
         runs[f"{results}/{path}"] = read_run(source, images=False)
         (store.root / path).create(source.read())

@@ -31,9 +31,9 @@ def write_table(selection: Selection, form: str, out: Path) -> Path:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if form == "netcdf":
-            _to_netcdf(selection.dataset.isel(run=selection.table["row"].to_numpy()), unfinished)
+            _to_netcdf(selection.dataset.isel(run=selection.stored["row"].to_numpy()), unfinished)
         else:
-            _to_table(selection.table.drop(columns="row"), form, unfinished)
+            _to_table(selection.stored.drop(columns="row"), form, unfinished)
         os.replace(unfinished, out)
     except OSError as error:
         raise StoreError(f"cannot write {out}: {error.strerror or error}") from error

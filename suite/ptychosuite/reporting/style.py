@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
-import itertools
+import textwrap
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import PlaceHolderLayoutEngine
 
+from ptychosuite.analysis.conditions import in_order, separated, words_of
 from ptychosuite.analysis.labels import line_labels, value_text
 from ptychosuite.reporting.figures.material import Material
 
@@ -43,6 +47,7 @@ SETTINGS: Any = {
     "lines.linewidth": 1.6,
     "pdf.fonttype": 42,
     "savefig.dpi": 160,
+    "svg.fonttype": "none",  # text that can be searched and copied
     "svg.hashsalt": "ptychosuite",  # the same figure gives the same file
 }
 
@@ -61,9 +66,21 @@ def picture(figure: Figure) -> bytes:
     return content.getvalue()
 
 
+def lay_out(figure: Figure) -> None:
+    """Find the places of all that is in ``figure`` once, for every form that it is saved in."""
+    engine = figure.get_layout_engine()
+    if engine is None or isinstance(engine, PlaceHolderLayoutEngine):
+        return
+    with warnings.catch_warnings():  # a figure too small for its text is drawn as it is
+        warnings.filterwarnings("ignore", message="constrained_layout not applied")
+        engine.execute(figure)
+    figure.set_layout_engine("none")
+
+
 def save(figure: Figure, stem: Path) -> dict[str, Path]:
     """Save as PDF, PNG and SVG beside each other, without dates in them."""
     stem.parent.mkdir(parents=True, exist_ok=True)
+    lay_out(figure)
     files = {}
     for suffix in FORMATS:
         file = stem.with_name(f"{stem.name}.{suffix}")
@@ -85,35 +102,90 @@ def render(name: str, /, **content: Any) -> str:
 
 
 LOG_SCALE_RATIO = 30  # values that span more than this get a logarithmic colour scale
+MOST_PANELS = 12
+TITLE_LETTERS = 42  # in a line
+WIDTHS = {"column": 3.5, "page": 7.2}  # inches
 
 
-def panels(material: Material, panel: str | None) -> list[tuple[str, pd.DataFrame]]:
-    """Title and runs of each panel: one a value of the factor ``panel``, or a single one without title."""
-    if panel is None:
-        return [("", material.table)]
-    name = panel.rsplit(".", 1)[-1]
-    result = []
-    for value, rows in material.table.groupby(material.column(panel), sort=True, dropna=False):
-        rows.attrs = material.table.attrs
-        result.append((f"{name} {value_text(value)}", rows))
-    return result
+@dataclass(frozen=True)
+class Panel:
+    """One panel of a figure: its title, and the runs that it is about."""
+
+    title: str
+    rows: pd.DataFrame
 
 
-def grid(panels: int, share: bool, extra_inches: float = 0.0) -> tuple[Figure, list[Axes]]:
-    """A figure with at least ``panels`` axes side by side, the rest of them hidden."""
-    columns = min(panels, 2 if panels in (2, 4) else 3)
+def panels(
+    material: Material, panel: str | None, shown: Iterable[str], pool: Sequence[str]
+) -> tuple[list[Panel], str]:
+    """A panel for each problem and solver that no axis of the figure shows, and what the caption says of it.
+
+    Parameters
+    ----------
+    panel
+        A factor that each panel has one value of.
+    shown
+        Columns that lines or axes stand for; "solver" for all that says how a run was computed.
+    pool
+        Factors that medians are taken over all the same.
+
+    Returns
+    -------
+    panels
+        At most :data:`MOST_PANELS`.
+    pooled
+        What a median is over: "3 seeds", "3 seeds x 2 noises"; and how many panels are left out.
+    """
+    table = material.table
+    pooled = [material.column(name) for name in pool]
+    first = [] if panel is None else [material.column(panel)]
+    columns = [*first, *separated(table, [*shown, *first], pooled)]
+    keys = table.assign(**{name: line_labels(material.whole, name).loc[table.index]
+                           for name in columns if name == "solver"})  # fmt: skip
+    keys.attrs = table.attrs
+    groups = keys.groupby(words_of(keys, columns), sort=False, dropna=False).groups
+    found = [
+        Panel(_title(words) if columns else "", material.of(table.loc[groups[words]]).table)
+        for words in words_of(in_order(keys, columns), columns)
+    ]
+    told = " x ".join(
+        f"{table[name].nunique(dropna=False)} {name}s"
+        for name in ("seed", *pooled)
+        if name in table and table[name].nunique(dropna=False) > 1
+    )
+    left_out = len(found) - MOST_PANELS
+    more = f"; {left_out} more panels are not drawn, choose with 'where'" if left_out > 0 else ""
+    return found[:MOST_PANELS], (told or "a single run each") + more
+
+
+def _title(words: str) -> str:
+    parts = [part.removeprefix("solver ") for part in words.split(" · ")]
+    return textwrap.fill(" · ".join(parts), TITLE_LETTERS)
+
+
+def grid(
+    panels: int, share: bool, extra_inches: float = 0.0, width: str | None = None, columns: int | None = None
+) -> tuple[Figure, list[Axes]]:
+    """A figure with at least ``panels`` axes side by side, the rest of them hidden.
+
+    Parameters
+    ----------
+    width
+        "column" or "page" of a journal; as wide as its panels by default.
+    columns
+        Axes side by side; as many as look well by default.
+    """
+    if columns is None:
+        columns = min(panels, {"column": 1, "page": 2}.get(width or "", 2 if panels in (2, 4) else 3))
     rows = -(-panels // columns)
-    width = columns * (PANEL_INCHES + extra_inches) + 0.4
-    figure = Figure(figsize=(max(width, 4.6), rows * PANEL_INCHES * 0.85 + 0.7))
+    natural = max(columns * (PANEL_INCHES + extra_inches) + 0.4, 4.6)
+    inches = WIDTHS.get(width or "", natural)
+    height = 0.85 * PANEL_INCHES if width is None else min(0.85 * PANEL_INCHES, 0.8 * inches / columns)
+    figure = Figure(figsize=(inches, rows * height + 0.7))
     axes = figure.subplots(rows, columns, squeeze=False, sharex=share, sharey=share).ravel().tolist()
     for axis in axes[panels:]:
         axis.set_visible(False)
     return figure, axes
-
-
-def colours(labels: Iterable[str]) -> dict[str, str]:
-    """A colour for each line."""
-    return dict(zip(dict.fromkeys(labels), itertools.cycle(COLOURS), strict=False))
 
 
 def colour_scale(values: np.ndarray) -> Normalize:
@@ -130,21 +202,6 @@ def legend_columns(figure: Figure, names: Sequence[str]) -> int:
     """As many as fit side by side, four at most."""
     entry_in = 0.7 + 0.075 * max(map(len, names), default=0)
     return max(1, min(4, len(names), int(figure.get_figwidth() / entry_in)))
-
-
-def pooled(material: Material, separated: Sequence[str | None]) -> str:
-    """What a median is taken over: "3 seeds", or every factor that no axis of the figure separates."""
-    table = material.table
-    shown = {material.column(name) for name in separated if name}
-    if "solver" in shown:
-        shown |= {*table.attrs["solver_settings"], "fast_forward"}
-    factors = [
-        name
-        for name in table.attrs["factors"]
-        if name not in shown and name in table and table[name].nunique(dropna=False) > 1
-    ]
-    counts = [f"{table[name].nunique(dropna=False)} {name}s" for name in factors]
-    return " x ".join(counts) if counts else "a single run each"
 
 
 def row_labels(rows: pd.DataFrame) -> list[str]:

@@ -45,9 +45,12 @@ class PlannedStudy:
     constants: Mapping[str, Any]
     figures: Sequence[Mapping[str, Any]]  # each its kind and its settings
     spec_ids: Sequence[str]
+    settings: Mapping[str, Sequence[Any]] = field(
+        default_factory=dict
+    )  # dotted path of a factor -> each run's
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Session(PlannedStudy):
     """The file of a session: who ran what, when, with which code and environment."""
 

@@ -2,94 +2,152 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from ptychosuite.analysis.labels import column_name, line_labels, metric_label
-from ptychosuite.errors import StudyError, nearest
-from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
+from ptychosuite.analysis.labels import column_name, metric_label
+from ptychosuite.analysis.outcomes import Outcome
+from ptychosuite.errors import NothingToDraw, StudyError, nearest
+from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, Names
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
-    from ptychosuite.analysis.tables import Band
+    from ptychosuite.analysis.bands import Band
     from ptychosuite.reporting.figures.material import Material
+    from ptychosuite.reporting.page_content import Series
+
+MARKS = 6  # on a line, about
 
 
 @dataclass(frozen=True)
 class ConvergenceFigure(FigureKind):
-    """Curves of ``metric``, one line a ``line`` value, one panel a ``panel`` value, a band over the rest.
+    """Curves of ``metric``, one line a ``line`` value, one panel a problem and ``panel`` value.
 
-    ``x`` is "iteration", "seconds" or "data_passes".
+    ``metric`` is one metric or a list of several, side by side. ``x`` is "iteration", "seconds" or
+    "data_passes". Medians are taken over the seeds, and over the factors that ``pool`` names.
     """
 
-    metric: str = "residual"
+    runs: ClassVar[Literal["ended", "all"]] = "all"
+
+    metric: Names = ("residual",)
     x: Literal["iteration", "seconds", "data_passes"] = "iteration"
     line: str = "solver"
     panel: str | None = None
+    pool: Names = ()
 
     @property
     def stem(self) -> str:
-        return f"convergence-{self.metric}-{self.x}".replace("_", "-")
+        return "-".join(["convergence", *self.metric, self.x]).replace("_", "-")
 
     def draw(self, material: Material) -> Drawn:
-        """Log-log curves: a line is the median, its band the range over the runs that it stands for."""
+        """Log-log curves: a line is the median of the completed runs, its band how well it is known."""
         import pandas as pd
 
-        from ptychosuite.analysis.tables import band
-        from ptychosuite.reporting.style import colours, grid, legend_columns, panels, pooled
+        from ptychosuite.reporting.legend import draw_legend
+        from ptychosuite.reporting.style import grid, panels
 
-        metric = column_name(self.metric)
+        metrics = [self._curves_of(name, material) for name in self.metric]
+        material, note = material.timed(self.x)
+        shown, over = panels(material, self.panel, [material.column(self.line)], self.pool)
+        side_by_side = len(metrics) if len(metrics) > 1 else None
+        figure, axes = grid(
+            len(shown) * len(metrics), len(metrics) == 1, width=self.width, columns=side_by_side
+        )
+        series, labels = material.series(self.line), material.lines(self.line)
+        numbers = []
+        places = [(panel, metric) for panel in shown for metric in metrics]
+        for axis, (panel, metric) in zip(axes, places, strict=False):
+            for label, members in panel.rows.groupby(labels.loc[panel.rows.index], sort=False):
+                drawn = _draw_line(axis, members, material, metric, self.x, series[str(label)])
+                numbers.append(pd.DataFrame({"panel": panel.title, "metric": metric, "line": label, **drawn}))
+            axis.set(xscale="log", yscale="log", title=panel.title)
+            if axis is axes[0] or len(metrics) > 1:
+                axis.set_ylabel(metric_label(metric))
+        curves = pd.concat(numbers, ignore_index=True)
+        if curves["median"].isna().all():
+            raise NothingToDraw("no run that completed has such a curve")
+        x_name = metric_label(self.x) + note
+        for axis in axes[: len(places)]:
+            axis.set_xlabel(x_name + (" (the start is 1)" if self.x == "iteration" else ""))
+        statuses = material.table["status"].groupby(labels, sort=False)
+        outcomes = {str(label): Outcome.of(rows) for label, rows in statuses}
+        draw_legend(figure, series, outcomes)
+        caption = _caption(metrics, x_name, over, Outcome.of(material.table["status"]), curves)
+        return Drawn(figure, caption, curves.drop(columns="hit"), alt=_in_words(curves, metrics))
+
+    def _curves_of(self, wanted: str, material: Material) -> str:
+        metric = column_name(wanted)
         if f"{metric}_curve" not in material.dataset:
             curves = [str(name).removesuffix("_curve") for name in material.dataset if "_curve" in str(name)]
-            raise StudyError(f"a figure asks for curves of '{self.metric}'; {nearest(metric, curves)}")
-        material, note = material.timed(self.x)
-        line = material.column(self.line)
-        labels = line_labels(material.table, line)
-        colour = colours(labels)
-        shown = panels(material, self.panel)
-        figure, axes = grid(len(shown), share=True)
-        numbers = []
-        for axis, (title, rows) in zip(axes, shown, strict=False):
-            for label, members in rows.groupby(labels.loc[rows.index], sort=False):
-                curve = band(material.dataset, members, metric, self.x)
-                _draw_band(axis, curve, str(label), colour[str(label)])
-                numbers.append(pd.DataFrame({"panel": title, "line": str(label), **_numbers(curve)}))
-            axis.set(xscale="log", yscale="log", title=title)
-        x_name = metric_label(self.x) + note
-        for axis in axes[: len(shown)]:
-            axis.set_xlabel(x_name + (" (the start is 1)" if self.x == "iteration" else ""))
-        name = metric_label(metric)
-        axes[0].set_ylabel(name)
-        handles, names = axes[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside lower center", ncols=legend_columns(figure, names))
-        over = pooled(material, [line, self.panel])
-        caption = f"{name[0].upper()}{name[1:]} against {x_name}: median and range over {over}."
-        if any(np.isfinite(entry["hit"]).any() for entry in numbers):
-            caption += " A hollow circle marks where the tolerance is met; beyond it the line is dashed."
-        return Drawn(figure, caption, pd.concat(numbers, ignore_index=True).drop(columns="hit"))
+            raise StudyError(f"a figure asks for curves of '{wanted}'; {nearest(metric, curves)}")
+        return metric
 
 
-def _draw_band(axis: Axes, curve: Band, label: str, colour: str) -> None:
-    axis.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.18, linewidth=0)
-    if not np.isfinite(curve.hit):
-        axis.plot(curve.x, curve.median, color=colour, label=label)
-        return
-    before, after = curve.x <= curve.hit, curve.x >= curve.hit
-    axis.plot(curve.x[before], curve.median[before], color=colour, label=label)
-    axis.plot(curve.x[after], curve.median[after], color=colour, linestyle=(0, (3, 1.5)))
-    axis.plot(curve.hit, curve.at_hit(), "o", mfc="white", mec=colour, mew=1.6, ms=6)
+def _draw_line(
+    axis: Axes, members: pd.DataFrame, material: Material, metric: str, x: Any, series: Series
+) -> dict[str, Any]:
+    """Draw one line; its numbers, a column each."""
+    from ptychosuite.analysis.bands import band
+    from ptychosuite.reporting.series import line_style
 
-
-def _numbers(curve: Band) -> dict[str, Any]:
-    """A column each."""
+    curve = band(material.dataset, members, metric, x)
+    outcome = Outcome.of(members["status"])
+    if curve.runs:
+        axis.fill_between(curve.x, curve.low, curve.high, color=series.colour, alpha=0.18, linewidth=0)
+        style = line_style(series) | {"markevery": _marked(curve.x)}
+        before = np.ones(len(curve.x), bool) if np.isnan(curve.hit) else curve.x <= curve.hit
+        axis.plot(curve.x, np.where(before, curve.median, np.nan), **style)
+        if not before.all():
+            after = curve.x >= curve.hit
+            axis.plot(curve.x, np.where(after, curve.median, np.nan), **style, alpha=0.45)
+        _draw_hit(axis, curve, series.colour)
+    nothing = np.array([np.nan])
     return {
-        "x": curve.x,
-        "median": curve.median,
-        "low": curve.low,
-        "high": curve.high,
+        "x": curve.x if curve.runs else nothing,
+        "median": curve.median if curve.runs else nothing,
+        "low": curve.low if curve.runs else nothing,
+        "high": curve.high if curve.runs else nothing,
+        "alive": curve.alive if curve.runs else 0,
         "runs": curve.runs,
+        "planned": outcome.planned,
         "hit": curve.hit,
     }
+
+
+def _draw_hit(axis: Axes, curve: Band, colour: str) -> None:
+    if np.isfinite(curve.hit):
+        axis.plot(curve.hit, curve.at_hit, "o", mfc="white", mec=colour, mew=1.8, ms=8, zorder=4)
+
+
+def _marked(x: np.ndarray) -> list[int]:
+    """About :data:`MARKS` places, evenly spread on a logarithmic axis."""
+    return np.unique(np.searchsorted(x, np.geomspace(x[0], x[-1], MARKS) * (1 - 1e-9))).tolist()
+
+
+def _caption(metrics: Sequence[str], x_name: str, over: str, outcome: Outcome, curves: pd.DataFrame) -> str:
+    what = " and ".join(metric_label(metric) for metric in metrics)
+    caption = f"{what[0].upper()}{what[1:]} against {x_name}: median over {over}"
+    if curves["low"].notna().any():
+        caption += ", with its 95 % bootstrap interval"
+    caption += f". {outcome.text}"
+    caption += "." if outcome.is_whole else "; the others have no part in the medians."
+    if (curves["alive"] < curves["runs"]).any():
+        caption += " A run that has stopped keeps its last value."
+    if np.isfinite(curves["hit"]).any():
+        caption += " A circle marks where half of the runs have met the tolerance; the line goes on paler."
+    return caption
+
+
+def _in_words(curves: pd.DataFrame, metrics: Sequence[str]) -> str:
+    """Where the lines end."""
+    sentences = []
+    ends = curves.dropna(subset=["median"]).groupby(["metric", "panel", "line"], sort=False).last()
+    for (metric, panel, line), end in ends.iterrows():
+        where = f" in the panel {panel}" if panel else ""
+        sentences.append(f"{line} ends at {metric_label(metric)} {end['median']:.3g}{where}")
+    return f"Curves of {len(metrics)} metrics. " * (len(metrics) > 1) + "; ".join(sentences[:24]) + "."

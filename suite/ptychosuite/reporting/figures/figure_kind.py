@@ -7,9 +7,11 @@ the kinds import them where they draw, not at their top.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,13 +20,18 @@ if TYPE_CHECKING:
     from ptychosuite.reporting.figures.material import Material
 
 
+Names = Annotated[Sequence[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
+Where = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+
+
 @dataclass(frozen=True)
 class Drawn:
     """A figure, what it says in words, and the numbers it shows."""
 
     figure: Figure
-    caption: str
+    caption: str  # what is shown, over what, and how many of the planned runs are in it
     numbers: pd.DataFrame
+    alt: str = ""  # what is to be seen, for those who cannot see it: not the caption again
     is_photograph: bool = False  # pixels rather than lines: the page embeds a PNG
     table: pd.DataFrame | None = None  # text that the page shows below the figure
 
@@ -36,25 +43,31 @@ class FigureKind:
     ``draw`` is all that a kind has to bring; everything else has a default here.
 
     ``runs`` says which runs the figure is about: those that "ended" of their own (completed or diverged), or
-    "all", failed ones too.
+    "all" that were planned, failed and missing ones too.
 
     Parameters
     ----------
     where
-        Factors, by short name or dotted path, with the value or the list of values that the runs have; all
-        runs by default.
+        Factors, by short name or dotted path, with the value or the list of values that the runs have; a list
+        of such sets for alternatives; all runs by default.
     title
-        Stands before the caption.
+        Stands above the figure, and before the caption.
+    key
+        Name of the figure's files; by default one made of what it shows.
+    width
+        "column" (3.5 inches) or "page" (7.2 inches) of a journal; by default as wide as its content.
     """
 
     runs: ClassVar[Literal["ended", "all"]] = "ended"
 
-    where: Mapping[str, Any] | None = None
+    where: Where = None
     title: str = ""
+    key: str = ""
+    width: Literal["column", "page"] | None = None
 
     @property
     def stem(self) -> str:
-        """Name of the figure's files; that of the class by default, "speed-up" for ``SpeedUpFigure``."""
+        """Name of the figure's files without a key; that of the class, "speed-up" for ``SpeedUpFigure``."""
         name = type(self).__name__
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name.removesuffix("Figure") or name).lower()
 

@@ -3,93 +3,186 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from ptychosuite.analysis.labels import line_labels, metric_label, value_text
+from ptychosuite.analysis.labels import line_labels, metric_label
+from ptychosuite.analysis.outcomes import Outcome
 from ptychosuite.errors import StudyError
-from ptychosuite.metrics.metric import metric_of
-from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
+from ptychosuite.metrics.metric import Metric, metric_of
+from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, Names
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.colors import Normalize
 
+    from ptychosuite.analysis.heat_grid import HeatCell, HeatGrid
     from ptychosuite.reporting.figures.material import Material
+
+CELL_INCHES = (0.62, 0.36)  # at least so wide and high that labels do not touch
+WORDS = {"never": "never", "diverged": "diverged", "failed": "failed", "missing": "missing", "empty": ""}
 
 
 @dataclass(frozen=True)
 class HeatmapFigure(FigureKind):
-    """Median of the metric ``value`` over two factors, one panel a ``panel`` value."""
+    """Median of the metric ``value`` over two factors, one panel a problem and ``panel`` value.
+
+    Medians are taken over the seeds, and over the factors that ``pool`` names.
+    """
+
+    runs: ClassVar[Literal["ended", "all"]] = "all"
 
     x: str
     y: str
     value: str = "error"
     panel: str | None = None
+    pool: Names = ()
 
     @property
     def stem(self) -> str:
         return f"heatmap-{self.value}".replace("_", "-")
 
     def draw(self, material: Material) -> Drawn:
-        """Medians over two factors. A cell whose runs mostly never meet the tolerance says so."""
-        from ptychosuite.reporting.style import colour_scale, grid, panels, pooled
+        """Medians over two factors; a cell without a number says why."""
+        import pandas as pd
+
+        from ptychosuite.analysis.heat_grid import shades
+        from ptychosuite.reporting.style import colour_scale
+
+        grids, metric, note, over = self.grids(material)
+        values = np.concatenate([grid.values().ravel() for grid in grids])
+        norm = colour_scale(values[np.isfinite(values)])
+        direction = metric.better if metric else "neither"
+        figure, axes = _canvas(grids, self.width)
+        for axis, grid, shade in zip(axes, grids, shades(grids, metric), strict=False):
+            image = _draw_grid(axis, grid, norm, "viridis" if direction == "higher" else "viridis_r", shade)
+            axis.set(title=grid.title, xlabel=self.x.rsplit(".", 1)[-1], ylabel=self.y.rsplit(".", 1)[-1])
+        name = metric_label(material.column(self.value)) + note
+        if np.isfinite(values).any():
+            label = name if direction == "neither" else f"{name} (brighter is better)"
+            figure.colorbar(image, ax=list(axes[: len(grids)]), label=label, shrink=0.8)
+        numbers = pd.DataFrame([line for grid in grids for line in _numbers(grid)])
+        caption = _caption(name, over, grids, metric, Outcome.of(material.table["status"]))
+        return Drawn(figure, caption, numbers, alt=_in_words(grids, name))
+
+    def grids(self, material: Material) -> tuple[list[HeatGrid], Metric | None, str, str]:
+        """The cells of each panel, the metric, what belongs to its name, and what medians are over."""
+        from ptychosuite.analysis.heat_grid import heat_grid
+        from ptychosuite.reporting.style import panels
 
         value = material.column(self.value)
         material, note = material.timed(value)
         x, y = material.column(self.x), material.column(self.y)
-        metric = metric_of(value)
-        censored = metric is not None and bool(metric.count_name)
-        higher_is_better = metric is not None and metric.better == "higher"
-        keyed = self._keyed(material, value, x, y, censored)
-        grids = [
-            (title, rows.pivot_table(value, f"_{y}", f"_{x}", aggfunc="median", sort=False, dropna=False))
-            for title, rows in panels(keyed, self.panel)
-        ]
-        cells = np.concatenate([grid.to_numpy(dtype=float).ravel() for _, grid in grids])
-        norm = colour_scale(cells[np.isfinite(cells)])
-        longest = max(len(value_text(label)) for _, grid in grids for label in grid.index)
-        figure, axes = grid(len(grids), share=False, extra_inches=0.06 * longest)
-        for axis, (title, medians) in zip(axes, grids, strict=False):
-            image = _draw_grid(axis, medians, norm, higher_is_better)
-            axis.set(title=title, xlabel=self.x.rsplit(".", 1)[-1])
-        name = metric_label(value) + note
-        figure.colorbar(image, ax=list(axes[: len(grids)]), label=name, shrink=0.8)
-        caption = f"Median of the {name} over {pooled(material, [x, y, self.panel])}."
-        if censored:
-            caption += " A dash: at least half of the runs never meet the tolerance."
-        by_cell = keyed.table.groupby([f"_{y}", f"_{x}"], sort=False, dropna=False)
-        numbers = by_cell[value].median().reset_index()
-        return Drawn(figure, caption, numbers.rename(columns={f"_{x}": x, f"_{y}": y}))
-
-    def _keyed(self, material: Material, value: str, x: str, y: str, censored: bool) -> Material:
-        """The runs with columns ``_x`` and ``_y``: what a cell is called by."""
-
-        table = material.table
         if x == y:
             raise StudyError(f"a heatmap has '{self.x}' on both axes; name two factors")
-        if table[value].dtype.kind not in "fi":
+        if material.table[value].dtype.kind not in "fi":
             raise StudyError(f"a heatmap asks for '{self.value}', which is no number; name a metric")
-        keys = {f"_{name}": line_labels(table, name) if name == "solver" else table[name] for name in (x, y)}
-        keyed = table.assign(**keys)
-        if censored:
-            keyed[value] = keyed[value].fillna(np.inf)
-        return material.of(keyed)
+        metric = metric_of(value)
+        shown, over = panels(material, self.panel, [x, y], self.pool)
+        keys = material.whole.assign(
+            **{name: line_labels(material.whole, name) for name in (x, y) if name == "solver"}
+        )
+        grids = [
+            heat_grid(panel.title, panel.rows, keys.loc[panel.rows.index, [x, y]], x, y, metric, value)
+            for panel in shown
+        ]
+        return grids, metric, note, over
 
 
-def _draw_grid(axis: Axes, grid: pd.DataFrame, norm: Normalize, bright_high: bool) -> Any:
-    """One panel, in which what is better is brighter."""
-    values = grid.to_numpy(dtype=float)
-    finite = np.where(np.isfinite(values), values, np.nan)
-    cmap = "viridis" if bright_high else "viridis_r"
-    image = axis.imshow(finite, norm=norm, cmap=cmap, aspect="auto")
+def _canvas(grids: list[HeatGrid], width: str | None) -> tuple[Any, list[Axes]]:
+    """Axes with room for every label."""
+    from matplotlib.figure import Figure
+
+    from ptychosuite.reporting.style import WIDTHS
+
+    most_columns, most_rows = (
+        max(len(getattr(grid, name)) for grid in grids) for name in ("columns", "rows")
+    )
+    names = 0.075 * max(len(row) for grid in grids for row in grid.rows) + 0.5
+    columns = min(len(grids), 2 if most_columns <= 5 else 1)
+    rows = -(-len(grids) // columns)
+    inches = columns * (max(2.2, most_columns * CELL_INCHES[0]) + names) + 1.0
+    height = rows * (max(1.2, most_rows * CELL_INCHES[1]) + 0.8) + 0.2
+    figure = Figure(figsize=(WIDTHS.get(width or "", inches), height))
+    axes = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
+    for axis in axes[len(grids) :]:
+        axis.set_visible(False)
+    return figure, axes
+
+
+def _draw_grid(axis: Axes, grid: HeatGrid, norm: Any, colour_map: str, shade: np.ndarray) -> Any:
+    """One panel, in which what is better is brighter and the best is framed."""
+    from matplotlib.patches import Rectangle
+
+    image = axis.imshow(grid.values(), norm=norm, cmap=colour_map, aspect="auto")
     axis.grid(False)
-    axis.set_xticks(range(grid.shape[1]), [value_text(v) for v in grid.columns])
-    axis.set_yticks(range(grid.shape[0]), [value_text(v) for v in grid.index])
-    for (row, column), value in np.ndenumerate(values):
-        text = f"{value:.3g}" if np.isfinite(value) else "–" if np.isinf(value) else ""
-        dark = np.isfinite(value) and (norm(value) > 0.5) != bright_high
-        axis.text(column, row, text, ha="center", va="center", color="white" if dark else "black", fontsize=8)
+    longest = max(map(len, grid.columns))
+    tilted: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if longest > 7 else {}
+    axis.set_xticks(range(len(grid.columns)), grid.columns, **tilted)
+    axis.set_yticks(range(len(grid.rows)), grid.rows)
+    for row, line in enumerate(grid.cells):
+        for column, cell in enumerate(line):
+            place = (column - 0.5, row - 0.5)
+            if cell.state in ("diverged", "failed"):
+                axis.add_patch(
+                    Rectangle(place, 1, 1, fill=False, hatch="////", edgecolor="0.75", linewidth=0)
+                )
+            is_dark = cell.state == "value" and shade[row, column] < 0.5
+            axis.text(
+                column, row, cell_text(cell), ha="center", va="center", fontsize=7,
+                color="white" if is_dark else "black", weight="bold" if cell.is_best else "normal",
+            )  # fmt: skip
+            if cell.is_best:
+                inner = (place[0] + 0.04, place[1] + 0.04)
+                axis.add_patch(Rectangle(inner, 0.92, 0.92, fill=False, edgecolor="#D55E00", linewidth=1.6))
     return image
+
+
+def cell_text(cell: HeatCell) -> str:
+    """A number, or why there is none; with how many of the planned runs completed, where not all did."""
+    if cell.state != "value":
+        return WORDS[cell.state]
+    return f"{cell.value:.3g}" + ("" if cell.outcome.is_whole else f"\n{cell.outcome.short}")
+
+
+def _numbers(grid: HeatGrid) -> list[dict[str, Any]]:
+    return [
+        {
+            "panel": grid.title, "row": row, "column": column, "median": cell.value, "low": cell.low,
+            "high": cell.high, "state": cell.state, "best": cell.is_best, "planned": cell.outcome.planned,
+            **{status.replace("-", "_"): n for status, n in cell.outcome.counts.items()},
+        }
+        for row, line in zip(grid.rows, grid.cells, strict=True)
+        for column, cell in zip(grid.columns, line, strict=True)
+    ]  # fmt: skip
+
+
+def _caption(name: str, over: str, grids: list[HeatGrid], metric: Metric | None, outcome: Outcome) -> str:
+    states = {cell.state for grid in grids for line in grid.cells for cell in line}
+    caption = f"Median of the {name} over {over}; {outcome.text}."
+    if metric is not None and metric.better != "neither":
+        caption += f" {metric.better.capitalize()} is better"
+        caption += ", and brighter; the best is framed." if "value" in states else "."
+    if "never" in states:
+        caption += " Never: at least half of the runs that ended never meet the tolerance."
+    if states & {"failed", "diverged"}:
+        caption += " Hatched: no run completed."
+    if "missing" in states:
+        caption += " Missing: no run has a value."
+    if "empty" in states:
+        caption += " Empty: none was planned."
+    return caption
+
+
+def _in_words(grids: list[HeatGrid], name: str) -> str:
+    """Where the best are."""
+    best = [
+        f"{row} at {column}{' in the panel ' + grid.title if grid.title else ''}: {cell.value:.3g}"
+        for grid in grids
+        for row, line in zip(grid.rows, grid.cells, strict=True)
+        for column, cell in zip(grid.columns, line, strict=True)
+        if cell.is_best
+    ]
+    return f"Table of the {name}. " + (
+        f"Best: {'; '.join(best[:24])}." if best else "No cell is marked as best."
+    )

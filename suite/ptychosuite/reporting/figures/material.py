@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 import xarray as xr
 
-from ptychosuite.analysis.labels import column_name
+from ptychosuite.analysis.labels import column_name, line_labels
+from ptychosuite.analysis.outcomes import Outcome
 from ptychosuite.analysis.tables import timed
 from ptychosuite.core.problem import Reference
-from ptychosuite.core.runs import RunRecord
+from ptychosuite.core.runs import RunRecord, Status
 from ptychosuite.errors import NothingToDraw, StudyError, nearest
 from ptychosuite.metrics.metric import metric_of
+from ptychosuite.reporting.figures.figure_kind import Where
+from ptychosuite.reporting.page_content import Series
+from ptychosuite.reporting.series import series_of
 from ptychosuite.store.layout import Store
 from ptychosuite.store.read import read_reference, read_run
 
@@ -55,17 +59,33 @@ class Material:
     ----------
     table
         The runs that the figure is about, one row each, with factors and metrics as columns; ``path`` names
-        their files, ``row`` their place in ``dataset``. ``attrs["factors"]`` and ``attrs["solver_settings"]``
-        name columns, ``attrs["paths"]`` the column of each dotted path.
+        their files, ``row`` their place in ``dataset``, ``status`` how they ended. ``attrs["factors"]`` and
+        ``attrs["solver_settings"]`` name columns, ``attrs["paths"]`` the column of each dotted path.
     dataset
         All runs of the store, with a curve ``NAME_curve`` (run, iteration) a metric.
     files
         Reads runs and truths.
+    study
+        All planned runs of the study, one row each; those of ``table`` by default.
     """
 
     table: pd.DataFrame
     dataset: xr.Dataset
     files: RunFiles
+    study: pd.DataFrame | None = None
+
+    @property
+    def whole(self) -> pd.DataFrame:
+        """All planned runs of the study."""
+        return self.table if self.study is None else self.study
+
+    def lines(self, factor: str) -> pd.Series:
+        """The label of each row's line, the same in every figure of the study."""
+        return line_labels(self.whole, self.column(factor)).loc[self.table.index]
+
+    def series(self, factor: str) -> dict[str, Series]:
+        """Label of a line -> its colour, dash and marker, the same in every figure of the study."""
+        return series_of(self.whole, self.column(factor))
 
     def column(self, name: str) -> str:
         """The column of a factor or metric that a study names.
@@ -86,7 +106,20 @@ class Material:
     def of(self, table: pd.DataFrame) -> Material:
         """The same about the rows of ``table``."""
         table.attrs = self.table.attrs
-        return Material(table, self.dataset, self.files)
+        return replace(self, table=table)
+
+    def ended(self) -> Material:
+        """The same with the runs that came to an end of their own.
+
+        Raises
+        ------
+        NothingToDraw
+            There is none.
+        """
+        rows = self.table[self.table["status"].isin([Status.COMPLETED, Status.DIVERGED])]
+        if rows.empty:
+            raise NothingToDraw(f"none of its runs has ended well: {Outcome.of(self.table['status']).text}")
+        return self.of(rows)
 
     def timed(self, name: str) -> tuple[Material, str]:
         """Of a time, the runs whose times may be compared, and what to add to its name; else all of them."""
@@ -96,8 +129,8 @@ class Material:
         table, note = timed(self.table)
         return self.of(table), note
 
-    def narrowed(self, where: Mapping[str, Any] | None) -> Material:
-        """The same with the rows that ``where`` asks for.
+    def narrowed(self, where: Where) -> Material:
+        """The same with the rows that ``where`` asks for: one set of factors, or several as alternatives.
 
         Raises
         ------
@@ -106,11 +139,21 @@ class Material:
         NothingToDraw
             No run is left.
         """
-        table = self.table
-        for name, wanted in (where or {}).items():
-            values = wanted if isinstance(wanted, list) else [wanted]
-            table = table[table[self.column(name)].isin(values)]
-        if table.empty:
-            shown = ", ".join(f"{name}: {value}" for name, value in (where or {}).items())
-            raise NothingToDraw(f"no run with {{{shown}}} has results")
-        return self.of(table)
+        alternatives = [where] if isinstance(where, Mapping) else where or [{}]
+        chosen = pd.Series(False, index=self.table.index)
+        for wanted in alternatives:
+            chosen |= self._has(wanted)
+        if not chosen.any():
+            asked = " or ".join(
+                "{" + ", ".join(f"{name}: {value}" for name, value in wanted.items()) + "}"
+                for wanted in alternatives
+            )
+            raise NothingToDraw(f"no run with {asked} was planned")
+        return self.of(self.table[chosen])
+
+    def _has(self, wanted: Mapping[str, Any]) -> pd.Series:
+        """Whether each row has the values, or one of the lists of values, of ``wanted``."""
+        chosen = pd.Series(True, index=self.table.index)
+        for name, value in wanted.items():
+            chosen &= self.table[self.column(name)].isin(value if isinstance(value, list) else [value])
+        return chosen

@@ -3,60 +3,107 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from ptychosuite.analysis.labels import line_labels
+from ptychosuite.analysis.outcomes import Outcome
+from ptychosuite.core.runs import Status
 from ptychosuite.errors import NothingToDraw
-from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
+from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, Names
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
     from ptychosuite.reporting.figures.material import Material
+    from ptychosuite.reporting.page_content import Series
 
 
 @dataclass(frozen=True)
 class RingsFigure(FigureKind):
-    """Fourier ring correlation against spatial frequency, one line a ``line`` value, with its threshold."""
+    """Fourier ring correlation against spatial frequency, one line a ``line`` value, with its threshold.
+
+    Medians are taken over the seeds, and over the factors that ``pool`` names.
+    """
+
+    runs: ClassVar[Literal["ended", "all"]] = "all"
 
     line: str = "solver"
+    pool: Names = ()
 
     def draw(self, material: Material) -> Drawn:
-        """Median correlation over the runs of a line, against frequency as a share of Nyquist."""
+        """Median correlation over the completed runs of a line, against frequency as a share of Nyquist."""
         import pandas as pd
-        from matplotlib.figure import Figure
 
-        from ptychosuite.reporting.style import colours
+        from ptychosuite.reporting.legend import draw_legend
+        from ptychosuite.reporting.style import grid, panels
 
-        table = material.table
-        labels = line_labels(table, material.column(self.line))
-        figure = Figure(figsize=(5.2, 3.6))
-        axis = figure.subplots()
+        shown, over = panels(material, None, [material.column(self.line)], self.pool)
+        labels, series = material.lines(self.line), material.series(self.line)
+        figure, axes = grid(len(shown), share=True, width=self.width)
         numbers = []
-        thresholds: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # number of rings -> curve
-        colour = colours(labels)
-        for label, rows in table.groupby(labels, sort=False):
-            rings = [material.files.run(path).rings for path in rows["path"]]
-            rings = [ring for ring in rings if ring]
-            if not rings:
-                continue
-            longest = max(rings, key=lambda ring: len(ring["frequency"]))
-            frequency, threshold = longest["frequency"], longest["threshold"]
-            curves = [np.interp(frequency, ring["frequency"], ring["correlation"]) for ring in rings]
-            correlation = np.median(curves, axis=0)
-            axis.plot(frequency, correlation, color=colour[str(label)], label=str(label))
-            curve = {"frequency": frequency, "correlation": correlation, "threshold": threshold}
-            numbers.append(pd.DataFrame({"line": label, **curve}))
-            thresholds[len(frequency)] = (frequency, threshold)
-        if not thresholds:
+        for axis, panel in zip(axes, shown, strict=False):
+            for label, rows in panel.rows.groupby(labels.loc[panel.rows.index], sort=False):
+                curve = _median(rows, material)
+                if curve is not None:
+                    _draw(axis, curve, series[str(label)])
+                    numbers.append(curve.assign(panel=panel.title, line=label, planned=len(rows)))
+            axis.set(xlim=(0, 1), ylim=(-0.05, 1.02), title=panel.title)
+            axis.set(xlabel="spatial frequency / Nyquist", ylabel="ring correlation")
+        if not numbers:
             raise NothingToDraw("no run has a ring correlation")
-        for frequency, threshold in thresholds.values():
-            axis.plot(frequency, threshold, color="0.4", linestyle=":", label="threshold")
-        axis.set(xlim=(0, 1), ylim=(-0.05, 1.02))
-        axis.set(xlabel="spatial frequency / Nyquist", ylabel="ring correlation")
-        figure.legend(loc="outside lower center", ncols=3)
+        table = material.table
+        outcomes = {
+            str(label): Outcome.of(rows) for label, rows in table["status"].groupby(labels, sort=False)
+        }
+        draw_legend(figure, series, outcomes)
         halves = "half_frc_crossing" in table and table["half_frc_crossing"].notna().any()
         with_what = (
             "between two half scans, half-bit threshold" if halves else "with the truth, one-bit threshold"
         )
-        return Drawn(figure, f"Fourier ring correlation {with_what}.", pd.concat(numbers, ignore_index=True))
+        outcome = Outcome.of(table["status"])
+        caption = f"Fourier ring correlation {with_what} (dotted): median over {over}. {outcome.text}."
+        every = pd.concat(numbers, ignore_index=True)
+        return Drawn(figure, caption, every, alt=_in_words(every))
+
+
+def _median(rows: pd.DataFrame, material: Material) -> pd.DataFrame | None:
+    """Correlation and threshold by frequency; None where no run that completed has any."""
+    import pandas as pd
+
+    completed = rows.loc[rows["status"] == Status.COMPLETED, "path"]
+    rings = [ring for path in completed if (ring := material.files.run(path).rings)]
+    if not rings:
+        return None
+    longest = max(rings, key=lambda ring: len(ring["frequency"]))
+    frequency = longest["frequency"]
+    curves = [np.interp(frequency, ring["frequency"], ring["correlation"]) for ring in rings]
+    return pd.DataFrame(
+        {
+            "frequency": frequency,
+            "correlation": np.median(curves, axis=0),
+            "threshold": longest["threshold"],
+            "runs": len(rings),
+        }
+    )
+
+
+def _draw(axis: Axes, curve: pd.DataFrame, series: Series) -> None:
+    from ptychosuite.reporting.series import line_style
+
+    every = max(1, len(curve) // 6)
+    axis.plot(curve["frequency"], curve["correlation"], **line_style(series), markevery=every)
+    axis.plot(curve["frequency"], curve["threshold"], color="0.4", linestyle=":", linewidth=1)
+
+
+def _in_words(curves: pd.DataFrame) -> str:
+    sentences: list[Any] = []
+    for (panel, line), curve in curves.groupby(["panel", "line"], sort=False):
+        below = curve["frequency"][(curve["correlation"] < curve["threshold"]) & (curve["frequency"] > 0)]
+        where = f" in the panel {panel}" if panel else ""
+        crossing = (
+            f"falls below its threshold at {below.iloc[0]:.2g} of Nyquist" if len(below) else "never falls"
+        )
+        sentences.append(f"{line} {crossing}{where}")
+    return "; ".join(sentences[:24]) + "."

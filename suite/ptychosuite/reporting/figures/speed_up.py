@@ -9,6 +9,7 @@ import numpy as np
 from annotated_types import Ge
 
 from ptychosuite.analysis.labels import metric_label
+from ptychosuite.analysis.outcomes import Outcome
 from ptychosuite.errors import NothingToDraw
 from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
 
@@ -61,7 +62,6 @@ class SpeedUpFigure(FigureKind):
         from matplotlib.ticker import LogLocator
 
         from ptychosuite.analysis.speed_up_pairs import speed_up_pairs, speed_up_summary
-        from ptychosuite.reporting.style import colours
 
         metric = material.column(self.metric)
         pairs = speed_up_pairs(material.table, material.dataset, metric, self.x, self.within)
@@ -71,11 +71,11 @@ class SpeedUpFigure(FigureKind):
         longest = max(len(line) for line in summary["line"])
         figure = Figure(figsize=(4.2 + 0.07 * longest, 0.9 + 0.42 * len(summary)))
         axis = figure.subplots()
-        colour = colours(summary["line"])
+        series = material.series("solver")
         least = BEYOND * min([1.0, *pairs["bound"][pairs["bound"] > 0]])
         for place, row in enumerate(summary.itertuples(index=False)):
             members = pairs[pairs["line"] == row.line]
-            _draw_line(axis, place, members, row, least, colour[row.line])
+            _draw_line(axis, place, members, row, least, series[str(row.line)].colour)
         axis.axvline(1, color="0.4", linestyle=":", linewidth=1)
         axis.set(xscale="log", yticks=range(len(summary)), yticklabels=summary["line"])
         axis.xaxis.set_major_locator(LogLocator(2))
@@ -94,9 +94,11 @@ class SpeedUpFigure(FigureKind):
             f"at or {side} what the plain run with the same data, seed and solver ends with{more}. "
             "A dot is a pair; an arrow is a run that never gets there, drawn at the bound that its length "
             "sets. Bar: median; line: its 95 % interval by order statistics, in which such runs may be "
-            "slower than all others. Ended worse: by more than 0.1 %."
+            "slower than all others. Ended worse: by more than 0.1 %. "
+            f"{Outcome.of(material.table['status']).text}; a plain run that did not complete has no pair."
         )
-        return Drawn(figure, caption, pairs, table=_as_text(summary, metric_label(metric)))
+        table = _as_text(summary, metric_label(metric))
+        return Drawn(figure, caption, pairs, alt=_in_words(summary), table=table)
 
 
 def _draw_line(axis: Axes, place: int, members: pd.DataFrame, row: Any, least: float, colour: str) -> None:
@@ -112,6 +114,14 @@ def _draw_line(axis: Axes, place: int, members: pd.DataFrame, row: Any, least: f
         ends = [max(row.interval_low, least), row.interval_high]
         axis.plot(ends, [place, place], color=colour, linewidth=1.4)
     axis.plot([row.speed_up_bound] * 2, [place - 0.3, place + 0.3], color=colour, linewidth=2.6)
+
+
+def _in_words(summary: pd.DataFrame) -> str:
+    told = [
+        f"{row.line}: {row.speed_up_bound:.2f} times, {row.pairs} pairs, {row.never_reached} never get there"
+        for row in summary.itertuples(index=False)
+    ]
+    return f"Median speed-ups. {'; '.join(told[:24])}."
 
 
 def _as_text(summary: pd.DataFrame, metric: str) -> pd.DataFrame:

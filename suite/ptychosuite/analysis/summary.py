@@ -1,0 +1,130 @@
+"""The table of a study: one row for each combination of its factors, over its seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ptychosuite.analysis.conditions import words_of
+from ptychosuite.analysis.labels import line_labels
+from ptychosuite.analysis.outcomes import Outcome
+from ptychosuite.analysis.statistics import median_interval
+from ptychosuite.analysis.tables import timed
+from ptychosuite.core.runs import Status
+from ptychosuite.metrics.metric import Metric, known_metrics
+
+ENDED = (Status.COMPLETED, Status.DIVERGED)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One metric of a group of runs: the median of those that completed, and its interval."""
+
+    median: float
+    low: float
+    high: float
+    note: str = ""  # that belongs to the metric's name
+
+    @property
+    def has_interval(self) -> bool:
+        return bool(np.isfinite(self.low) and self.high > self.low)
+
+
+@dataclass(frozen=True)
+class Group:
+    """The runs of one line on one condition."""
+
+    condition: str
+    line: str
+    rows: pd.DataFrame  # planned
+    outcome: Outcome
+    figures: dict[str, Figure]  # by metric; those alone that some run of the study has
+    met_tolerance: int | None  # runs that met it; None where the study has no tolerance
+
+    @property
+    def can_lead(self) -> bool:
+        """Whether enough of the planned runs completed for its median to be compared with others'."""
+        return 2 * self.outcome.completed >= self.outcome.planned
+
+
+def metrics_of(table: pd.DataFrame, every: bool = False) -> list[Metric]:
+    """The metrics that a summary of ``table`` has; with ``every`` those as well that it leaves out."""
+    return [
+        metric
+        for metric in known_metrics()
+        if (every or metric.in_summary) and metric.name in table and table[metric.name].notna().any()
+    ]
+
+
+def groups_of(table: pd.DataFrame, columns: Sequence[str]) -> Iterator[Group]:
+    """The planned runs of ``table`` by condition, told by ``columns``, and by line, in the table's order."""
+    labels, conditions = line_labels(table, "solver"), words_of(table, columns)
+    metrics = metrics_of(table)
+    comparable, note = timed(table)
+    is_timed = pd.Series(table.index.isin(comparable.index), index=table.index)
+    for (condition, line), rows in table.groupby([conditions, labels], sort=False):
+        figures = {}
+        for metric in metrics:
+            mine = rows[is_timed[rows.index]] if metric.is_time else rows
+            figures[metric.name] = _figure(mine, metric, note)
+        met = None
+        if "iterations_to_tol" in table and table["iterations_to_tol"].notna().any():
+            met = int(rows["iterations_to_tol"].notna().sum())
+        yield Group(str(condition), str(line), rows, Outcome.of(rows["status"]), figures, met)
+
+
+def figure_of(rows: pd.DataFrame, name: str, is_censored: bool, note: str = "") -> Figure:
+    """The metric ``name`` of a group of runs.
+
+    Where it is censored, the runs that ended without ever reaching it count as infinitely long: they are not
+    dropped.
+    """
+    if is_censored:
+        values = rows.loc[rows["status"].isin(ENDED), name].fillna(np.inf).to_numpy(dtype=float)
+    else:
+        values = rows.loc[rows["status"] == Status.COMPLETED, name].dropna().to_numpy(dtype=float)
+    if not len(values):
+        return Figure(float("nan"), float("nan"), float("nan"), note)
+    low, high = median_interval(values)
+    with np.errstate(invalid="ignore"):  # the mean of two infinities
+        middle = float(np.median(values))
+    return Figure(float("inf") if np.isnan(middle) else middle, float(low), float(high), note)
+
+
+def _figure(rows: pd.DataFrame, metric: Metric, note: str) -> Figure:
+    return figure_of(rows, metric.name, bool(metric.count_name), note if metric.is_time else "")
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """One row for each combination of factors but the seed: how its runs ended, and medians of the completed.
+
+    ``NAME_low`` and ``NAME_high`` are the ends of the median's 95 % bootstrap interval, over the seeds. Times
+    are those of the timing lane; where there are none, their columns say so.
+
+    Parameters
+    ----------
+    table
+        The planned runs.
+    """
+    factors = [
+        name for name in table.attrs["factors"] if name != "seed" and table[name].nunique(dropna=False) > 1
+    ] or ["solver"]
+    metrics = metrics_of(table)
+    comparable, note = timed(table)
+    rows = []
+    for values, members in table.groupby(factors, dropna=False, sort=False):
+        row = dict(zip(factors, values, strict=True))
+        outcome = Outcome.of(members["status"])
+        row |= {"planned": outcome.planned, **{s.replace("-", "_"): n for s, n in outcome.counts.items()}}
+        for metric in metrics:
+            mine = members[members.index.isin(comparable.index)] if metric.is_time else members
+            figure = _figure(mine, metric, note)
+            name = metric.name + figure.note
+            row |= {name: figure.median, f"{name}_low": figure.low, f"{name}_high": figure.high}
+            if metric.count_name:
+                row[metric.count_name] = int(mine[metric.name].notna().sum())
+        rows.append(row)
+    return pd.DataFrame(rows)
