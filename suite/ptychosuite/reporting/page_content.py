@@ -154,6 +154,7 @@ class HeatTable:
     columns: Sequence[str]
     rows: Sequence[str]
     cells: Sequence[Sequence[Cell]]
+    better: Literal["lower", "higher", "neither"] = "neither"
 
 
 @dataclass(frozen=True)
