@@ -68,7 +68,7 @@ class CannotBeSaved(FigureKind):
 
     def draw(self, material):
         drawn = StripFigure().draw(material)
-        drawn.figure.suptitle(r"$\\nothing{$")
+        drawn.figure.text(0, 0, r"$\\nothing{$")
         return drawn
 
 
@@ -109,7 +109,7 @@ def report(results, tmp_path, *entries):
 def test_a_kind_in_one_file(results, tmp_path, kind):
     """A class is named in a study, drawn, saved in all forms with its numbers, and on the page."""
     page = report(results, tmp_path, f"kind: '{HERE}:{kind}'", "kind: convergence")
-    stem = {"StripFigure": "01-strip", "Bare": "01-bare"}[kind]
+    stem = {"StripFigure": "strip", "Bare": "bare"}[kind]
     for suffix in ("pdf", "png", "svg"):
         assert (page.parent / f"figures/{stem}.{suffix}").stat().st_size > 100
     assert len(pd.read_csv(page.parent / f"numbers/{stem}.csv")) == 4
@@ -145,18 +145,18 @@ def test_a_kind_from_another_package(results, tmp_path, monkeypatch):
     finally:
         monkeypatch.undo()
         registry.forget()
-    with pytest.raises(FigureError, match=r"1 of 2 figures failed: 01-strip: StudyError: unknown figure"):
+    with pytest.raises(FigureError, match=r"1 of 2 figures failed: strip: StudyError: unknown figure"):
         write_report(selection_of_plan(plan, results), tmp_path)
-    assert (tmp_path / "tiny/figures/02-convergence-residual-iteration.pdf").is_file()
+    assert (tmp_path / "tiny/figures/convergence-residual-iteration.pdf").is_file()
 
 
 @pytest.mark.parametrize(
     ("kind", "stem", "told"),
     [
-        ("Broken", "02-broken", "TypeError: unsupported operand"),
-        ("GivesNothing", "02-gives-nothing", "TypeError: draw gave NoneType; expected Drawn"),
-        ("CannotBeSaved", "02-cannot-be-saved", "ValueError"),
-        ("AsksBadly", "02-away", "ZeroDivisionError: division by zero"),
+        ("Broken", "broken", "TypeError: unsupported operand"),
+        ("GivesNothing", "gives-nothing", "TypeError: draw gave NoneType; expected Drawn"),
+        ("CannotBeSaved", "cannot-be-saved", "ValueError"),
+        ("AsksBadly", "away", "ZeroDivisionError: division by zero"),
     ],
 )
 def test_a_mistake_costs_no_other_figure(results, tmp_path, kind, stem, told):
@@ -171,10 +171,10 @@ def test_a_mistake_costs_no_other_figure(results, tmp_path, kind, stem, told):
     text = Page(page.read_text()).text
     assert f"Failed: {told}" in text
     assert "Traceback (most recent call last)" in text
-    assert f'id="{stem}"' in page.read_text()
+    assert f'id="figure-{stem}"' in page.read_text()
     assert sorted(f.name for f in (page.parent / "figures").glob("*.pdf")) == [
-        "01-setup.pdf",
-        "03-images.pdf",
+        "images.pdf",
+        "setup.pdf",
     ]
     assert {f.name for f in (page.parent / "numbers").iterdir()} >= {"summary.csv", "runs.csv"}
     assert not list(tmp_path.glob("reports/.tiny*"))
@@ -186,8 +186,8 @@ def test_the_command_says_so_and_ends_with_1(results, tmp_path, command):
     code, _, err = command("report", study, "--results", results, "--out", tmp_path / "reports")
     assert code == 1
     assert err.count("\n") == 1
-    assert "1 of 2 figures failed: 01-broken: TypeError" in err
-    assert (tmp_path / "reports/tiny/figures/02-convergence-residual-iteration.png").is_file()
+    assert "1 of 2 figures failed: broken: TypeError" in err
+    assert (tmp_path / "reports/tiny/figures/convergence-residual-iteration.png").is_file()
 
 
 def test_a_bundle_is_written_all_the_same(results, tmp_path, command):
@@ -197,10 +197,10 @@ def test_a_bundle_is_written_all_the_same(results, tmp_path, command):
     more = ("--to", "crate", "--license", "CC-BY-4.0", "--out", tmp_path / "b.zip")
     code, _, err = command("export", study, "--results", results, *more)
     assert code == 1
-    assert "01-broken: TypeError: unsupported operand type(s) for +: 'NoneType' and 'int'; everything" in err
+    assert "broken: TypeError: unsupported operand type(s) for +: 'NoneType' and 'int'; everything" in err
     assert str(tmp_path / "b.zip") in err
     with zipfile.ZipFile(tmp_path / "b.zip") as bundle:
-        assert "report/tiny/figures/02-convergence-residual-iteration.pdf" in bundle.namelist()
+        assert "report/tiny/figures/convergence-residual-iteration.pdf" in bundle.namelist()
 
 
 @pytest.mark.usefixtures("quick_figures")

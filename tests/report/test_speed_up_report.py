@@ -54,11 +54,11 @@ def test_page_has_figure_and_table(selection, tmp_path):
     ):
         assert part in text, part
     stems = sorted(path.stem for path in (page.parent / "figures").glob("*.svg"))
-    assert stems == ["01-speed-up-seconds", "02-speed-up-iteration", "04-convergence-residual-iteration"]
-    pairs = pd.read_csv(page.parent / "numbers" / "01-speed-up-seconds.csv")
+    assert stems == ["convergence-residual-iteration", "speed-up-iteration", "speed-up-seconds"]
+    pairs = pd.read_csv(page.parent / "numbers" / "speed-up-seconds.csv")
     assert len(pairs) == 24
     assert "nan" not in text.split("Summary")[0]
-    lines = pd.read_csv(page.parent / "numbers" / "04-convergence-residual-iteration.csv")["line"]
+    lines = pd.read_csv(page.parent / "numbers" / "convergence-residual-iteration.csv")["line"]
     assert "off" in set(lines)
 
 

@@ -187,7 +187,7 @@ def test_commands_that_read(study, command, tmp_path, monkeypatch, by):
         if call[0] == "show":
             assert sorted(run["seed"] for run in json.loads(out)) == [0, 1]  # in the order of their ids
     assert content_of(tmp_path / "results") == before
-    assert (tmp_path / "reports/tiny/figures/01-images.pdf").is_file()
+    assert (tmp_path / "reports/tiny/figures/images.pdf").is_file()
 
 
 def test_on_a_read_only_mount(study, command, tmp_path):

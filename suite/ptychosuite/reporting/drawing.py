@@ -63,6 +63,8 @@ def _begun(settings: Mapping[str, Any], selection: Selection, files: RunFiles) -
     stem = _slug(getattr(figure, "key", "") or figure.stem)
 
     def begin() -> Sheet:
+        if selection.usable.empty:
+            raise NothingToDraw(f"no run of the study has ended well: {selection.outcome.text}")
         material = Material(selection.table, selection.dataset, files, selection.table).narrowed(figure.where)
         if figure.runs != "all":
             material = material.ended()

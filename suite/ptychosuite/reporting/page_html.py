@@ -10,8 +10,8 @@ from importlib.resources import files
 from numbers import Integral, Real
 from typing import Any
 
-from matplotlib.colors import to_hex, to_rgb
 from markupsafe import Markup
+from matplotlib.colors import to_hex, to_rgb
 
 from ptychosuite.reporting.page_content import Interactive, PageContent
 from ptychosuite.reporting.style import render
@@ -111,4 +111,6 @@ def _plain(value: Any) -> Any:
 def _rounded(value: float) -> float | int | None:
     if not math.isfinite(value):
         return None
-    return int(value) if value.is_integer() and abs(value) < 1e15 else float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+    return (
+        int(value) if value.is_integer() and abs(value) < 1e15 else float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+    )

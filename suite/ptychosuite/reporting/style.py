@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import textwrap
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +116,7 @@ class Panel:
 
 
 def panels(
-    material: Material, panel: str | None, shown: Iterable[str], pool: Sequence[str]
+    material: Material, panel: str | None, shown: Sequence[str], pool: Sequence[str]
 ) -> tuple[list[Panel], str]:
     """A panel for each problem and solver that no axis of the figure shows, and what the caption says of it.
 
@@ -151,7 +151,7 @@ def panels(
     told = " x ".join(
         f"{table[name].nunique(dropna=False)} {name}s"
         for name in ("seed", *pooled)
-        if name in table and table[name].nunique(dropna=False) > 1
+        if name not in (*shown, *first) and name in table and table[name].nunique(dropna=False) > 1
     )
     left_out = len(found) - MOST_PANELS
     more = f"; {left_out} more panels are not drawn, choose with 'where'" if left_out > 0 else ""

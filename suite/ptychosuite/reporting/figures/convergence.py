@@ -11,7 +11,8 @@ import numpy as np
 from ptychosuite.analysis.labels import column_name, metric_label
 from ptychosuite.analysis.outcomes import Outcome
 from ptychosuite.errors import NothingToDraw, StudyError, nearest
-from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, Names
+from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
+from ptychosuite.reporting.figures.wanted import Names, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ptychosuite.reporting.page_content import Series
 
 MARKS = 6  # on a line, about
+HIT_POINTS = 6.5  # size of the circle where the tolerance is met
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class ConvergenceFigure(FigureKind):
 
     runs: ClassVar[Literal["ended", "all"]] = "all"
 
-    metric: Names = ("residual",)
+    metric: Names = "residual"
     x: Literal["iteration", "seconds", "data_passes"] = "iteration"
     line: str = "solver"
     panel: str | None = None
@@ -42,7 +44,7 @@ class ConvergenceFigure(FigureKind):
 
     @property
     def stem(self) -> str:
-        return "-".join(["convergence", *self.metric, self.x]).replace("_", "-")
+        return "-".join(["convergence", *listed(self.metric), self.x]).replace("_", "-")
 
     def draw(self, material: Material) -> Drawn:
         """Log-log curves: a line is the median of the completed runs, its band how well it is known."""
@@ -51,9 +53,9 @@ class ConvergenceFigure(FigureKind):
         from ptychosuite.reporting.legend import draw_legend
         from ptychosuite.reporting.style import grid, panels
 
-        metrics = [self._curves_of(name, material) for name in self.metric]
+        metrics = [self._curves_of(name, material) for name in listed(self.metric)]
         material, note = material.timed(self.x)
-        shown, over = panels(material, self.panel, [material.column(self.line)], self.pool)
+        shown, over = panels(material, self.panel, [material.column(self.line)], listed(self.pool))
         side_by_side = len(metrics) if len(metrics) > 1 else None
         figure, axes = grid(
             len(shown) * len(metrics), len(metrics) == 1, width=self.width, columns=side_by_side
@@ -121,7 +123,7 @@ def _draw_line(
 
 def _draw_hit(axis: Axes, curve: Band, colour: str) -> None:
     if np.isfinite(curve.hit):
-        axis.plot(curve.hit, curve.at_hit, "o", mfc="white", mec=colour, mew=1.8, ms=8, zorder=4)
+        axis.plot(curve.hit, curve.at_hit, "o", mfc="white", mec=colour, mew=1.6, ms=HIT_POINTS, zorder=4)
 
 
 def _marked(x: np.ndarray) -> list[int]:

@@ -7,21 +7,17 @@ the kinds import them where they draw, not at their top.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import BeforeValidator
+from ptychosuite.reporting.figures.wanted import Where
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
     from ptychosuite.reporting.figures.material import Material
-
-
-Names = Annotated[Sequence[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
-Where = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 
 @dataclass(frozen=True)

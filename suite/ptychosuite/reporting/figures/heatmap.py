@@ -11,7 +11,8 @@ from ptychosuite.analysis.labels import line_labels, metric_label
 from ptychosuite.analysis.outcomes import Outcome
 from ptychosuite.errors import StudyError
 from ptychosuite.metrics.metric import Metric, metric_of
-from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, Names
+from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
+from ptychosuite.reporting.figures.wanted import Names, listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,7 +79,7 @@ class HeatmapFigure(FigureKind):
         if material.table[value].dtype.kind not in "fi":
             raise StudyError(f"a heatmap asks for '{self.value}', which is no number; name a metric")
         metric = metric_of(value)
-        shown, over = panels(material, self.panel, [x, y], self.pool)
+        shown, over = panels(material, self.panel, [x, y], listed(self.pool))
         keys = material.whole.assign(
             **{name: line_labels(material.whole, name) for name in (x, y) if name == "solver"}
         )

@@ -16,7 +16,7 @@ from ptychosuite.core.problem import Reference
 from ptychosuite.core.runs import RunRecord, Status
 from ptychosuite.errors import NothingToDraw, StudyError, nearest
 from ptychosuite.metrics.metric import metric_of
-from ptychosuite.reporting.figures.figure_kind import Where
+from ptychosuite.reporting.figures.wanted import Where, alternatives, in_words
 from ptychosuite.reporting.page_content import Series
 from ptychosuite.reporting.series import series_of
 from ptychosuite.store.layout import Store
@@ -139,16 +139,11 @@ class Material:
         NothingToDraw
             No run is left.
         """
-        alternatives = [where] if isinstance(where, Mapping) else where or [{}]
         chosen = pd.Series(False, index=self.table.index)
-        for wanted in alternatives:
+        for wanted in alternatives(where):
             chosen |= self._has(wanted)
         if not chosen.any():
-            asked = " or ".join(
-                "{" + ", ".join(f"{name}: {value}" for name, value in wanted.items()) + "}"
-                for wanted in alternatives
-            )
-            raise NothingToDraw(f"no run with {asked} was planned")
+            raise NothingToDraw(f"no run with {in_words(where)} was planned")
         return self.of(self.table[chosen])
 
     def _has(self, wanted: Mapping[str, Any]) -> pd.Series:

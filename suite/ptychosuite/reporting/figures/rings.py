@@ -10,7 +10,8 @@ import numpy as np
 from ptychosuite.analysis.outcomes import Outcome
 from ptychosuite.core.runs import Status
 from ptychosuite.errors import NothingToDraw
-from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, Names
+from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
+from ptychosuite.reporting.figures.wanted import Names, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +40,7 @@ class RingsFigure(FigureKind):
         from ptychosuite.reporting.legend import draw_legend
         from ptychosuite.reporting.style import grid, panels
 
-        shown, over = panels(material, None, [material.column(self.line)], self.pool)
+        shown, over = panels(material, None, [material.column(self.line)], listed(self.pool))
         labels, series = material.lines(self.line), material.series(self.line)
         figure, axes = grid(len(shown), share=True, width=self.width)
         numbers = []
