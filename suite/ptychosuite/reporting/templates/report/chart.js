@@ -39,7 +39,7 @@ function marksOf(curve, scales) {
   const banded = points.filter(({ low, high }) => low !== null && high !== null);
   const at = { x: "x", y: "y", clip: true };
   return [
-    Plot.areaY(banded, { x: "x", y1: ({ low }) => Math.max(low, floor), y2: "high", fill: colour, fillOpacity: 0.16, clip: true }),
+    Plot.areaY(banded, { x: "x", y1: ({ low }) => Math.max(low, floor), y2: "high", fill: colour, fillOpacity: 0.2, clip: true }),
     Plot.line(points, { ...at, stroke: colour, strokeWidth: 2, strokeDasharray: lineDash(curve.series) }),
     Plot.dot(markedPoints(points, scales, curve.series),
       { x: "x", y: "y", symbol: content.series[curve.series].marker, r: 3.6, fill: colour, stroke: colour, strokeWidth: 1.5 }),
@@ -49,10 +49,10 @@ function marksOf(curve, scales) {
 
 /** The drawing of one panel, `width` pixels wide: its labels keep their size. */
 function chartOf(curves, scales, labels, width) {
-  const axis = (scale, most) => ({ ticks: ticksOf(scale, most), tickFormat: (tick) => written(tick, 3) });
+  const axis = (scale, most) => ({ ticks: ticksOf(scale, most), tickFormat: (tick) => tickText(scale, tick) });
   const across = axis(scales.x, Math.max(3, Math.floor(width / 75)));
   const up = axis(scales.y, 6);
-  const widest = d3.max(up.ticks, (tick) => written(tick, 3).length) ?? 3;
+  const widest = d3.max(up.ticks, (tick) => tickText(scales.y, tick).length) ?? 3;
   return Plot.plot({
     width, height: Math.round(Math.min(340, Math.max(230, width * 0.62))),
     marginLeft: 18 + widest * 7, marginRight: 16, marginTop: 24, marginBottom: 38,

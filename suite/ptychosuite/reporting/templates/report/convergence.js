@@ -78,7 +78,6 @@ if (content.curves.length > 0) {
   }
 
   function draw() {
-    const print = matchMedia("print").matches || document.documentElement.classList.contains("printing");
     const all = chosenCurves();
     const curves = visibleCurves();
     const scales = sharedScales(curves);
@@ -86,6 +85,7 @@ if (content.curves.length > 0) {
     const conditions = shownConditions();
     const charts = byId("charts");
     charts.dataset.count = conditions.length;
+    charts.classList.toggle("many", conditions.length > 4);
     const panels = conditions.map((condition) => {
       const note = shortfall(condition, all.filter((curve) => curve.condition === condition));
       const plot = element("div", { class: "plot", tabindex: 0, role: "application", "aria-roledescription": "chart" });
@@ -93,7 +93,7 @@ if (content.curves.length > 0) {
       return { condition, plot, panel };
     });
     charts.replaceChildren(...panels.map(({ panel }) => panel));
-    const width = print ? (conditions.length === 1 ? 440 : 330) : Math.floor(panels[0]?.plot.clientWidth || 440);
+    const width = isPrinting ? (conditions.length === 1 ? 440 : 330) : Math.floor(panels[0]?.plot.clientWidth || 440);
     for (const { condition, plot } of panels) {
       const inside = curves.filter((curve) => curve.condition === condition);
       const drawing = chartOf(inside, scales, named, width);

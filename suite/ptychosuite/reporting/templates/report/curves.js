@@ -63,6 +63,13 @@ function padded([low, high], isLog) {
   return [low >= 0 && low < margin * 4 ? 0 : low - margin, high + margin];
 }
 
+/** A tick's label; powers of ten where a logarithmic scale spans many. */
+function tickText({ isLog }, tick) {
+  const exponent = Math.round(Math.log10(tick));
+  const isPower = isLog && Math.abs(exponent) > 3 && Number(`1e${exponent}`) === tick;
+  return isPower ? `10${raised(exponent)}` : written(tick, 3);
+}
+
 /** Where ticks stand: on a logarithmic scale at 1, 2 and 5 times the powers of ten, or at powers alone. */
 function ticksOf({ isLog, domain: [low, high] }, most) {
   if (!isLog) return d3.ticks(low, high, most);

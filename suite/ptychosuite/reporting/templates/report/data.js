@@ -43,5 +43,16 @@ function written(value, digits = 4) {
   return Number(mantissa) === 1 ? power : `${Number(mantissa)} × ${power}`.replace(/^-/, "−");
 }
 
+/** A number to stand below others: with its trailing zeros. */
+function aligned(value, digits = 4) {
+  const isPlain = typeof value === "number" && Math.abs(value) >= 1e-3 && Math.abs(value) < 10 ** digits;
+  return isPlain ? value.toPrecision(digits).replace("-", "−") : written(value, digits);
+}
+
+/** Whether the page is being printed: everything is drawn then. The first listener, so that later ones know. */
+let isPrinting = false;
+addEventListener("beforeprint", () => (isPrinting = true));
+addEventListener("afterprint", () => (isPrinting = false));
+
 /** "1 run", "24 runs". */
 const counted = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;

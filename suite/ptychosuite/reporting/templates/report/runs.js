@@ -15,6 +15,7 @@ if (content.runs.length > 0) {
     ...content.columns.map(({ name, label, better }, place) => ({
       name, label, better, of: ({ values }) => values[place],
       isText: content.runs.every(({ values }) => typeof values[place] !== "number"),
+      isWhole: content.runs.every(({ values }) => typeof values[place] !== "number" || Number.isInteger(values[place])),
     })),
   ];
 
@@ -71,6 +72,7 @@ if (content.runs.length > 0) {
     const button = element("button", { type: "button", title: direction, click: () => sortBy(name) }, label);
     return { name, header: element("th", { scope: "col", class: isText ? "words" : null }, button) };
   });
+  byId("runs-table").classList.toggle("wide", columns.length > 12);
   document.querySelector("#runs-table thead").append(element("tr", {}, ...headers.map(({ header }) => header)));
 
   /** First ascending, then descending, then as planned. */
@@ -86,7 +88,7 @@ if (content.runs.length > 0) {
       return element("td", { class: "words" }, element("span", { class: `status ${run.status}` },
         element("span", { "aria-hidden": "true" }, glyphs[run.status] ?? ""), ` ${run.status}`));
     }
-    return element("td", { class: column.isText ? "words" : null }, written(column.of(run)));
+    return element("td", { class: column.isText ? "words" : null }, column.isText || column.isWhole ? written(column.of(run)) : aligned(column.of(run)));
   }
 
   function rowOf(run) {
@@ -100,8 +102,6 @@ if (content.runs.length > 0) {
     });
     return row;
   }
-
-  let isPrinting = false;
 
   function draw() {
     const runs = sorted(found());
@@ -123,12 +123,8 @@ if (content.runs.length > 0) {
 
   byId("runs-more").addEventListener("click", () => state.set({ rows: "all" }));
   state.listen(["find", "status", "condition", "line", "sort", "rows"], draw);
-  for (const [event, now] of [["beforeprint", true], ["afterprint", false]]) {
-    addEventListener(event, () => {
-      isPrinting = now;
-      draw();
-    });
-  }
+  addEventListener("beforeprint", draw);
+  addEventListener("afterprint", draw);
 } else {
   state.define("condition", "", oneOf([""]));
 }
