@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from ptychosuite.analysis.labels import column_name, line_labels, metric_label
 from ptychosuite.errors import StudyError, nearest
-from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
+from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, Names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +24,8 @@ class ConvergenceFigure(FigureKind):
 
     ``x`` is "iteration", "seconds" or "data_passes".
     """
+
+    names: ClassVar[Names] = Names(curves=("metric",), factors=("line", "panel"))
 
     metric: str = "residual"
     x: Literal["iteration", "seconds", "data_passes"] = "iteration"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ptychosuite.analysis.labels import line_labels, metric_label, value_text
 from ptychosuite.errors import StudyError
 from ptychosuite.metrics.metric import metric_of
-from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
+from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, Names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class HeatmapFigure(FigureKind):
     """Median of the metric ``value`` over two factors, one panel a ``panel`` value."""
+
+    names: ClassVar[Names] = Names(metrics=("value",), factors=("panel",), axes=("x", "y"))
 
     x: str
     y: str

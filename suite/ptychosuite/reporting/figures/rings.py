@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from ptychosuite.analysis.labels import line_labels
 from ptychosuite.errors import NothingToDraw
-from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
+from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, Names
 
 if TYPE_CHECKING:
     from ptychosuite.reporting.figures.material import Material
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class RingsFigure(FigureKind):
     """Fourier ring correlation against spatial frequency, one line a ``line`` value, with its threshold."""
+
+    names: ClassVar[Names] = Names(factors=("line",))
 
     line: str = "solver"
 
