@@ -28,7 +28,7 @@ CURVE, MAP = "kind: convergence", "kind: heatmap, x: noise, y: solver"
 # (a figure, column, what the message says)
 REFUSED = {
     "misspelt metric": (f"{CURVE}, metric: residul", 25, ["residul", "did you mean 'residual'"]),
-    "metric of another study": (f"{CURVE}, metric: ssim_phase", 25, ["ssim_phase", r"metrics: \[ssim_phase\]"]),
+    "metric of another study": (f"{CURVE}, metric: ssim_phase", 25, [r"metrics: \[ssim_phase\]"]),
     "no curve": (f"{CURVE}, metric: frc_crossing", 25, ["only at the end of a run"]),
     "no half scans": (f"{MAP}, value: half_frc_crossing", 42, ["half_frc_crossing", "half_scans: true"]),
     "no tolerance": (f"{MAP}, value: iterations-to-target", 42, ["needs a tolerance", "stop"]),
@@ -37,7 +37,7 @@ REFUSED = {
     "misspelt line": (f"{CURVE}, line: solvr", 25, ["solvr", "did you mean 'solver'"]),
     "a setting of no run": (f"{CURVE}, line: history", 25, ["no run has 'history'"]),
     "misspelt axis": ("kind: heatmap, x: nose, y: solver", 21, ["nose", "did you mean 'noise'"]),
-    "one axis twice": ("kind: heatmap, x: noise, y: problem.noise", 31, ["problem.noise", "two axes, x and y"]),
+    "one axis twice": ("kind: heatmap, x: noise, y: problem.noise", 31, ["noise", "two axes, x and y"]),
     "misspelt where": (f"{CURVE}, where: {{niose: 0.4}}", 33, ["niose", "did you mean 'noise'"]),
     "no such value": (f"{CURVE}, where: {{noise: 0.3}}", 33, ["no run has noise 0.3; there are: 0.05, 0.4"]),
     "text for a number": (f"{CURVE}, where: {{noise: '0.4'}}", 33, ["no run has noise 0.4"]),

@@ -228,7 +228,7 @@ def _is_asked_for(metric: Metric, run: RunSpec) -> bool:
 
 
 def _is_available(metric: Metric, run: RunSpec) -> bool:
-    """As far as a problem is known before it is made: whether it has a truth. Who asks for more may get it."""
+    """As far as is known of a problem before it is made: whether it has a truth."""
     outline = SimpleNamespace(reference=True if kind_of(run.problem).knows_truth else None)
     try:
         return metric.is_available(cast(Problem, outline), run.half_scans)
