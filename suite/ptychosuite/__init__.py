@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 _WHERE = {  # name -> module below ptychosuite.api, and what it is called there
     "CheckVerdict": "checking:CheckVerdict",
+    "DrawnReport": "watching:DrawnReport",
     "Exported": "publishing:Exported",
     "Page": "publishing:Page",
     "Progress": "display:Progress",
@@ -35,6 +36,7 @@ _WHERE = {  # name -> module below ptychosuite.api, and what it is called there
     "schema": "installation:schema",
     "train": "training:train",
     "trend": "publishing:trend",
+    "watch": "watching:watch",
 }
 
 __all__ = [*_WHERE]

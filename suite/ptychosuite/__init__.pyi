@@ -24,6 +24,8 @@ from ptychosuite.api.sweeping import SweepOutcome as SweepOutcome
 from ptychosuite.api.sweeping import prepare as prepare
 from ptychosuite.api.sweeping import run as run
 from ptychosuite.api.training import train as train
+from ptychosuite.api.watching import DrawnReport as DrawnReport
+from ptychosuite.api.watching import watch as watch
 
 open = open_results
 __version__: str

@@ -12,7 +12,14 @@ import click
 
 import ptychosuite
 from ptychosuite.api.display import tree_text
-from ptychosuite.commands.options import followed, json_option, results_option, study_argument, study_options
+from ptychosuite.commands.options import (
+    Duration,
+    followed,
+    json_option,
+    results_option,
+    study_argument,
+    study_options,
+)
 
 STUDY_SUFFIXES = (".yaml", ".yml", ".zip")
 pages_option = click.option(
@@ -24,13 +31,25 @@ pages_option = click.option(
 @click.command()
 @study_options
 @pages_option
-def report(**asked: Any) -> None:
+@click.option(
+    "--watch", "every_s", type=Duration(), is_flag=False, flag_value="10", metavar="[SECONDS]",
+    help="Draw again whenever there are new results, until all runs are there or Ctrl-C; it looks every 10 s "
+    "unless SECONDS says otherwise. To be written behind STUDY.",
+)  # fmt: skip
+def report(every_s: float | None, **asked: Any) -> None:
     """Draw the figures of STUDY and write its report.
 
     STUDY is a study file, a results folder or a bundle; from a results folder the latest session is reported,
     and no study file is needed. A bundle is checked and drawn from what it holds.
     """
-    click.echo(f"report: {ptychosuite.report(**asked, progress=followed())}")
+    if every_s is None:
+        click.echo(f"report: {ptychosuite.report(**asked, progress=followed())}")
+        return
+    try:
+        for drawn in ptychosuite.watch(**asked, every_s=every_s, progress=followed()):
+            click.echo(str(drawn))
+    except KeyboardInterrupt:
+        click.echo("\nstopped; the last page that was drawn stays", err=True)
 
 
 @click.command()

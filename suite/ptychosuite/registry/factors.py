@@ -60,6 +60,13 @@ def factor_value(leaves: Mapping[str, Any], path: str) -> Any:
     return leaves.get(path)
 
 
+def is_value(found: Any, wanted: Any) -> bool:
+    """Whether a run's value is the one that a figure asks for: numbers by value, "off" as a study says it."""
+    if found == "":  # a fast-forward that is off
+        return wanted in ("", None, False, "off")
+    return isinstance(found, bool) == isinstance(wanted, bool) and bool(found == wanted)
+
+
 def settings_of_runs(plan: Plan) -> dict[str, list[Any]]:
     """Dotted path of each factor -> its value in each run of ``plan``, in order."""
     leaves = [run.leaves() for run in plan.runs]

@@ -25,13 +25,12 @@ from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.factors import are_numbers, fast_forward_as_one
 from ptychosuite.registry.fingerprint import run_id_of
 from ptychosuite.registry.validation import SettingError, shown
+from ptychosuite.study.figures import planned_figures
 from ptychosuite.study.schema import (
-    DEFAULT_FIGURES,
     DEFAULTS,
     RUN_FIELDS,
     Completion,
     Stop,
-    complete_figure,
     part_defaults,
 )
 from ptychosuite.study.study_file import Override, StudyFile, tolerances
@@ -81,7 +80,7 @@ def make_plan(study: StudyFile) -> Plan:
         run_ids=tuple(map(run_id_of, specs)),
         factors=factors,
         constants=constants,
-        figures=_figures(study),
+        figures=planned_figures(study, specs, factors, constants, _known_paths() if overrides else ()),
         tolerances=tolerances(study),
         text=study.text,
         overrides=tuple(str(override) for override in study.overrides),
@@ -397,15 +396,3 @@ def _written_paths(assignment: Assignment) -> dict[str, None]:
         inner = (Assignment(f"{assignment.path}.{key}", value) for key, value in assignment.value.items())
         return dict.fromkeys(path for item in inner for path in _written_paths(item))
     return {"solver.name" if assignment.path == "solver" else assignment.path: None}
-
-
-def _figures(study: StudyFile) -> tuple[dict[str, Any], ...]:
-    entries = study.data.get("figures")
-    if entries is None:
-        entries = list(DEFAULT_FIGURES)
-    if not isinstance(entries, list):
-        raise study.error(("figures",), "expected a list of figures, each with its 'kind'")
-    try:
-        return tuple(complete_figure(entry, ("figures", index)) for index, entry in enumerate(entries))
-    except SettingError as error:
-        raise study.error(error.path, error.message) from error

@@ -1,8 +1,9 @@
 """Every run as a dot."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from ptychosuite.reporting.figures.figure_kind import Drawn
+from ptychosuite.reporting.figures.figure_kind import Drawn, Names
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,8 @@ class DotsFigure:
     row
         The factor that parts the rows.
     """
+
+    names: ClassVar = Names(metrics=("metric",), factors=("row",))
 
     metric: str = "residual"
     row: str = "solver"

@@ -11,8 +11,8 @@ import numpy as np
 from ptychosuite.analysis.labels import column_name, metric_label
 from ptychosuite.analysis.outcomes import Outcome
 from ptychosuite.errors import NothingToDraw, StudyError, nearest
-from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
-from ptychosuite.reporting.figures.wanted import Names, listed
+from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, Names
+from ptychosuite.reporting.figures.wanted import OneOrMore, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,12 +35,13 @@ class ConvergenceFigure(FigureKind):
     """
 
     runs: ClassVar[Literal["ended", "all"]] = "all"
+    names: ClassVar[Names] = Names(curves=("metric",), factors=("line", "panel", "pool"))
 
-    metric: Names = "residual"
+    metric: OneOrMore = "residual"
     x: Literal["iteration", "seconds", "data_passes"] = "iteration"
     line: str = "solver"
     panel: str | None = None
-    pool: Names = ()
+    pool: OneOrMore = ()
 
     @property
     def stem(self) -> str:

@@ -7,7 +7,7 @@ the kinds import them where they draw, not at their top.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -32,6 +32,30 @@ class Drawn:
     table: pd.DataFrame | None = None  # text that the page shows below the figure
 
 
+@dataclass(frozen=True)
+class Names:
+    """Which settings of a figure name what; a study is refused whose runs will not have it.
+
+    A setting may hold one name or a list of them; what is no text is not looked at.
+
+    Parameters
+    ----------
+    metrics
+        Settings that name a metric.
+    curves
+        Settings that name a metric with a curve.
+    factors
+        Settings that name a factor, by short name or dotted path.
+    axes
+        Settings that name factors, which are to be different.
+    """
+
+    metrics: Sequence[str] = ()
+    curves: Sequence[str] = ()
+    factors: Sequence[str] = ()
+    axes: Sequence[str] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class FigureKind:
     """Base of the kinds of figures: the settings that a study gives, and how they are drawn.
@@ -39,7 +63,8 @@ class FigureKind:
     ``draw`` is all that a kind has to bring; everything else has a default here.
 
     ``runs`` says which runs the figure is about: those that "ended" of their own (completed or diverged), or
-    "all" that were planned, failed and missing ones too.
+    "all" that were planned, failed and missing ones too. ``names`` says which settings name factors and
+    metrics.
 
     Parameters
     ----------
@@ -55,6 +80,7 @@ class FigureKind:
     """
 
     runs: ClassVar[Literal["ended", "all"]] = "ended"
+    names: ClassVar[Names] = Names()
 
     where: Where = None
     title: str = ""

@@ -11,8 +11,8 @@ from ptychosuite.analysis.labels import line_labels, metric_label
 from ptychosuite.analysis.outcomes import Outcome
 from ptychosuite.errors import StudyError
 from ptychosuite.metrics.metric import Metric, metric_of
-from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
-from ptychosuite.reporting.figures.wanted import Names, listed
+from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, Names
+from ptychosuite.reporting.figures.wanted import OneOrMore, listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,12 +32,13 @@ class HeatmapFigure(FigureKind):
     """
 
     runs: ClassVar[Literal["ended", "all"]] = "all"
+    names: ClassVar[Names] = Names(metrics=("value",), factors=("panel", "pool"), axes=("x", "y"))
 
     x: str
     y: str
     value: str = "error"
     panel: str | None = None
-    pool: Names = ()
+    pool: OneOrMore = ()
 
     @property
     def stem(self) -> str:

@@ -16,6 +16,7 @@ from ptychosuite.core.problem import Reference
 from ptychosuite.core.runs import RunRecord, Status
 from ptychosuite.errors import NothingToDraw, StudyError, nearest
 from ptychosuite.metrics.metric import metric_of
+from ptychosuite.registry.factors import is_value
 from ptychosuite.reporting.figures.wanted import Where, alternatives, in_words
 from ptychosuite.reporting.page_content import Series
 from ptychosuite.reporting.series import series_of
@@ -150,5 +151,8 @@ class Material:
         """Whether each row has the values, or one of the lists of values, of ``wanted``."""
         chosen = pd.Series(True, index=self.table.index)
         for name, value in wanted.items():
-            chosen &= self.table[self.column(name)].isin(value if isinstance(value, list) else [value])
+            values = value if isinstance(value, list) else [value]
+            chosen &= self.table[self.column(name)].map(
+                lambda has, v=values: any(is_value(has, w) for w in v)
+            )
         return chosen

@@ -10,8 +10,8 @@ import numpy as np
 from ptychosuite.analysis.outcomes import Outcome
 from ptychosuite.core.runs import Status
 from ptychosuite.errors import NothingToDraw
-from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
-from ptychosuite.reporting.figures.wanted import Names, listed
+from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, Names
+from ptychosuite.reporting.figures.wanted import OneOrMore, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,9 +29,10 @@ class RingsFigure(FigureKind):
     """
 
     runs: ClassVar[Literal["ended", "all"]] = "all"
+    names: ClassVar[Names] = Names(factors=("line", "pool"))
 
     line: str = "solver"
-    pool: Names = ()
+    pool: OneOrMore = ()
 
     def draw(self, material: Material) -> Drawn:
         """Median correlation over the completed runs of a line, against frequency as a share of Nyquist."""

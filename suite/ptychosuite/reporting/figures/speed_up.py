@@ -11,7 +11,7 @@ from annotated_types import Ge
 from ptychosuite.analysis.labels import metric_label
 from ptychosuite.analysis.outcomes import Outcome
 from ptychosuite.errors import NothingToDraw
-from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
+from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, Names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +47,7 @@ class SpeedUpFigure(FigureKind):
     """
 
     runs: ClassVar[Literal["ended", "all"]] = "all"  # one that failed has not reached its target: it counts
+    names: ClassVar[Names] = Names(curves=("metric",))
 
     metric: str = "poisson_nll"
     x: Literal["seconds", "iteration", "data_passes"] = "seconds"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-Names = str | Sequence[str]
+OneOrMore = str | Sequence[str]
 """One name, or a list of several."""
 
 Where = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 """Factors with the value, or the list of values, that runs have; a list of such sets for alternatives."""
 
 
-def listed(names: Names) -> list[str]:
+def listed(names: OneOrMore) -> list[str]:
     """``names`` as a list."""
     return [names] if isinstance(names, str) else list(names)
 

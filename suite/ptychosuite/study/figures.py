@@ -1,0 +1,234 @@
+"""The figures that a study asks for, checked against its runs: no factor or metric that they will not have.
+
+What a figure's settings name, its class says: ``FigureKind.names``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+from ptychosuite.core.problem import Problem
+from ptychosuite.core.runs import RunSpec
+from ptychosuite.errors import MOST_NAMES, nearest
+from ptychosuite.metrics.metric import Metric, is_default, known_metrics, metric_named
+from ptychosuite.problems.problem_kind import kind_of
+from ptychosuite.registry import lookup as registry
+from ptychosuite.registry.factors import factor_names, factor_value, is_value
+from ptychosuite.registry.validation import Keys, SettingError
+from ptychosuite.study.schema import DEFAULT_FIGURES, complete_figure
+from ptychosuite.study.study_file import StudyFile
+
+OF_JUMPS = "ff_"  # begins the names of the metrics of jumps
+LACKS = {
+    "truth": "it needs the truth, which no run knows",
+    "half scans": "it needs half scans; say 'half_scans: true'",
+    "the loop": "it needs a tolerance; say 'stop: {residual: ...}' or 'stop: {gradient: ...}'",
+}
+
+
+def planned_figures(
+    study: StudyFile,
+    runs: Sequence[RunSpec],
+    factors: Iterable[str],
+    constants: Iterable[str],
+    possible: Iterable[str] = (),
+) -> tuple[dict[str, Any], ...]:
+    """The figures of ``study`` with all their settings; where it names none, those that its runs can have.
+
+    Parameters
+    ----------
+    factors, constants
+        Dotted paths of the settings that vary between the runs, and of those that all have alike.
+    possible
+        Where overrides have changed what the study says, the dotted paths that any run could have: a figure
+        about what they have taken away is not drawn, and nothing more.
+
+    Raises
+    ------
+    StudyError
+        With the place in the file, of what cannot be, or what no run of the study will have.
+    """
+    entries = study.data.get("figures")
+    factors = list(factors)
+    checks = FigureChecks(runs, {**_called([*factors, *constants]), **_called(factors)}, _called(possible))
+    if entries is None:
+        figures = [complete_figure(entry, ("figures",)) for entry in DEFAULT_FIGURES]
+        return tuple(figure for figure in figures if not any(checks.refusals(figure, ())))
+    if not isinstance(entries, list):
+        raise study.error(("figures",), "expected a list of figures, each with its 'kind'")
+    figures = []
+    try:
+        for index, entry in enumerate(entries):
+            path = ("figures", index)
+            figures.append(complete_figure(entry, path))
+            for refusal in checks.refusals(figures[-1], path):
+                raise refusal
+    except SettingError as error:
+        raise study.error(error.path, error.message) from error
+    return tuple(figures)
+
+
+@dataclass(frozen=True)
+class FigureChecks:
+    """What figures of some runs may ask for.
+
+    ``settings`` and ``possible`` have a dotted path for all that a setting may be called by, of the runs and
+    of runs that overrides have taken away.
+    """
+
+    runs: Sequence[RunSpec]
+    settings: Mapping[str, str]
+    possible: Mapping[str, str] = field(default_factory=dict)
+    _values: dict[str, list[Any]] = field(default_factory=dict)
+
+    def refusals(self, figure: Mapping[str, Any], path: Keys) -> Iterator[SettingError]:
+        """What is wrong with a figure, whose settings are complete, at ``path``."""
+        names = registry.class_of("figures", figure["kind"]).names
+        for settings, refuse in (
+            (names.metrics, self._no_metric),
+            (names.curves, self._no_curve),
+            ((*names.factors, *names.axes), self._no_factor),
+        ):
+            yield from _refused(figure, settings, refuse, path)
+        yield from self._same_axes(figure, names.axes, path)
+        where = figure.get("where") or {}
+        if isinstance(where, Mapping):
+            yield from self._nothing_selected(where, (*path, "where"))
+        else:
+            for index, wanted in enumerate(where):
+                yield from self._nothing_selected(wanted, (*path, "where", index))
+
+    def _no_metric(self, name: str) -> str:
+        """Why no run will have the metric ``name``; empty where one will."""
+        if name.startswith(OF_JUMPS) and (self.possible or any(run.fast_forward for run in self.runs)):
+            return ""
+        metric = _metric(name)
+        if metric is None:
+            return f"no run has '{name}'; {nearest(name, [known.name for known in self._metrics()])}"
+        if self.possible or any(_is_measured(metric, run) for run in self.runs):
+            return ""
+        if not any(_is_asked_for(metric, run) for run in self.runs):
+            return f"no run has '{name}'; ask for it with 'metrics: [{metric.name}]'"
+        if metric.needs == "truth" and any(kind_of(run.problem).knows_truth for run in self.runs):
+            return f"no run has '{name}', as all have half scans; did you mean 'half_{metric.name}'?"
+        return f"no run has '{name}': {LACKS.get(metric.needs, 'it cannot be computed for their problems')}"
+
+    def _no_curve(self, name: str) -> str:
+        metric = _metric(name)
+        if metric is None or metric.on_the_way:
+            return self._no_metric(name)
+        curves = [known.name for known in self._metrics() if known.on_the_way]
+        return f"'{name}' is known only at the end of a run and has no curve; {nearest(name, curves)}"
+
+    def _metrics(self) -> list[Metric]:
+        """Those that a run will have."""
+        return [m for m in known_metrics() if any(_is_measured(m, run) for run in self.runs)]
+
+    def _no_factor(self, name: str) -> str:
+        """Why no run has the setting ``name``; empty where one has."""
+        if name in self.settings or name in self.possible:
+            return ""
+        return f"no run has '{name}'; {nearest(name, [*self.settings, *self.possible])}"
+
+    def _same_axes(
+        self, figure: Mapping[str, Any], axes: Sequence[str], path: Keys
+    ) -> Iterator[SettingError]:
+        seen: dict[str, str] = {}
+        for setting in axes:
+            name = str(figure[setting])
+            other = seen.setdefault(self.settings.get(name, name), setting)
+            if other != setting:
+                message = f"'{name}' is on two axes, {other} and {setting}; name two factors"
+                yield SettingError((*path, setting), message)
+
+    def _nothing_selected(self, where: Mapping[str, Any], path: Keys) -> Iterator[SettingError]:
+        """What ``where`` asks for that no run has; of what overrides have changed, names alone."""
+        for name, wanted in where.items():
+            if problem := self._no_factor(name):
+                yield SettingError((*path, name), problem)
+                return
+            if self.possible:
+                continue
+            for index, value in enumerate(_alternatives(wanted)):
+                if not any(is_value(found, value) for found in self._found(self.settings[name])):
+                    place = (*path, name, index) if isinstance(wanted, list) else (*path, name)
+                    yield SettingError(place, f"no run has {name} {_shown(value)}; {self._offered(name)}")
+        if self.possible or len(where) < 2:
+            return
+        if not any(self._is_selected(run, where) for run in self.runs):
+            yield SettingError(path, "no run has all of this together")
+
+    def _found(self, path: str) -> list[Any]:
+        """The values that the runs have of the setting ``path``."""
+        if path not in self._values:
+            self._values[path] = list(dict.fromkeys(factor_value(run.leaves(), path) for run in self.runs))
+        return self._values[path]
+
+    def _offered(self, name: str) -> str:
+        shown = [_shown(value) for value in self._found(self.settings[name])]
+        more = ["..."] * (len(shown) > MOST_NAMES)
+        return "there are: " + ", ".join([*shown[:MOST_NAMES], *more])
+
+    def _is_selected(self, run: RunSpec, where: Mapping[str, Any]) -> bool:
+        leaves = run.leaves()
+        return all(
+            any(is_value(factor_value(leaves, self.settings[name]), value) for value in _alternatives(w))
+            for name, w in where.items()
+        )
+
+
+def _refused(
+    figure: Mapping[str, Any], settings: Iterable[str], refuse: Callable[[str], str], path: Keys
+) -> Iterator[SettingError]:
+    for setting in settings:
+        given = figure.get(setting)
+        for index, name in enumerate(_alternatives(given)):
+            if isinstance(name, str) and (message := refuse(name)):
+                place = (*path, setting, index) if isinstance(given, list) else (*path, setting)
+                yield SettingError(place, message)
+
+
+def _alternatives(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _shown(value: Any) -> str:
+    return {"": "off", None: "null"}.get(value) or str(value)
+
+
+def _called(paths: Iterable[str]) -> dict[str, str]:
+    """All that settings may be called by -> their dotted paths: by the path, or by the end of it."""
+    paths = list(paths)
+    short = {name: path for path, name in factor_names(paths).items()}
+    parts = {path.rpartition(".")[0]: path for path in paths if path.endswith((".name", ".kind"))}
+    return {**parts, **short, **{path: path for path in paths}}
+
+
+def _metric(name: str) -> Metric | None:
+    plain = name.replace("-", "_")
+    return next((m for m in known_metrics() if plain == m.name or plain in m.aliases), None)
+
+
+def _is_measured(metric: Metric, run: RunSpec) -> bool:
+    """Whether ``run`` will have a value of ``metric``, as far as a plan can tell."""
+    if metric.needs == "the loop":
+        has_tolerance = run.stop["gradient"] is not None or run.stop["residual"] is not None
+        return has_tolerance or not metric.count_name
+    return _is_asked_for(metric, run) and _is_available(metric, run)
+
+
+def _is_asked_for(metric: Metric, run: RunSpec) -> bool:
+    named = {metric_named(wanted).name for wanted in run.metrics}
+    return metric.name in named or (metric.name in registry.names("metrics") and is_default(metric.name))
+
+
+def _is_available(metric: Metric, run: RunSpec) -> bool:
+    """As far as is known of a problem before it is made: whether it has a truth."""
+    outline = SimpleNamespace(reference=True if kind_of(run.problem).knows_truth else None)
+    try:
+        return metric.is_available(cast(Problem, outline), run.half_scans)
+    except AttributeError:
+        return True
