@@ -71,11 +71,11 @@ class Scene:
         if self.probe_known:
             return "The global phase is removed, as it is before phases are compared"
         return (
-            "What an unknown probe leaves open is removed as for the metrics: scale, global phase, phase ramp and "
+            "What an unknown probe leaves open is removed as for the metrics: scale, phase, phase ramp and "
             "sub-pixel shift, of object and probe together"
         )
 
-    @property
+    @cached_property
     def truth(self) -> Shown | None:
         """The truth itself."""
         if self.reference is None:

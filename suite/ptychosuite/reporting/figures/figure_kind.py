@@ -23,8 +23,9 @@ class Drawn:
     """A figure, what it says in words, and the numbers it shows."""
 
     figure: Figure
-    caption: str
+    caption: str  # what is shown, over what, and how many of the planned runs are in it
     numbers: pd.DataFrame
+    alt: str = ""  # what is to be seen, for those who cannot see it: not the caption again
     is_photograph: bool = False  # pixels rather than lines: the page embeds a PNG
     table: pd.DataFrame | None = None  # text that the page shows below the figure
 
