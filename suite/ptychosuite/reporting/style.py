@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
-from ptychosuite.analysis.labels import line_labels, value_text
+from ptychosuite.analysis.labels import value_text
 from ptychosuite.reporting.figures.material import Material
 
 # Okabe and Ito's palette: told apart by colour-blind readers, and in print
@@ -145,24 +145,3 @@ def pooled(material: Material, separated: Sequence[str | None]) -> str:
     ]
     counts = [f"{table[name].nunique(dropna=False)} {name}s" for name in factors]
     return " x ".join(counts) if counts else "a single run each"
-
-
-def row_labels(rows: pd.DataFrame) -> list[str]:
-    """Solver, and any other factor that differs between the rows."""
-    hidden = {"solver", "seed", "fast_forward", *rows.attrs["solver_settings"]}
-    others = [name for name in rows.attrs["factors"] if name not in hidden and rows[name].nunique() > 1]
-    labels = line_labels(rows, "solver")
-    texts = []
-    for label, (_, row) in zip(labels, rows.iterrows(), strict=True):
-        extra = "\n".join(f"{name} {value_text(row[name])}" for name in others)
-        texts.append(label.replace(" (", "\n(") + (f"\n{extra}" if extra else ""))
-    return texts
-
-
-def show_image(axis: Axes, image: np.ndarray, norm: Normalize, colour_map: str) -> Any:
-    """An image without a frame; what a colour bar is made of is returned."""
-    mappable = axis.imshow(image, norm=norm, cmap=colour_map)
-    axis.set(xticks=[], yticks=[])
-    axis.grid(False)
-    axis.spines[:].set_visible(False)
-    return mappable
