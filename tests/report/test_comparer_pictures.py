@@ -92,9 +92,9 @@ def test_known_probe_and_measured_data(tmp_path):
         write_star(folder / "star.npz")
         runs, files, conditions = runs_of(folder, head, SOLVERS)
         found = comparison(runs, files, conditions)
-        assert [bool(picture.run_id) for picture in found.pictures] == [False] * (name == "known") + [
-            True
-        ] * 2
+        truths = [picture.label for picture in found.pictures if not picture.run_id]
+        assert truths == ["truth"] * (name == "known")
+        assert len(found.pictures) == len(truths) + 2
         for run, picture in zip(runs, found.pictures[-2:], strict=True):
             check_decoding(picture, files.shown(run.path), found.top)
 
