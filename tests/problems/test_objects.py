@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from ptychosuite.errors import DataFileError
+from ptychosuite.problems.files import ObjectFile
 from ptychosuite.problems.objects import (
     BUNDLED,
     Circuit,
@@ -70,6 +71,21 @@ def test_circuit():
     assert np.abs(inside).min() >= np.exp(-0.5) - 1e-12
     np.testing.assert_allclose(-np.log(np.abs(obj)) / 0.5, np.angle(obj), atol=1e-12)
     assert not np.array_equal(obj, Circuit(size=100, border=0.2, pattern=1).make())
+
+
+def test_border_of_the_authors_circuit(measured_data):
+    """As ours: transparent, of one value but for a global phase; none of it is zero."""
+    file = str(measured_data / "recon_zoneplate_Yi.mat")
+    authors = ObjectFile(file, key="obj", size=512, pad="edge").make()
+    border = np.ones(authors.shape, dtype=bool)
+    border[77:-77, 77:-77] = False
+    assert np.abs(authors).min() > 0.4
+    level = authors[border].mean()
+    assert abs(level) == pytest.approx(1, abs=0.005)
+    assert np.angle(level) == pytest.approx(np.pi / 4, abs=0.001)
+    for obj in (authors / np.exp(1j * np.angle(level)), Circuit(size=512).make()):
+        assert np.mean(np.abs(obj - 1)[border] < 0.05) > 0.999
+        assert np.mean(np.abs(obj - 1)[~border] < 0.05) < 0.5
 
 
 def test_siemens_star():

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from ptychosuite.analysis.in_gauge import Scene
 from ptychosuite.analysis.selection import selection_of_plan
 from ptychosuite.errors import NothingToDraw
 from ptychosuite.reporting.figures.images import ImagesFigure, ProbeFigure
 from ptychosuite.reporting.figures.rings import RingsFigure
 from ptychosuite.reporting.figures.setup import SetupFigure
 from ptychosuite.reporting.page import write_report
-from ptychosuite.store.read import inventory, read_run
+from ptychosuite.store.read import inventory, read_reference, read_run
 
 from tests.report.drawing import draw
 from tests.report.test_report import Page
@@ -73,18 +74,21 @@ def test_page_has_all_figures(study, tmp_path):
 
 
 def test_probes_are_drawn(parts):
-    """A column a run of the first seed, magnitude over phase, each the probe that the run ended with."""
-    _, table, store = parts
+    """A column a run of the first seed, magnitude over phase, in the gauge that its object is drawn in."""
+    kind, table, store = parts
     drawn = draw(ProbeFigure(), table, store=store)
     drawn.figure.canvas.draw()
     assert drawn.is_photograph
     assert len(drawn.numbers) == 2
     assert drawn.numbers["column"].is_unique
     images = [axis.images[0].get_array() for axis in drawn.figure.axes if axis.images]
-    for column, run_id in enumerate(drawn.numbers["run_id"]):
-        probe = read_run(inventory(store).done[run_id]).probe
+    columns = 2 + (kind != "measured")  # the truth's before the others
+    assert len(images) == 2 * columns
+    for column, run_id in enumerate(drawn.numbers["run_id"], start=columns - 2):
+        record = read_run(inventory(store).done[run_id])
+        probe = Scene.of(record, read_reference(store, record.reference)).show(record).probe
         np.testing.assert_allclose(images[column], np.abs(probe), rtol=1e-6)
-        np.testing.assert_allclose(images[2 + column], np.angle(probe), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(images[columns + column], np.angle(probe), rtol=1e-5, atol=1e-6)
 
 
 def test_magnitudes_of_probes_can_be_compared(parts):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from ptychosuite.analysis.labels import line_labels, value_text
+
+if TYPE_CHECKING:  # the kinds of figures load this module, and planning a study must not wait for pandas
+    import pandas as pd
 
 ALL = "all runs"
 """The condition of a study that varies nothing but its solvers and seeds."""
@@ -46,6 +48,8 @@ def words_of(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
 
     Of many columns the values that most runs share are left out, where the others tell the runs apart.
     """
+    import pandas as pd
+
     if not columns:
         return pd.Series(ALL, index=table.index)
     words = pd.DataFrame({name: _words(table[name], name) for name in columns})
@@ -70,6 +74,8 @@ def _joined(words: pd.Series) -> str:
 
 def in_order(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """One row for each combination of ``columns``: numbers increase, names come as the study has them."""
+    import pandas as pd
+
     if not columns:
         return table.head(1)
     keys = table[list(columns)].drop_duplicates()

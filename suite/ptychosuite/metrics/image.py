@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Complex
 
 from ptychosuite.core.problem import Reference, split_positions
-from ptychosuite.metrics.gauge import Aligner
+from ptychosuite.metrics.gauge import Aligner, Gauge
 
 SCANNED_SHARE = 0.05  # of the largest illumination: dimmer pixels do not count as scanned
 
@@ -32,8 +32,8 @@ class TrueObject:
         self.object = reference.object  # (H, W) complex
         self.scanned = scanned_area(reference)  # (H, W) bool
         self._aligner = None if probe_known else Aligner(self.object, self.scanned)
-        self._compared = np.ones_like(self.scanned) if probe_known else self.scanned
-        self._modulus = np.abs(self.object[self._compared])
+        self.compared = np.ones_like(self.scanned) if probe_known else self.scanned  # whose magnitudes are
+        self._modulus = np.abs(self.object[self.compared])
         self.modulus_norm = float(np.linalg.norm(self._modulus))  # || |z*| ||_2 over the compared pixels
         self.scanned_object = self.object[self.scanned]  # (n,) complex
 
@@ -44,11 +44,19 @@ class TrueObject:
 
     def aligned(self, obj: Complex[np.ndarray, "H W"]) -> Complex[np.ndarray, "H W"]:
         """``obj`` in the gauge of the truth; as it is where the probe is known."""
-        return obj if self._aligner is None else self._aligner.align(obj)[0]
+        return self.align(obj)[0]
+
+    def align(self, obj: Complex[np.ndarray, "H W"]) -> tuple[Complex[np.ndarray, "H W"], Gauge]:
+        """:meth:`aligned`, and what was applied: the identity where the probe is known."""
+        return (obj, Gauge()) if self._aligner is None else self._aligner.align(obj)
+
+    def phase_factor(self, aligned: Complex[np.ndarray, "H W"]) -> complex:
+        """What takes the global phase out of an aligned object, as before phases are compared."""
+        return phase_factor(aligned[self.scanned], self.scanned_object)
 
     def error(self, aligned: Complex[np.ndarray, "H W"]) -> float:
         """|| |z| - |z*| ||_2 of an aligned object over the compared pixels."""
-        modulus = np.abs(aligned[self._compared]).astype(np.float64)
+        modulus = np.abs(aligned[self.compared]).astype(np.float64)
         return float(np.linalg.norm(modulus - self._modulus))
 
 
@@ -61,6 +69,12 @@ def phase_rmse_rad(obj: Complex[np.ndarray, "*shape"], truth: Complex[np.ndarray
     weight = np.abs(truth) ** 2
     phase = np.angle(ratio * np.conj(common))
     return float(np.sqrt(np.sum(weight * phase**2) / np.sum(weight)))
+
+
+def phase_factor(obj: Complex[np.ndarray, "*shape"], truth: Complex[np.ndarray, "*shape"]) -> complex:
+    """exp(i a) that brings ``obj`` nearest to ``truth``; 1 where ``obj`` has no phase."""
+    common = complex(np.vdot(obj.astype(np.complex128), truth))
+    return common / abs(common) if common and np.isfinite(common) else 1.0 + 0.0j
 
 
 def nmse(obj: Complex[np.ndarray, "*shape"], truth: Complex[np.ndarray, "*shape"]) -> float:

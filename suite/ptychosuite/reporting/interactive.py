@@ -10,27 +10,45 @@ import numpy as np
 import pandas as pd
 
 from ptychosuite.analysis.bands import AXES, band
-from ptychosuite.analysis.conditions import condition_labels, conditions
+from ptychosuite.analysis.conditions import ALL, condition_labels, conditions
 from ptychosuite.analysis.labels import line_labels, metric_label, value_text
 from ptychosuite.analysis.outcomes import MISSING
 from ptychosuite.analysis.selection import Selection
+from ptychosuite.analysis.shown_runs import blocks_of
 from ptychosuite.analysis.summary import Group, metrics_of
 from ptychosuite.analysis.tables import timed
 from ptychosuite.core.runs import Status
 from ptychosuite.metrics.metric import known_metrics
+from ptychosuite.reporting.comparer_pictures import Comparand, comparison
 from ptychosuite.reporting.figures.material import RunFiles
 from ptychosuite.reporting.origin import command_for, readable, told_first
 from ptychosuite.reporting.page_content import Choice, Condition, Curve, Interactive, Number, Run
 from ptychosuite.reporting.series import series_of
 
 MOST_RUNS = 5000  # rows of the table of runs; the others are in the CSV file beside the page
+MOST_PICTURES = 60  # runs whose images are read for the comparer: more do not fit into the page
 CURVE_BUDGET = 60_000  # points of all curves together: 2 MB
 POINTS = (12, 80)  # of a curve, at least and at most
 DIGITS = 5
 
 
+def comparands(selection: Selection) -> list[Comparand]:
+    """The runs that the comparer may show: of each condition and line the first seed that completed."""
+    table = selection.table
+    series, order = list(series_of(table, "solver")), conditions(table)
+    found = []
+    for block in blocks_of(table, line_labels(table, "solver"), table):
+        for run in block.runs:
+            if run.place is not None:
+                label = " · ".join(filter(None, (run.line, block.condition, run.note)))
+                known = table.loc[run.place]
+                place = order.index(block.condition or ALL), series.index(run.line)
+                found.append(Comparand(label, place[1], place[0], str(known["run_id"]), str(known["path"])))
+    return found[:MOST_PICTURES]
+
+
 def interactive(selection: Selection, found: Sequence[Group], files: RunFiles, source: str) -> Interactive:
-    """All but the pictures."""
+    """Everything; the images of :func:`comparands` are among those that ``files`` reads."""
     table = selection.table
     series, order = series_of(table, "solver"), conditions(table)
     axes = [axis for axis in AXES if axis == "iteration" or f"{axis}_curve" in selection.dataset]
@@ -39,12 +57,15 @@ def interactive(selection: Selection, found: Sequence[Group], files: RunFiles, s
     _, note = timed(table)
     columns = _columns(table)
     runs, provenances = _runs(selection, files, source, columns, list(series), order)
+    compared = comparison(comparands(selection), files, order)
     return Interactive(
         series=list(series.values()),
         conditions=[Condition(label) for label in order],
         metrics=[Choice(metric.name, metric_label(metric.name), metric.better) for metric in metrics],
         axes=[Choice(axis, metric_label(axis) + note * (axis == "seconds")) for axis in axes],
         curves=_curves(selection, found, [m.name for m in metrics], axes, list(series), order),
+        pictures=compared.pictures,
+        top=compared.top,
         columns=columns,
         runs=runs,
         provenances=provenances,

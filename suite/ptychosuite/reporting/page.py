@@ -14,7 +14,7 @@ from ptychosuite.analysis.summary import summary
 from ptychosuite.errors import FigureError, StoreError
 from ptychosuite.reporting.drawing import draw_figures
 from ptychosuite.reporting.figures.material import RunFiles
-from ptychosuite.reporting.interactive import interactive
+from ptychosuite.reporting.interactive import comparands, interactive
 from ptychosuite.reporting.origin import provenance, records_of, reproduce, troubles
 from ptychosuite.reporting.overview import cards, groups, heat_tables, matrix, summary_table
 from ptychosuite.reporting.page_content import Embedded, PageContent
@@ -68,6 +68,7 @@ def _fill(selection: Selection, folder: Path, source: str) -> list[Embedded]:
     numbers = folder / "numbers"
     numbers.mkdir()
     files = RunFiles(selection.store)
+    files.pictured.update(run.path for run in comparands(selection))
     figures = draw_figures(selection, files, folder)
     summary(selection.table).to_csv(numbers / "summary.csv", index=False)
     selection.table.drop(columns="row").to_csv(numbers / "runs.csv", index=False)

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import PlaceHolderLayoutEngine
 
 from ptychosuite.analysis.conditions import in_order, separated, words_of
-from ptychosuite.analysis.labels import line_labels, value_text
+from ptychosuite.analysis.labels import line_labels
 from ptychosuite.reporting.figures.material import Material
 
 # Okabe and Ito's palette: told apart by colour-blind readers, and in print
@@ -202,24 +202,3 @@ def legend_columns(figure: Figure, names: Sequence[str]) -> int:
     """As many as fit side by side, four at most."""
     entry_in = 0.7 + 0.075 * max(map(len, names), default=0)
     return max(1, min(4, len(names), int(figure.get_figwidth() / entry_in)))
-
-
-def row_labels(rows: pd.DataFrame) -> list[str]:
-    """Solver, and any other factor that differs between the rows."""
-    hidden = {"solver", "seed", "fast_forward", *rows.attrs["solver_settings"]}
-    others = [name for name in rows.attrs["factors"] if name not in hidden and rows[name].nunique() > 1]
-    labels = line_labels(rows, "solver")
-    texts = []
-    for label, (_, row) in zip(labels, rows.iterrows(), strict=True):
-        extra = "\n".join(f"{name} {value_text(row[name])}" for name in others)
-        texts.append(label.replace(" (", "\n(") + (f"\n{extra}" if extra else ""))
-    return texts
-
-
-def show_image(axis: Axes, image: np.ndarray, norm: Normalize, colour_map: str) -> Any:
-    """An image without a frame; what a colour bar is made of is returned."""
-    mappable = axis.imshow(image, norm=norm, cmap=colour_map)
-    axis.set(xticks=[], yticks=[])
-    axis.grid(False)
-    axis.spines[:].set_visible(False)
-    return mappable

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BeforeValidator
 
-from ptychosuite.analysis.labels import value_text
 from ptychosuite.errors import NothingToDraw
+from ptychosuite.metrics.image import bounding_box
 from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
+from ptychosuite.reporting.figures.gallery import Ends, Gallery, Tile, gallery, pictured
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.colors import Normalize
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-    from ptychosuite.core.problem import Reference
-    from ptychosuite.core.runs import RunRecord
     from ptychosuite.reporting.figures.material import Material
+    from ptychosuite.reporting.photographs import Scale
 
-MAX_ROWS = 8
 TITLES = {
     "magnitude": "magnitude",
     "phase": "phase / rad",
     "difference": "magnitude − truth",
     "phase-difference": "phase − truth / rad",
 }
-COLOUR_MAPS = {"magnitude": "gray", "phase": "cividis", "difference": "RdBu_r", "phase-difference": "RdBu_r"}
 
 Panel = Literal["magnitude", "phase", "difference", "phase-difference"]
 Panels = Annotated[
@@ -37,131 +35,241 @@ Panels = Annotated[
 
 
 @dataclass(frozen=True)
+class Pixels:
+    """One picture: an image (H, W), and which of its pixels there are."""
+
+    image: np.ndarray
+    mask: np.ndarray
+
+    @property
+    def values(self) -> np.ndarray:
+        return self.image[self.mask]
+
+
+@dataclass(frozen=True)
 class ImagesFigure(FigureKind):
-    """Reconstructed objects, one row a run of the first seed, and their differences to the truth."""
+    """Reconstructed objects, one row a line of a condition, and their differences to the truth.
+
+    Parameters
+    ----------
+    show
+        The columns.
+    magnitude, phase
+        Ends of the colour scale, in radians for the phase, where figures of a study are to share it; found
+        from the pictures by default.
+    """
+
+    runs: ClassVar[Literal["ended", "all"]] = "all"
 
     show: Panels = ("magnitude", "phase", "difference", "phase-difference")
+    magnitude: Ends | None = None
+    phase: Ends | None = None
 
     def pictured(self, material: Material) -> Sequence[str]:
-        return _first_rows(material)["path"].tolist()
+        return pictured(material)
 
     def draw(self, material: Material) -> Drawn:
-        """The truth on top, a row a run of the first seed; one colour scale a column."""
+        """Each condition below its truth, in the gauge of the metrics; one colour scale a column."""
         from matplotlib.figure import Figure
 
-        from ptychosuite.reporting.style import row_labels, show_image
+        from ptychosuite.reporting.photographs import clipping
 
-        rows = _first_rows(material)
-        labels = row_labels(rows)
-        records = [material.files.run(path) for path in rows["path"]]
-        truths = [material.files.reference(record.reference) for record in records]
-        compared = all(truth is not None for truth in truths)
-        shown = [panel for panel in self.show if compared or not panel.endswith("difference")]
-        if not shown:
+        shown = gallery(material)
+        columns = [panel for panel in self.show if _is_known(panel, shown)]
+        if not columns:
             raise NothingToDraw("the truth is not known")
-        truth = truths[0] if truths and len({record.reference for record in records}) == 1 else None
-        pictures = [_pictures(record, t) for record, t in zip(records, truths, strict=True)]
-        scales: dict[str, Normalize] = {
-            panel: _scale(panel, [p[panel] for p in pictures], truth) for panel in shown
-        }
-        n_rows = len(records) + (truth is not None)
-        figure = Figure(figsize=(2.15 * len(shown) + 0.5, 2.0 * n_rows + 0.5))
-        axes = figure.subplots(n_rows, len(shown), squeeze=False)
-        if truth is not None:
-            _draw_truth(axes[0], shown, truth, scales)
-        for line, label, picture in zip(axes[n_rows - len(records) :], labels, pictures, strict=True):
-            for axis, panel in zip(line, shown, strict=True):
-                show_image(axis, picture[panel], scales[panel], COLOUR_MAPS[panel])
-            line[0].set_ylabel(label)
-        for column, panel in enumerate(shown):
-            axes[0, column].set_title(TITLES[panel])
-            mappable = next(a.images[0] for a in reversed(axes[:, column]) if a.images)
-            figure.colorbar(mappable, ax=axes[:, column].tolist(), location="bottom", shrink=0.85, pad=0.02)
-        seed = value_text(rows["seed"].iloc[0])
-        caption = f"Reconstructions of seed {seed}; each column has one colour scale. "
-        if all(t is None for t in truths):
-            caption += "Each object is divided by its median magnitude and mean phase."
-        else:
-            caption += "The global phase is removed before phases are compared."
-        left_out = int((material.table["seed"] == rows["seed"].iloc[0]).sum()) - len(rows)
-        if left_out:
-            caption += f" {left_out} more runs are not shown."
-        metrics = [name for name in ("error", "phase_rmse_rad", "residual") if name in rows]
-        numbers = rows[["run_id", *metrics]].assign(row=labels)
-        return Drawn(figure, caption, numbers, is_photograph=True)
+        pictures = [
+            {panel: _pixels(panel, tile, window) for panel in columns}
+            for block in shown.blocks
+            for window in [_window(block)]
+            for tile in block
+        ]
+        scales = {panel: self._scale(panel, shown, pictures) for panel in columns}
+        figure = Figure(figsize=(2.15 * len(columns) + 0.8, 1.95 * len(pictures) + 0.6))
+        axes = figure.subplots(len(pictures), len(columns), squeeze=False)
+        for line, tile, found in zip(axes, shown.tiles, pictures, strict=True):
+            _draw_row(line, tile, [(scales[panel], found[panel]) for panel in columns])
+        for line, panel in zip(axes.T, columns, strict=True):
+            line[0].set_title(TITLES[panel])
+            _add_bar(figure, line, scales[panel])
+        caption = shown.caption(material.table) + _hatched(shown, columns)
+        caption += clipping((TITLES[panel], scales[panel]) for panel in columns)
+        return Drawn(
+            figure, caption, shown.numbers(material.table, "row"), _told(shown, columns), is_photograph=True
+        )
+
+    def _scale(
+        self, panel: Panel, shown: Gallery, pictures: Sequence[Mapping[Panel, Pixels | None]]
+    ) -> Scale:
+        from ptychosuite.reporting.photographs import difference_scale, phase_scale, scale_of
+
+        found = [(tile.is_truth, each[panel]) for tile, each in zip(shown.tiles, pictures, strict=True)]
+        truths = [pixels.values for is_truth, pixels in found if is_truth and pixels is not None]
+        runs = [pixels.values for is_truth, pixels in found if not is_truth and pixels is not None]
+        if panel.endswith("difference"):
+            return difference_scale(runs)
+        if panel == "phase":
+            return phase_scale(truths, runs, self.phase)
+        return scale_of("gray", truths, runs, self.magnitude)
 
 
 @dataclass(frozen=True)
 class ProbeFigure(FigureKind):
-    """Reconstructed probes of the first seed, magnitude and phase, one column a run."""
+    """Probes, magnitude above phase, one column a line; two rows a condition.
+
+    Parameters
+    ----------
+    magnitude
+        Ends of the colour scale, where figures of a study are to share it; found from the pictures by
+        default.
+    """
+
+    runs: ClassVar[Literal["ended", "all"]] = "all"
+
+    magnitude: Ends | None = None
 
     def pictured(self, material: Material) -> Sequence[str]:
-        return _first_rows(material)["path"].tolist()
+        return pictured(material)
 
     def draw(self, material: Material) -> Drawn:
-        """Magnitude and phase of the probes that the runs of the first seed ended with."""
-        from matplotlib.colors import Normalize
+        """The true probe and those that the runs ended with, in the gauge that their objects are drawn in."""
         from matplotlib.figure import Figure
 
-        from ptychosuite.reporting.style import row_labels, show_image
+        from ptychosuite.reporting.photographs import clipping, scale_of, whole_circle
 
-        rows = _first_rows(material)
-        labels = row_labels(rows)
-        probes = [np.asarray(material.files.run(path).probe) for path in rows["path"]]
-        figure = Figure(figsize=(max(4.2, 2.1 * len(probes) + 0.6), 4.6))
-        axes = figure.subplots(2, len(probes), squeeze=False)
-        scale = Normalize(0, max(float(np.abs(probe).max()) for probe in probes))
-        for (upper, lower), label, probe in zip(axes.T, labels, probes, strict=True):
-            magnitude = show_image(upper, np.abs(probe), scale, "magma")
-            phase = show_image(lower, np.angle(probe), Normalize(-np.pi, np.pi), "twilight")
-            upper.set_title(label)
-        figure.colorbar(magnitude, ax=axes[0].tolist(), label="magnitude")
-        figure.colorbar(phase, ax=axes[1].tolist(), label="phase / rad")
-        numbers = rows[["run_id"]].assign(column=labels)
-        return Drawn(figure, "Reconstructed probes.", numbers, is_photograph=True)
-
-
-def _first_rows(material: Material) -> pd.DataFrame:
-    """The first runs of the first seed."""
-    table = material.table
-    return material.of(table[table["seed"] == table["seed"].min()].head(MAX_ROWS)).table
+        shown = gallery(material)
+        columns = max(len(block) for block in shown.blocks)
+        truths, runs = _probe_magnitudes(shown)
+        if not truths and not runs:
+            raise NothingToDraw("no run has kept its probe")
+        ends = self.magnitude or (0.0, scale_of("magma", truths, runs).high)
+        magnitude, phase = scale_of("magma", truths, runs, ends), whole_circle()
+        figure = Figure(figsize=(max(4.2, 1.9 * columns + 0.8), 4.1 * len(shown.blocks) + 0.3))
+        axes = figure.subplots(2 * len(shown.blocks), columns, squeeze=False)
+        for number, block in enumerate(shown.blocks):
+            _draw_probes(axes[2 * number : 2 * number + 2], block, magnitude, phase)
+        for upper, lower in zip(axes[::2], axes[1::2], strict=True):
+            _add_bar(figure, upper, magnitude, "magnitude", "right")
+            _add_bar(figure, lower, phase, "phase / rad", "right")
+        caption = f"Reconstructed probes. {shown.caption(material.table)}"
+        caption += clipping([("magnitude", magnitude)])
+        told = f"Magnitude above phase of {_words(shown)}."
+        return Drawn(figure, caption, shown.numbers(material.table, "column"), told, is_photograph=True)
 
 
-def _pictures(record: RunRecord, truth: Reference | None) -> dict[str, np.ndarray]:
-    obj = np.asarray(record.object)
-    if truth is None:  # scale and phase of an object are only known together with its probe's
-        obj = obj / (np.median(np.abs(obj)) * np.exp(1j * np.angle(obj.mean())))
-        return {"magnitude": np.abs(obj), "phase": np.angle(obj)}
-    overlap = np.vdot(obj, truth.object)  # removes the global phase
-    obj = obj * (overlap / abs(overlap) if overlap else 1)
-    return {
-        "magnitude": np.abs(obj),
-        "phase": np.angle(obj),
-        "difference": np.abs(obj) - np.abs(truth.object),
-        "phase-difference": np.angle(obj * np.conj(truth.object)),
-    }
+def _is_known(panel: str, shown: Gallery) -> bool:
+    return not panel.endswith("difference") or any(tile.truth is not None for tile in shown.runs)
 
 
-def _scale(panel: str, images: list[np.ndarray], truth: Reference | None) -> Normalize:
-    from matplotlib.colors import Normalize
+def _window(block: Sequence[Tile]) -> tuple[slice, slice]:
+    """Rows and columns around all pixels that are compared in a block, with a margin."""
+    areas = [tile.shown.compared for tile in block if tile.shown is not None]
+    if not areas:
+        return slice(None), slice(None)
+    box = bounding_box(np.logical_or.reduce(areas))
+    margin = [max(1, (side.stop - side.start) // 50) for side in box]
+    rows, columns = (
+        slice(max(0, side.start - more), side.stop + more) for side, more in zip(box, margin, strict=True)
+    )
+    return rows, columns
 
-    if panel.endswith("difference"):
-        reach = max(float(np.quantile(np.abs(image), 0.99)) for image in images) or 1.0
-        return Normalize(-reach, reach)
-    if truth is not None:
-        exact = np.abs(truth.object) if panel == "magnitude" else np.angle(truth.object)
-        return Normalize(float(exact.min()), float(exact.max()))
-    low, high = np.quantile(np.stack([np.quantile(i, (0.005, 0.995)) for i in images]), (0, 1))
-    return Normalize(float(low), float(high))
+
+def _pixels(panel: str, tile: Tile, window: tuple[slice, slice]) -> Pixels | None:
+    """What a panel shows of a run; None where it shows nothing."""
+    whole = _whole(panel, tile)
+    return None if whole is None else Pixels(whole.image[window], whole.mask[window])
 
 
-def _draw_truth(axes: Any, shown: Sequence[str], truth: Reference, scales: dict[str, Normalize]) -> None:
-    from ptychosuite.reporting.style import show_image
+def _whole(panel: str, tile: Tile) -> Pixels | None:
+    shown, truth = tile.shown, tile.truth
+    if shown is None:
+        return None
+    if panel == "magnitude":
+        return Pixels(np.abs(shown.object), shown.compared)
+    if panel == "phase":
+        return Pixels(np.angle(shown.object), shown.compared)
+    if truth is None or tile.is_truth:
+        return None
+    if panel == "difference":
+        return Pixels(np.abs(shown.object) - np.abs(truth.object), shown.compared)
+    return Pixels(np.angle(shown.object * truth.object.conj()), shown.scanned)
 
-    exact = {"magnitude": np.abs(truth.object), "phase": np.angle(truth.object)}
-    for axis, panel in zip(axes, shown, strict=True):
-        if panel in exact:
-            show_image(axis, exact[panel], scales[panel], COLOUR_MAPS[panel])
+
+def _draw_row(axes: Sequence[Axes], tile: Tile, pictures: Sequence[tuple[Scale, Pixels | None]]) -> None:
+    for axis, (scale, pixels) in zip(axes, pictures, strict=True):
+        if pixels is None:
+            _leave_empty(axis)
         else:
-            axis.axis("off")
-    axes[0].set_ylabel("truth")
+            scale.draw(axis, pixels.image, pixels.mask)
+    axes[0].set_ylabel(tile.label)
+    if tile.shown is None:
+        _say(axes[0], tile.note)
+
+
+def _draw_probes(axes: Any, block: Sequence[Tile], magnitude: Scale, phase: Scale) -> None:
+    """Magnitude and phase, (2, n) axes, of a block of at most n tiles."""
+    for tile, (upper, lower) in zip(block, axes.T, strict=False):
+        probe = _probe(tile)
+        upper.set_title(tile.label, fontsize="medium")
+        if probe is None:
+            _leave_empty(upper)
+            _leave_empty(lower)
+            _say(upper, tile.note or "no probe was kept")
+            continue
+        magnitude.draw(upper, np.abs(probe))
+        phase.draw(lower, np.angle(probe))
+    for axis in axes[:, len(block) :].ravel():
+        axis.axis("off")
+
+
+def _probe(tile: Tile) -> np.ndarray | None:
+    return None if tile.shown is None else tile.shown.probe
+
+
+def _probe_magnitudes(shown: Gallery) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Those of the truths, and those of the runs."""
+    found = [(tile.is_truth, np.abs(probe)) for tile in shown.tiles if (probe := _probe(tile)) is not None]
+    truths = [image for is_truth, image in found if is_truth]
+    return truths, [image for is_truth, image in found if not is_truth]
+
+
+def _leave_empty(axis: Axes) -> None:
+    axis.set(xticks=[], yticks=[])
+    axis.grid(False)
+    axis.spines[:].set_visible(False)
+
+
+def _say(axis: Axes, note: str) -> None:
+    """Words in the place of a picture."""
+    words = note.replace(", ", ",\n")
+    axis.text(0.5, 0.5, words, ha="center", va="center", color="#b3261e", transform=axis.transAxes)
+
+
+def _add_bar(
+    figure: Figure, axes: Iterable[Axes], scale: Scale, label: str = "", location: str = "bottom"
+) -> None:
+    """The colour bar of axes that share a scale, with tips where pixels lie beyond it."""
+    mappable = next((axis.images[0] for axis in axes if axis.images), None)
+    if mappable is None:
+        return
+    beside: dict[str, Any] = {"shrink": 0.85, "pad": 0.02} if location == "bottom" else {}
+    figure.colorbar(mappable, ax=list(axes), location=location, extend=scale.extend, label=label, **beside)
+
+
+def _hatched(shown: Gallery, columns: Sequence[str]) -> str:
+    """A sentence on the pixels that are hatched; empty where there are none."""
+    seen = [tile.shown for tile in shown.tiles if tile.shown is not None]
+    if not all(each.compared.all() for each in seen):
+        return " Hatched: pixels that were not scanned; they are not compared."
+    if "phase-difference" in columns and not all(each.scanned.all() for each in seen):
+        return " Hatched: pixels that were not scanned; magnitudes are compared there too, phases are not."
+    return ""
+
+
+def _told(shown: Gallery, columns: Sequence[str]) -> str:
+    names = ", ".join(TITLES[panel].removesuffix(" / rad") for panel in columns)
+    return f"A grid of pictures: {names} in columns; in rows {_words(shown)}."
+
+
+def _words(shown: Gallery) -> str:
+    return "; ".join(tile.words for tile in shown.tiles)

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
+from ptychosuite.analysis.in_gauge import Scene, Shown
 from ptychosuite.analysis.labels import column_name, line_labels
 from ptychosuite.analysis.outcomes import Outcome
 from ptychosuite.analysis.tables import timed
@@ -38,6 +39,8 @@ class RunFiles:
     pictured: set[str] = field(default_factory=set)
     _records: dict[str, RunRecord] = field(default_factory=dict)
     _references: dict[str, Reference | None] = field(default_factory=dict)
+    _scenes: dict[tuple[str, bool], Scene] = field(default_factory=dict)
+    _shown: dict[str, Shown] = field(default_factory=dict)
 
     def run(self, path: str) -> RunRecord:
         """The run in the file ``path``."""
@@ -50,6 +53,18 @@ class RunFiles:
         if name not in self._references:
             self._references[name] = read_reference(self.store, name)
         return self._references[name]
+
+    def scene(self, path: str) -> Scene:
+        """What the run in the file ``path`` is shown against."""
+        record = self.run(path)
+        scene = Scene.of(record, self.reference(record.reference))
+        return self._scenes.setdefault((record.reference, scene.probe_known), scene)
+
+    def shown(self, path: str) -> Shown:
+        """The run in the file ``path``, which has kept its object, in the gauge of the metrics."""
+        if path not in self._shown:
+            self._shown[path] = self.scene(path).show(self.run(path))
+        return self._shown[path]
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from ptychosuite.analysis.labels import value_text
+from ptychosuite.core.runs import Status
 from ptychosuite.errors import NothingToDraw
 from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
 
@@ -24,31 +26,42 @@ MAX_ROWS = 8
 
 @dataclass(frozen=True)
 class SetupFigure(FigureKind):
-    """What was simulated: object, probe and scan of the first run."""
+    """What was simulated: object, probe and scan, a row for each truth; of measured data, the scan."""
+
+    runs: ClassVar[Literal["ended", "all"]] = "all"
 
     def pictured(self, material: Material) -> Sequence[str]:
         """The first run: without a truth, the scan is drawn over the extent of its object."""
-        return _first_of_each(material)[:1]
+        return list(_setups(material).values())[:1]
 
     def draw(self, material: Material) -> Drawn:
         """Object, probe and scan, a row for each simulated truth; of measured data, the scan."""
         import pandas as pd
         from matplotlib.figure import Figure
 
-        records = [material.files.run(path) for path in _first_of_each(material)]
-        names = dict.fromkeys(record.reference for record in records)
-        references = [found for name in names if (found := material.files.reference(name)) is not None]
-        if not references:
-            return _draw_measured_scan(records[0])
-        references = references[:MAX_ROWS]
-        figure = Figure(figsize=(12.4, 2.9 * len(references)))
-        axes = figure.subplots(len(references), 5, squeeze=False)
-        for line, reference in zip(axes, references, strict=True):
+        found = {words: material.files.run(path) for words, path in _setups(material).items()}
+        if not found:
+            raise NothingToDraw("no run has results")
+        truths: dict[str, tuple[str, Reference]] = {}
+        for words, record in found.items():
+            if (truth := material.files.reference(record.reference)) is not None:
+                truths.setdefault(record.reference, (words, truth))
+        if not truths:
+            return _draw_measured_scan(next(iter(found.values())))
+        shown = list(truths.values())[:MAX_ROWS]
+        figure = Figure(figsize=(12.4, 2.9 * len(shown)))
+        axes = figure.subplots(len(shown), 5, squeeze=False)
+        for line, (words, reference) in zip(axes, shown, strict=True):
             _draw_row(figure, line, reference)
-        caption = "Set-up: " + " ".join(dict.fromkeys(_describe_scan(reference) for reference in references))
-        positions = [pd.DataFrame(r.scan_positions_px, columns=["row_px", "column_px"]) for r in references]
+            line[0].set_ylabel(words.replace(" · ", "\n") if len(truths) > 1 else "")
+        caption = "Set-up: " + " ".join(dict.fromkeys(_describe_scan(reference) for _, reference in shown))
+        if len(truths) > len(shown):
+            caption += f" {len(truths) - len(shown)} more set-ups are not shown; 'where' chooses."
+        positions = [pd.DataFrame(r.scan_positions_px, columns=["row_px", "column_px"]) for _, r in shown]
         numbers = pd.concat(positions, keys=range(len(positions)), names=["setup", None])
-        return Drawn(figure, caption, numbers.reset_index("setup"), is_photograph=True)
+        told = "Magnitude and phase of object and probe, and the scan's positions on the object"
+        told += f": {'; '.join(words for words, _ in shown)}." if len(truths) > 1 else "."
+        return Drawn(figure, caption, numbers.reset_index("setup"), told, is_photograph=True)
 
 
 def _draw_measured_scan(record: RunRecord) -> Drawn:
@@ -65,30 +78,42 @@ def _draw_measured_scan(record: RunRecord) -> Drawn:
         f"Scan: {len(positions)} positions, patterns of {probe.shape[0]} x {probe.shape[0]} pixels, "
         f"a typical step of {step:.3g} pixels: the arrays overlap by {1 - step / probe.shape[0]:.0%}."
     )
-    return Drawn(figure, caption, pd.DataFrame(positions, columns=["row_px", "column_px"]))
+    told = "The centre of each scan position as a dot on the field, and one pattern's window as a square."
+    return Drawn(figure, caption, pd.DataFrame(positions, columns=["row_px", "column_px"]), told)
 
 
-def _first_of_each(material: Material) -> list[str]:
-    """Files of the first run of each combination of what is not the solver's business."""
-    table = material.table
-    ignored = {"solver", "seed", "noise", "fast_forward", *table.attrs["solver_settings"]}
-    factors = [name for name in table.attrs["factors"] if name not in ignored]
-    paths: list[str] = (table.drop_duplicates(factors) if factors else table.head(1))["path"].tolist()
-    return paths
+def _setups(material: Material) -> dict[str, str]:
+    """Words -> file of a run for each combination of what is not the solver's business.
+
+    The run is one that completed, where any did; a combination of which there is no file is left out.
+    """
+    table = material.table[material.table["path"] != ""]
+    ignored = {"solver", "seed", "noise", "fast_forward", *material.table.attrs["solver_settings"]}
+    factors = [name for name in material.table.attrs["factors"] if name not in ignored and name in table]
+    order = (table["status"] != Status.COMPLETED).sort_values(kind="stable").index
+    chosen = (table.loc[order].drop_duplicates(factors) if factors else table.loc[order].head(1)).sort_index()
+    varying = [name for name in factors if material.table[name].nunique(dropna=False) > 1]
+    words = (
+        " · ".join(f"{name} {value_text(row[name])}" for name in varying) for _, row in chosen.iterrows()
+    )
+    return dict(zip(words, chosen["path"], strict=True))
 
 
 def _draw_row(figure: Figure, axes: Any, reference: Reference) -> None:
+    from ptychosuite.reporting.photographs import phase_scale, scale_of, whole_circle
+
+    object_parts = np.abs(reference.object), np.angle(reference.object)
+    probe_parts = np.abs(reference.probe), np.angle(reference.probe)
     images = [
-        (np.abs(reference.object), "gray", "object magnitude"),
-        (np.angle(reference.object), "cividis", "object phase / rad"),
-        (np.abs(reference.probe), "magma", "probe magnitude"),
-        (np.angle(reference.probe), "twilight", "probe phase / rad"),
+        (object_parts[0], scale_of("gray", [object_parts[0]], []), "object magnitude"),
+        (object_parts[1], phase_scale([object_parts[1]], []), "object phase / rad"),
+        (probe_parts[0], scale_of("magma", [probe_parts[0]], []), "probe magnitude"),
+        (probe_parts[1], whole_circle(), "probe phase / rad"),
     ]
-    for axis, (image, colour_map, title) in zip(axes, images, strict=False):
-        mappable = axis.imshow(image, cmap=colour_map)
-        axis.set(title=title, xticks=[], yticks=[])
-        axis.spines[:].set_visible(False)
-        figure.colorbar(mappable, ax=axis, location="bottom", shrink=0.85)
+    for axis, (image, scale, title) in zip(axes, images, strict=False):
+        mappable = scale.draw(axis, image)
+        axis.set_title(title)
+        figure.colorbar(mappable, ax=axis, location="bottom", shrink=0.85, extend=scale.extend)
     _draw_scan(axes[4], reference.scan_positions_px, reference.probe.shape[0], reference.object.shape)
 
 
@@ -97,7 +122,7 @@ def _describe_scan(reference: Reference) -> str:
     size, bright, step = probe.shape[0], bright_width_px(probe), _typical_step(positions)
     return (
         f"{len(positions)} positions, a probe of {size} x {size} pixels whose bright spot "
-        f"(above 10 % of the largest magnitude) is {bright} pixels wide, a step of {step:g} pixels: "
+        f"(above 10 % of the largest magnitude) is {bright} pixels wide, a step of {step:.4g} pixels: "
         f"the arrays overlap by {1 - step / size:.0%}, the bright spots by {max(0.0, 1 - step / bright):.0%}."
     )
 
