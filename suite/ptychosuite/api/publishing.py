@@ -20,6 +20,7 @@ from ptychosuite.reporting.bundle import is_bundle, opened_bundle
 from ptychosuite.reporting.crate import write_bundle
 from ptychosuite.reporting.crate_metadata import author_of, checked_licence
 from ptychosuite.reporting.export_tables import write_table
+from ptychosuite.reporting.index_page import write_index
 from ptychosuite.reporting.page import write_report
 from ptychosuite.reporting.trend_page import write_trend
 
@@ -58,6 +59,8 @@ def report(
 ) -> Page:
     """Draw the figures of a study and write its report, ``out/<study>/index.html``.
 
+    ``out/index.html``, over all reports there, is written as well.
+
     Parameters
     ----------
     study
@@ -86,7 +89,11 @@ def report(
         else:
             selection, _ = selected_runs(study, settings, override_file, results)
         with shown.status("drawing"):
-            return Page(write_report(selection, Path(out), source))
+            try:
+                return Page(write_report(selection, Path(out), source))
+            finally:
+                if Path(out).is_dir():
+                    write_index(Path(out))
 
 
 def trend(

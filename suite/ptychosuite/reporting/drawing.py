@@ -17,6 +17,7 @@ from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.validation import SettingError, validate
 from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
 from ptychosuite.reporting.figures.material import Material, RunFiles
+from ptychosuite.reporting.latex_table import latex_table
 from ptychosuite.reporting.page_content import Embedded, TextTable
 from ptychosuite.reporting.style import house_style, picture, save
 
@@ -30,6 +31,7 @@ class Sheet:
     figure: FigureKind
     material: Material
     stem: str  # of its files
+    study: str  # its name
 
 
 def draw_figures(selection: Selection, files: RunFiles, folder: Path) -> list[Embedded]:
@@ -69,7 +71,7 @@ def _begun(settings: Mapping[str, Any], selection: Selection, files: RunFiles) -
         if figure.runs != "all":
             material = material.ended()
         files.pictured.update(figure.pictured(material))
-        return Sheet(figure, material, stem)
+        return Sheet(figure, material, stem, selection.name)
 
     return _guarded(title, stem, begin)
 
@@ -128,6 +130,8 @@ def _drawn(sheet: Sheet, folder: Path) -> Embedded:
     try:
         saved = save(drawn.figure, folder / "figures" / sheet.stem)
         drawn.numbers.to_csv(folder / "numbers" / f"{sheet.stem}.csv", index=False)
+        if (table := _text_table(drawn)) is not None:
+            write_latex(table, folder / "numbers" / f"{sheet.stem}.tex", sheet.study)
     except Exception:
         for half in folder.glob(f"*/{sheet.stem}.*"):
             half.unlink()
@@ -138,7 +142,7 @@ def _drawn(sheet: Sheet, folder: Path) -> Embedded:
         media, content = "image/svg+xml", saved["svg"].read_bytes()
     source = f"data:{media};base64,{base64.b64encode(content).decode()}"
     alt = drawn.alt or f"A figure, {sheet.stem}; its numbers are in the CSV file beside it."
-    return Embedded(sheet.figure.title, drawn.caption, alt, source, sheet.stem, _text_table(drawn))
+    return Embedded(sheet.figure.title, drawn.caption, alt, source, sheet.stem, table)
 
 
 def _text_table(drawn: Drawn) -> TextTable | None:
@@ -146,6 +150,11 @@ def _text_table(drawn: Drawn) -> TextTable | None:
         return None
     rows = [[str(cell) for cell in row] for row in drawn.table.itertuples(index=False)]
     return TextTable([str(name) for name in drawn.table.columns], rows)
+
+
+def write_latex(table: TextTable, file: Path, study: str) -> None:
+    """Write ``table`` as LaTeX."""
+    file.write_text(latex_table(table, study, f"ptychosuite report {study}"), encoding="utf-8")
 
 
 def _slug(text: str) -> str:

@@ -12,8 +12,9 @@ from ptychosuite import __version__
 from ptychosuite.analysis.selection import Selection
 from ptychosuite.analysis.summary import summary
 from ptychosuite.errors import FigureError, StoreError
-from ptychosuite.reporting.drawing import draw_figures
+from ptychosuite.reporting.drawing import draw_figures, write_latex
 from ptychosuite.reporting.figures.material import RunFiles
+from ptychosuite.reporting.index_page import ReportNote
 from ptychosuite.reporting.interactive import comparands, interactive
 from ptychosuite.reporting.origin import provenance, records_of, reproduce, troubles
 from ptychosuite.reporting.overview import cards, groups, heat_tables, matrix, summary_table
@@ -73,8 +74,27 @@ def _fill(selection: Selection, folder: Path, source: str) -> list[Embedded]:
     summary(selection.table).to_csv(numbers / "summary.csv", index=False)
     selection.table.drop(columns="row").to_csv(numbers / "runs.csv", index=False)
     content = page_content(selection, figures, files, source)
+    if content.summary is not None:
+        write_latex(content.summary, numbers / "summary.tex", selection.name)
     (folder / "index.html").write_text(page_html(content), encoding="utf-8")
+    _note(selection, content).write(folder)
     return figures
+
+
+def _note(selection: Selection, content: PageContent) -> ReportNote:
+    """What the page over all reports says of this one."""
+    starts = sorted(start for start in selection.stored["start"] if start)
+    commits = dict(content.provenance).get("git commit", [])
+    headlines = [": ".join((card.title, card.value)) for card in content.cards[1:4]]
+    return ReportNote(
+        study=selection.name,
+        title=selection.title,
+        outcome=selection.outcome,
+        first=starts[0] if starts else "",
+        last=starts[-1] if starts else "",
+        commit=commits[0] if len(commits) == 1 else "",
+        headlines=headlines,
+    )
 
 
 def page_content(selection: Selection, figures: list[Embedded], files: RunFiles, source: str) -> PageContent:
