@@ -77,6 +77,8 @@ if (content.curves.length > 0) {
     return lost ? `${counted(lost, "point")} at or below 0 cannot be shown on a logarithmic scale. ` : "";
   }
 
+  let drawnAcross = null; // pixels that there were for the panels
+
   function draw() {
     const all = chosenCurves();
     const curves = visibleCurves();
@@ -84,6 +86,7 @@ if (content.curves.length > 0) {
     const named = { x: labelOf(axes, state.get("x")), y: labelOf(metrics, state.get("metric")) };
     const conditions = shownConditions();
     const charts = byId("charts");
+    drawnAcross = charts.clientWidth;
     charts.dataset.count = conditions.length;
     charts.classList.toggle("many", conditions.length > 4);
     const panels = conditions.map((condition) => {
@@ -112,10 +115,8 @@ if (content.curves.length > 0) {
     showToggles();
     draw();
   });
-  let width = 0;
-  new ResizeObserver(([{ contentRect }]) => {
-    if (width && Math.abs(contentRect.width - width) > 1) draw();
-    width = contentRect.width;
+  new ResizeObserver(([{ contentRect: { width } }]) => {
+    if (drawnAcross !== null && width > 0 && Math.abs(width - drawnAcross) > 1) draw();
   }).observe(byId("charts"));
   addEventListener("beforeprint", draw);
   addEventListener("afterprint", draw);

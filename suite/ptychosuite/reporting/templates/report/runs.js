@@ -14,7 +14,7 @@ if (content.runs.length > 0) {
     { name: "condition", label: "condition", of: labelOfCondition, isText: true },
     ...content.columns.map(({ name, label, better }, place) => ({
       name, label, better, of: ({ values }) => values[place],
-      isText: content.runs.every(({ values }) => typeof values[place] !== "number"),
+      isText: content.runs.some(({ values }) => typeof values[place] === "string"),
       isWhole: content.runs.every(({ values }) => typeof values[place] !== "number" || Number.isInteger(values[place])),
     })),
   ];
