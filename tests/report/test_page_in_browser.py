@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,11 @@ class Browser:
         if not file.exists():
             file.write_text(html_of(name), encoding="utf-8")
         self.command(
-            "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 500
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=900,
+            deviceScaleFactor=1,
+            mobile=width < 500,
         )
         colours = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.command("Emulation.setEmulatedMedia", media=media, features=[colours])
@@ -86,7 +89,9 @@ class Browser:
         """Until ``script`` gives something."""
         poll = f"const done = arguments[0]; const look = () => {{ const found = (() => {{ {script} }})();"
         self.driver.set_script_timeout(seconds)
-        return self.driver.execute_async_script(f"{poll} found ? done(found) : setTimeout(look, 20); }}; look()")
+        return self.driver.execute_async_script(
+            f"{poll} found ? done(found) : setTimeout(look, 20); }}; look()"
+        )
 
     @property
     def address(self) -> str:
@@ -137,7 +142,9 @@ def drive_everything(browser: Browser) -> int:
     controls = browser.all("main select, main input, main button")
     driven = 0
     for control in controls:
-        kind = browser.js("return arguments[0].isConnected && [arguments[0].tagName, arguments[0].type]", control)
+        kind = browser.js(
+            "return arguments[0].isConnected && [arguments[0].tagName, arguments[0].type]", control
+        )
         if not kind or not browser.js("return arguments[0].checkVisibility()", control):
             continue  # a sort draws rows anew, and a dialog is closed
         driven += 1
@@ -147,7 +154,9 @@ def drive_everything(browser: Browser) -> int:
                 set_value(browser, control, value)
         elif kind[1] in ("range", "search"):
             for value in ("30", ""):
-                set_value(browser, control, value or browser.js("return arguments[0].defaultValue || ''", control))
+                set_value(
+                    browser, control, value or browser.js("return arguments[0].defaultValue || ''", control)
+                )
         else:
             browser.js("arguments[0].click()", control)
             browser.js("document.querySelector('dialog[open]')?.close()")
@@ -180,7 +189,9 @@ def test_sections_are_there_or_say_why_not(browser, name):
     assert browser.text("h1") == page.title
     told = " ".join(browser.text(".outcome").split())
     assert told.startswith(f"{page.outcome.short} planned")
-    assert all(f"{n} " in told and s in told for s, n in page.outcome.counts.items() if n and s != "completed")
+    assert all(
+        f"{n} " in told and s in told for s, n in page.outcome.counts.items() if n and s != "completed"
+    )
     for section in ("convergence", "images", "runs", "summary", "origin"):
         assert browser.text(f"#{section} > :nth-child(2)")
     if not page.outcome.completed:
@@ -252,7 +263,9 @@ def test_a_cell_narrows_runs_and_curves_until_it_is_pressed_again(browser):
 def tooltip(browser: Browser) -> tuple[str, dict[str, str]]:
     line = browser.text(".tooltip:not([hidden]) strong")
     terms, values = (
-        browser.js(f"return [...document.querySelectorAll('.tooltip:not([hidden]) {tag}')].map((e) => e.textContent)")
+        browser.js(
+            f"return [...document.querySelectorAll('.tooltip:not([hidden]) {tag}')].map((e) => e.textContent)"
+        )
         for tag in ("dt", "dd")
     )
     return line, dict(zip(terms, values, strict=True))
@@ -361,14 +374,19 @@ def test_panels_share_their_scales(browser):
 def test_a_hidden_line_is_gone_and_the_scale_follows(browser):
     page = browser.open("quickstart")
     browser.click("#lines label:nth-of-type(2) input")
-    assert len(browser.js("return [...document.querySelectorAll('.plot:first-of-type [aria-label=line]')]")) == 2 * 3
+    assert (
+        len(browser.js("return [...document.querySelectorAll('.plot:first-of-type [aria-label=line]')]"))
+        == 2 * 3
+    )
     assert browser.address == "#hide=MAGPIE+(levels+7)"
     assert page.interactive.series[1].label not in browser.one(".plot").get_attribute("aria-label")
 
 
 def test_the_circle_stands_at_the_hit(browser):
     page = browser.open("quickstart")
-    hits = [c for c in page.interactive.curves if (c.metric, c.axis, c.condition) == ("residual", "iteration", 0)]
+    hits = [
+        c for c in page.interactive.curves if (c.metric, c.axis, c.condition) == ("residual", "iteration", 0)
+    ]
     circles = browser.js(
         "return [...document.querySelector('.plot svg').querySelectorAll('circle[r=\"7.5\"]')].map((c) => Number(c.getAttribute('cx')))"
     )
@@ -391,9 +409,13 @@ def test_the_circle_stands_at_the_hit(browser):
 
 def test_what_did_not_complete_is_told_beside_the_curves(browser):
     browser.open("mixed_failures")
-    counts = browser.js("return [...document.querySelectorAll('#lines small')].map((small) => small.textContent)")
+    counts = browser.js(
+        "return [...document.querySelectorAll('#lines small')].map((small) => small.textContent)"
+    )
     assert counts[:4] == ["", "6 of 10", "1 of 10", ""]
-    notes = browser.js("return [...document.querySelectorAll('.panel .note')].map((note) => note.textContent)")
+    notes = browser.js(
+        "return [...document.querySelectorAll('.panel .note')].map((note) => note.textContent)"
+    )
     assert "L-BFGS: 1 of 5" in notes[0]
     assert "L-BFGS: none of 5" in notes[1]
 
@@ -505,7 +527,9 @@ def test_clipped_and_unscanned_pixels_are_marked(browser):
             "const c = document.getElementById('canvas-difference'); return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
         )
     ).reshape(picture.height, picture.width, 4)
-    hatched = (difference[..., :3] == (138, 146, 155)).all(-1) | (difference[..., :3] == (180, 186, 193)).all(-1)
+    hatched = (difference[..., :3] == (138, 146, 155)).all(-1) | (difference[..., :3] == (180, 186, 193)).all(
+        -1
+    )
     truth, _ = codes_of(page.interactive.pictures[0])
     np.testing.assert_array_equal(hatched, (magnitude == 0) | (truth == 0))
 
@@ -548,10 +572,17 @@ def test_a_click_enlarges_and_escape_puts_back(browser):
     browser.wait("return document.getElementById('rms').textContent")
     for opener in ("#canvas-difference", ".enlarge[data-of=pair]", "#pair .stage"):
         browser.click(opener)
-        assert browser.js("return document.querySelector('dialog').open && !!document.querySelector('dialog canvas')")
+        assert browser.js(
+            "return document.querySelector('dialog').open && !!document.querySelector('dialog canvas')"
+        )
         browser.one("dialog").send_keys("\ue00c")
-        browser.wait("return !document.querySelector('dialog').open && !document.querySelector('dialog canvas')")
-    assert browser.js("return [...document.querySelectorAll('.views > figure')].map((f) => f.id)") == ["pair", "difference"]
+        browser.wait(
+            "return !document.querySelector('dialog').open && !document.querySelector('dialog canvas')"
+        )
+    assert browser.js("return [...document.querySelectorAll('.views > figure')].map((f) => f.id)") == [
+        "pair",
+        "difference",
+    ]
 
 
 # Runs
@@ -643,7 +674,17 @@ def test_a_view_can_be_sent(browser):
     browser.choose("#find", "noise 0.4")
     browser.click("#runs-table thead th:nth-child(7) button")
     address = browser.address
-    for part in ("metric=error", "x=seconds", "logx=yes", "hide=rPIE", f"a={run}", "show=phase", "split=70", "find=noise+0.4", "sort=residual"):
+    for part in (
+        "metric=error",
+        "x=seconds",
+        "logx=yes",
+        "hide=rPIE",
+        f"a={run}",
+        "show=phase",
+        "split=70",
+        "find=noise+0.4",
+        "sort=residual",
+    ):
         assert part in address.removeprefix("#").split("&")
     rows = browser.rows
     browser.open("quickstart", address)
@@ -657,7 +698,10 @@ def test_a_view_can_be_sent(browser):
 
 
 def test_what_an_address_should_not_say_is_ignored(browser):
-    browser.open("quickstart", "#metric=gone&x=__proto__&constructor=1&split=500&hide=nobody&a=x&sort=-nothing&status=odd&panels=99")
+    browser.open(
+        "quickstart",
+        "#metric=gone&x=__proto__&constructor=1&split=500&hide=nobody&a=x&sort=-nothing&status=odd&panels=99",
+    )
     assert browser.js("return document.getElementById('metric').value") == "residual"
     assert len(browser.rows) == 24
     assert len(browser.all(".panel")) == 2
@@ -675,7 +719,9 @@ def test_contents_lead_to_sections_and_keep_the_view(browser):
 
 def test_the_command_is_copied_or_selected(browser):
     page = browser.open("quickstart")
-    browser.js("navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }")
+    browser.js(
+        "navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }"
+    )
     browser.click(".reproduce button.copy")
     assert browser.wait("return window.copied") == page.reproduce[0][1]
     browser.js("navigator.clipboard.writeText = () => Promise.reject(new Error('not allowed'))")
@@ -721,7 +767,19 @@ def test_every_control_has_a_name_and_the_keyboard_reaches_it(browser):
         reached.add(name[0])
         assert name[1] or name[0] in ("BODY", "")
         browser.driver.switch_to.active_element.send_keys("\ue004")
-    assert {"skip", "metric", "axis", "log-x", "log-y", "plot", "picture-a", "split", "reach", "find", "expand"} <= reached
+    assert {
+        "skip",
+        "metric",
+        "axis",
+        "log-x",
+        "log-y",
+        "plot",
+        "picture-a",
+        "split",
+        "reach",
+        "find",
+        "expand",
+    } <= reached
 
 
 @pytest.mark.parametrize("name", ["quickstart", "mixed_failures", "thousand_runs"])
