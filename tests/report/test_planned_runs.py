@@ -33,7 +33,7 @@ figures:
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """24 planned runs: rPIE completes, ePIE fails at a noise level, MAGPIE fails and is missing at two seeds."""
+    """24 planned runs: ePIE fails at one noise level, MAGPIE at one seed and is missing at another."""
     folder = tmp_path_factory.mktemp("planned")
     plan = plan_text(folder, STUDY)
     carried = one_run._carried

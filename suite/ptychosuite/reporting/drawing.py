@@ -137,7 +137,7 @@ def _drawn(sheet: Sheet, folder: Path) -> Embedded:
             half.unlink()
         raise
     if drawn.is_photograph:
-        media, content = "image/png", picture(drawn.figure)
+        media, content = "image/webp", picture(drawn.figure)
     else:
         media, content = "image/svg+xml", saved["svg"].read_bytes()
     source = f"data:{media};base64,{base64.b64encode(content).decode()}"
