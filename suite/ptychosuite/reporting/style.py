@@ -16,6 +16,9 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import PlaceHolderLayoutEngine
@@ -27,6 +30,7 @@ from ptychosuite.reporting.figures.material import Material
 # Okabe and Ito's palette: told apart by colour-blind readers, and in print
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
 PANEL_INCHES = 3.4
+PRINT_DPI = 160
 SCREEN_DPI = 105
 WEBP_QUALITY = 85
 FORMATS = ("pdf", "png", "svg")
@@ -47,7 +51,7 @@ SETTINGS: Any = {
     "legend.frameon": False,
     "lines.linewidth": 1.6,
     "pdf.fonttype": 42,
-    "savefig.dpi": 160,
+    "savefig.dpi": PRINT_DPI,
     "svg.fonttype": "none",  # text that can be searched and copied
     "svg.hashsalt": "ptychosuite",  # the same figure gives the same file
 }
@@ -62,8 +66,9 @@ def house_style() -> Iterator[None]:
 
 def picture(figure: Figure) -> bytes:
     """A WebP for a page: a tenth of the PNG for print."""
+    figure.set_dpi(SCREEN_DPI)
     content = io.BytesIO()
-    figure.savefig(content, format="webp", dpi=SCREEN_DPI, pil_kwargs={"quality": WEBP_QUALITY})
+    FigureCanvasAgg(figure).print_webp(content, pil_kwargs={"quality": WEBP_QUALITY})
     return content.getvalue()
 
 
@@ -79,15 +84,21 @@ def lay_out(figure: Figure) -> None:
 
 
 def save(figure: Figure, stem: Path) -> dict[str, Path]:
-    """Save as PDF, PNG and SVG beside each other, without dates in them."""
+    """Save as PDF, PNG and SVG beside each other, without dates in them.
+
+    By the canvases themselves: ``savefig`` draws each form twice, the first time to find the layout.
+    """
     stem.parent.mkdir(parents=True, exist_ok=True)
     lay_out(figure)
-    files = {}
-    for suffix in FORMATS:
-        file = stem.with_name(f"{stem.name}.{suffix}")
-        metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}[suffix]
-        figure.savefig(file, metadata=metadata)
-        files[suffix] = file
+    files = {suffix: stem.with_name(f"{stem.name}.{suffix}") for suffix in FORMATS}
+    for suffix, file in files.items():
+        figure.set_dpi(PRINT_DPI)
+        if suffix == "pdf":
+            FigureCanvasPdf(figure).print_pdf(file, metadata={"CreationDate": None})
+        elif suffix == "svg":
+            FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
+        else:
+            FigureCanvasAgg(figure).print_png(file)
     return files
 
 
