@@ -51,9 +51,7 @@ def write_report(selection: Selection, out: Path, source: str = "") -> Path:
         fresh.mkdir(parents=True)
         try:
             figures = _fill(selection, fresh, source or str(selection.store.root))
-            if folder.exists():
-                shutil.rmtree(folder)
-            fresh.rename(folder)
+            put_in_place(fresh, folder)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
@@ -63,6 +61,15 @@ def write_report(selection: Selection, out: Path, source: str = "") -> Path:
     if failed:
         raise FigureError(f"{len(failed)} of {len(figures)} figures failed: {'; '.join(failed)}", page)
     return page
+
+
+def put_in_place(fresh: Path, folder: Path) -> None:
+    """Let ``fresh`` be ``folder``; what was there stays until nothing but two names are left to change."""
+    old = fresh.with_name(f"{fresh.name}.old")
+    if folder.exists():
+        folder.rename(old)
+    fresh.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _fill(selection: Selection, folder: Path, source: str) -> list[Embedded]:

@@ -34,6 +34,7 @@ PRINT_DPI = 160
 SCREEN_DPI = 105
 WEBP_QUALITY = 85
 FORMATS = ("pdf", "png", "svg")
+CANVASES: dict[str, Any] = {"pdf": FigureCanvasPdf, "svg": FigureCanvasSVG}
 
 SETTINGS: Any = {
     "axes.grid": True,
@@ -66,9 +67,8 @@ def house_style() -> Iterator[None]:
 
 def picture(figure: Figure) -> bytes:
     """A WebP for a page: a tenth of the PNG for print."""
-    figure.set_dpi(SCREEN_DPI)
     content = io.BytesIO()
-    FigureCanvasAgg(figure).print_webp(content, pil_kwargs={"quality": WEBP_QUALITY})
+    _write(figure, content, "webp", SCREEN_DPI, pil_kwargs={"quality": WEBP_QUALITY})
     return content.getvalue()
 
 
@@ -92,14 +92,15 @@ def save(figure: Figure, stem: Path) -> dict[str, Path]:
     lay_out(figure)
     files = {suffix: stem.with_name(f"{stem.name}.{suffix}") for suffix in FORMATS}
     for suffix, file in files.items():
-        figure.set_dpi(PRINT_DPI)
-        if suffix == "pdf":
-            FigureCanvasPdf(figure).print_pdf(file, metadata={"CreationDate": None})
-        elif suffix == "svg":
-            FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
-        else:
-            FigureCanvasAgg(figure).print_png(file)
+        dates = {"pdf": {"metadata": {"CreationDate": None}}, "svg": {"metadata": {"Date": None}}}
+        _write(figure, file, suffix, PRINT_DPI, **dates.get(suffix, {}))
     return files
+
+
+def _write(figure: Figure, target: Any, form: str, dpi: int, **settings: Any) -> None:
+    figure.set_dpi(dpi)
+    canvas: Any = CANVASES.get(form, FigureCanvasAgg)(figure)
+    getattr(canvas, f"print_{form}")(target, **settings)
 
 
 def render(name: str, /, **content: Any) -> str:
