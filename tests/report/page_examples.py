@@ -49,7 +49,12 @@ AXES = (
     Choice("seconds", "solver time / s"),
     Choice("data_passes", "passes over the data"),
 )
-COLUMNS = (Choice("seed", "seed"), Choice("levels", "levels"), *METRICS, Choice("seconds", "time / s", "lower"))
+COLUMNS = (
+    Choice("seed", "seed"),
+    Choice("levels", "levels"),
+    *METRICS,
+    Choice("seconds", "time / s", "lower"),
+)
 HOSTILE = "</script><script>window.hostile = true</script> & <b>bold</b>"
 PROVENANCES = (
     {"code": "3c53ec6 (clean)", "host": "node-1", "device": "NVIDIA H100", "numpy": "2.4.6"},
@@ -97,7 +102,11 @@ def runs_of(
         scale = (1 + condition) * (1 + 0.4 * line)
         numbers = [scale * f * rng.lognormal(0, 0.05) for f in (0.86, 73.2, 0.33, 1.4)]
         values = [seed, levels, *(numbers if status == "completed" else [None] * 4)]
-        settings = {"problem.noise": conditions[condition].label, "solver.name": lines[line].label, "seed": seed}
+        settings = {
+            "problem.noise": conditions[condition].label,
+            "solver.name": lines[line].label,
+            "seed": seed,
+        }
         runs.append(
             Run(
                 run_id,
@@ -114,7 +123,9 @@ def runs_of(
     return runs
 
 
-def curves_of(runs: Sequence[Run], lines: int, conditions: int, points: int = 40, band: bool = True) -> list[Curve]:
+def curves_of(
+    runs: Sequence[Run], lines: int, conditions: int, points: int = 40, band: bool = True
+) -> list[Curve]:
     """For each metric, axis, condition and line that has a completed run."""
     curves = []
     for condition, line in itertools.product(range(conditions), range(lines)):
@@ -167,7 +178,9 @@ def data_uri(content: bytes, media: str = "image/png") -> str:
     return f"data:{media};base64,{base64.b64encode(content).decode()}"
 
 
-def picture_of(label: str, codes: np.ndarray, run: Run | None = None, condition: int | None = None) -> Picture:
+def picture_of(
+    label: str, codes: np.ndarray, run: Run | None = None, condition: int | None = None
+) -> Picture:
     file = io.BytesIO()
     Image.fromarray(codes, "L").save(file, format="png")
     height, width = codes.shape
@@ -182,17 +195,23 @@ def picture_of(label: str, codes: np.ndarray, run: Run | None = None, condition:
     )
 
 
-def pictures_of(runs: Sequence[Run], conditions: Sequence[Condition], lines: Sequence[Series], truth: bool) -> list[Picture]:
+def pictures_of(
+    runs: Sequence[Run], conditions: Sequence[Condition], lines: Sequence[Series], truth: bool
+) -> list[Picture]:
     """A truth a condition, and the first completed run of each line."""
     pictures = []
     for condition in range(len(conditions)):
         if truth:
-            pictures.append(picture_of(f"truth · {conditions[condition].label}", planes(0), condition=condition))
+            pictures.append(
+                picture_of(f"truth · {conditions[condition].label}", planes(0), condition=condition)
+            )
         for line in range(len(lines)):
             done = [r for r in runs if (r.condition, r.series, r.status) == (condition, line, "completed")]
             if done:
                 seed = 1 + zlib.crc32(done[0].run_id.encode()) % 1000
-                pictures.append(picture_of(f"{lines[line].label} · seed {done[0].values[0]}", planes(seed), done[0]))
+                pictures.append(
+                    picture_of(f"{lines[line].label} · seed {done[0].values[0]}", planes(seed), done[0])
+                )
     return pictures
 
 
@@ -204,7 +223,9 @@ def matrix_of(runs: Sequence[Run], lines: Sequence[Series], conditions: Sequence
     return Matrix([line.label for line in lines], [condition.label for condition in conditions], cells)
 
 
-def troubles_of(runs: Sequence[Run], lines: Sequence[Series], conditions: Sequence[Condition]) -> list[Trouble]:
+def troubles_of(
+    runs: Sequence[Run], lines: Sequence[Series], conditions: Sequence[Condition]
+) -> list[Trouble]:
     return [
         Trouble(
             f"{lines[r.series].label} · {conditions[r.condition].label} · seed {r.values[0]}",
@@ -262,7 +283,11 @@ def figures_of(table: bool = True) -> list[Embedded]:
         "Two falling lines: MAGPIE falls fastest in the first 20 iterations, both flatten below 2.",
         data_uri(SVG.encode(), "image/svg+xml"),
         "convergence-residual",
-        TextTable(["solver", "error", "time / s"], [["rPIE", "154", "1.3"], ["MAGPIE", "73", "1.4"]], frozenset({(1, 1)}))
+        TextTable(
+            ["solver", "error", "time / s"],
+            [["rPIE", "154", "1.3"], ["MAGPIE", "73", "1.4"]],
+            frozenset({(1, 1)}),
+        )
         if table
         else None,
     )
@@ -287,11 +312,22 @@ def page_of(
     done = [run for run in runs if run.status == "completed"]
     pictures = pictures_of(runs, conditions[:6], lines, truth) if done else []
     outcome = Outcome.of(run.status for run in runs)
-    warning = () if outcome.is_whole else (Card("not all completed", outcome.short, ["see below"], is_warning=True),)
-    best = (Card(labels[0], lines[-1].label, ["error 73.2 (71.2 to 74.9)", "1.4 s to tolerance"]),) if done else ()
+    warning = (
+        ()
+        if outcome.is_whole
+        else (Card("not all completed", outcome.short, ["see below"], is_warning=True),)
+    )
+    best = (
+        (Card(labels[0], lines[-1].label, ["error 73.2 (71.2 to 74.9)", "1.4 s to tolerance"]),)
+        if done
+        else ()
+    )
     summary = TextTable(
         ["solver", "condition", "completed", "error", "time to tolerance / s"],
-        [[line.label, labels[0], f"{seeds} of {seeds}", f"{70 + 9 * n:.1f}", "1.4"] for n, line in enumerate(lines)],
+        [
+            [line.label, labels[0], f"{seeds} of {seeds}", f"{70 + 9 * n:.1f}", "1.4"]
+            for n, line in enumerate(lines)
+        ],
         frozenset({(0, 3)}),
     )
     return PageContent(
@@ -300,7 +336,11 @@ def page_of(
         version="0.1.0",
         outcome=outcome,
         question="Which solver stays stable when the diffraction patterns get noisy?\nFour noise levels, three seeds.",
-        facts=(("computed", "2026-11-20 10:12 to 10:31 UTC"), ("solver time", "34.2 s in all"), ("results", "results/noise")),
+        facts=(
+            ("computed", "2026-11-20 10:12 to 10:31 UTC"),
+            ("solver time", "34.2 s in all"),
+            ("results", "results/noise"),
+        ),
         reproduce=(
             ("command", "ptychosuite run studies/noise.yaml && ptychosuite report studies/noise.yaml"),
             ("commit", "3c53ec6f0a1b7f0f4c1d5d6c8d6b2f0c9e1a7b3d"),
@@ -310,11 +350,15 @@ def page_of(
         cards=(*best, *warning, Card("speed-up over rPIE", "2.1 (1.9 to 2.4)", ["to the same error"])),
         matrix=matrix_of(runs, lines, conditions),
         heat_tables=(heat_of(5, 4),) if done else (),
-        figures=figures_of() if done else [Embedded("Convergence", "Not drawn: no run completed.", "", "", "convergence")],
+        figures=figures_of()
+        if done
+        else [Embedded("Convergence", "Not drawn: no run completed.", "", "", "convergence")],
         summary=summary if done else None,
         summary_note="Medians over the seeds, with the bootstrap's 95 % interval.",
         troubles=troubles_of(runs, lines, conditions),
-        provenance=(("code", ["3c53ec6 (clean)"]), ("host", ["node-1", "node-2"]), ("numpy", ["2.4.6"])) if done else (),
+        provenance=(("code", ["3c53ec6 (clean)"]), ("host", ["node-1", "node-2"]), ("numpy", ["2.4.6"]))
+        if done
+        else (),
         study_text="study: noise\n# " + HOSTILE,
         overrides=("stop.iterations=200",),
         interactive=Interactive(
@@ -342,8 +386,14 @@ def mixed_failures() -> PageContent:
 
     def ended(line: int, condition: int, seed: int) -> str:
         if line == 2:
-            return "failed" if condition == 1 else ("diverged", "completed", "timed-out", "missing", "failed")[seed]
-        return "diverged" if line == 1 and seed > 2 else ("missing" if (line, seed) == (4, 4) else "completed")
+            return (
+                "failed"
+                if condition == 1
+                else ("diverged", "completed", "timed-out", "missing", "failed")[seed]
+            )
+        return (
+            "diverged" if line == 1 and seed > 2 else ("missing" if (line, seed) == (4, 4) else "completed")
+        )
 
     lines = (*LINES, Series(f"rPIE {HOSTILE}", "#E69F00", "1 2", "star"))
     page = page_of(lines, ["noise 0.05 · overlap 50 %", "noise 0.4 · overlap 50 %"], 5, ended)
@@ -352,7 +402,9 @@ def mixed_failures() -> PageContent:
 
 def all_failed() -> PageContent:
     """No run completed: no curves, no pictures, no summary."""
-    return page_of(LINES[:2], ["noise 0.05"], 3, lambda line, condition, seed: "failed" if seed else "missing")
+    return page_of(
+        LINES[:2], ["noise 0.05"], 3, lambda line, condition, seed: "failed" if seed else "missing"
+    )
 
 
 def single_run() -> PageContent:
@@ -387,6 +439,13 @@ def thousand_runs() -> PageContent:
 EXAMPLES = {
     function.__name__: function
     for function in (
-        quickstart, mixed_failures, all_failed, single_run, one_seed, one_solver, measured, thousand_runs,
+        quickstart,
+        mixed_failures,
+        all_failed,
+        single_run,
+        one_seed,
+        one_solver,
+        measured,
+        thousand_runs,
     )
 }

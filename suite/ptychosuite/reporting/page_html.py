@@ -78,7 +78,11 @@ def on_dark(colour: str) -> str:
 def numeric_columns(table: TextTable) -> set[int]:
     """Places of the columns that hold numbers, "3 of 5" and "1.2 (1.1 to 1.4)" as well."""
     columns = enumerate(zip(*table.rows, strict=True))
-    return {place for place, cells in columns if all(re.match(r"[-−+<>≤≥~±–]*\s*\d|[-−–]?$", cell) for cell in cells)}
+    return {
+        place
+        for place, cells in columns
+        if all(re.match(r"[-−+<>≤≥~±–]*\s*\d|[-−–]?$", cell) for cell in cells)
+    }
 
 
 def _between(start: str, end: str, place: float) -> str:
@@ -119,4 +123,6 @@ def _plain(value: Any) -> Any:
 def _rounded(value: float) -> float | int | None:
     if not math.isfinite(value):
         return None
-    return int(value) if value.is_integer() and abs(value) < 1e15 else float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+    return (
+        int(value) if value.is_integer() and abs(value) < 1e15 else float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+    )
