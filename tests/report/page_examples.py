@@ -134,7 +134,7 @@ def curves_of(
         if not done:
             continue
         x = np.unique(np.geomspace(1, 200, points).round())
-        alive = np.where(x < 120, len(done), max(1, len(done) - 1)).astype(int).tolist()
+        alive = np.where((x < 120) | (line == 3), len(done), max(1, len(done) - 1)).astype(int).tolist()
         for (m, metric), axis in itertools.product(enumerate(METRICS), AXES):
             median = (1 + condition) * (1 + 0.4 * line) * 10.0**m * (2000 * x ** (-1.4 + 0.1 * line) + 0.9)
             spread = 0.12 * median * (1 + np.sin(x / 9) ** 2)

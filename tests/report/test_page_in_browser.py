@@ -158,12 +158,12 @@ def test_the_command_is_copied_or_selected(browser):
     assert browser.wait("return String(getSelection())") == page.reproduce[1][1]
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(("dark", "width"), [(False, 1280), (True, 390)], ids=["light", "dark-phone"])
 @pytest.mark.parametrize("name", ["quickstart", "mixed_failures", "all_failed"])
-def test_accessible(browser, name, dark):
+def test_accessible(browser, name, dark, width):
     """axe finds nothing serious, with a row, a sheet of numbers and a tooltip open."""
     axe = pytest.importorskip("axe_core_python", reason="axe-core-python is not installed")
-    browser.open(name, dark=dark)
+    browser.open(name, dark=dark, width=width)
     browser.js("document.querySelector('.expand').click(); document.querySelector('.tell input')?.click()")
     browser.js("for (const details of document.querySelectorAll('details')) details.open = true")
     if browser.all(".plot"):

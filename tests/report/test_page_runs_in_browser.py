@@ -89,7 +89,9 @@ def test_a_row_opens_to_its_details(browser):
     assert all(str(value) in details for value in run.settings.values())
     assert all(value in details for value in page.interactive.provenances[run.provenance].values())
     assert browser.one(".expand").get_attribute("aria-expanded") == "true"
-    browser.click(".expand")
+    browser.choose("#filter-status", "")
+    assert len(browser.all(".details")) == 1  # it stays open among the others
+    browser.click(".expand[aria-expanded=true]")
     assert browser.all(".details") == []
 
 

@@ -60,7 +60,9 @@ const state = (() => {
     read();
     for (const { listener } of listeners) listener();
     addEventListener("pagehide", write);
-    addEventListener("hashchange", () => tell(read()));
+    addEventListener("hashchange", () => {
+      if (location.hash.includes("=")) tell(read()); // else it leads to a place on the page
+    });
   }
 
   return { define, get, set, listen, start };
