@@ -333,7 +333,7 @@ def test_factor_is_found_by_its_dotted_path(tmp_path):
 
 @pytest.mark.usefixtures("quick_figures")
 def test_study_of_failures(tmp_path, monkeypatch):
-    """Where no run ended well there is a page all the same, with every run by its settings and its message."""
+    """Where no run ended well there is a page all the same, with every run by its settings and message."""
     monkeypatch.setattr("ptychosuite.execute.one_run.reconstruct", lambda *args: 1 / 0)
     plan = plan_text(tmp_path, "axes: {seed: [0, 7]}\n")
     carry_out(plan, tmp_path)
