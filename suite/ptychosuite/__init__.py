@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 _WHERE = {  # name -> module below ptychosuite.api, and what it is called there
     "CheckVerdict": "checking:CheckVerdict",
+    "DrawnFigures": "publishing:DrawnFigures",
     "DrawnReport": "watching:DrawnReport",
     "Exported": "publishing:Exported",
     "Page": "publishing:Page",
@@ -25,6 +26,7 @@ _WHERE = {  # name -> module below ptychosuite.api, and what it is called there
     "doctor": "installation:doctor",
     "export": "publishing:export",
     "faults": "installation:faults",
+    "figures": "publishing:figures",
     "list_baselines": "checking:list_baselines",
     "open": "results:open_results",
     "plan": "planning:plan",
