@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 _WHERE = {  # name -> module below ptychosuite.api, and what it is called there
     "CheckVerdict": "checking:CheckVerdict",
+    "ComparedStores": "comparing:ComparedStores",
     "DrawnFigures": "publishing:DrawnFigures",
     "DrawnReport": "watching:DrawnReport",
     "Exported": "publishing:Exported",
@@ -22,6 +23,7 @@ _WHERE = {  # name -> module below ptychosuite.api, and what it is called there
     "SweepOutcome": "sweeping:SweepOutcome",
     "available": "installation:available",
     "check": "checking:check",
+    "compare": "comparing:compare",
     "describe_data": "results:describe_data",
     "doctor": "installation:doctor",
     "export": "publishing:export",

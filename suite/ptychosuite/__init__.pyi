@@ -2,6 +2,8 @@ from ptychosuite.api.checking import CheckVerdict as CheckVerdict
 from ptychosuite.api.checking import check as check
 from ptychosuite.api.checking import list_baselines as list_baselines
 from ptychosuite.api.checking import save_baseline as save_baseline
+from ptychosuite.api.comparing import ComparedStores as ComparedStores
+from ptychosuite.api.comparing import compare as compare
 from ptychosuite.api.display import Progress as Progress
 from ptychosuite.api.installation import available as available
 from ptychosuite.api.installation import doctor as doctor

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from ptychosuite.analysis.labels import column_name, line_labels, value_text
 from ptychosuite.analysis.selection import latest_session, selection_of, selection_of_plan
-from ptychosuite.analysis.tables import NOT_COMPARABLE, band, open_dataset, summary, table_of, timed
+from ptychosuite.analysis.summary import summary
+from ptychosuite.analysis.tables import NOT_COMPARABLE, open_dataset, table_of, timed
 from ptychosuite.errors import StoreError
 from ptychosuite.store.write import write_run
 
@@ -76,54 +77,7 @@ def test_selection_from_the_store_is_that_of_the_plan(tmp_path):
     by_store = selection_of(store, latest_session(store))
     assert by_plan.figures == by_store.figures
     assert by_plan.table.equals(by_store.table)
-    assert (by_plan.name, by_plan.title, by_plan.planned, by_plan.text) == (
-        by_store.name,
-        by_store.title,
-        by_store.planned,
-        by_store.text,
-    )
-
-
-@pytest.mark.parametrize(
-    ("hits", "iteration_hit"),
-    [([2.0, 4.0, 6.0], 5), ([2.0, 4.0, np.nan], 4), ([2.0, np.nan, np.nan], np.nan), ([np.nan] * 3, np.nan)],
-)
-def test_band_over_runs(tmp_path, hits, iteration_hit):
-    """Median, range and the place of the tolerance; runs that never meet it count against it."""
-    items = [
-        record(seed, iterations=4 + seed, metrics={"iterations_to_tol": hit}) for seed, hit in enumerate(hits)
-    ]
-    store = filled(tmp_path, items)
-    dataset, table = open_dataset(store), run_table(store)
-    found = band(dataset, table, "residual", "iteration")
-    curves = np.full((3, 7), np.nan)
-    for line, item in zip(curves, items, strict=True):
-        line[: len(item.curves["residual"])] = item.curves["residual"]
-    np.testing.assert_array_equal(found.x, np.arange(1, 8))
-    np.testing.assert_array_equal(found.median, np.nanmedian(curves, axis=0))
-    np.testing.assert_array_equal(found.low, np.nanmin(curves, axis=0))
-    np.testing.assert_array_equal(found.high, np.nanmax(curves, axis=0))
-    np.testing.assert_equal(found.hit, iteration_hit)
-    assert found.runs == 3
-
-
-def test_tolerance_is_met_on_the_curve(tmp_path):
-    """The mark of the tolerance lies on the median line, at the x of the iteration that met it."""
-    curve = np.array([8.0, 4.0, 2.0, 1.0])
-    clock = np.array([0.0, 0.5, 1.0, 1.5])
-    item = replace(
-        record(0), curves={"residual": curve, "seconds": clock},
-        metrics={"residual": 1.0, "iterations_to_tol": 2.0},
-    )  # fmt: skip
-    store = filled(tmp_path, [item])
-    dataset, table = open_dataset(store), run_table(store)
-    by_iteration = band(dataset, table, "residual", "iteration")
-    by_seconds = band(dataset, table, "residual", "seconds")
-    assert by_iteration.hit == 3  # iterations count from 1 in figures: the start is 1
-    assert by_seconds.hit == 1.0
-    assert by_iteration.at_hit() == pytest.approx(2.0)
-    assert by_seconds.at_hit() == pytest.approx(2.0)
-    assert by_seconds.x[0] > 0, "a logarithmic axis has no zero"
+    assert (by_plan.name, by_plan.title, by_plan.text) == (by_store.name, by_store.title, by_store.text)
 
 
 def test_summary_counts_runs_that_never_meet_the_tolerance(tmp_path):
@@ -136,7 +90,8 @@ def test_summary_counts_runs_that_never_meet_the_tolerance(tmp_path):
     ]
     table = run_table(filled(tmp_path, items), [item.spec.spec_id for item in items])
     rows = summary(table).set_index("solver")
-    assert rows.loc["rpie", ["runs", "met_tolerance", "error"]].tolist() == [3, 1, 1.5]
+    assert rows.loc["rpie", ["planned", "completed", "met_tolerance", "error"]].tolist() == [3, 3, 1, 1.5]
+    assert rows.loc["rpie", ["error_low", "error_high"]].tolist() == [0.5, 2.5]
     assert rows.loc["rpie", "iterations_to_tol"] == np.inf
     assert rows.loc["epie", "iterations_to_tol"] == 5.0
 
@@ -186,7 +141,7 @@ def test_times_of_the_lanes_are_not_mixed(tmp_path):
     table = run_table(in_lanes(tmp_path, ["throughput", "timing", "", "throughput"]))
     assert sorted(table["lane"]) == ["", "throughput", "throughput", "timing"]
     row = summary(table).iloc[0]
-    assert row["runs"] == 4
+    assert row["planned"] == 4
     assert row["seconds"] == 2.5
     assert row["error"] == np.median([1.5, 2.5, 3.5, 4.5])
 

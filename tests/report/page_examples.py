@@ -134,7 +134,7 @@ def curves_of(
         if not done:
             continue
         x = np.unique(np.geomspace(1, 200, points).round())
-        alive = np.where(x < 120, len(done), max(1, len(done) - 1)).astype(int).tolist()
+        alive = np.where((x < 120) | (line == 3), len(done), max(1, len(done) - 1)).astype(int).tolist()
         for (m, metric), axis in itertools.product(enumerate(METRICS), AXES):
             median = (1 + condition) * (1 + 0.4 * line) * 10.0**m * (2000 * x ** (-1.4 + 0.1 * line) + 0.9)
             spread = 0.12 * median * (1 + np.sin(x / 9) ** 2)
@@ -269,8 +269,9 @@ def heat_of(columns: int, rows: int) -> HeatTable:
     )
 
 
-SVG = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 260" width="640" height="260" font-family="sans-serif"
-font-size="12"><rect width="640" height="260" fill="#fff"/><path d="M40 20V220H620" fill="none" stroke="#333"/>
+SVG = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 260" width="640" height="260"
+font-family="sans-serif" font-size="12"><rect width="640" height="260" fill="#fff"/>
+<path d="M40 20V220H620" fill="none" stroke="#333"/>
 <path d="M40 40C120 150 300 190 620 205" fill="none" stroke="#0072B2" stroke-width="2"/>
 <path d="M40 40C90 190 300 208 620 214" fill="none" stroke="#D55E00" stroke-width="2" stroke-dasharray="8 3"/>
 <text x="300" y="246">iteration</text><text x="46" y="18">residual</text></svg>"""
@@ -305,7 +306,7 @@ def page_of(
     truth: bool = True,
     points: int = 40,
 ) -> PageContent:
-    """A page on ``lines`` compared under conditions ``labels``, each with ``seeds`` runs that ended as ``ended`` says."""
+    """On ``lines`` under conditions ``labels``, each with ``seeds`` runs that ended as ``ended`` says."""
     conditions = [Condition(label) for label in labels]
     runs = runs_of(lines, conditions, seeds, ended)
     curves = curves_of(runs, len(lines), len(conditions), points)
@@ -335,7 +336,7 @@ def page_of(
         study="noise",
         version="0.1.0",
         outcome=outcome,
-        question="Which solver stays stable when the diffraction patterns get noisy?\nFour noise levels, three seeds.",
+        question="Which solver stays stable when the patterns get noisy?\nTwo noise levels, three seeds.",
         facts=(
             ("computed", "2026-11-20 10:12 to 10:31 UTC"),
             ("solver time", "34.2 s in all"),

@@ -8,6 +8,7 @@ from ptychosuite.analysis.selection import selection_of_plan
 from ptychosuite.errors import NothingToDraw, StudyError
 from ptychosuite.reporting.figures.gallery import MAX_ROWS
 from ptychosuite.reporting.figures.images import ImagesFigure, ProbeFigure
+from ptychosuite.reporting.figures.setup import SetupFigure
 from ptychosuite.reporting.photographs import CYCLIC, Scale, phase_scale, scale_of
 from ptychosuite.store.read import read_reference, read_run
 
@@ -151,7 +152,7 @@ def test_what_has_no_room_is_counted(tmp_path):
     labels = row_labels(drawn, 1)
     assert len(labels) == MAX_ROWS == 12
     assert sum("truth" in label for label in labels) == 4
-    assert "2 more lines are not shown" in drawn.caption
+    assert "Not shown: 2 of 10 lines" in drawn.caption
 
 
 def test_scales_can_be_named_for_a_study(parts):
@@ -212,3 +213,22 @@ def test_probes_stand_beside_the_true_one(parts):
     assert len(limits) == 1
     power = [float(np.sum(np.asarray(image) ** 2)) for image in rows[0]]
     assert power[1:] == pytest.approx([power[0]] * 2, rel=0.5)
+
+
+def test_set_ups_are_named_and_counted(tmp_path):
+    """A row a truth, called by what varies; runs that are missing have none; what has no room is told."""
+    numbers = ", ".join(map(str, range(10)))
+    plan = plan_text(tmp_path, f"axes: {{problem.object.pattern: [{numbers}], solver: [rpie, epie]}}\n")
+    carry_out(plan, tmp_path)
+    selection = selection_of_plan(plan, tmp_path)
+    table = selection.table
+    table.loc[table["pattern"] == 0, ["status", "path"]] = ["missing", ""]
+    table.loc[(table["pattern"] == 1) & (table["solver"] == "rpie"), "status"] = "failed"
+    drawn = draw(SetupFigure(), table, store=selection.store)
+    labels = [axis.get_ylabel() for axis in drawn.figure.axes if axis.get_ylabel()]
+    assert labels == [f"pattern {number}" for number in range(1, 9)]
+    assert "Not shown: 1 of 9 set-ups" in drawn.caption
+    assert "pattern 8" in drawn.alt
+    table.loc[:, ["status", "path"]] = ["missing", ""]
+    with pytest.raises(NothingToDraw):
+        draw(SetupFigure(), table, store=selection.store)

@@ -41,6 +41,7 @@ class Selection:
     dataset: xr.Dataset
     text: str  # of the study file
     overrides: Sequence[str]
+    constants: Mapping[str, Any]  # dotted path -> value of the settings that all planned runs share
 
     @property
     def outcome(self) -> Outcome:
@@ -117,6 +118,7 @@ def selection_of(store: Store, study: Mapping[str, Any]) -> Selection:
         dataset=dataset,
         text=study["text"],
         overrides=study["overrides"],
+        constants=study.get("constants", {}),
     )
 
 

@@ -1,5 +1,5 @@
-"""What there is, read and never written: results (``report``, ``figures``, ``show``, ``export``, ``trend``)
-and this installation (``schema``, ``solvers``, ``doctor``)."""
+"""What there is, read and never written: results (``report``, ``figures``, ``compare``, ``show``, ``export``,
+``trend``) and this installation (``schema``, ``solvers``, ``doctor``)."""
 
 from __future__ import annotations
 
@@ -65,6 +65,32 @@ def figures(**asked: Any) -> None:
     figures' keys, and the same results give the same files, byte by byte.
     """
     click.echo(f"figures: {ptychosuite.figures(**asked, progress=followed())}")
+
+
+@click.command()
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--results", multiple=True, default=["results"], show_default=True, metavar="DIR",
+    help="Folder that holds a results folder for each study. Twice: one for A and one for B.",
+)  # fmt: skip
+@pages_option
+@json_option
+def compare(a: Path, b: Path | None, results: tuple[str, ...], out: Path, as_json: bool) -> None:
+    """Draw two stores side by side.
+
+    A and B are results folders, bundles or study files; one study file will do where --results is given
+    twice. Runs are paired by their specification, or where none is the same in both by the factors that
+    vary. The page, compare-A-B/index.html, has medians, ratios, what differs beyond rounding and where both
+    come from; times are compared where hardware and lane are the same. 'check' judges; this does not.
+    """
+    if len(results) > 2:
+        raise click.UsageError("--results names one folder, or two, one for A and one for B")
+    if b is None and len(results) < 2:
+        raise click.UsageError("name a second store, or say --results twice")
+    folders = (results[0], results[-1])
+    compared = ptychosuite.compare(a, b, results=folders, out=out, progress=followed(quiet=as_json))
+    click.echo(json.dumps(compared.to_dict(), indent=1) if as_json else str(compared))
 
 
 @click.command()

@@ -17,7 +17,7 @@ from ptychosuite.reporting.figures.material import RunFiles
 from ptychosuite.reporting.page_content import Picture
 
 LONGEST_SIDE_PX = 256
-MOST_BYTES = 6_000_000  # of all data URIs together
+MOST_BYTES = 4_000_000  # of all data URIs together
 BRIGHTEST = 0.999  # quantile of the magnitudes that the scale ends at
 SAMPLE = 40  # conditions, or runs where no truth is known, that the scale is found from: more do not fit
 MAGNITUDE_STEPS, PHASE_STEPS = 253, 254

@@ -17,6 +17,7 @@ from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.validation import SettingError, validate
 from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
 from ptychosuite.reporting.figures.material import Material, RunFiles
+from ptychosuite.reporting.figures.wanted import alternatives, listed
 from ptychosuite.reporting.latex_table import latex_table
 from ptychosuite.reporting.page_content import Embedded, TextTable
 from ptychosuite.reporting.style import house_style, picture, save
@@ -65,9 +66,10 @@ def _begun(settings: Mapping[str, Any], selection: Selection, files: RunFiles) -
     stem = _slug(getattr(figure, "key", "") or figure.stem)
 
     def begin() -> Sheet:
+        whole = Material(selection.table, selection.dataset, files, selection.table)
         if selection.usable.empty:
             raise NothingToDraw(f"no run of the study has ended well: {selection.outcome.text}")
-        material = Material(selection.table, selection.dataset, files, selection.table).narrowed(figure.where)
+        material = with_constants(whole, figure, selection).narrowed(figure.where)
         if figure.runs != "all":
             material = material.ended()
         files.pictured.update(figure.pictured(material))
@@ -86,6 +88,24 @@ def _with_own_names(sheets: Sequence[Sheet | Embedded]) -> list[Sheet | Embedded
         taken.add(stem)
         found.append(replace(sheet, stem=stem))
     return found
+
+
+def with_constants(material: Material, figure: FigureKind, selection: Selection) -> Material:
+    """The same with a column for each factor that ``figure`` names and that all runs of the study share."""
+    names = getattr(figure, "names", None)
+    settings = (*names.factors, *names.axes) if names else ()
+    wanted = [name for setting in settings for name in listed(getattr(figure, setting, None) or ())]
+    wanted += [name for each in alternatives(figure.where) for name in each]
+    added = {}
+    for name in wanted:
+        path = next((path for path in selection.constants if name in (path, path.rsplit(".", 1)[-1])), "")
+        if path and not material.has_column(name):
+            added[name] = selection.constants[path]
+    if not added:
+        return material
+    table = selection.table.assign(**added)
+    table.attrs = {**selection.table.attrs, "factors": [*selection.table.attrs["factors"], *added]}
+    return replace(material, table=table, study=table)
 
 
 def figure_of(settings: Mapping[str, Any]) -> FigureKind:
@@ -137,7 +157,7 @@ def _drawn(sheet: Sheet, folder: Path) -> Embedded:
             half.unlink()
         raise
     if drawn.is_photograph:
-        media, content = "image/png", picture(drawn.figure)
+        media, content = "image/webp", picture(drawn.figure)
     else:
         media, content = "image/svg+xml", saved["svg"].read_bytes()
     source = f"data:{media};base64,{base64.b64encode(content).decode()}"

@@ -43,8 +43,8 @@ def page_html(content: PageContent) -> str:
 def interactive_json(interactive: Interactive) -> str:
     """What the page's script reads.
 
-    Curves name their abscissae by their place in ``xs``, where each is written once; a list that has nothing but
-    None is null, and ``alive`` is a single number where it never changes. No tag can end in it.
+    Curves name their abscissae by their place in ``xs``, where each is written once; a list that has nothing
+    but None is null, and ``alive`` is a single number where it never changes. No tag can end in it.
     """
     plain = _plain(interactive)
     places: dict[tuple[float, ...], int] = {}
@@ -87,7 +87,8 @@ def numeric_columns(table: TextTable) -> set[int]:
 
 def _between(start: str, end: str, place: float) -> str:
     pairs = zip(to_rgb(start), to_rgb(end), strict=True)
-    return to_hex([a + (b - a) * place for a, b in pairs])
+    red, green, blue = (a + (b - a) * place for a, b in pairs)
+    return to_hex((red, green, blue))
 
 
 def _luminance(colour: str) -> float:

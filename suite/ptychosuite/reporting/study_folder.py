@@ -41,13 +41,20 @@ def made_anew(folder: Path, what: str) -> Iterator[Path]:
         fresh.mkdir(parents=True)
         try:
             yield fresh
-            if folder.exists():
-                shutil.rmtree(folder)
-            fresh.rename(folder)
+            put_in_place(fresh, folder)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
         raise StoreError(f"cannot write {what} to {folder}: {error.strerror or error}") from error
+
+
+def put_in_place(fresh: Path, folder: Path) -> None:
+    """Let ``fresh`` be ``folder``; what was there stays until nothing but two names are left to change."""
+    old = fresh.with_name(f"{fresh.name}.old")
+    if folder.exists():
+        folder.rename(old)
+    fresh.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_figures(selection: Selection, out: Path) -> list[Embedded]:

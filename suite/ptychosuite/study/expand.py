@@ -25,7 +25,7 @@ from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.factors import are_numbers, fast_forward_as_one
 from ptychosuite.registry.fingerprint import run_id_of
 from ptychosuite.registry.validation import SettingError, shown
-from ptychosuite.study.figures import planned_figures
+from ptychosuite.study.figure_checks import planned_figures
 from ptychosuite.study.schema import (
     DEFAULTS,
     RUN_FIELDS,

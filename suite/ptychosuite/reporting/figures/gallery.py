@@ -117,7 +117,8 @@ class Gallery:
         told = [f"{which} (runs: {Outcome.of(table['status']).text})."]
         told += [f"{sentence}." for sentence in dict.fromkeys(tile.removed for tile in self.runs) if sentence]
         if self.left_out:
-            told.append(f"{self.left_out} more lines are not shown; 'where' chooses.")
+            lines = self.left_out + len(self.runs)
+            told.append(f"Not shown: {self.left_out} of {lines} lines; 'where' chooses.")
         return " ".join(told)
 
 

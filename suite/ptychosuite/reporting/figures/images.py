@@ -241,6 +241,8 @@ def _leave_empty(axis: Axes) -> None:
 
 def _say(axis: Axes, note: str) -> None:
     """Words in the place of a picture."""
+    axis.set_box_aspect(1)
+    axis.patch.set_facecolor("#f6f6f6")
     words = note.replace(", ", ",\n")
     axis.text(0.5, 0.5, words, ha="center", va="center", color="#b3261e", transform=axis.transAxes)
 

@@ -111,13 +111,21 @@ class Material:
         StudyError
             There is none.
         """
-        by_path = self.table.attrs["paths"].get(name) or self.table.attrs["paths"].get(f"{name}.name")
-        for candidate in (by_path, name, column_name(name), name.rsplit(".", 1)[-1]):
-            if candidate in self.table.columns:
-                return str(candidate)
-        raise StudyError(
-            f"a figure asks for '{name}', which the results do not have; {nearest(name, self.table.columns)}"
-        )
+        found = self._column(name)
+        if found is None:
+            valid = nearest(name, self.table.columns)
+            raise StudyError(f"a figure asks for '{name}', which the results do not have; {valid}")
+        return found
+
+    def has_column(self, name: str) -> bool:
+        """Whether there is such a factor or metric."""
+        return self._column(name) is not None
+
+    def _column(self, name: str) -> str | None:
+        paths = self.table.attrs["paths"]
+        by_path = paths.get(name) or paths.get(f"{name}.name") or paths.get(f"{name}.kind")
+        tries = (by_path, name, column_name(name), name.rsplit(".", 1)[-1])
+        return next((str(each) for each in tries if each in self.table.columns), None)
 
     def of(self, table: pd.DataFrame) -> Material:
         """The same about the rows of ``table``."""
@@ -171,3 +179,8 @@ class Material:
                 lambda has, v=values: any(is_value(has, w) for w in v)
             )
         return chosen
+
+
+def _is(found: Any, wanted: Any) -> bool:
+    """Whether a row has the value; a switch is text in the results."""
+    return is_value(found, wanted) or (isinstance(wanted, bool) and found == str(wanted))

@@ -56,7 +56,7 @@ class SetupFigure(FigureKind):
             line[0].set_ylabel(words.replace(" · ", "\n") if len(truths) > 1 else "")
         caption = "Set-up: " + " ".join(dict.fromkeys(_describe_scan(reference) for _, reference in shown))
         if len(truths) > len(shown):
-            caption += f" {len(truths) - len(shown)} more set-ups are not shown; 'where' chooses."
+            caption += f" Not shown: {len(truths) - len(shown)} of {len(truths)} set-ups; 'where' chooses."
         positions = [pd.DataFrame(r.scan_positions_px, columns=["row_px", "column_px"]) for _, r in shown]
         numbers = pd.concat(positions, keys=range(len(positions)), names=["setup", None])
         told = "Magnitude and phase of object and probe, and the scan's positions on the object"

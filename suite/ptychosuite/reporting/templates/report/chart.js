@@ -53,7 +53,7 @@ function chartOf(curves, scales, labels, width) {
   const across = axis(scales.x, Math.max(3, Math.floor(width / 75)));
   const up = axis(scales.y, 6);
   const widest = d3.max(up.ticks, (tick) => tickText(scales.y, tick).length) ?? 3;
-  return Plot.plot({
+  const drawing = Plot.plot({
     width, height: Math.round(Math.min(340, Math.max(230, width * 0.62))),
     marginLeft: 18 + widest * 7, marginRight: 16, marginTop: 24, marginBottom: 38,
     style: { fontSize: "12px", fontFamily: "inherit", background: "none", color: "inherit", overflow: "visible" },
@@ -67,6 +67,12 @@ function chartOf(curves, scales, labels, width) {
       ...curves.flatMap((curve) => marksOf(curve, scales)),
     ],
   });
+  for (const group of drawing.querySelectorAll("g[aria-label]")) { // the drawing as a whole has its text
+    group.dataset.mark = group.getAttribute("aria-label");
+    group.removeAttribute("aria-label");
+    group.removeAttribute("aria-description");
+  }
+  return drawing;
 }
 
 /** What is said about a point: [name, value] pairs. */
@@ -102,7 +108,7 @@ function makeReadable(plot, drawing, curves, scales, labels) {
     const isRight = left > drawing.clientWidth / 2;
     tooltip.style.left = isRight ? "" : `${left + 12}px`;
     tooltip.style.right = isRight ? `${plot.clientWidth - left + 12}px` : "";
-    tooltip.style.top = `${Math.max(0, top - 40)}px`;
+    tooltip.style.top = `${Math.max(0, Math.min(top - 40, plot.clientHeight - tooltip.offsetHeight))}px`;
     return `${title}: ${pairs.map((pair) => pair.join(" ")).join(", ")}`;
   }
 

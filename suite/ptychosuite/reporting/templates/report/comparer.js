@@ -41,7 +41,6 @@ if (content.pictures.length > 0) {
   const stage = document.querySelector("#pair .stage");
   const range = () => (state.get("show") === "phase" ? Math.PI : top);
   const unit = () => (state.get("show") === "phase" ? " rad" : "");
-  const bound = () => (state.get("show") === "phase" ? [-Math.PI, Math.PI] : [0, top]);
 
   function legend(list, colour, beyond, text, hasUnscanned) {
     const swatch = (attributes) => element("span", { ...attributes });
@@ -78,7 +77,7 @@ if (content.pictures.length > 0) {
     stage.querySelector(".tag.a").textContent = `A: ${nameOf(pictureA)}`;
     stage.querySelector(".tag.b").textContent = `B: ${nameOf(pictureB)}`;
     paintScale(byId("scale-pair"), plane);
-    ticks(byId("ticks-pair"), [bound()[0], d3.mean(bound()), bound()[1]], unit());
+    ticks(byId("ticks-pair"), plane === "phase" ? ["−π", "0", "π rad"] : [0, top / 2, top]);
     legend(byId("legend-pair"), BEYOND_SCALE, beyond, `more than ${written(top, 3)}: ${counted(beyond, "pixel")}`, a[plane].includes(0) || b[plane].includes(0));
     const isSame = a.width === b.width && a.height === b.height;
     latest = isSame ? { a, b, plane, values: differenceOf(a, b, plane) } : null;

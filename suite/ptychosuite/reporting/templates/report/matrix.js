@@ -11,9 +11,10 @@ if (byId("matrix") && content.runs.length > 0) {
     [...row.cells].slice(1).forEach((cell, place) => {
       const isKnown = content.runs.some((run) => content.conditions[run.condition]?.label === condition && content.series[run.series]?.label === lines[place]);
       if (!isKnown) return;
-      const button = element("button", { type: "button", "aria-pressed": "false" }, ...cell.childNodes);
-      button.setAttribute("aria-label", `${condition}, ${lines[place]}: ${[...button.childNodes].map(({ textContent }) => textContent.trim()).join(" completed, ")}`);
-      button.addEventListener("click", () => choose(button));
+      const [count, ...others] = cell.childNodes;
+      const unseen = (text) => element("span", { class: "unseen" }, text);
+      const button = element("button", { type: "button", "aria-pressed": "false", click: () => choose(button) },
+        unseen(`${condition}, ${lines[place]}: `), count, unseen(" completed "), ...others);
       cell.replaceChildren(button);
       buttons.push({ button, condition, line: lines[place] });
     });

@@ -22,7 +22,7 @@ function pictureButtons(run) {
 /** Settings, message, provenance, command. `told` holds the provenances that have been written in full: in print each is once. */
 function detailsRow(run, columns, told = new Map()) {
   const parts = [];
-  const add = (title, ...nodes) => parts.push(element("div", { class: "part" }, element("h4", {}, title), ...nodes));
+  const add = (title, ...nodes) => parts.push(element("div", { class: "part" }, element("h3", {}, title), ...nodes));
   if (run.message) add("message", element("pre", {}, run.message));
   if (Object.keys(run.settings).length) add("settings", pairsOf(Object.entries(run.settings)));
   if (run.command) add(run.status === "missing" ? "computes it" : "shows more", copyable(run.command));

@@ -91,16 +91,21 @@ if (content.runs.length > 0) {
     return element("td", { class: column.isText ? "words" : null }, column.isText || column.isWhole ? written(column.of(run)) : aligned(column.of(run)));
   }
 
-  function rowOf(run) {
-    const button = element("button", { type: "button", class: "expand", "aria-expanded": "false", title: "details" }, run.run_id);
+  const opened = new Set(); // runs whose details are shown
+
+  /** A run's row, and the one with its details where it is open. */
+  function rowsOf(run, told) {
+    const button = element("button", { type: "button", class: "expand", "aria-expanded": String(opened.has(run)), title: "details" }, run.run_id);
     const row = element("tr", {}, element("td", {}, button), ...columns.slice(1).map((column) => cellOf(run, column)));
     button.addEventListener("click", () => {
-      const isOpen = button.getAttribute("aria-expanded") === "true";
+      const isOpen = opened.delete(run);
+      if (!isOpen) opened.add(run);
       button.setAttribute("aria-expanded", String(!isOpen));
       if (isOpen) row.nextElementSibling.remove();
       else row.after(detailsRow(run, columns.length));
     });
-    return row;
+    if (isPrinting) return [row, detailsRow(run, columns.length, told)];
+    return opened.has(run) ? [row, detailsRow(run, columns.length)] : [row];
   }
 
   function draw() {
@@ -108,8 +113,7 @@ if (content.runs.length > 0) {
     const isCut = !isPrinting && state.get("rows") === "first" && runs.length > ROWS_AT_ONCE;
     const drawn = isCut ? runs.slice(0, ROWS_AT_ONCE) : runs;
     const told = new Map(); // provenances that stand in print already
-    const rows = isPrinting ? drawn.flatMap((run) => [rowOf(run), detailsRow(run, columns.length, told)]) : drawn.map(rowOf);
-    document.querySelector("#runs-table tbody").replaceChildren(...rows);
+    document.querySelector("#runs-table tbody").replaceChildren(...drawn.flatMap((run) => rowsOf(run, told)));
     for (const { name, header } of headers) {
       const sort = state.get("sort");
       header.setAttribute("aria-sort", sort === name ? "ascending" : sort === `-${name}` ? "descending" : "none");

@@ -5,6 +5,8 @@
 const state = (() => {
   const known = new Map(); // key -> {initial, value, accepts}
   const listeners = [];
+  const QUIET_MS = 200; // browsers refuse an address that changes with every movement of a slider
+  let writing = null;
 
   /** A choice: what it is at first, and which texts it may be. Anything else in an address is ignored. */
   function define(key, initial, accepts) {
@@ -22,7 +24,8 @@ const state = (() => {
     const changed = Object.entries(changes).filter(([key, value]) => get(key) !== String(value));
     for (const [key, value] of changed) known.get(key).value = String(value);
     if (changed.length === 0) return;
-    write();
+    clearTimeout(writing);
+    writing = setTimeout(write, QUIET_MS);
     tell(new Set(changed.map(([key]) => key)));
   }
 
@@ -56,7 +59,10 @@ const state = (() => {
   function start() {
     read();
     for (const { listener } of listeners) listener();
-    addEventListener("hashchange", () => tell(read()));
+    addEventListener("pagehide", write);
+    addEventListener("hashchange", () => {
+      if (location.hash.includes("=")) tell(read()); // else it leads to a place on the page
+    });
   }
 
   return { define, get, set, listen, start };

@@ -129,9 +129,11 @@ def test_settings_of_other_packages_are_checked_where_they_say_so(tmp_path):
     """A class says which of its settings name what; of the others nothing is supposed."""
     kind = f"kind: '{__name__}:Named'"
     assert plan_text(tmp_path, f"figures: [{{{kind}, shown: [error, residual], by: solver}}]\n")
-    for entry, place in ((f"{kind}, shown: [error, eror]", "7:61: "), (f"{kind}, by: sed", "7:46: ")):
-        with pytest.raises(StudyError, match=rf":{place}"):
-            plan_text(tmp_path, f"figures:\n  - {{{entry}}}\n")
+    for wrong in ("shown: [error, eror]", "by: sed"):
+        entry = f"  - {{{kind}, {wrong}}}"
+        column = entry.index("eror" if "eror" in wrong else "by: ") + 1
+        with pytest.raises(StudyError, match=rf":7:{column}: figures\.0\."):
+            plan_text(tmp_path, f"figures:\n{entry}\n")
 
 
 def test_every_kind_names_settings_that_it_has():

@@ -164,7 +164,7 @@ class FigureChecks:
     def _found(self, path: str) -> list[Any]:
         """The values that the runs have of the setting ``path``."""
         if path not in self._values:
-            self._values[path] = list(dict.fromkeys(factor_value(run.leaves(), path) for run in self.runs))
+            self._values[path] = list(dict.fromkeys(_value(run, path) for run in self.runs))
         return self._values[path]
 
     def _offered(self, name: str) -> str:
@@ -173,11 +173,22 @@ class FigureChecks:
         return "there are: " + ", ".join([*shown[:MOST_NAMES], *more])
 
     def _is_selected(self, run: RunSpec, where: Mapping[str, Any]) -> bool:
-        leaves = run.leaves()
+        found = {name: _value(run, self.settings[name]) for name in where}
         return all(
-            any(is_value(factor_value(leaves, self.settings[name]), value) for value in _alternatives(w))
-            for name, w in where.items()
+            any(is_value(found[name], value) for value in _alternatives(wanted))
+            for name, wanted in where.items()
         )
+
+
+def _value(run: RunSpec, path: str) -> Any:
+    """The value of one setting of a run, as the results will have it; None where it has no such setting."""
+    if path == "fast_forward":
+        return factor_value(run.leaves(), path)
+    head, *rest = path.split(".")
+    value = getattr(run, head)
+    for key in rest:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
 
 
 def _refused(
