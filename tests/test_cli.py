@@ -78,7 +78,7 @@ def test_help_names_the_commands(command):
     """What waiting for it costs is what it imports: see above."""
     code, out, _ = command("--help")
     assert code == 0
-    for name in ("plan", "run", "report", "show", "schema", "solvers", "doctor"):
+    for name in ("plan", "run", "report", "figures", "show", "schema", "solvers", "doctor"):
         assert f"\n  {name} " in out
 
 
@@ -221,6 +221,19 @@ def test_report_by_study_and_by_folder(command, tmp_path):
     assert (tmp_path / "other/tiny/index.html").is_file()
 
 
+@pytest.mark.usefixtures("quick_figures")
+def test_figures_by_study_and_by_folder(command, tmp_path):
+    """They land in figures/STUDY, or where --out says; the program says what was not drawn."""
+    study = study_file(tmp_path, "figures: [{kind: setup, key: figure-03}, {kind: speed-up, key: table}]\n")
+    command("run", study, "--cluster", "none")
+    code, out, _ = command("figures", study)
+    assert code == 0
+    assert "1 figure: figures/tiny\ntable: Not drawn: no fast-forwarded run" in out
+    assert (tmp_path / "figures/tiny/figures/figure-03.svg").is_file()
+    assert command("figures", tmp_path / "results/tiny", "--out", tmp_path / "other")[0] == 0
+    assert (tmp_path / "other/tiny/figures/figure-03.svg").is_file()
+
+
 TRAINING = """\
 study: tiny
 problem:
@@ -330,6 +343,8 @@ WRONG = {
     "unknown command": (["rum"], "rum"),
     "unknown option": (["run", "tiny.yaml", "--clutser", "none"], "--cluster"),
     "report before run": (["report", "tiny.yaml"], "run the study first"),
+    "figures before run": (["figures", "tiny.yaml"], "run the study first"),
+    "figures of a folder with set": (["figures", ".", "--set", "seed=1"], "--set"),
     "report of a folder": (["report", "."], "no results in"),
     "show before run": (["show", "tiny.yaml"], "run the study first"),
     "set with a folder": (["report", ".", "--set", "seed=1"], "--set"),

@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 _WHERE = {  # name -> module below ptychosuite.api, and what it is called there
     "CheckVerdict": "checking:CheckVerdict",
     "ComparedStores": "comparing:ComparedStores",
+    "DrawnFigures": "publishing:DrawnFigures",
     "DrawnReport": "watching:DrawnReport",
     "Exported": "publishing:Exported",
     "Page": "publishing:Page",
@@ -27,6 +28,7 @@ _WHERE = {  # name -> module below ptychosuite.api, and what it is called there
     "doctor": "installation:doctor",
     "export": "publishing:export",
     "faults": "installation:faults",
+    "figures": "publishing:figures",
     "list_baselines": "checking:list_baselines",
     "open": "results:open_results",
     "plan": "planning:plan",

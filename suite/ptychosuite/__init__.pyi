@@ -11,9 +11,11 @@ from ptychosuite.api.installation import faults as faults
 from ptychosuite.api.installation import schema as schema
 from ptychosuite.api.planning import StudyPlan as StudyPlan
 from ptychosuite.api.planning import plan as plan
+from ptychosuite.api.publishing import DrawnFigures as DrawnFigures
 from ptychosuite.api.publishing import Exported as Exported
 from ptychosuite.api.publishing import Page as Page
 from ptychosuite.api.publishing import export as export
+from ptychosuite.api.publishing import figures as figures
 from ptychosuite.api.publishing import report as report
 from ptychosuite.api.publishing import trend as trend
 from ptychosuite.api.repeating import Reproduction as Reproduction

@@ -24,6 +24,7 @@ COMMANDS = {  # in the order in which they are used
     "run": Listed("sweeps", "Carry out the runs of STUDY that are not done yet."),
     "train": Listed("sweeps", "Train the fast-forward operator on the runs of STUDY."),
     "report": Listed("views", "Draw the figures of STUDY and write its report."),
+    "figures": Listed("views", "Draw the figures of STUDY alone, for a paper."),
     "compare": Listed("views", "Draw two stores side by side."),
     "show": Listed("views", "Show how the runs of STUDY ended, or what a data file holds."),
     "check": Listed("checks", "Say whether the runs of STUDY are as good as they were."),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path, PosixPath
@@ -22,6 +22,7 @@ from ptychosuite.reporting.crate_metadata import author_of, checked_licence
 from ptychosuite.reporting.export_tables import write_table
 from ptychosuite.reporting.index_page import write_index
 from ptychosuite.reporting.page import write_report
+from ptychosuite.reporting.study_folder import write_figures
 from ptychosuite.reporting.trend_page import write_trend
 
 SUFFIXES = {"crate": ".zip", "csv": ".csv", "parquet": ".parquet", "netcdf": ".nc"}
@@ -46,6 +47,25 @@ class Exported(Displayed):
 
     def __str__(self) -> str:
         return f"{count_runs(self.runs)}: {self.path}"
+
+
+@dataclass(frozen=True)
+class DrawnFigures(Displayed):
+    """What :func:`figures` has drawn: a folder, and the keys of the figures in it.
+
+    ``not_drawn`` says of each of the others why there is nothing.
+    """
+
+    path: Path
+    keys: Sequence[str]
+    not_drawn: Mapping[str, str]
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __str__(self) -> str:
+        number = f"{len(self.keys)} figure{'s' * (len(self.keys) != 1)}: {self.path}"
+        return "\n".join([number, *(f"{key}: {reason}" for key, reason in self.not_drawn.items())])
 
 
 def report(
@@ -79,21 +99,64 @@ def report(
         A figure has failed; the page with the others is there all the same, and the message says where.
     """
     shown = Progress.of(progress)
-    with ExitStack() as stack:
-        source = ""
-        if not isinstance(study, Mapping) and is_bundle(Path(study)):
-            if settings or override_file:
-                raise UserError("--set and --override go with a study file, not with a bundle")
-            bundle = stack.enter_context(opened_bundle(Path(study)))
-            selection, source = selection_of(bundle.store, bundle.study), f"the bundle {bundle.name}"
-        else:
-            selection, _ = selected_runs(study, settings, override_file, results)
-        with shown.status("drawing"):
-            try:
-                return Page(write_report(selection, Path(out), source))
-            finally:
-                if Path(out).is_dir():
-                    write_index(Path(out))
+    with _to_draw(study, settings, override_file, results) as (selection, source), shown.status("drawing"):
+        try:
+            return Page(write_report(selection, Path(out), source))
+        finally:
+            if Path(out).is_dir():
+                write_index(Path(out))
+
+
+def figures(
+    study: Study,
+    settings: Settings = (),
+    *,
+    override_file: File | None = None,
+    results: File = "results",
+    out: File = "figures",
+    progress: bool | Progress = True,
+) -> DrawnFigures:
+    """Draw the figures of a study alone, for a paper: ``out/<study>/figures/KEY.pdf``, ``.png`` and ``.svg``.
+
+    What they show is beside them, ``out/<study>/numbers/KEY.csv``, tables as ``.tex`` as well. The same
+    results give the same files, byte by byte.
+
+    Parameters
+    ----------
+    study, settings, override_file, results
+        As of :func:`report`.
+    out
+        Folder that gets a folder for each study.
+
+    Raises
+    ------
+    StudyError, StoreError
+        There are no results, or a figure asks for something they do not have.
+    FigureError
+        A figure has failed; the others are there all the same, and the message says where.
+    """
+    shown = Progress.of(progress)
+    with _to_draw(study, settings, override_file, results) as (selection, _), shown.status("drawing"):
+        found = write_figures(selection, Path(out))
+    return DrawnFigures(
+        Path(out) / selection.name,
+        [figure.stem for figure in found if figure.source],
+        {figure.stem: figure.caption for figure in found if not figure.source},
+    )
+
+
+@contextmanager
+def _to_draw(
+    study: Study, settings: Settings, override_file: File | None, results: File
+) -> Iterator[tuple[Selection, str]]:
+    """The runs to be drawn of a study, a results folder or a bundle, and what a bundle is called."""
+    if isinstance(study, Mapping) or not is_bundle(Path(study)):
+        yield selected_runs(study, settings, override_file, results)[0], ""
+        return
+    if settings or override_file:
+        raise UserError("--set and --override go with a study file, not with a bundle")
+    with opened_bundle(Path(study)) as bundle:
+        yield selection_of(bundle.store, bundle.study), f"the bundle {bundle.name}"
 
 
 def trend(

@@ -1,5 +1,5 @@
-"""What there is, read and never written: results (``report``, ``compare``, ``show``, ``export``, ``trend``)
-and this installation (``schema``, ``solvers``, ``doctor``)."""
+"""What there is, read and never written: results (``report``, ``figures``, ``compare``, ``show``, ``export``,
+``trend``) and this installation (``schema``, ``solvers``, ``doctor``)."""
 
 from __future__ import annotations
 
@@ -50,6 +50,21 @@ def report(every_s: float | None, **asked: Any) -> None:
             click.echo(str(drawn))
     except KeyboardInterrupt:
         click.echo("\nstopped; the last page that was drawn stays", err=True)
+
+
+@click.command()
+@study_options
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("figures"), show_default=True, metavar="DIR",
+    help="Folder that gets STUDY/figures and STUDY/numbers.",
+)  # fmt: skip
+def figures(**asked: Any) -> None:
+    """Draw the figures of STUDY alone, for a paper: PDF, PNG and SVG, with their numbers as CSV and LaTeX.
+
+    STUDY is a study file, a results folder or a bundle, as for the command report. Files are called by the
+    figures' keys, and the same results give the same files, byte by byte.
+    """
+    click.echo(f"figures: {ptychosuite.figures(**asked, progress=followed())}")
 
 
 @click.command()

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 
 from ptychosuite import __version__
 from ptychosuite.analysis.selection import Selection
-from ptychosuite.analysis.summary import summary
-from ptychosuite.errors import FigureError, StoreError
-from ptychosuite.reporting.drawing import draw_figures, write_latex
+from ptychosuite.reporting.drawing import draw_figures
 from ptychosuite.reporting.figures.material import RunFiles
 from ptychosuite.reporting.index_page import ReportNote
 from ptychosuite.reporting.interactive import comparands, interactive
@@ -20,6 +16,7 @@ from ptychosuite.reporting.origin import provenance, records_of, reproduce, trou
 from ptychosuite.reporting.overview import cards, groups, heat_tables, matrix, summary_table
 from ptychosuite.reporting.page_content import Embedded, PageContent
 from ptychosuite.reporting.page_html import page_html
+from ptychosuite.reporting.study_folder import made_anew, refuse_failed, write_summary
 
 SUMMARY_NOTE = (
     "Medians over the completed runs of a row, at their last iteration, with the 95 % bootstrap interval of "
@@ -46,43 +43,20 @@ def write_report(selection: Selection, out: Path, source: str = "") -> Path:
         A figure has failed. The report is there all the same, with the others, and says so in its place.
     """
     folder = out / selection.name
-    fresh = out / f".{selection.name}.{os.getpid()}"
-    try:
-        fresh.mkdir(parents=True)
-        try:
-            figures = _fill(selection, fresh, source or str(selection.store.root))
-            put_in_place(fresh, folder)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-    except OSError as error:
-        raise StoreError(f"cannot write the report to {folder}: {error.strerror or error}") from error
+    with made_anew(folder, "the report") as fresh:
+        figures = _fill(selection, fresh, source or str(selection.store.root))
     page = folder / "index.html"
-    failed = [f"{f.stem}: {f.caption.removeprefix('Failed: ')}" for f in figures if f.failure]
-    if failed:
-        raise FigureError(f"{len(failed)} of {len(figures)} figures failed: {'; '.join(failed)}", page)
+    refuse_failed(figures, page)
     return page
 
 
-def put_in_place(fresh: Path, folder: Path) -> None:
-    """Let ``fresh`` be ``folder``; what was there stays until nothing but two names are left to change."""
-    old = fresh.with_name(f"{fresh.name}.old")
-    if folder.exists():
-        folder.rename(old)
-    fresh.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
-
-
 def _fill(selection: Selection, folder: Path, source: str) -> list[Embedded]:
-    numbers = folder / "numbers"
-    numbers.mkdir()
     files = RunFiles(selection.store)
     files.pictured.update(run.path for run in comparands(selection))
     figures = draw_figures(selection, files, folder)
-    summary(selection.table).to_csv(numbers / "summary.csv", index=False)
-    selection.table.drop(columns="row").to_csv(numbers / "runs.csv", index=False)
+    selection.table.drop(columns="row").to_csv(folder / "numbers" / "runs.csv", index=False)
     content = page_content(selection, figures, files, source)
-    if content.summary is not None:
-        write_latex(content.summary, numbers / "summary.tex", selection.name)
+    write_summary(selection, content.summary, folder)
     (folder / "index.html").write_text(page_html(content), encoding="utf-8")
     _note(selection, content).write(folder)
     return figures
