@@ -224,6 +224,8 @@ def test_print_leaves_nothing_out(browser, name):
     text = re.sub(r"\s+", "", " ".join(page.extract_text() for page in pages))
     assert all(run.run_id in text for run in page.interactive.runs)
     assert re.sub(r"\s+", "", page.study_text) in text
+    curves = text[text.index("Convergence") : text.index("Heatmaps")]
+    assert all(re.sub(r"\s+", "", line.label) in curves for line in page.interactive.series)
     for trouble in page.troubles[:5]:
         assert re.sub(r"\s+", "", trouble.message) in text
     assert browser.all(".details") == []  # as it was before
