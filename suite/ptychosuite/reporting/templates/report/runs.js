@@ -96,7 +96,7 @@ if (content.runs.length > 0) {
   /** A run's row, and the one with its details where it is open. */
   function rowsOf(run, told) {
     const button = element("button", { type: "button", class: "expand", "aria-expanded": String(opened.has(run)), title: "details" }, run.run_id);
-    const row = element("tr", {}, element("td", {}, button), ...columns.slice(1).map((column) => cellOf(run, column)));
+    const row = element("tr", { class: "run" }, element("td", {}, button), ...columns.slice(1).map((column) => cellOf(run, column)));
     button.addEventListener("click", () => {
       const isOpen = opened.delete(run);
       if (!isOpen) opened.add(run);
