@@ -1,6 +1,6 @@
 """What the report's page says: plain data, ready to be drawn. All statistics are done.
 
-The template ``page.html.j2`` writes :class:`PageContent`; what the page's controls choose from is
+The template ``report.html.j2`` writes :class:`PageContent`; what the page's controls choose from is
 :class:`Interactive`, which the page's script reads as JSON. Lists that run together have equal lengths, and
 numbers are finite: None where there is none.
 """
