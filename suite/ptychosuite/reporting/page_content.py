@@ -58,6 +58,7 @@ class Choice:
     name: str
     label: str
     better: Literal["lower", "higher", "neither"] = "neither"
+    is_setting: bool = False  # a value of the study's, to be written as it is
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,8 @@ class Interactive:
     curves: Sequence[Curve] = ()
     pictures: Sequence[Picture] = ()
     top: float = 1.0  # magnitude that the brightest code of a picture stands for
+    reach: int = 25  # of a difference at first, in per cent of the scale
+    pictures_left_out: int = 0  # lines of conditions that there was no room for
     columns: Sequence[Choice] = ()  # of the table of runs, after run and status
     runs: Sequence[Run] = ()
     provenances: Sequence[Mapping[str, str]] = ()

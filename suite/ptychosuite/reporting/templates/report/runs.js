@@ -12,10 +12,10 @@ if (content.runs.length > 0) {
     { name: "status", label: "status", of: ({ status }) => status, isText: true },
     { name: "line", label: "line", of: labelOfSeries, isText: true },
     { name: "condition", label: "condition", of: labelOfCondition, isText: true },
-    ...content.columns.map(({ name, label, better }, place) => ({
+    ...content.columns.map(({ name, label, better, is_setting }, place) => ({
       name, label, better, of: ({ values }) => values[place],
       isText: content.runs.some(({ values }) => typeof values[place] === "string"),
-      isWhole: content.runs.every(({ values }) => typeof values[place] !== "number" || Number.isInteger(values[place])),
+      isWhole: is_setting || content.runs.every(({ values }) => typeof values[place] !== "number" || Number.isInteger(values[place])),
     })),
   ];
 
