@@ -20,7 +20,7 @@ from ptychosuite.reporting.figures.material import Material, RunFiles
 from ptychosuite.reporting.figures.wanted import alternatives, listed
 from ptychosuite.reporting.latex_table import latex_table
 from ptychosuite.reporting.page_content import Embedded, TextTable
-from ptychosuite.reporting.style import house_style, picture, save
+from ptychosuite.reporting.style import house_style, picture, save, set_heading
 
 T = TypeVar("T")
 
@@ -146,7 +146,7 @@ def _drawn(sheet: Sheet, folder: Path) -> Embedded:
     if not isinstance(drawn, Drawn):
         raise TypeError(f"draw gave {type(drawn).__name__}; expected Drawn")
     if sheet.figure.title:
-        drawn.figure.suptitle(sheet.figure.title, fontsize="large", fontweight="bold")
+        set_heading(drawn.figure, sheet.figure.title)
     try:
         saved = save(drawn.figure, folder / "figures" / sheet.stem)
         drawn.numbers.to_csv(folder / "numbers" / f"{sheet.stem}.csv", index=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 
 from matplotlib.figure import Figure
@@ -12,6 +13,8 @@ from ptychosuite.reporting.page_content import Series
 from ptychosuite.reporting.series import line_style
 from ptychosuite.reporting.style import legend_columns
 
+LINE_INCHES = 0.19
+
 
 def draw_legend(figure: Figure, series: Mapping[str, Series], outcomes: Mapping[str, Outcome]) -> None:
     """Below ``figure``, an entry for each line; one of which no run completed has its entry all the same."""
@@ -19,6 +22,10 @@ def draw_legend(figure: Figure, series: Mapping[str, Series], outcomes: Mapping[
         label + ("" if outcome.is_whole else f" – {outcome.short} completed")
         for label, outcome in outcomes.items()
     ]
+    letters = int((figure.get_figwidth() - 0.7) / 0.075)
+    names = [textwrap.fill(name, letters, subsequent_indent="  ") for name in names]
     handles = [Line2D([], [], **line_style(series[label])) for label in outcomes]
     columns = legend_columns(figure, names)
+    rows = -(-len(names) // columns)
+    figure.set_figheight(figure.get_figheight() + LINE_INCHES * max(0, rows - 2))  # there is room for two
     figure.legend(handles, names, loc="outside lower center", ncols=columns, handlelength=3.4)

@@ -80,6 +80,13 @@ class Scale:
         return f"{name}: up to {_per_cent(most)} of a picture beyond {self.low:.3g} to {self.high:.3g}"
 
 
+def few_ticks(bar: Any) -> None:
+    """Let the numbers below a colour bar not touch where it is short."""
+    bar.ax.locator_params(nbins=3)
+    bar.ax.xaxis.set_major_formatter("{x:g}")
+    bar.ax.tick_params(labelsize="small")
+
+
 def clipping(scales: Iterable[tuple[str, Scale]]) -> str:
     """A sentence on what lies beyond the scales of the panels so named; empty where nothing does."""
     told = [text for name, scale in scales if (text := scale.told(name))]

@@ -118,6 +118,10 @@ LOG_SCALE_RATIO = 30  # values that span more than this get a logarithmic colour
 MOST_PANELS = 12
 TITLE_LETTERS = 42  # in a line
 WIDTHS = {"column": 3.5, "page": 7.2}  # inches
+LETTER_INCHES = 0.082  # of a panel's title, on average
+BOLD_INCHES = 0.105  # of a figure's title
+AROUND_INCHES = 0.8  # what stands beside and below pictures: names and colour bars
+NARROW_INCHES = 1.3  # pictures below this have small titles and few ticks
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,37 @@ def panels(
     return found[:MOST_PANELS], (told or "a single run each") + more
 
 
+def width_of(width: str | None, natural: float) -> float:
+    """Inches of a figure of ``width``, "column" or "page"; ``natural`` where none is given."""
+    return WIDTHS.get(width or "", natural)
+
+
+def photographs_size(columns: int, tile: tuple[float, float], width: str | None) -> tuple[float, float]:
+    """Width of a figure with ``columns`` pictures side by side, and height of a picture.
+
+    Parameters
+    ----------
+    tile
+        Width and height of a picture, in inches, where no width is given.
+    """
+    inches = width_of(width, tile[0] * columns + AROUND_INCHES)
+    return inches, tile[1] * (inches - AROUND_INCHES) / (tile[0] * columns)
+
+
+def set_titles(figure: Figure, axes: Sequence[Axes], titles: Sequence[str]) -> None:
+    """Titles of panels of equal width, on as many lines as they need."""
+    columns = axes[0].get_gridspec().ncols  # type: ignore[union-attr]
+    letters = max(12, int((figure.get_figwidth() / columns - 0.5) / LETTER_INCHES))
+    for axis, title in zip(axes, titles, strict=False):
+        axis.set_title(textwrap.fill(title, min(letters, TITLE_LETTERS)))
+
+
+def set_heading(figure: Figure, title: str) -> None:
+    """Title of a whole figure, on as many lines as it needs."""
+    letters = int(figure.get_figwidth() / BOLD_INCHES)
+    figure.suptitle(textwrap.fill(title, letters), fontsize="large", fontweight="bold")
+
+
 def _title(words: str) -> str:
     parts = [part.removeprefix("solver ") for part in words.split(" · ")]
     return textwrap.fill(" · ".join(parts), TITLE_LETTERS)
@@ -186,13 +221,12 @@ def grid(
     width
         "column" or "page" of a journal; as wide as its panels by default.
     columns
-        Axes side by side; as many as look well by default.
+        Axes side by side, but for a column, which has room for one; as many as look well by default.
     """
-    if columns is None:
+    if columns is None or width == "column":
         columns = min(panels, {"column": 1, "page": 2}.get(width or "", 2 if panels in (2, 4) else 3))
     rows = -(-panels // columns)
-    natural = max(columns * (PANEL_INCHES + extra_inches) + 0.4, 4.6)
-    inches = WIDTHS.get(width or "", natural)
+    inches = width_of(width, max(columns * (PANEL_INCHES + extra_inches) + 0.4, 4.6))
     height = 0.85 * PANEL_INCHES if width is None else min(0.85 * PANEL_INCHES, 0.8 * inches / columns)
     figure = Figure(figsize=(inches, rows * height + 0.7))
     axes = figure.subplots(rows, columns, squeeze=False, sharex=share, sharey=share).ravel().tolist()

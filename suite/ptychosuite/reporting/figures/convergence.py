@@ -52,7 +52,7 @@ class ConvergenceFigure(FigureKind):
         import pandas as pd
 
         from ptychosuite.reporting.legend import draw_legend
-        from ptychosuite.reporting.style import grid, panels
+        from ptychosuite.reporting.style import grid, panels, set_titles
 
         metrics = [self._curves_of(name, material) for name in listed(self.metric)]
         material, note = material.timed(self.x)
@@ -68,9 +68,10 @@ class ConvergenceFigure(FigureKind):
             for label, members in panel.rows.groupby(labels.loc[panel.rows.index], sort=False):
                 drawn = _draw_line(axis, members, material, metric, self.x, series[str(label)])
                 numbers.append(pd.DataFrame({"panel": panel.title, "metric": metric, "line": label, **drawn}))
-            axis.set(xscale="log", yscale="log", title=panel.title)
+            axis.set(xscale="log", yscale="log")
             if axis is axes[0] or len(metrics) > 1:
                 axis.set_ylabel(metric_label(metric))
+        set_titles(figure, axes, [panel.title for panel, _ in places])
         curves = pd.concat(numbers, ignore_index=True)
         if curves["median"].isna().all():
             raise NothingToDraw("no run that completed has such a curve")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Len
@@ -66,6 +66,11 @@ class Tile:
     @property
     def is_truth(self) -> bool:
         return self.shown is not None and self.shown is self.truth
+
+    @property
+    def without_condition(self) -> Tile:
+        """The same where its condition is said elsewhere."""
+        return replace(self, condition="")
 
     @property
     def words(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -62,7 +63,10 @@ class HeatmapFigure(FigureKind):
         name = metric_label(material.column(self.value)) + note
         if np.isfinite(values).any():
             label = name if direction == "neither" else f"{name} (brighter is better)"
-            figure.colorbar(image, ax=list(axes[: len(grids)]), label=label, shrink=0.8)
+            place = "bottom" if self.width == "column" else "right"
+            inches = 0.5 * figure.get_figwidth() if place == "bottom" else 0.8 * figure.get_figheight()
+            label = textwrap.fill(label, int(inches / 0.075))
+            figure.colorbar(image, ax=list(axes[: len(grids)]), label=label, shrink=0.8, location=place)
         numbers = pd.DataFrame([line for grid in grids for line in _numbers(grid)])
         caption = _caption(name, over, grids, metric, Outcome.of(material.table["status"]))
         return Drawn(figure, caption, numbers, alt=_in_words(grids, name))
@@ -95,17 +99,17 @@ def _canvas(grids: list[HeatGrid], width: str | None) -> tuple[Any, list[Axes]]:
     """Axes with room for every label."""
     from matplotlib.figure import Figure
 
-    from ptychosuite.reporting.style import WIDTHS
+    from ptychosuite.reporting.style import width_of
 
     most_columns, most_rows = (
         max(len(getattr(grid, name)) for grid in grids) for name in ("columns", "rows")
     )
     names = 0.075 * max(len(row) for grid in grids for row in grid.rows) + 0.5
-    columns = min(len(grids), 2 if most_columns <= 5 else 1)
+    columns = min(len(grids), 2 if most_columns <= 5 and width != "column" else 1)
     rows = -(-len(grids) // columns)
     inches = columns * (max(2.2, most_columns * CELL_INCHES[0]) + names) + 1.0
-    height = rows * (max(1.2, most_rows * CELL_INCHES[1]) + 0.8) + 0.2
-    figure = Figure(figsize=(WIDTHS.get(width or "", inches), height))
+    height = rows * (max(1.2, most_rows * CELL_INCHES[1]) + 0.8) + (0.9 if width == "column" else 0.2)
+    figure = Figure(figsize=(width_of(width, inches), height))
     axes = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
     for axis in axes[len(grids) :]:
         axis.set_visible(False)

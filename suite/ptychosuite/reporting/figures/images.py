@@ -73,6 +73,7 @@ class ImagesFigure(FigureKind):
         from matplotlib.figure import Figure
 
         from ptychosuite.reporting.photographs import clipping
+        from ptychosuite.reporting.style import photographs_size
 
         shown = gallery(material)
         columns = [panel for panel in self.show if _is_known(panel, shown)]
@@ -85,12 +86,14 @@ class ImagesFigure(FigureKind):
             for tile in block
         ]
         scales = {panel: self._scale(panel, shown, pictures) for panel in columns}
-        figure = Figure(figsize=(2.15 * len(columns) + 0.8, 1.95 * len(pictures) + 0.6))
+        inches, height = photographs_size(len(columns), (2.15, 1.95), self.width)
+        figure = Figure(figsize=(inches, height * len(pictures) + 0.6))
         axes = figure.subplots(len(pictures), len(columns), squeeze=False)
+        once = _say_once(figure, shown, axes[0, 0])
         for line, tile, found in zip(axes, shown.tiles, pictures, strict=True):
-            _draw_row(line, tile, [(scales[panel], found[panel]) for panel in columns])
+            _draw_row(line, tile, once, [(scales[panel], found[panel]) for panel in columns])
         for line, panel in zip(axes.T, columns, strict=True):
-            line[0].set_title(TITLES[panel])
+            _set_title(line[0], TITLES[panel])
             _add_bar(figure, line, scales[panel])
         caption = shown.caption(material.table) + _hatched(shown, columns)
         caption += clipping((TITLES[panel], scales[panel]) for panel in columns)
@@ -136,6 +139,7 @@ class ProbeFigure(FigureKind):
         from matplotlib.figure import Figure
 
         from ptychosuite.reporting.photographs import clipping, scale_of, whole_circle
+        from ptychosuite.reporting.style import photographs_size
 
         shown = gallery(material)
         columns = max(len(block) for block in shown.blocks)
@@ -144,10 +148,15 @@ class ProbeFigure(FigureKind):
             raise NothingToDraw("no run has kept its probe")
         ends = self.magnitude or (0.0, scale_of("magma", truths, runs).high)
         magnitude, phase = scale_of("magma", truths, runs, ends), whole_circle()
-        figure = Figure(figsize=(max(4.2, 1.9 * columns + 0.8), 4.1 * len(shown.blocks) + 0.3))
+        inches, height = photographs_size(columns, (1.9, 4.1), self.width)
+        figure = Figure(
+            figsize=(inches if self.width else max(4.2, inches), height * len(shown.blocks) + 0.3)
+        )
         axes = figure.subplots(2 * len(shown.blocks), columns, squeeze=False)
+        once = _say_once(figure, shown, axes[0, 0])
         for number, block in enumerate(shown.blocks):
-            _draw_probes(axes[2 * number : 2 * number + 2], block, magnitude, phase)
+            tiles = [tile.without_condition for tile in block] if once else block
+            _draw_probes(axes[2 * number : 2 * number + 2], tiles, magnitude, phase)
         for upper, lower in zip(axes[::2], axes[1::2], strict=True):
             _add_bar(figure, upper, magnitude, "magnitude", "right")
             _add_bar(figure, lower, phase, "phase / rad", "right")
@@ -195,22 +204,49 @@ def _whole(panel: str, tile: Tile) -> Pixels | None:
     return Pixels(np.angle(shown.object * truth.object.conj()), shown.scanned)
 
 
-def _draw_row(axes: Sequence[Axes], tile: Tile, pictures: Sequence[tuple[Scale, Pixels | None]]) -> None:
+def _draw_row(
+    axes: Sequence[Axes], tile: Tile, said: bool, pictures: Sequence[tuple[Scale, Pixels | None]]
+) -> None:
+    """Draw the pictures of one run; ``said`` is whether its condition stands elsewhere."""
     for axis, (scale, pixels) in zip(axes, pictures, strict=True):
         if pixels is None:
             _leave_empty(axis)
         else:
             scale.draw(axis, pixels.image, pixels.mask)
-    axes[0].set_ylabel(tile.label)
+    axes[0].set_ylabel(tile.without_condition.label if said else tile.label)
     if tile.shown is None:
         _say(axes[0], tile.note)
+
+
+def _is_narrow(axis: Axes) -> bool:
+    from ptychosuite.reporting.style import AROUND_INCHES, NARROW_INCHES
+
+    columns = axis.get_gridspec().ncols  # type: ignore[union-attr]
+    figure: Any = axis.get_figure()
+    return bool((figure.get_figwidth() - AROUND_INCHES) / columns < NARROW_INCHES)
+
+
+def _say_once(figure: Figure, shown: Gallery, axis: Axes) -> bool:
+    """Whether the only condition stands at the side, where pictures are too small to say it beside each."""
+    if len(shown.blocks) > 1 or not _is_narrow(axis):
+        return False
+    figure.supylabel(shown.tiles[0].condition, fontsize="small")
+    return True
+
+
+def _set_title(axis: Axes, title: str) -> None:
+    """Above a picture, on two lines where it is narrow."""
+    if _is_narrow(axis):
+        axis.set_title(title.replace(" − ", "\n− "), fontsize="small")
+    else:
+        axis.set_title(title)
 
 
 def _draw_probes(axes: Any, block: Sequence[Tile], magnitude: Scale, phase: Scale) -> None:
     """Magnitude and phase, (2, n) axes, of a block of at most n tiles."""
     for tile, (upper, lower) in zip(block, axes.T, strict=False):
         probe = _probe(tile)
-        upper.set_title(tile.label, fontsize="medium")
+        upper.set_title(tile.label, fontsize="small" if _is_narrow(upper) else "medium")
         if probe is None:
             _leave_empty(upper)
             _leave_empty(lower)
@@ -251,11 +287,22 @@ def _add_bar(
     figure: Figure, axes: Iterable[Axes], scale: Scale, label: str = "", location: str = "bottom"
 ) -> None:
     """The colour bar of axes that share a scale, with tips where pixels lie beyond it."""
+    from ptychosuite.reporting.photographs import few_ticks
+
     mappable = next((axis.images[0] for axis in axes if axis.images), None)
     if mappable is None:
         return
     beside: dict[str, Any] = {"shrink": 0.85, "pad": 0.02} if location == "bottom" else {}
-    figure.colorbar(mappable, ax=list(axes), location=location, extend=scale.extend, label=label, **beside)
+    bar = figure.colorbar(
+        mappable, ax=list(axes), location=location, extend=scale.extend, label=label, **beside
+    )
+    if not _is_narrow(mappable.axes):
+        return
+    if location == "bottom":
+        few_ticks(bar)
+        bar.ax.tick_params(labelsize="x-small")
+    else:
+        bar.set_label(label, fontsize="x-small")
 
 
 def _hatched(shown: Gallery, columns: Sequence[str]) -> str:

@@ -39,7 +39,7 @@ class RingsFigure(FigureKind):
         import pandas as pd
 
         from ptychosuite.reporting.legend import draw_legend
-        from ptychosuite.reporting.style import grid, panels
+        from ptychosuite.reporting.style import grid, panels, set_titles
 
         shown, over = panels(material, None, [material.column(self.line)], listed(self.pool))
         labels, series = material.lines(self.line), material.series(self.line)
@@ -51,8 +51,9 @@ class RingsFigure(FigureKind):
                 if curve is not None:
                     _draw(axis, curve, series[str(label)])
                     numbers.append(curve.assign(panel=panel.title, line=label, planned=len(rows)))
-            axis.set(xlim=(0, 1), ylim=(-0.05, 1.02), title=panel.title)
+            axis.set(xlim=(0, 1), ylim=(-0.05, 1.02))
             axis.set(xlabel="spatial frequency / Nyquist", ylabel="ring correlation")
+        set_titles(figure, axes, [panel.title for panel in shown])
         if not numbers:
             raise NothingToDraw("no run has a ring correlation")
         table = material.table

@@ -37,7 +37,8 @@ class SetupFigure(FigureKind):
     def draw(self, material: Material) -> Drawn:
         """Object, probe and scan, a row for each simulated truth; of measured data, the scan."""
         import pandas as pd
-        from matplotlib.figure import Figure
+
+        from ptychosuite.reporting.style import width_of
 
         found = {words: material.files.run(path) for words, path in _setups(material).items()}
         if not found:
@@ -47,10 +48,9 @@ class SetupFigure(FigureKind):
             if (truth := material.files.reference(record.reference)) is not None:
                 truths.setdefault(record.reference, (words, truth))
         if not truths:
-            return _draw_measured_scan(next(iter(found.values())))
+            return _draw_measured_scan(next(iter(found.values())), width_of(self.width, 4.2))
         shown = list(truths.values())[:MAX_ROWS]
-        figure = Figure(figsize=(12.4, 2.9 * len(shown)))
-        axes = figure.subplots(len(shown), 5, squeeze=False)
+        figure, axes = _canvas(len(shown), self.width)
         for line, (words, reference) in zip(axes, shown, strict=True):
             _draw_row(figure, line, reference)
             line[0].set_ylabel(words.replace(" · ", "\n") if len(truths) > 1 else "")
@@ -64,14 +64,30 @@ class SetupFigure(FigureKind):
         return Drawn(figure, caption, numbers.reset_index("setup"), told, is_photograph=True)
 
 
-def _draw_measured_scan(record: RunRecord) -> Drawn:
+def _canvas(setups: int, width: str | None) -> tuple[Figure, np.ndarray]:
+    """Five axes a set-up, (set-ups, five or more), the rest of them hidden."""
+    from matplotlib.figure import Figure
+
+    from ptychosuite.reporting.style import width_of
+
+    beside = 3 if width == "column" else 5
+    rows = -(-5 // beside)
+    inches = width_of(width, 12.4)
+    figure = Figure(figsize=(inches, (inches / beside + 0.42) * rows * setups))
+    axes = figure.subplots(rows * setups, beside, squeeze=False).reshape(setups, -1)
+    for axis in axes[:, 5:].ravel():
+        axis.set_visible(False)
+    return figure, axes
+
+
+def _draw_measured_scan(record: RunRecord, inches: float) -> Drawn:
     import pandas as pd
     from matplotlib.figure import Figure
 
     positions, obj, probe = record.scan_positions_px, record.object, record.probe
     if positions is None or obj is None or probe is None:
         raise NothingToDraw("neither truth nor scan are known")
-    figure = Figure(figsize=(4.2, 4.2))
+    figure = Figure(figsize=(inches, min(inches, 4.2)))
     _draw_scan(figure.subplots(), positions, probe.shape[0], obj.shape)
     step = _typical_step(positions)
     caption = (
@@ -100,20 +116,21 @@ def _setups(material: Material) -> dict[str, str]:
 
 
 def _draw_row(figure: Figure, axes: Any, reference: Reference) -> None:
-    from ptychosuite.reporting.photographs import phase_scale, scale_of, whole_circle
+    from ptychosuite.reporting.photographs import few_ticks, phase_scale, scale_of, whole_circle
 
     object_parts = np.abs(reference.object), np.angle(reference.object)
     probe_parts = np.abs(reference.probe), np.angle(reference.probe)
     images = [
-        (object_parts[0], scale_of("gray", [object_parts[0]], []), "object magnitude"),
-        (object_parts[1], phase_scale([object_parts[1]], []), "object phase / rad"),
-        (probe_parts[0], scale_of("magma", [probe_parts[0]], []), "probe magnitude"),
-        (probe_parts[1], whole_circle(), "probe phase / rad"),
+        (object_parts[0], scale_of("gray", [object_parts[0]], []), "object\nmagnitude"),
+        (object_parts[1], phase_scale([object_parts[1]], []), "object\nphase / rad"),
+        (probe_parts[0], scale_of("magma", [probe_parts[0]], []), "probe\nmagnitude"),
+        (probe_parts[1], whole_circle(), "probe\nphase / rad"),
     ]
     for axis, (image, scale, title) in zip(axes, images, strict=False):
         mappable = scale.draw(axis, image)
         axis.set_title(title)
-        figure.colorbar(mappable, ax=axis, location="bottom", shrink=0.85, extend=scale.extend)
+        bar = figure.colorbar(mappable, ax=axis, location="bottom", shrink=0.85, extend=scale.extend)
+        few_ticks(bar)
     _draw_scan(axes[4], reference.scan_positions_px, reference.probe.shape[0], reference.object.shape)
 
 
@@ -151,6 +168,6 @@ def _draw_scan(axis: Axes, positions: np.ndarray, size: int, shape: tuple[int, .
     axis.plot(centres[:, 1], centres[:, 0], ".", ms=4, color="#0072B2")
     first = positions[0]
     axis.add_patch(Rectangle((first[1], first[0]), size, size, fill=False, color="#D55E00"))
-    axis.set(title="scan, one probe array", xlim=(0, shape[1]), ylim=(shape[0], 0), aspect="equal")
+    axis.set(title="scan,\none probe array", xlim=(0, shape[1]), ylim=(shape[0], 0), aspect="equal")
     axis.set(xticks=[], yticks=[])
     axis.spines[["right", "top"]].set_visible(True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -63,6 +64,7 @@ class SpeedUpFigure(FigureKind):
         from matplotlib.ticker import LogLocator
 
         from ptychosuite.analysis.speed_up_pairs import speed_up_pairs, speed_up_summary
+        from ptychosuite.reporting.style import width_of
 
         metric = material.column(self.metric)
         pairs = speed_up_pairs(material.table, material.dataset, metric, self.x, self.within)
@@ -70,7 +72,8 @@ class SpeedUpFigure(FigureKind):
             raise NothingToDraw("no fast-forwarded run has a plain partner that completed")
         summary = speed_up_summary(pairs)
         longest = max(len(line) for line in summary["line"])
-        figure = Figure(figsize=(4.2 + 0.07 * longest, 0.9 + 0.42 * len(summary)))
+        inches = width_of(self.width, 4.2 + 0.07 * longest)
+        figure = Figure(figsize=(inches, 0.9 + 0.42 * len(summary)))
         axis = figure.subplots()
         series = material.series("solver")
         least = BEYOND * min([1.0, *pairs["bound"][pairs["bound"] > 0]])
@@ -78,7 +81,9 @@ class SpeedUpFigure(FigureKind):
             members = pairs[pairs["line"] == row.line]
             _draw_line(axis, place, members, row, least, series[str(row.line)].colour)
         axis.axvline(1, color="0.4", linestyle=":", linewidth=1)
-        axis.set(xscale="log", yticks=range(len(summary)), yticklabels=summary["line"])
+        axis.set(xscale="log", yticks=range(len(summary)))
+        letters = max(12, int(0.4 * inches / 0.075)) if self.width else longest
+        axis.set_yticklabels([textwrap.fill(line, letters) for line in summary["line"]])
         axis.xaxis.set_major_locator(LogLocator(2))
         wide = axis.get_xlim()[1] > WIDE * axis.get_xlim()[0]
         axis.xaxis.set_minor_locator(LogLocator(2, subs=[1.5] if wide else [1.25, 1.5, 1.75]))
