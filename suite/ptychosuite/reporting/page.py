@@ -35,8 +35,6 @@ def write_report(selection: Selection, out: Path, source: str = "") -> Path:
 
     Raises
     ------
-    StudyError
-        A figure asks for something that the results do not have.
     StoreError
         The folder cannot be written.
     FigureError
