@@ -213,7 +213,8 @@ def _draw_row(
             _leave_empty(axis)
         else:
             scale.draw(axis, pixels.image, pixels.mask)
-    axes[0].set_ylabel(tile.without_condition.label if said else tile.label)
+    size = "small" if _is_narrow(axes[0]) else "medium"
+    axes[0].set_ylabel(tile.without_condition.label if said else tile.label, fontsize=size)
     if tile.shown is None:
         _say(axes[0], tile.note)
 
