@@ -297,13 +297,11 @@ def _add_bar(
     bar = figure.colorbar(
         mappable, ax=list(axes), location=location, extend=scale.extend, label=label, **beside
     )
-    if not _is_narrow(mappable.axes):
-        return
     if location == "bottom":
         few_ticks(bar)
-        bar.ax.tick_params(labelsize="x-small")
-    else:
+    if _is_narrow(mappable.axes):
         bar.set_label(label, fontsize="x-small")
+        bar.ax.tick_params(labelsize="x-small")
 
 
 def _hatched(shown: Gallery, columns: Sequence[str]) -> str:
