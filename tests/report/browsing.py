@@ -108,7 +108,7 @@ class Browser:
             value,
         )
 
-    def wait(self, script: str, seconds: float = 5) -> Any:
+    def wait(self, script: str, seconds: float = 20) -> Any:
         """Until ``script`` gives something."""
         poll = f"const done = arguments[0]; const look = () => {{ const found = (() => {{ {script} }})();"
         self.driver.set_script_timeout(seconds)

@@ -370,9 +370,9 @@ def page_of(
             curves,
             pictures,
             TOP,
-            COLUMNS,
-            runs,
-            PROVENANCES,
+            columns=COLUMNS,
+            runs=runs,
+            provenances=PROVENANCES,
         ),
     )
 

@@ -145,6 +145,10 @@ def test_many_conditions_are_paged(browser):
     browser.choose("#panels", "5")
     titles = [title.text for title in browser.all(".panel h3")]
     assert titles == [condition.label for condition in page.interactive.conditions[48:]]
+    browser.js("window.dispatchEvent(new Event('beforeprint'))")
+    assert len(browser.all(".panel")) == 50
+    browser.js("window.dispatchEvent(new Event('afterprint'))")
+    assert len(browser.all(".panel")) == 2
     browser.choose("#panels", "all")
     assert len(browser.all(".panel")) == 50
 
@@ -156,6 +160,8 @@ def test_points_that_a_logarithm_cannot_show_are_counted(browser):
         "state.set({logx: 'yes'}); return document.getElementById('curves-note').textContent"
     )
     assert "2 points at or below 0 cannot be shown" in told
+    labels = browser.texts(".panel:first-child [data-mark='y-axis tick label'] text")
+    assert labels == ["10", "100", "1000", "10⁴"]
 
 
 def test_cells_of_a_heat_map_are_told_apart(browser):

@@ -42,7 +42,7 @@ def rms_of(a: Picture, b: Picture, plane: str) -> tuple[float, int]:
 def test_the_difference_is_that_of_the_planes(browser, plane):
     page = browser.open("quickstart", f"#show={plane}")
     pictures = page.interactive.pictures
-    for first, second in ((1, 0), (1, 3), (2, 6)):
+    for first, second in ((1, 0), (0, 1), (2, 6)):
         browser.choose("#picture-a", pictures[first].run_id or pictures[first].label)
         browser.choose("#picture-b", pictures[second].run_id or pictures[second].label)
         rms, pixels = rms_of(pictures[first], pictures[second], plane)

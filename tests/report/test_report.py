@@ -180,18 +180,39 @@ def test_figure_without_results_is_named_on_the_page(study, tmp_path):
 
 
 @pytest.mark.usefixtures("quick_figures")
-def test_failing_figure_keeps_the_previous_report(study, tmp_path):
-    """A report that cannot be drawn leaves the old one as it was, and nothing beside it."""
+def test_a_figure_that_the_data_cannot_have_costs_no_report(study, tmp_path):
+    """One of a session of another version, as planning refuses it: the page says so in its place."""
     _, results = study
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    (folder / "index.html").write_text("the old one")
     plan = plan_text(tmp_path, STUDY + "  - {kind: convergence}\n", TOLERANCE)
     bad = replace(plan, figures=(*plan.figures, {**plan.figures[-1], "metric": "eror"}))
-    with pytest.raises(StudyError, match="eror"):
-        write_report(selection_of_plan(bad, results), tmp_path)
-    assert (folder / "index.html").read_text() == "the old one"
-    assert sorted(p.name for p in tmp_path.iterdir() if p.is_dir()) == ["tiny"]
+    page = write_report(selection_of_plan(bad, results), tmp_path)
+    found = Page(page.read_text())
+    assert "Not drawn: a figure asks for curves of 'eror'; did you mean 'error'?." in found.text
+    assert len(list((page.parent / "figures").glob("*.svg"))) == 5
+
+
+@pytest.mark.usefixtures("quick_figures")
+def test_a_report_that_cannot_be_made_keeps_the_previous_one(study, tmp_path, monkeypatch):
+    """It is left as it was, and nothing beside it."""
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny/index.html").write_text("the old one")
+
+    def full(content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ptychosuite.reporting.page.page_html", full)
+    with pytest.raises(StoreError, match="No space left on device"):
+        write_report(selection_of_plan(*study), tmp_path)
+    assert (tmp_path / "tiny/index.html").read_text() == "the old one"
+    assert [p.name for p in tmp_path.iterdir()] == ["tiny"]
+
+
+def test_scales_of_a_study(parts):
+    """Figures that are to be compared share the ends that the study names."""
+    drawn = draw(ConvergenceFigure(metric="error", scale=(0.5, 50)), *parts[:2])
+    assert {axis.get_ylim() for axis in drawn.figure.axes[:2]} == {(0.5, 50)}
+    drawn = draw(HeatmapFigure("noise", "solver", scale=(1, 9)), *parts[:2])
+    assert drawn.figure.axes[0].images[0].get_clim() == (1, 9)
 
 
 def test_report_is_made_anew(page, study, tmp_path):
@@ -333,7 +354,7 @@ def test_factor_is_found_by_its_dotted_path(tmp_path):
 
 @pytest.mark.usefixtures("quick_figures")
 def test_study_of_failures(tmp_path, monkeypatch):
-    """Where no run ended well there is a page all the same, with every run by its settings and its message."""
+    """Where no run ended well there is a page all the same, with every run by its settings and message."""
     monkeypatch.setattr("ptychosuite.execute.one_run.reconstruct", lambda *args: 1 / 0)
     plan = plan_text(tmp_path, "axes: {seed: [0, 7]}\n")
     carry_out(plan, tmp_path)

@@ -94,7 +94,7 @@ def report(
     Raises
     ------
     StudyError, StoreError
-        There are no results, or a figure asks for something they do not have.
+        There are no results.
     FigureError
         A figure has failed; the page with the others is there all the same, and the message says where.
     """
@@ -131,7 +131,7 @@ def figures(
     Raises
     ------
     StudyError, StoreError
-        There are no results, or a figure asks for something they do not have.
+        There are no results.
     FigureError
         A figure has failed; the others are there all the same, and the message says where.
     """

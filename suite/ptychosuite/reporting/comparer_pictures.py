@@ -19,6 +19,7 @@ from ptychosuite.reporting.page_content import Picture
 LONGEST_SIDE_PX = 256
 MOST_BYTES = 4_000_000  # of all data URIs together
 BRIGHTEST = 0.999  # quantile of the magnitudes that the scale ends at
+NEARLY_ALL, FEW = 0.98, 12  # share of the pixels, and runs, that the reach of a difference is found from
 SAMPLE = 40  # conditions, or runs where no truth is known, that the scale is found from: more do not fit
 MAGNITUDE_STEPS, PHASE_STEPS = 253, 254
 
@@ -59,11 +60,15 @@ class Comparison:
         Magnitude that the brightest code stands for.
     left_out
         Number of runs that there was no room for, or that have kept no object.
+    reach
+        Of a difference: the share of the scale, in per cent, that nearly all pixels of a run are from the
+        truth within.
     """
 
     pictures: Sequence[Picture]
     top: float
     left_out: int
+    reach: int = 25
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,18 @@ def comparison(
         if room < 0:
             break
     shown = sum(bool(picture.run_id) for picture in pictures)
-    return Comparison(pictures, top, len(ordered) - shown)
+    return Comparison(pictures, top, len(ordered) - shown, _reach(ordered[:shown][:FEW], files, top))
+
+
+def _reach(runs: Sequence[Comparand], files: RunFiles, top: float) -> int:
+    ends = []
+    for run in runs:
+        truth = files.scene(run.path).truth
+        if truth is not None and files.run(run.path).object is not None:
+            found, exact = thumbnail(files.shown(run.path)), thumbnail(truth)
+            distance = np.abs(np.abs(found.field) - np.abs(exact.field))[found.mask & exact.mask]
+            ends += [float(np.quantile(distance, NEARLY_ALL))] if distance.size else []
+    return min(100, max(1, round(100 * float(np.median(ends)) / top))) if ends else Comparison.reach
 
 
 def _group(

@@ -12,7 +12,7 @@ from traceback import format_exception
 from typing import Any, TypeVar
 
 from ptychosuite.analysis.selection import Selection
-from ptychosuite.errors import NothingToDraw, UserError
+from ptychosuite.errors import NothingToDraw, StudyError, UserError
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.validation import SettingError, validate
 from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
@@ -39,12 +39,8 @@ def draw_figures(selection: Selection, files: RunFiles, folder: Path) -> list[Em
     """Draw every figure of a study into ``folder/figures`` and ``folder/numbers``.
 
     All say which images they need before the first is drawn, so that a file is read once. One that cannot be
-    drawn says why in its place and costs no other.
-
-    Raises
-    ------
-    StudyError
-        A figure asks for something that the results do not have.
+    drawn says why in its place and costs no other: that it asks for what the results do not have, as that
+    of a session of another version may, or that there is a mistake in its code.
     """
     (folder / "numbers").mkdir(exist_ok=True)
     begun = _with_own_names([_begun(settings, selection, files) for settings in selection.figures])
@@ -128,7 +124,7 @@ def _guarded(title: str, stem: str, step: Callable[[], T]) -> T | Embedded:
     """What ``step`` gives, or in its place on the page why there is nothing."""
     try:
         return step()
-    except NothingToDraw as reason:
+    except (NothingToDraw, StudyError) as reason:
         return Embedded(title, f"Not drawn: {reason}.", "", "", stem)
     except UserError:
         raise

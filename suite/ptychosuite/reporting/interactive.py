@@ -44,7 +44,7 @@ def comparands(selection: Selection) -> list[Comparand]:
                 known = table.loc[run.place]
                 place = order.index(block.condition or ALL), series.index(run.line)
                 found.append(Comparand(label, place[1], place[0], str(known["run_id"]), str(known["path"])))
-    return found[:MOST_PICTURES]
+    return found
 
 
 def interactive(selection: Selection, found: Sequence[Group], files: RunFiles, source: str) -> Interactive:
@@ -57,7 +57,8 @@ def interactive(selection: Selection, found: Sequence[Group], files: RunFiles, s
     _, note = timed(table)
     columns = _columns(table)
     runs, provenances = _runs(selection, files, source, columns, list(series), order)
-    compared = comparison(comparands(selection), files, order)
+    wanted = comparands(selection)
+    compared = comparison(wanted[:MOST_PICTURES], files, order)
     return Interactive(
         series=list(series.values()),
         conditions=[Condition(label) for label in order],
@@ -66,6 +67,8 @@ def interactive(selection: Selection, found: Sequence[Group], files: RunFiles, s
         curves=_curves(selection, found, [m.name for m in metrics], axes, list(series), order),
         pictures=compared.pictures,
         top=compared.top,
+        reach=compared.reach,
+        pictures_left_out=len(wanted[MOST_PICTURES:]) + compared.left_out,
         columns=columns,
         runs=runs,
         provenances=provenances,
@@ -123,10 +126,15 @@ def _short(value: float) -> float:
 
 def _columns(table: pd.DataFrame) -> list[Choice]:
     """Factors that vary, and the metrics of a summary."""
-    factors = [str(name) for name in table.attrs["factors"] if table[name].nunique(dropna=False) > 1]
+    told = ("solver", "fast_forward")  # by the line
+    factors = [
+        str(name)
+        for name in table.attrs["factors"]
+        if name not in told and table[name].nunique(dropna=False) > 1
+    ]
     metrics = metrics_of(table)
     return [
-        *(Choice(name, name.replace("_", " ")) for name in factors or ["solver"]),
+        *(Choice(name, name.replace("_", " "), is_setting=True) for name in factors),
         *(Choice(metric.name, metric_label(metric.name), metric.better) for metric in metrics),
         *([Choice("iterations", metric_label("iterations"))] if "iterations" in table else []),
     ]

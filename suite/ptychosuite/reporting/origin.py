@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import PurePath
 from typing import Any
 
 import pandas as pd
@@ -63,10 +62,8 @@ def _in_words(key: str, value: Any) -> str:
 def reproduce(selection: Selection, records: Sequence[RunRecord], source: str) -> list[tuple[str, str]]:
     """How to compute the same again: command, commit, environment, hardware, bundle."""
     *_, session = [{}, *sessions(selection.store)]
-    command = [
-        PurePath(part).name if place == 0 else part for place, part in enumerate(session.get("command", []))
-    ]
-    found = [("command", shlex.join(command))] if command else []
+    _, *arguments = session.get("command") or [""]
+    found = [("command", shlex.join(["ptychosuite", *arguments]))] if arguments else []
     commits = {
         f"{record.provenance['git_commit']}{' with changes' if record.provenance.get('git_dirty') else ''}"
         for record in records

@@ -167,9 +167,10 @@ def heat_tables(selection: Selection, files: RunFiles) -> list[HeatTable]:
                 for row, line in enumerate(grid.cells)
             ]
             title = " · ".join(filter(None, [figure.title or name, grid.title]))
-            caption = f"Median of the {name} over {over}{direction}."
+            caption = f"{name[0].upper()}{name[1:]}, {over}{direction}."
             x, y = (axis.rsplit(".", 1)[-1] for axis in (figure.x, figure.y))
-            tables.append(HeatTable(title, caption, x, y, grid.columns, grid.rows, cells))
+            better = metric.better if metric else "neither"
+            tables.append(HeatTable(title, caption, x, y, grid.columns, grid.rows, cells, better))
     return tables
 
 

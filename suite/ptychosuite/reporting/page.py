@@ -11,7 +11,7 @@ from ptychosuite.analysis.selection import Selection
 from ptychosuite.reporting.drawing import draw_figures
 from ptychosuite.reporting.figures.material import RunFiles
 from ptychosuite.reporting.index_page import ReportNote
-from ptychosuite.reporting.interactive import comparands, interactive
+from ptychosuite.reporting.interactive import MOST_PICTURES, comparands, interactive
 from ptychosuite.reporting.origin import provenance, records_of, reproduce, troubles
 from ptychosuite.reporting.overview import cards, groups, heat_tables, matrix, summary_table
 from ptychosuite.reporting.page_content import Embedded, PageContent
@@ -35,8 +35,6 @@ def write_report(selection: Selection, out: Path, source: str = "") -> Path:
 
     Raises
     ------
-    StudyError
-        A figure asks for something that the results do not have.
     StoreError
         The folder cannot be written.
     FigureError
@@ -52,7 +50,7 @@ def write_report(selection: Selection, out: Path, source: str = "") -> Path:
 
 def _fill(selection: Selection, folder: Path, source: str) -> list[Embedded]:
     files = RunFiles(selection.store)
-    files.pictured.update(run.path for run in comparands(selection))
+    files.pictured.update(run.path for run in comparands(selection)[:MOST_PICTURES])
     figures = draw_figures(selection, files, folder)
     selection.table.drop(columns="row").to_csv(folder / "numbers" / "runs.csv", index=False)
     content = page_content(selection, figures, files, source)

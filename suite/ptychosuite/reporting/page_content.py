@@ -1,6 +1,6 @@
 """What the report's page says: plain data, ready to be drawn. All statistics are done.
 
-The template ``page.html.j2`` writes :class:`PageContent`; what the page's controls choose from is
+The template ``report.html.j2`` writes :class:`PageContent`; what the page's controls choose from is
 :class:`Interactive`, which the page's script reads as JSON. Lists that run together have equal lengths, and
 numbers are finite: None where there is none.
 """
@@ -58,6 +58,7 @@ class Choice:
     name: str
     label: str
     better: Literal["lower", "higher", "neither"] = "neither"
+    is_setting: bool = False  # a value of the study's, to be written as it is
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,8 @@ class Interactive:
     curves: Sequence[Curve] = ()
     pictures: Sequence[Picture] = ()
     top: float = 1.0  # magnitude that the brightest code of a picture stands for
+    reach: int = 25  # of a difference at first, in per cent of the scale
+    pictures_left_out: int = 0  # lines of conditions that there was no room for
     columns: Sequence[Choice] = ()  # of the table of runs, after run and status
     runs: Sequence[Run] = ()
     provenances: Sequence[Mapping[str, str]] = ()

@@ -62,8 +62,6 @@ def write_figures(selection: Selection, out: Path) -> list[Embedded]:
 
     Raises
     ------
-    StudyError
-        A figure asks for something that the results do not have.
     StoreError
         The folder cannot be written.
     FigureError

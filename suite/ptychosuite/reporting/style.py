@@ -151,7 +151,7 @@ def panels(
     panels
         At most :data:`MOST_PANELS`.
     pooled
-        What a median is over: "3 seeds", "3 seeds x 2 noises"; and how many panels are left out.
+        "median over 3 seeds", "median over 3 seeds x 2 noises"; and how many panels are left out.
     """
     table = material.table
     pooled = [material.column(name) for name in pool]
@@ -177,7 +177,7 @@ def panels(
     )
     left_out = len(found) - MOST_PANELS
     more = f"; {left_out} more panels are not drawn, choose with 'where'" if left_out > 0 else ""
-    return found[:MOST_PANELS], (told or "a single run each") + more
+    return found[:MOST_PANELS], (f"median over {told}" if told else "a single run each") + more
 
 
 def width_of(width: str | None, natural: float) -> float:

@@ -12,7 +12,7 @@ from ptychosuite.analysis.labels import column_name, metric_label
 from ptychosuite.analysis.outcomes import Outcome
 from ptychosuite.errors import NothingToDraw, StudyError, nearest
 from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, Names
-from ptychosuite.reporting.figures.wanted import OneOrMore, listed
+from ptychosuite.reporting.figures.wanted import Ends, OneOrMore, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,8 @@ class ConvergenceFigure(FigureKind):
     """Curves of ``metric``, one line a ``line`` value, one panel a problem and ``panel`` value.
 
     ``metric`` is one metric or a list of several, side by side. ``x`` is "iteration", "seconds" or
-    "data_passes". Medians are taken over the seeds, and over the factors that ``pool`` names.
+    "data_passes". Medians are taken over the seeds, and over the factors that ``pool`` names. ``scale`` is
+    the lower and upper end of the vertical axis, where figures of a study are to share it.
     """
 
     runs: ClassVar[Literal["ended", "all"]] = "all"
@@ -42,6 +43,7 @@ class ConvergenceFigure(FigureKind):
     line: str = "solver"
     panel: str | None = None
     pool: OneOrMore = ()
+    scale: Ends | None = None
 
     @property
     def stem(self) -> str:
@@ -69,6 +71,8 @@ class ConvergenceFigure(FigureKind):
                 drawn = _draw_line(axis, members, material, metric, self.x, series[str(label)])
                 numbers.append(pd.DataFrame({"panel": panel.title, "metric": metric, "line": label, **drawn}))
             axis.set(xscale="log", yscale="log")
+            if self.scale is not None:
+                axis.set_ylim(*self.scale)
             if axis is axes[0] or len(metrics) > 1:
                 axis.set_ylabel(metric_label(metric))
         set_titles(figure, axes, [panel.title for panel, _ in places])
@@ -143,7 +147,7 @@ def _marked(x: np.ndarray) -> list[int]:
 
 def _caption(metrics: Sequence[str], x_name: str, over: str, outcome: Outcome, curves: pd.DataFrame) -> str:
     what = " and ".join(metric_label(metric) for metric in metrics)
-    caption = f"{what[0].upper()}{what[1:]} against {x_name}: median over {over}"
+    caption = f"{what[0].upper()}{what[1:]} against {x_name}: {over}"
     if curves["low"].notna().any():
         caption += ", with its 95 % bootstrap interval"
     caption += f". {outcome.text}"

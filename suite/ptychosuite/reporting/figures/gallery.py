@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
-
-from annotated_types import Len
-from pydantic import AfterValidator
+from typing import TYPE_CHECKING
 
 from ptychosuite.analysis.outcomes import Outcome
 from ptychosuite.analysis.shown_runs import Block, blocks_of
@@ -21,16 +18,6 @@ if TYPE_CHECKING:
 
 NUMBERS = ("run_id", "seed", "error", "phase_rmse_rad", "residual")
 MAX_ROWS = 12  # of a figure, truths included
-
-
-def _rising(ends: Sequence[float]) -> Sequence[float]:
-    if not ends[0] < ends[1]:
-        raise ValueError("expected the lower end first")
-    return ends
-
-
-Ends = Annotated[Sequence[float], Len(2, 2), AfterValidator(_rising)]
-"""Lower and upper end of a colour scale."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from ptychosuite.analysis.outcomes import Outcome
 from ptychosuite.errors import StudyError
 from ptychosuite.metrics.metric import Metric, metric_of
 from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, Names
-from ptychosuite.reporting.figures.wanted import OneOrMore, listed
+from ptychosuite.reporting.figures.wanted import Ends, OneOrMore, listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +29,8 @@ WORDS = {"never": "never", "diverged": "diverged", "failed": "failed", "missing"
 class HeatmapFigure(FigureKind):
     """Median of the metric ``value`` over two factors, one panel a problem and ``panel`` value.
 
-    Medians are taken over the seeds, and over the factors that ``pool`` names.
+    Medians are taken over the seeds, and over the factors that ``pool`` names. ``scale`` is the lower and
+    upper end of the colour scale, where figures of a study are to share it.
     """
 
     runs: ClassVar[Literal["ended", "all"]] = "all"
@@ -40,6 +41,7 @@ class HeatmapFigure(FigureKind):
     value: str = "error"
     panel: str | None = None
     pool: OneOrMore = ()
+    scale: Ends | None = None
 
     @property
     def stem(self) -> str:
@@ -54,7 +56,7 @@ class HeatmapFigure(FigureKind):
 
         grids, metric, note, over = self.grids(material)
         values = np.concatenate([grid.values().ravel() for grid in grids])
-        norm = colour_scale(values[np.isfinite(values)])
+        norm = colour_scale(np.asarray(self.scale or values[np.isfinite(values)]))
         direction = metric.better if metric else "neither"
         figure, axes = _canvas(grids, self.width)
         for axis, grid, shade in zip(axes, grids, shades(grids, metric), strict=False):
@@ -165,7 +167,7 @@ def _numbers(grid: HeatGrid) -> list[dict[str, Any]]:
 
 def _caption(name: str, over: str, grids: list[HeatGrid], metric: Metric | None, outcome: Outcome) -> str:
     states = {cell.state for grid in grids for line in grid.cells for cell in line}
-    caption = f"Median of the {name} over {over}; {outcome.text}."
+    caption = f"{name[0].upper()}{name[1:]}, {over}; {outcome.text}."
     if metric is not None and metric.better != "neither":
         caption += f" {metric.better.capitalize()} is better"
         caption += ", and brighter; the best is framed." if "value" in states else "."

@@ -12,7 +12,8 @@ from pydantic import BeforeValidator
 from ptychosuite.errors import NothingToDraw
 from ptychosuite.metrics.image import bounding_box
 from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
-from ptychosuite.reporting.figures.gallery import Ends, Gallery, Tile, gallery, pictured
+from ptychosuite.reporting.figures.gallery import Gallery, Tile, gallery, pictured
+from ptychosuite.reporting.figures.wanted import Ends
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -66,7 +66,7 @@ class RingsFigure(FigureKind):
             "between two half scans, half-bit threshold" if halves else "with the truth, one-bit threshold"
         )
         outcome = Outcome.of(table["status"])
-        caption = f"Fourier ring correlation {with_what} (dotted): median over {over}. {outcome.text}."
+        caption = f"Fourier ring correlation {with_what} (dotted): {over}. {outcome.text}."
         every = pd.concat(numbers, ignore_index=True)
         return Drawn(figure, caption, every, alt=_in_words(every))
 

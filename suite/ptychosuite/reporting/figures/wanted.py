@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Len
+from pydantic import AfterValidator
 
 OneOrMore = str | Sequence[str]
 """One name, or a list of several."""
 
 Where = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 """Factors with the value, or the list of values, that runs have; a list of such sets for alternatives."""
+
+
+def _rising(ends: Sequence[float]) -> Sequence[float]:
+    if not ends[0] < ends[1]:
+        raise ValueError("expected the lower end first")
+    return ends
+
+
+Ends = Annotated[Sequence[float], Len(2, 2), AfterValidator(_rising)]
+"""Lower and upper end of a scale."""
 
 
 def listed(names: OneOrMore) -> list[str]:

@@ -18,7 +18,7 @@ if (content.pictures.length > 0) {
   state.define("show", "magnitude", oneOf(["magnitude", "phase"]));
   state.define("compare", "slider", oneOf(["slider", "blink", "beside"]));
   state.define("split", 50, within(0, 100));
-  state.define("reach", 25, within(1, 100));
+  state.define("reach", content.reach, within(1, 100));
 
   /** Pictures by condition. */
   function fillPictures(select) {

@@ -15,12 +15,12 @@ const labelOf = (choices, name) => choices.find((choice) => choice.name === name
 const conditionPages = d3.range(0, content.conditions.length, PANELS_AT_ONCE)
   .map((first) => d3.range(first, Math.min(first + PANELS_AT_ONCE, content.conditions.length)));
 
-/** Places of the conditions that have a panel now. */
+/** Places of the conditions that have a panel now: in print all, unless one was chosen. */
 function shownConditions() {
   const chosen = content.conditions.findIndex(({ label }) => label === state.get("condition"));
   if (chosen >= 0) return [chosen];
   const page = state.get("panels");
-  return page === "all" ? d3.range(content.conditions.length) : conditionPages[Number(page) - 1] ?? [];
+  return isPrinting || page === "all" ? d3.range(content.conditions.length) : conditionPages[Number(page) - 1] ?? [];
 }
 
 const hiddenLines = () => new Set(state.get("hide").split("|"));

@@ -12,10 +12,10 @@ if (content.runs.length > 0) {
     { name: "status", label: "status", of: ({ status }) => status, isText: true },
     { name: "line", label: "line", of: labelOfSeries, isText: true },
     { name: "condition", label: "condition", of: labelOfCondition, isText: true },
-    ...content.columns.map(({ name, label, better }, place) => ({
+    ...content.columns.map(({ name, label, better, is_setting }, place) => ({
       name, label, better, of: ({ values }) => values[place],
       isText: content.runs.some(({ values }) => typeof values[place] === "string"),
-      isWhole: content.runs.every(({ values }) => typeof values[place] !== "number" || Number.isInteger(values[place])),
+      isWhole: is_setting || content.runs.every(({ values }) => typeof values[place] !== "number" || Number.isInteger(values[place])),
     })),
   ];
 
@@ -96,7 +96,7 @@ if (content.runs.length > 0) {
   /** A run's row, and the one with its details where it is open. */
   function rowsOf(run, told) {
     const button = element("button", { type: "button", class: "expand", "aria-expanded": String(opened.has(run)), title: "details" }, run.run_id);
-    const row = element("tr", {}, element("td", {}, button), ...columns.slice(1).map((column) => cellOf(run, column)));
+    const row = element("tr", { class: "run" }, element("td", {}, button), ...columns.slice(1).map((column) => cellOf(run, column)));
     button.addEventListener("click", () => {
       const isOpen = opened.delete(run);
       if (!isOpen) opened.add(run);
