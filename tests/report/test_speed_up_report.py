@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from ptychosuite.analysis.selection import selection_of_plan
 from ptychosuite.errors import NothingToDraw
+from ptychosuite.reporting.figures.convergence import ConvergenceFigure
 from ptychosuite.reporting.figures.speed_up import SpeedUpFigure
 from ptychosuite.reporting.page import write_report
 
@@ -60,6 +61,15 @@ def test_page_has_figure_and_table(selection, tmp_path):
     assert "nan" not in text.split("Summary")[0]
     lines = pd.read_csv(page.parent / "numbers" / "convergence-residual-iteration.csv")["line"]
     assert "off" in set(lines)
+
+
+@pytest.mark.parametrize("panel", ["solver", None])
+def test_lines_of_operators_share_the_panel_of_their_solver(selection, panel):
+    """A fast-forward is a line there, and no panel as well."""
+    figure = ConvergenceFigure(line="fast_forward", panel=panel)
+    numbers = draw(figure, selection.table, selection.dataset).numbers
+    assert {title.removeprefix("solver ") for title in numbers["panel"]} == {"rPIE", "MAGPIE"}
+    assert (numbers.groupby("panel")["line"].nunique() == 3).all()
 
 
 def test_identity_is_no_faster(selection):

@@ -157,8 +157,13 @@ def panels(
     pooled = [material.column(name) for name in pool]
     first = [] if panel is None else [material.column(panel)]
     columns = [*first, *separated(table, [*shown, *first], pooled)]
-    keys = table.assign(**{name: line_labels(material.whole, name).loc[table.index]
-                           for name in columns if name == "solver"})  # fmt: skip
+    with_jumps = "fast_forward" not in {*columns, *shown, *pooled}
+    solvers = {
+        name: line_labels(material.whole, name, with_jumps).loc[table.index]
+        for name in columns
+        if name == "solver"
+    }
+    keys = table.assign(**solvers)
     keys.attrs = table.attrs
     groups = keys.groupby(words_of(keys, columns), sort=False, dropna=False).groups
     found = [

@@ -82,6 +82,7 @@ class ConvergenceFigure(FigureKind):
         x_name = metric_label(self.x) + note
         for axis in axes[: len(places)]:
             axis.set_xlabel(x_name + (" (the start is 1)" if self.x == "iteration" else ""))
+            _thin_out(axis)
         statuses = material.table["status"].groupby(labels, sort=False)
         outcomes = {str(label): Outcome.of(rows) for label, rows in statuses}
         draw_legend(figure, series, outcomes)
@@ -125,6 +126,13 @@ def _draw_line(
         "planned": outcome.planned,
         "hit": curve.hit,
     }
+
+
+def _thin_out(axis: Axes) -> None:
+    """No numbers between powers of ten where one of these is in view: they would touch."""
+    low, high = np.log10(axis.get_xlim())
+    if np.floor(high) >= np.ceil(low):
+        axis.xaxis.set_minor_formatter("")
 
 
 def _draw_hit(axis: Axes, curve: Band, colour: str) -> None:

@@ -214,7 +214,8 @@ def _draw_row(
             _leave_empty(axis)
         else:
             scale.draw(axis, pixels.image, pixels.mask)
-    axes[0].set_ylabel(tile.without_condition.label if said else tile.label)
+    size = "small" if _is_narrow(axes[0]) else "medium"
+    axes[0].set_ylabel(tile.without_condition.label if said else tile.label, fontsize=size)
     if tile.shown is None:
         _say(axes[0], tile.note)
 
@@ -297,13 +298,11 @@ def _add_bar(
     bar = figure.colorbar(
         mappable, ax=list(axes), location=location, extend=scale.extend, label=label, **beside
     )
-    if not _is_narrow(mappable.axes):
-        return
     if location == "bottom":
         few_ticks(bar)
-        bar.ax.tick_params(labelsize="x-small")
-    else:
+    if _is_narrow(mappable.axes):
         bar.set_label(label, fontsize="x-small")
+        bar.ax.tick_params(labelsize="x-small")
 
 
 def _hatched(shown: Gallery, columns: Sequence[str]) -> str:

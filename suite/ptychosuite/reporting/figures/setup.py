@@ -110,7 +110,8 @@ def _setups(material: Material) -> dict[str, str]:
     chosen = (table.loc[order].drop_duplicates(factors) if factors else table.loc[order].head(1)).sort_index()
     varying = [name for name in factors if material.table[name].nunique(dropna=False) > 1]
     words = (
-        " · ".join(f"{name} {value_text(row[name])}" for name in varying) for _, row in chosen.iterrows()
+        " · ".join(f"{name} {text}" for name in varying if (text := value_text(row[name], name)))
+        for _, row in chosen.iterrows()
     )
     return dict(zip(words, chosen["path"], strict=True))
 
