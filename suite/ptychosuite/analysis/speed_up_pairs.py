@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy.stats
 import xarray as xr
+from scipy.special import bdtr
 
 from ptychosuite.analysis.labels import line_labels
 from ptychosuite.analysis.outcomes import MISSING
@@ -54,7 +54,8 @@ def censored_median(low: Sequence[float], high: Sequence[float]) -> Median:
     """
     lowest, highest = np.sort(np.asarray(low, float)), np.sort(np.asarray(high, float))
     n = len(lowest)
-    rank = int(scipy.stats.binom.ppf((1 - CONFIDENCE) / 2, n, 0.5))
+    at_most = bdtr(np.arange(n + 1), n, 0.5)  # the binomial distribution
+    rank = int(np.argmax(at_most >= (1 - CONFIDENCE) / 2))
     interval = (float(lowest[rank - 1]), float(highest[n - rank])) if rank else (0.0, float("inf"))
     return Median(float(np.median(lowest)), float(np.median(highest)), interval)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-import scipy.stats
+from scipy.special import bdtrc
 
 CONFIDENCE = 0.95
 FEWEST = 3  # runs that an interval is given for
@@ -43,6 +43,6 @@ def _ranks(n: int) -> tuple[int, int]:
     places = np.arange(1, n + 1)
     lower_middle, upper_middle = (n + 1) // 2, n // 2 + 1
     # at least so many of n draws are among the first `place` values: the middle one is
-    at_most = [scipy.stats.binom.sf(middle - 1, n, places / n) for middle in (lower_middle, upper_middle)]
+    at_most = [bdtrc(middle - 1, n, places / n) for middle in (lower_middle, upper_middle)]
     tail = (1 - CONFIDENCE) / 2
     return int(np.argmax(at_most[0] >= tail)), int(np.argmax(at_most[1] >= 1 - tail))

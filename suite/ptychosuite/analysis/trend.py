@@ -19,7 +19,6 @@ from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
-import ruptures
 
 from ptychosuite.analysis.verdict import Judgement, Verdict
 from ptychosuite.metrics.metric import metric_of
@@ -153,6 +152,8 @@ def change_points(ratios: Sequence[float], tolerance: float) -> list[int]:
     """Indices at which a new level of ``ratios`` begins; ``tolerance`` says which change matters."""
     if len(ratios) < FEWEST_NIGHTS:
         return []
+    import ruptures  # loads scipy.stats, which no report needs
+
     logarithms = np.log(np.asarray(ratios, dtype=np.float64))
     if np.ptp(logarithms) == 0:
         return []

@@ -204,5 +204,5 @@ def phase_codes(small: Thumbnail) -> UInt8[np.ndarray, "H W"]:
 
 def _data_uri(codes: UInt8[np.ndarray, "H W"]) -> str:
     content = io.BytesIO()
-    Image.fromarray(codes).save(content, format="PNG", optimize=True)
+    Image.fromarray(codes).save(content, format="PNG", compress_level=6)
     return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()

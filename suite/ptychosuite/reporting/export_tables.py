@@ -6,7 +6,6 @@ import os
 from importlib import import_module
 from pathlib import Path
 
-import dask
 import pandas as pd
 import xarray as xr
 
@@ -64,6 +63,8 @@ def _to_table(table: pd.DataFrame, form: str, out: Path) -> None:
 
 
 def _to_netcdf(dataset: xr.Dataset, out: Path) -> None:
+    import dask
+
     dataset = dataset.load()
     factors = [name for name, _ in dataset.attrs.pop("columns").values()]
     with dask.config.set(scheduler="synchronous"):  # all is in memory: no cluster of the caller's is asked
