@@ -55,7 +55,7 @@ class Picture:
     settings
         Overrides of the study.
     needs
-        Environment variable without which the study cannot be planned.
+        Environment variable without which the study cannot be planned, and the picture stays as it is.
     """
 
     name: str
@@ -135,8 +135,6 @@ def draw(picture: Picture, results: Path, scratch: Path, run: bool) -> Path:
     UserError
         There are no results, or not all of them.
     """
-    if picture.needs and picture.needs not in os.environ:
-        raise UserError(f"the environment variable {picture.needs} names no folder of data")
     planned = ptychosuite.plan(picture.path, list(picture.settings), results=results)
     if planned.remaining and not run:
         raise UserError(f"{len(planned.remaining)} runs of {picture.path.name} are to do; --run does them")
@@ -227,6 +225,9 @@ def main() -> int:
     missing = 0
     with tempfile.TemporaryDirectory() as scratch:
         for picture in chosen:
+            if picture.needs and picture.needs not in os.environ:
+                print(f"{picture.file} stays as it is: {picture.needs} names no folder with its data")
+                continue
             try:
                 drawn = draw(picture, asked.results, Path(scratch), asked.run)
                 print(keep(picture, drawn, asked.out))
