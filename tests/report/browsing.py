@@ -48,6 +48,13 @@ class Browser:
         file = self.folder / f"{name}.html"
         if not file.exists():
             file.write_text(html_of(name), encoding="utf-8")
+        self.show(file, address, width, dark, media)
+        return content_of(name)
+
+    def show(
+        self, file: Path, address: str = "", width: int = 1280, dark: bool = False, media: str = ""
+    ) -> None:
+        """Show a page that is there."""
         self.command(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -60,7 +67,6 @@ class Browser:
         self.driver.get("about:blank")
         self.driver.get_log("browser")
         self.driver.get(f"{file.as_uri()}{address}")
-        return content_of(name)
 
     def command(self, name: str, **arguments: Any) -> Any:
         return self.driver.execute_cdp_cmd(name, arguments)

@@ -19,6 +19,7 @@ from ptychosuite.reporting.page_content import Picture
 LONGEST_SIDE_PX = 256
 MOST_BYTES = 4_000_000  # of all data URIs together
 BRIGHTEST = 0.999  # quantile of the magnitudes that the scale ends at
+ROOM = 1.5  # times the brightest of the truth, at most
 NEARLY_ALL, FEW = 0.98, 12  # share of the pixels, and runs, that the reach of a difference is found from
 SAMPLE = 40  # conditions, or runs where no truth is known, that the scale is found from: more do not fit
 MAGNITUDE_STEPS, PHASE_STEPS = 253, 254
@@ -138,15 +139,20 @@ def _group(
 
 
 def _top(groups: Sequence[Sequence[Comparand]], files: RunFiles) -> float:
-    """The upper end of the magnitudes: of the truths, where there are any; else of the runs."""
+    """The upper end of the magnitudes: of the truths with room for what runs have beyond; or of the runs."""
     truths = [files.scene(group[0].path).truth for group in groups]
-    runs = [run.path for group in groups for run in group][:SAMPLE]
-    views = [truth for truth in truths if truth is not None] or [
-        files.shown(path) for path in runs if files.run(path).object is not None
-    ]
+    paths = [run.path for group in groups for run in group][:SAMPLE]
+    exact = _brightest([truth for truth in truths if truth is not None])
+    runs = _brightest([files.shown(path) for path in paths if files.run(path).object is not None])
+    if not exact:
+        return max(runs, default=1.0) or 1.0
+    return max(max(exact), min(max(runs, default=0.0), ROOM * max(exact))) or 1.0
+
+
+def _brightest(views: Iterable[Shown]) -> list[float]:
+    """Where the magnitudes of each end, but for a few pixels."""
     small = [thumbnail(view) for view in views]
-    ends = [float(np.quantile(np.abs(each.field[each.mask]), BRIGHTEST)) for each in small if each.mask.any()]
-    return max(ends, default=1.0) or 1.0
+    return [float(np.quantile(np.abs(each.field[each.mask]), BRIGHTEST)) for each in small if each.mask.any()]
 
 
 def _picture(view: Shown, top: float, label: str, condition: int, run: Comparand | None = None) -> Picture:
