@@ -1,12 +1,20 @@
 # make demo   environment, quickstart study on a local Dask cluster, report
 # make test   environment, tests
 # make check  everything CI runs: tests, lint, types
+# make figures [STUDIES="levels noise"] [SET="stop.iterations=50 seed=0"] [CLUSTER=slurm]
+#             the papers' studies, what is missing of them, and their figures in figures/; then the pictures
+#             of the README and docs. All of it is hours (docs/papers.md).
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check lint lock clean
+STUDIES ?= setup levels noise overlap circuit fast-forward fast-forward-known fast-forward-multigrid \
+    fast-forward-sizes
+SET     ?=
+CLUSTER ?= local
+
+.PHONY: demo test check lint lock clean figures pictures
 
 demo: $(READY)
 	$(BIN)/ptychosuite run studies/quickstart.yaml --cluster local
@@ -15,6 +23,16 @@ demo: $(READY)
 # Side by side on up to four cores. Compiled files are kept: the tests start many interpreters.
 test: $(READY)
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
+
+figures: $(READY)
+	for study in $(STUDIES); do \
+	    $(BIN)/ptychosuite run studies/paper/$$study.yaml --cluster $(CLUSTER) $(foreach each,$(SET),--set '$(each)') && \
+	    $(BIN)/ptychosuite figures studies/paper/$$study.yaml $(foreach each,$(SET),--set '$(each)') || exit; \
+	done
+	$(MAKE) pictures
+
+pictures: $(READY)
+	$(BIN)/python docs/pictures.py --run
 
 check: test lint
 

@@ -94,6 +94,14 @@ def test_words_can_be_searched(drawn):
         assert any(word in text for text in words), word
 
 
+def test_a_pdf_has_letters_with_their_meaning(drawn):
+    """TrueType fonts, of which a reader knows what each letter is; no outlines."""
+    content = (drawn.path / "figures" / "figure-04.pdf").read_bytes()
+    assert b"/ToUnicode" in content
+    assert b"/TrueType" in content or b"/CIDFontType2" in content
+    assert b"/Type3" not in content
+
+
 def test_words_of_a_pdf_can_be_searched(drawn):
     pypdf = pytest.importorskip("pypdf")
     text = pypdf.PdfReader(drawn.path / "figures" / "figure-04.pdf").pages[0].extract_text()

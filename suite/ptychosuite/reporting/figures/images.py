@@ -303,6 +303,7 @@ def _add_bar(
     if _is_narrow(mappable.axes):
         bar.set_label(label, fontsize="x-small")
         bar.ax.tick_params(labelsize="x-small")
+        bar.ax.locator_params(nbins=3)
 
 
 def _hatched(shown: Gallery, columns: Sequence[str]) -> str:
