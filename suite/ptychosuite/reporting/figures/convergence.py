@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ptychosuite.reporting.page_content import Series
 
 MARKS = 6  # on a line, about
+FEW_PANELS = 4
 HIT_POINTS = 6.5  # size of the circle where the tolerance is met
 
 
@@ -82,7 +83,7 @@ class ConvergenceFigure(FigureKind):
         x_name = metric_label(self.x) + note
         for axis in axes[: len(places)]:
             axis.set_xlabel(x_name + (" (the start is 1)" if self.x == "iteration" else ""))
-            _thin_out(axis)
+            _thin_out(axis, is_small=len(places) > FEW_PANELS)
         statuses = material.table["status"].groupby(labels, sort=False)
         outcomes = {str(label): Outcome.of(rows) for label, rows in statuses}
         draw_legend(figure, series, outcomes)
@@ -128,11 +129,21 @@ def _draw_line(
     }
 
 
-def _thin_out(axis: Axes) -> None:
-    """No numbers between powers of ten where one of these is in view: they would touch."""
-    low, high = np.log10(axis.get_xlim())
-    if np.floor(high) >= np.ceil(low):
-        axis.xaxis.set_minor_formatter("")
+def _thin_out(axis: Axes, is_small: bool) -> None:
+    """No numbers between powers of ten where one of these is in view: they would touch.
+
+    In a small panel that shows two or more there are no ticks between them either: they take most of the
+    time of drawing.
+    """
+    from matplotlib.ticker import NullLocator
+
+    for line, limits in ((axis.xaxis, axis.get_xlim()), (axis.yaxis, axis.get_ylim())):
+        low, high = np.log10(limits)
+        powers = int(np.floor(high) - np.ceil(low)) + 1
+        if is_small and powers > 1:
+            line.set_minor_locator(NullLocator())
+        elif powers > 0 and line is axis.xaxis:
+            line.set_minor_formatter("")
 
 
 def _draw_hit(axis: Axes, curve: Band, colour: str) -> None:
