@@ -211,6 +211,10 @@ def test_scales_of_a_study(parts):
     """Figures that are to be compared share the ends that the study names."""
     drawn = draw(ConvergenceFigure(metric="error", scale=(0.5, 50)), *parts[:2])
     assert {axis.get_ylim() for axis in drawn.figure.axes[:2]} == {(0.5, 50)}
+    drawn = draw(ConvergenceFigure(metric=("error", "residual")), *parts[:2])
+    left, right = ({axis.get_ylim() for axis in drawn.figure.axes[place::2]} for place in (0, 1))
+    assert len(left) == len(right) == 1, "panels of one metric have one scale"
+    assert left != right
     drawn = draw(HeatmapFigure("noise", "solver", scale=(1, 9)), *parts[:2])
     assert drawn.figure.axes[0].images[0].get_clim() == (1, 9)
 

@@ -64,7 +64,7 @@ def _note(selection: Selection, content: PageContent) -> ReportNote:
     """What the page over all reports says of this one."""
     starts = sorted(start for start in selection.stored["start"] if start)
     commits = dict(content.provenance).get("git commit", [])
-    headlines = [": ".join((card.title, card.value)) for card in content.cards[1:4]]
+    headlines = [f"{card.title}: {', '.join([card.value, *card.lines[:1]])}" for card in content.cards[1:4]]
     return ReportNote(
         study=selection.name,
         title=selection.title,

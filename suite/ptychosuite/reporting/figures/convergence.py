@@ -55,6 +55,7 @@ class ConvergenceFigure(FigureKind):
         import pandas as pd
 
         from ptychosuite.reporting.legend import draw_legend
+        from ptychosuite.reporting.log_axes import number_axes
         from ptychosuite.reporting.style import grid, panels, set_titles
 
         metrics = [self._curves_of(name, material) for name in listed(self.metric)]
@@ -76,6 +77,8 @@ class ConvergenceFigure(FigureKind):
                 axis.set_ylim(*self.scale)
             if axis is axes[0] or len(metrics) > 1:
                 axis.set_ylabel(metric_label(metric))
+        for place in range(len(metrics) if len(metrics) > 1 else 0):
+            _share_limits(axes[place : len(places) : len(metrics)])
         set_titles(figure, axes, [panel.title for panel, _ in places])
         curves = pd.concat(numbers, ignore_index=True)
         if curves["median"].isna().all():
@@ -83,7 +86,7 @@ class ConvergenceFigure(FigureKind):
         x_name = metric_label(self.x) + note
         for axis in axes[: len(places)]:
             axis.set_xlabel(x_name + (" (the start is 1)" if self.x == "iteration" else ""))
-            _thin_out(axis, is_small=len(places) > FEW_PANELS)
+            number_axes(axis, is_small=len(places) > FEW_PANELS)
         statuses = material.table["status"].groupby(labels, sort=False)
         outcomes = {str(label): Outcome.of(rows) for label, rows in statuses}
         draw_legend(figure, series, outcomes)
@@ -129,21 +132,11 @@ def _draw_line(
     }
 
 
-def _thin_out(axis: Axes, is_small: bool) -> None:
-    """No numbers between powers of ten where one of these is in view: they would touch.
-
-    In a small panel that shows two or more there are no ticks between them either: they take most of the
-    time of drawing.
-    """
-    from matplotlib.ticker import NullLocator
-
-    for line, limits in ((axis.xaxis, axis.get_xlim()), (axis.yaxis, axis.get_ylim())):
-        low, high = np.log10(limits)
-        powers = int(np.floor(high) - np.ceil(low)) + 1
-        if is_small and powers > 1:
-            line.set_minor_locator(NullLocator())
-        elif powers > 0 and line is axis.xaxis:
-            line.set_minor_formatter("")
+def _share_limits(panels: Sequence[Axes]) -> None:
+    """Let panels that are to be compared have the same scale."""
+    lows, highs = zip(*(panel.get_ylim() for panel in panels), strict=True)
+    for panel in panels:
+        panel.set_ylim(min(lows), max(highs))
 
 
 def _draw_hit(axis: Axes, curve: Band, colour: str) -> None:

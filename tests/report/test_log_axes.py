@@ -1,0 +1,38 @@
+"""Numbers of logarithmic axes, and scales of panels that are compared."""
+
+from __future__ import annotations
+
+import pytest
+from matplotlib.figure import Figure
+from ptychosuite.reporting.log_axes import number_axes
+
+
+def labels(limits, is_small=False):
+    """What stands along the vertical and the horizontal axis of a panel."""
+    figure = Figure(figsize=(3.4, 2.9))
+    axes = figure.subplots()
+    axes.set(xscale="log", yscale="log", xlim=limits, ylim=limits)
+    number_axes(axes, is_small)
+    figure.canvas.draw()
+    return [
+        {label.get_text() for label in axis.get_ticklabels(which="both")} - {""}
+        for axis in (axes.yaxis, axes.xaxis)
+    ]
+
+
+@pytest.mark.parametrize("is_small", [False, True])
+@pytest.mark.parametrize("limits", [(0.41, 0.49), (45, 80), (0.9, 30), (1, 1000), (1e-7, 1e-3), (2e6, 3e7)])
+def test_every_axis_has_numbers(limits, is_small):
+    """Two or more, whatever is in view, that are plain where a person would write them so."""
+    vertical, horizontal = labels(limits, is_small)
+    assert len(vertical) >= 2
+    assert horizontal
+    if 1e-3 <= limits[0] and limits[1] < 1e5:
+        assert all(float(text) > 0 for text in vertical | horizontal)
+
+
+def test_numbers_are_as_one_writes_them():
+    vertical, _ = labels((0.02, 300))
+    assert {"0.1", "1", "10", "100"} <= vertical
+    _, horizontal = labels((1e4, 1e7))
+    assert {"10000", "$\\mathdefault{10^{6}}$"} <= horizontal
