@@ -87,7 +87,7 @@ def test_one_package_of_nouns(tmp_path):
     page = (reports / "index.html").read_text()
     assert "The likeness of 4 runs." in page
     assert "likeness to the truth" in page
-    assert (reports / "figures/01-dots.pdf").is_file()
+    assert (reports / "figures/dots.pdf").is_file()
     assert "likeness" in (reports / "numbers/summary.csv").read_text().splitlines()[0]
     installed.suite("baseline", "save", "good", "example.yaml")
 

@@ -235,12 +235,12 @@ def test_repetitions_ask_the_metric():
 def test_summary_asks_the_metric():
     """A run that never meets the tolerance is infinitely long, and is counted out."""
     table = pd.DataFrame(
-        {"solver": "rpie", "residual": [1.0, 2, 3], "psnr_phase": [30.0, 31, 32], "lane": "timing",
+        {"solver": "rpie", "residual": [1.0, 2, 3], "psnr_phase": [30.0, 31, 32], "lane": "timing", "status": "completed",
          "iterations_to_tol": [5.0, np.nan, np.nan], "seconds": [1.0, 1, 1]}
     )  # fmt: skip
     table.attrs["factors"] = ["solver"]
     (row,) = summary(table).to_dict("records")
-    assert (row["runs"], row["residual"], row["psnr_phase"], row["seconds"]) == (3, 2, 31, 1)
+    assert (row["completed"], row["residual"], row["psnr_phase"], row["seconds"]) == (3, 2, 31, 1)
     assert (row["met_tolerance"], row["iterations_to_tol"]) == (1, np.inf)
     assert metric_of("iterations_to_tol").text(np.inf) == "not met"
     assert metric_of("residual").text(np.nan) == ""

@@ -27,7 +27,7 @@ def test_every_axis_has_numbers(limits, is_small):
     vertical, horizontal = labels(limits, is_small)
     assert len(vertical) >= 2
     assert horizontal
-    if 1e-3 <= limits[0] and limits[1] < 1e5:
+    if limits[0] >= 1e-3 and limits[1] < 1e5:
         assert all(float(text) > 0 for text in vertical | horizontal)
 
 

@@ -14,13 +14,13 @@ from tests.study.small import REPOSITORY
 GOLDEN = {
     "blind.yaml": ("440fa0c1f44840c9", 80, "69c254b3d8d54dac"),
     "nightly.yaml": ("9a856614a0650ff8", 42, "84c54be50329a2be"),
-    "paper/circuit.yaml": ("85eaf459bc36d0f2", 36, "0bd6947cfcac3c83"),
+    "paper/circuit.yaml": ("3e0973a8269762b3", 36, "56c60f696a243159"),
     "paper/fast-forward-known.yaml": ("d7385c47102749fa", 27, "46e11afa3dc95c47"),
     "paper/fast-forward-sizes.yaml": ("751e7472f68db7cf", 12, "ff85681cfe925fab"),
-    "paper/levels.yaml": ("256237e747019fcf", 27, "1de8d12c82c00d29"),
-    "paper/noise.yaml": ("256237e747019fcf", 36, "73bc61f5e9b3be56"),
-    "paper/overlap.yaml": ("5c6aa29f3504f667", 18, "4aaa818bde0f4e2b"),
-    "paper/setup.yaml": ("a0c1c646e7c26925", 2, "a1ee48159100e62c"),
+    "paper/levels.yaml": ("0172a6d1212cfcd6", 27, "0ab22ed4e9540a47"),
+    "paper/noise.yaml": ("0172a6d1212cfcd6", 36, "150ea56f58848076"),
+    "paper/overlap.yaml": ("c17020f0b859ad77", 18, "e737aa1f86737b91"),
+    "paper/setup.yaml": ("fa1fec85bfb658b7", 2, "f507852bba39fc8a"),
     "quickstart.yaml": ("2d8582ca395ed0f6", 24, "80bbc018c03ff662"),
 }
 MEASURED = ("2a8c818e93c17a12", 4, "b6b7f5368b237d20")

@@ -50,12 +50,18 @@ class Group:
         return 2 * self.outcome.completed >= self.outcome.planned
 
 
-def metrics_of(table: pd.DataFrame, every: bool = False) -> list[Metric]:
-    """The metrics that a summary of ``table`` has; with ``every`` those as well that it leaves out."""
+def metrics_of(table: pd.DataFrame) -> list[Metric]:
+    """The metrics that a summary of ``table`` has.
+
+    One of another study may be called as a setting of this one.
+    """
     return [
         metric
         for metric in known_metrics()
-        if (every or metric.in_summary) and metric.name in table and table[metric.name].notna().any()
+        if metric.in_summary
+        and metric.name not in table.attrs["factors"]
+        and metric.name in table
+        and table[metric.name].notna().any()
     ]
 
 
