@@ -235,8 +235,8 @@ def test_repetitions_ask_the_metric():
 def test_summary_asks_the_metric():
     """A run that never meets the tolerance is infinitely long, and is counted out."""
     table = pd.DataFrame(
-        {"solver": "rpie", "residual": [1.0, 2, 3], "psnr_phase": [30.0, 31, 32], "lane": "timing", "status": "completed",
-         "iterations_to_tol": [5.0, np.nan, np.nan], "seconds": [1.0, 1, 1]}
+        {"solver": "rpie", "residual": [1.0, 2, 3], "psnr_phase": [30.0, 31, 32], "lane": "timing",
+         "status": "completed", "iterations_to_tol": [5.0, np.nan, np.nan], "seconds": [1.0, 1, 1]}
     )  # fmt: skip
     table.attrs["factors"] = ["solver"]
     (row,) = summary(table).to_dict("records")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 from ptychosuite.analysis.selection import selection_of_plan
 from ptychosuite.core.runs import Status
 from ptychosuite.reporting.page import write_report
+from ptychosuite.reporting.page_html import page_html
 
+from tests.report.page_examples import EXAMPLES
 from tests.report.test_blind_report import FIGURES as BLIND_FIGURES
 from tests.report.test_blind_report import MEASURED, SOLVERS
 from tests.report.test_planned_runs import study
@@ -113,3 +116,16 @@ def test_the_comparer_shows_what_the_metric_says(browser, reports, name):
         pixels = int(words.split("over the ")[1].split()[0].replace(",", ""))
         assert rms * np.sqrt(pixels) == pytest.approx(table.loc[run, "error"], rel=0.03), words
     assert checked
+
+
+def test_long_names_stay_on_a_phone(browser, tmp_path):
+    """A line of a plug-in that is named by its class is one long word."""
+    page = EXAMPLES["one_solver"]()
+    lines = [
+        replace(line, label="my_package.reconstruction:AdaptiveMomentumEngine")
+        for line in page.interactive.series
+    ]
+    file = tmp_path / "long.html"
+    file.write_text(page_html(replace(page, interactive=replace(page.interactive, series=lines))))
+    browser.show(file, width=390)
+    assert browser.js("return document.documentElement.scrollWidth") <= 390
