@@ -33,7 +33,16 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 REFERENCE = REPOSITORY / "reports" / "reference"
 RECORD = "pictures.json"
 REPORTING = REPOSITORY / "suite" / "ptychosuite" / "reporting"
-FIGURE_SOURCES = ("figures/*.py", "style.py", "series.py", "legend.py", "log_axes.py", "photographs.py", "drawing.py")
+FIGURE_SOURCES = (
+    "figures/*.py",
+    "style.py",
+    "series.py",
+    "legend.py",
+    "log_axes.py",
+    "panels.py",
+    "photographs.py",
+    "drawing.py",
+)
 PAGE_SOURCES = (
     *FIGURE_SOURCES, "page*.py", "overview.py", "origin.py", "interactive.py", "comparer_pictures.py",
     "templates/style.css", "templates/report.html.j2", "templates/report/*", "vendor/*.js",

@@ -15,6 +15,7 @@ from ptychosuite.analysis.statistics import median_interval
 from ptychosuite.analysis.tables import timed
 from ptychosuite.core.runs import Status
 from ptychosuite.metrics.metric import Metric, known_metrics
+from ptychosuite.registry.factors import is_own
 
 ENDED = (Status.COMPLETED, Status.DIVERGED)
 
@@ -53,13 +54,14 @@ class Group:
 def metrics_of(table: pd.DataFrame) -> list[Metric]:
     """The metrics that a summary of ``table`` has.
 
-    One of another study may be called as a setting of this one.
+    One that another study named by its class may be called as a setting of this one, or as a column.
     """
     return [
         metric
         for metric in known_metrics()
         if metric.in_summary
         and metric.name not in table.attrs["factors"]
+        and not is_own(metric.name)
         and metric.name in table
         and table[metric.name].notna().any()
     ]

@@ -1,4 +1,4 @@
-"""How figures look and what several kinds share (panels, colours); how they and pages are saved."""
+"""How figures look and what several kinds share (sizes, scales, titles); how they and pages are saved."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
@@ -22,10 +20,6 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import PlaceHolderLayoutEngine
-
-from ptychosuite.analysis.conditions import in_order, separated, words_of
-from ptychosuite.analysis.labels import line_labels
-from ptychosuite.reporting.figures.material import Material
 
 # Okabe and Ito's palette: told apart by colour-blind readers, and in print
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
@@ -119,69 +113,12 @@ def render(name: str, /, **content: Any) -> str:
 
 
 LOG_SCALE_RATIO = 30  # values that span more than this get a logarithmic colour scale
-MOST_PANELS = 12
 TITLE_LETTERS = 42  # in a line
 WIDTHS = {"column": 3.5, "page": 7.2}  # inches
 LETTER_INCHES = 0.082  # of a panel's title, on average
 BOLD_INCHES = 0.105  # of a figure's title
 AROUND_INCHES = 0.8  # what stands beside and below pictures: names and colour bars
 NARROW_INCHES = 1.3  # pictures below this have small titles and few ticks
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One panel of a figure: its title, and the runs that it is about."""
-
-    title: str
-    rows: pd.DataFrame
-
-
-def panels(
-    material: Material, panel: str | None, shown: Sequence[str], pool: Sequence[str]
-) -> tuple[list[Panel], str]:
-    """A panel for each problem and solver that no axis of the figure shows, and what the caption says of it.
-
-    Parameters
-    ----------
-    panel
-        A factor that each panel has one value of.
-    shown
-        Columns that lines or axes stand for; "solver" for all that says how a run was computed.
-    pool
-        Factors that medians are taken over all the same.
-
-    Returns
-    -------
-    panels
-        At most :data:`MOST_PANELS`.
-    pooled
-        "median over 3 seeds", "median over 3 seeds x 2 noises"; and how many panels are left out.
-    """
-    table = material.table
-    pooled = [material.column(name) for name in pool]
-    first = [] if panel is None else [material.column(panel)]
-    columns = [*first, *separated(table, [*shown, *first], pooled)]
-    with_jumps = "fast_forward" not in {*columns, *shown, *pooled}
-    solvers = {
-        name: line_labels(material.whole, name, with_jumps).loc[table.index]
-        for name in columns
-        if name == "solver"
-    }
-    keys = table.assign(**solvers)
-    keys.attrs = table.attrs
-    groups = keys.groupby(words_of(keys, columns), sort=False, dropna=False).groups
-    found = [
-        Panel(_title(words) if columns else "", material.of(table.loc[groups[words]]).table)
-        for words in words_of(in_order(keys, columns), columns)
-    ]
-    told = " x ".join(
-        f"{table[name].nunique(dropna=False)} {name}s"
-        for name in ("seed", *pooled)
-        if name not in (*shown, *first) and name in table and table[name].nunique(dropna=False) > 1
-    )
-    left_out = len(found) - MOST_PANELS
-    more = f"; {left_out} more panels are not drawn, choose with 'where'" if left_out > 0 else ""
-    return found[:MOST_PANELS], (f"median over {told}" if told else "a single run each") + more
 
 
 def width_of(width: str | None, natural: float) -> float:
@@ -213,11 +150,6 @@ def set_heading(figure: Figure, title: str) -> None:
     """Title of a whole figure, on as many lines as it needs."""
     letters = int(figure.get_figwidth() / BOLD_INCHES)
     figure.suptitle(textwrap.fill(title, letters), fontsize="large", fontweight="bold")
-
-
-def _title(words: str) -> str:
-    parts = [part.removeprefix("solver ") for part in words.split(" · ")]
-    return textwrap.fill(" · ".join(parts), TITLE_LETTERS)
 
 
 def grid(

@@ -56,7 +56,8 @@ class ConvergenceFigure(FigureKind):
 
         from ptychosuite.reporting.legend import draw_legend
         from ptychosuite.reporting.log_axes import number_axes
-        from ptychosuite.reporting.style import grid, panels, set_titles
+        from ptychosuite.reporting.panels import panels
+        from ptychosuite.reporting.style import grid, set_titles
 
         metrics = [self._curves_of(name, material) for name in listed(self.metric)]
         material, note = material.timed(self.x)

@@ -52,7 +52,7 @@ class HeatmapFigure(FigureKind):
         import pandas as pd
 
         from ptychosuite.analysis.heat_grid import shades
-        from ptychosuite.reporting.style import colour_scale
+        from ptychosuite.reporting.style import colour_scale, set_titles
 
         grids, metric, note, over = self.grids(material)
         values = np.concatenate([grid.values().ravel() for grid in grids])
@@ -61,7 +61,8 @@ class HeatmapFigure(FigureKind):
         figure, axes = _canvas(grids, self.width)
         for axis, grid, shade in zip(axes, grids, shades(grids, metric), strict=False):
             image = _draw_grid(axis, grid, norm, "viridis" if direction == "higher" else "viridis_r", shade)
-            axis.set(title=grid.title, xlabel=self.x.rsplit(".", 1)[-1], ylabel=self.y.rsplit(".", 1)[-1])
+            axis.set(xlabel=self.x.rsplit(".", 1)[-1], ylabel=self.y.rsplit(".", 1)[-1])
+        set_titles(figure, axes, [grid.title for grid in grids])
         name = metric_label(material.column(self.value)) + note
         if np.isfinite(values).any():
             label = name if direction == "neither" else f"{name} (brighter is better)"
@@ -76,7 +77,7 @@ class HeatmapFigure(FigureKind):
     def grids(self, material: Material) -> tuple[list[HeatGrid], Metric | None, str, str]:
         """The cells of each panel, the metric, what belongs to its name, and what medians are over."""
         from ptychosuite.analysis.heat_grid import heat_grid
-        from ptychosuite.reporting.style import panels
+        from ptychosuite.reporting.panels import panels
 
         value = material.column(self.value)
         material, note = material.timed(value)

@@ -39,7 +39,8 @@ class RingsFigure(FigureKind):
         import pandas as pd
 
         from ptychosuite.reporting.legend import draw_legend
-        from ptychosuite.reporting.style import grid, panels, set_titles
+        from ptychosuite.reporting.panels import panels
+        from ptychosuite.reporting.style import grid, set_titles
 
         shown, over = panels(material, None, [material.column(self.line)], listed(self.pool))
         labels, series = material.lines(self.line), material.series(self.line)
