@@ -88,11 +88,14 @@ def test_from_the_results_alone_it_is_the_same(selection):
     assert again.table.attrs == selection.table.attrs
 
 
-def test_sessions_of_earlier_versions(selection):
-    """They have no settings of the runs: what is missing is counted, and has no names."""
+@pytest.mark.usefixtures("quick_figures")
+def test_sessions_of_earlier_versions(selection, tmp_path):
+    """They have no settings of the runs: what is missing is counted, and has no name."""
     session = {name: value for name, value in latest_session(selection.store).items() if name != "settings"}
     again = selection_of(selection.store, session)
     assert again.outcome == selection.outcome
+    assert (len(again.table), again.unnamed) == (22, 2)
+    assert "16 of 24" in Page(write_report(again, tmp_path).read_text()).text
 
 
 @pytest.mark.usefixtures("quick_figures")

@@ -31,6 +31,9 @@ class Selection:
         One row a planned run, in the study's order. One that has no result has the status "missing", no
         metrics, the ``row`` -1 and no ``path``. ``attrs`` as of
         :func:`~ptychosuite.analysis.tables.table_of`.
+    unnamed
+        Number of runs without a result that have no row: sessions of earlier versions keep no settings of
+        them.
     """
 
     store: Store
@@ -41,12 +44,13 @@ class Selection:
     dataset: xr.Dataset
     text: str  # of the study file
     overrides: Sequence[str]
+    unnamed: int
     constants: Mapping[str, Any]  # dotted path -> value of the settings that all planned runs share
 
     @property
     def outcome(self) -> Outcome:
         """How the planned runs ended."""
-        return Outcome.of(self.table["status"])
+        return Outcome.of([*self.table["status"], *[MISSING] * self.unnamed])
 
     @property
     def stored(self) -> pd.DataFrame:
@@ -108,7 +112,8 @@ def selection_of(store: Store, study: Mapping[str, Any]) -> Selection:
         raise StoreError(
             f"{store.root} has none of the runs of this study yet; run it first with: ptychosuite run"
         )
-    table = _with_missing(found, dataset, study)
+    is_named = "settings" in study
+    table = _with_missing(found, dataset, study) if is_named else found
     return Selection(
         store=store,
         name=study["study"],
@@ -118,6 +123,7 @@ def selection_of(store: Store, study: Mapping[str, Any]) -> Selection:
         dataset=dataset,
         text=study["text"],
         overrides=study["overrides"],
+        unnamed=len(study["spec_ids"]) - len(table),
         constants=study.get("constants", {}),
     )
 
@@ -127,7 +133,7 @@ def _with_missing(found: pd.DataFrame, dataset: xr.Dataset, study: Mapping[str, 
     planned = pd.Index(study["spec_ids"])
     absent = np.flatnonzero(~planned.isin(found["spec_id"]))
     rows = pd.DataFrame({"spec_id": planned[absent], "status": MISSING, "row": -1})
-    settings = study.get("settings", {})  # sessions of earlier versions have none
+    settings = study["settings"]
     for path, (name, is_number) in dataset.attrs["columns"].items():
         constant = study.get("constants", {}).get(path)
         values = [settings[path][place] if path in settings else constant for place in absent]
