@@ -47,6 +47,7 @@ def test_it_draws_what_there_is_until_all_is_there(in_parts):
         pages.append(each.page.read_text())
     assert drawn == [f"{n} of 6 runs: reports/tiny/index.html" for n in (2, 4, 6)]
     assert len(set(pages)) == 3
+    assert ['http-equiv="refresh" content="1"' in page for page in pages] == [True, True, False]
     assert len(waits) == 4
     assert set(waits) == {0.01}
 

@@ -75,6 +75,7 @@ def report(
     override_file: File | None = None,
     results: File = "results",
     out: File = "reports",
+    reload_s: float = 0.0,
     progress: bool | Progress = True,
 ) -> Page:
     """Draw the figures of a study and write its report, ``out/<study>/index.html``.
@@ -90,6 +91,8 @@ def report(
         As of :func:`~ptychosuite.api.planning.plan`.
     out
         Folder that gets a report folder for each study.
+    reload_s
+        While runs are missing, the page loads itself anew every so many seconds; 0 for never.
 
     Raises
     ------
@@ -101,7 +104,7 @@ def report(
     shown = Progress.of(progress)
     with _to_draw(study, settings, override_file, results) as (selection, source), shown.status("drawing"):
         try:
-            return Page(write_report(selection, Path(out), source))
+            return Page(write_report(selection, Path(out), source, reload_s))
         finally:
             if Path(out).is_dir():
                 write_index(Path(out))

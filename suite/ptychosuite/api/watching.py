@@ -83,8 +83,8 @@ def watch(
     """Draw the report of a study whenever there are new results, until all planned runs are there.
 
     Each time what has been drawn is given back; between the times the generator waits. The page is there and
-    whole at any time: stop asking, or interrupt, whenever you like. Where there are no results yet, it waits
-    for the first.
+    whole at any time, and loads itself anew until all runs are there: stop asking, or interrupt, whenever you
+    like. Where there are no results yet, it waits for the first.
 
     Parameters
     ----------
@@ -112,8 +112,9 @@ def watch(
         drawn = DrawnReport(*watched.counts())
         try:
             page = report(
-                study, settings, override_file=override_file, results=results, out=out, progress=shown
-            )
+                study, settings, override_file=override_file, results=results, out=out, reload_s=every_s,
+                progress=shown,
+            )  # fmt: skip
             drawn = DrawnReport(drawn.runs, drawn.planned, page)
         except UserError as error:
             if drawn.is_last:

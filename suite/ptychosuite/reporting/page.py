@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +26,11 @@ SUMMARY_NOTE = (
 )
 
 
-def write_report(selection: Selection, out: Path, source: str = "") -> Path:
+def write_report(selection: Selection, out: Path, source: str = "", reload_s: float = 0.0) -> Path:
     """Draw everything and write ``out/<study>/index.html``; its path is returned.
 
-    ``source`` is what the page calls the results, where that is not the path of their folder.
+    ``source`` is what the page calls the results, where that is not the path of their folder. While runs are
+    missing the page loads itself anew every ``reload_s`` seconds, where that is not 0.
 
     The folder is made anew beside the old one and takes its place at the end, so that a report that cannot
     be drawn does not cost the one there was.
@@ -42,18 +44,18 @@ def write_report(selection: Selection, out: Path, source: str = "") -> Path:
     """
     folder = out / selection.name
     with made_anew(folder, "the report") as fresh:
-        figures = _fill(selection, fresh, source or str(selection.store.root))
+        figures = _fill(selection, fresh, source or str(selection.store.root), reload_s)
     page = folder / "index.html"
     refuse_failed(figures, page)
     return page
 
 
-def _fill(selection: Selection, folder: Path, source: str) -> list[Embedded]:
+def _fill(selection: Selection, folder: Path, source: str, reload_s: float) -> list[Embedded]:
     files = RunFiles(selection.store)
     files.pictured.update(run.path for run in comparands(selection)[:MOST_PICTURES])
     figures = draw_figures(selection, files, folder)
     selection.table.drop(columns="row").to_csv(folder / "numbers" / "runs.csv", index=False)
-    content = page_content(selection, figures, files, source)
+    content = replace(page_content(selection, figures, files, source), reload_s=reload_s)
     write_summary(selection, content.summary, folder)
     (folder / "index.html").write_text(page_html(content), encoding="utf-8")
     _note(selection, content).write(folder)

@@ -215,3 +215,6 @@ class PageContent:
     study_text: str = ""
     overrides: Sequence[str] = ()
     interactive: Interactive = Interactive()
+    reload_s: float = (
+        0.0  # the page loads itself anew after so many seconds, while runs are missing; 0: never
+    )
