@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
+from ptychosuite.analysis.bands import AXES
 from ptychosuite.analysis.conditions import conditions
 from ptychosuite.analysis.outcomes import Outcome
 from ptychosuite.analysis.selection import latest_session, selection_of, selection_of_plan
@@ -11,6 +14,7 @@ from ptychosuite.execute import one_run
 from ptychosuite.reporting.figures.convergence import ConvergenceFigure
 from ptychosuite.reporting.figures.heatmap import HeatmapFigure
 from ptychosuite.reporting.figures.material import Material, RunFiles
+from ptychosuite.reporting.interactive import interactive
 from ptychosuite.reporting.origin import troubles
 from ptychosuite.reporting.overview import cards, groups, matrix, summary_table
 from ptychosuite.reporting.page import write_report
@@ -145,7 +149,7 @@ def test_legend_and_cells_say_so(selection):
 def test_survivors_do_not_lead(selection):
     """A line of which fewer than half of the runs completed is no candidate; the card warns, and says why."""
     found = groups(selection)
-    assert [group.can_lead for group in found if group.line == "ePIE"] == [True, False]
+    assert [group.outcome.can_lead for group in found if group.line == "ePIE"] == [True, False]
     shown = {card.title: card for card in cards(selection, found)}
     assert shown["runs completed"].value == "16 of 24"
     assert shown["runs completed"].is_warning
@@ -157,6 +161,31 @@ def test_survivors_do_not_lead(selection):
     told = matrix(found)
     assert told.rows == conditions(selection.table) == ["noise 0", "noise 0.1"]
     assert told.cells[1][told.columns.index("ePIE")] == Outcome(failed=4)
+
+
+def test_no_line_leads_anywhere(selection):
+    """Of many conditions without a candidate the one card says so."""
+    many = [
+        replace(group, condition=f"noise {n}", outcome=Outcome(completed=1, failed=3))
+        for n in range(12)
+        for group in groups(selection)[:2]
+    ]
+    card = cards(selection, many)[1]
+    assert (card.title, card.value) == ("best error in magnitude, of 12 conditions", "no line to compare")
+    assert card.is_warning
+
+
+def test_times_of_the_lanes_are_not_mixed_on_the_page(selection):
+    """A line that was computed beside others has no curve against seconds where the others were alone."""
+    lanes = selection.table["lane"].mask(selection.table["solver"] == "epie", "throughput")
+    table = selection.table.assign(lane=lanes)
+    table.attrs = selection.table.attrs
+    mixed = replace(selection, table=table)
+    found = interactive(mixed, groups(mixed), RunFiles(selection.store), "results/tiny")
+    epie = [line.label for line in found.series].index("ePIE")
+    axes = {axis: {curve.series for curve in found.curves if curve.axis == axis} for axis in AXES}
+    assert epie in axes["iteration"]
+    assert axes["seconds"] == axes["iteration"] - {epie}
 
 
 def test_troubles_have_names_and_commands(selection):

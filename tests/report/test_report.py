@@ -360,7 +360,8 @@ def test_factor_is_found_by_its_dotted_path(tmp_path):
 def test_study_of_failures(tmp_path, monkeypatch):
     """Where no run ended well there is a page all the same, with every run by its settings and message."""
     monkeypatch.setattr("ptychosuite.execute.one_run.reconstruct", lambda *args: 1 / 0)
-    plan = plan_text(tmp_path, "axes: {seed: [0, 7]}\n")
+    figures = "figures: [{kind: convergence}, {kind: heatmap, x: seed, y: solver}, {kind: images}]\n"
+    plan = plan_text(tmp_path, "axes: {seed: [0, 7]}\n" + figures)
     carry_out(plan, tmp_path)
     page = write_report(selection_of_plan(plan, tmp_path), tmp_path / "reports")
     text = Page(page.read_text()).text

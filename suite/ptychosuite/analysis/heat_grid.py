@@ -108,9 +108,7 @@ def _with_best(grid: HeatGrid, metric: Metric | None, x_computes: bool, y_comput
     if metric is None or metric.better == "neither":
         return grid
     signed = metric.sign * grid.values()
-    leads = np.array(
-        [[2 * cell.outcome.completed >= cell.outcome.planned for cell in row] for row in grid.cells]
-    )
+    leads = np.array([[cell.outcome.can_lead for cell in row] for row in grid.cells])
     signed[~leads] = np.nan
     if np.isnan(signed).all():
         return grid

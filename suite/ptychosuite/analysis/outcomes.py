@@ -46,6 +46,11 @@ class Outcome:
         return self.completed == self.planned
 
     @property
+    def can_lead(self) -> bool:
+        """Whether enough of the planned runs completed for their median to be compared with others'."""
+        return 2 * self.completed >= self.planned
+
+    @property
     def short(self) -> str:
         """As in a legend: "3 of 5"."""
         return f"{self.completed} of {self.planned}"

@@ -45,11 +45,6 @@ class Group:
     figures: dict[str, Figure]  # by metric; those alone that some run of the study has
     met_tolerance: int | None  # runs that met it; None where the study has no tolerance
 
-    @property
-    def can_lead(self) -> bool:
-        """Whether enough of the planned runs completed for its median to be compared with others'."""
-        return 2 * self.outcome.completed >= self.outcome.planned
-
 
 def metrics_of(table: pd.DataFrame) -> list[Metric]:
     """The metrics that a summary of ``table`` has.

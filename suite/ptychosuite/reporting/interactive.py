@@ -54,7 +54,7 @@ def interactive(selection: Selection, found: Sequence[Group], files: RunFiles, s
     axes = [axis for axis in AXES if axis == "iteration" or f"{axis}_curve" in selection.dataset]
     metrics = [m for m in known_metrics() if f"{m.name}_curve" in selection.dataset and not m.is_time
                and m.name != "data_passes"]  # fmt: skip
-    _, note = timed(table)
+    comparable, note = timed(table)
     columns = _columns(table)
     runs, provenances = _runs(selection, files, source, columns, list(series), order)
     wanted = comparands(selection)
@@ -64,7 +64,9 @@ def interactive(selection: Selection, found: Sequence[Group], files: RunFiles, s
         conditions=[Condition(label) for label in order],
         metrics=[Choice(metric.name, metric_label(metric.name), metric.better) for metric in metrics],
         axes=[Choice(axis, metric_label(axis) + note * (axis == "seconds")) for axis in axes],
-        curves=_curves(selection, found, [m.name for m in metrics], axes, list(series), order),
+        curves=_curves(
+            selection, found, comparable.index, [m.name for m in metrics], axes, list(series), order
+        ),
         pictures=compared.pictures,
         top=compared.top,
         reach=compared.reach,
@@ -78,6 +80,7 @@ def interactive(selection: Selection, found: Sequence[Group], files: RunFiles, s
 def _curves(
     selection: Selection,
     found: Sequence[Group],
+    timed_runs: pd.Index,
     metrics: Sequence[str],
     axes: Sequence[Any],
     series: Sequence[str],
@@ -87,9 +90,8 @@ def _curves(
     most = min(POINTS[1], max(POINTS[0], CURVE_BUDGET // number))
     curves = []
     for group in found:
-        comparable, note = timed(group.rows)
         for axis in axes:
-            rows = comparable if axis == "seconds" and not note else group.rows
+            rows = group.rows[group.rows.index.isin(timed_runs)] if axis == "seconds" else group.rows
             for metric in metrics:
                 curve = band(selection.dataset, rows, metric, axis, most)
                 if curve.runs:
@@ -154,6 +156,7 @@ def _runs(
         chosen = (table["status"] == Status.COMPLETED).sort_values(kind="stable").index[:MOST_RUNS]
         table = table.loc[chosen.sort_values()]
     lines, labels = line_labels(selection.table, "solver"), condition_labels(selection.table)
+    varied = _varied(selection.table)
     provenances: dict[tuple[tuple[str, str], ...], int] = {}
     runs = []
     for (place, values), (_, known) in zip(
@@ -169,7 +172,7 @@ def _runs(
                 condition=order.index(labels[place]),
                 values=[_value(value, choice.name) for value, choice in zip(values, columns, strict=True)],
                 message=told_first(record.message) if record else "no result yet",
-                settings=_settings(known, selection.table),
+                settings={path: text for path, name in varied.items() if (text := value_text(known[name]))},
                 command=command_for(known, source),
                 provenance=provenances.setdefault(origin, len(provenances)) if record else None,
             )
@@ -183,10 +186,10 @@ def _value(value: Any, name: str) -> float | str | None:
     return value_text(value, name) or None
 
 
-def _settings(run: pd.Series, table: pd.DataFrame) -> dict[str, Any]:
-    """Dotted path -> value, of what the study varies."""
+def _varied(table: pd.DataFrame) -> dict[str, str]:
+    """Dotted path -> column, of what the study varies."""
     return {
-        path: value_text(run[name])
+        path: name
         for path, name in table.attrs["paths"].items()
-        if name in table and table[name].nunique(dropna=False) > 1 and value_text(run[name])
+        if name in table and table[name].nunique(dropna=False) > 1
     }

@@ -14,9 +14,10 @@ from ptychosuite.analysis.labels import metric_label
 from ptychosuite.analysis.selection import Selection
 from ptychosuite.analysis.speed_up_pairs import speed_up_pairs, speed_up_summary
 from ptychosuite.analysis.summary import Figure, Group, groups_of, metrics_of
-from ptychosuite.errors import NothingToDraw
+from ptychosuite.errors import NothingToDraw, UserError
 from ptychosuite.metrics.metric import Metric, metric_of
-from ptychosuite.reporting.drawing import figure_of
+from ptychosuite.registry.validation import SettingError
+from ptychosuite.reporting.drawing import figure_of, with_constants
 from ptychosuite.reporting.figures.heatmap import HeatmapFigure, cell_text
 from ptychosuite.reporting.figures.material import Material, RunFiles
 from ptychosuite.reporting.page_content import Card, Cell, HeatTable, Matrix, TextTable
@@ -60,7 +61,7 @@ def _card(condition: str, lines: Sequence[Group], metric: Metric) -> Card:
     if soonest is not None:
         figure = soonest.figures["seconds_to_tol"]
         told.append(f"first at the tolerance{figure.note}: {soonest.line}, {figure.median:.3g} s")
-    left_out = [group.line for group in lines if not group.can_lead]
+    left_out = [group.line for group in lines if not group.outcome.can_lead]
     told += [f"{best.outcome.text}"]
     if left_out:
         told.append(f"not compared, too few completed: {', '.join(left_out)}")
@@ -70,8 +71,9 @@ def _card(condition: str, lines: Sequence[Group], metric: Metric) -> Card:
 def _wins(by_condition: Mapping[str, Sequence[Group]], metric: Metric) -> Card:
     best = (_best(lines, metric.name, metric.sign) for lines in by_condition.values())
     counts = Counter(group.line for group in best if group is not None)
-    told = [f"{line}: {count}" for line, count in counts.most_common(6)]
-    return Card(f"best {metric_label(metric.name)}, of {len(by_condition)} conditions", told[0], told[1:])
+    value, *told = [f"{line}: {count}" for line, count in counts.most_common(6)] or ["no line to compare"]
+    title = f"best {metric_label(metric.name)}, of {len(by_condition)} conditions"
+    return Card(title, value, told, is_warning=not counts)
 
 
 def _best(lines: Sequence[Group], name: str, sign: int) -> Group | None:
@@ -79,7 +81,7 @@ def _best(lines: Sequence[Group], name: str, sign: int) -> Group | None:
     known = [
         line
         for line in lines
-        if line.can_lead and name in line.figures and np.isfinite(line.figures[name].median)
+        if line.outcome.can_lead and name in line.figures and np.isfinite(line.figures[name].median)
     ]
     return min(known, key=lambda line: sign * line.figures[name].median, default=None)
 
@@ -152,12 +154,13 @@ def heat_tables(selection: Selection, files: RunFiles) -> list[HeatTable]:
     for settings in selection.figures:
         if settings.get("kind") != "heatmap":
             continue
-        figure = figure_of(settings)
-        assert isinstance(figure, HeatmapFigure)
-        material = Material(selection.table, selection.dataset, files, selection.table)
+        whole = Material(selection.table, selection.dataset, files, selection.table)
         try:
-            grids, metric, note, over = figure.grids(material.narrowed(figure.where))
-        except NothingToDraw:
+            figure = figure_of(settings)
+            assert isinstance(figure, HeatmapFigure)
+            material = with_constants(whole, figure, selection).narrowed(figure.where)
+            grids, metric, note, over = figure.grids(material)
+        except (NothingToDraw, UserError, SettingError):  # where it is printed the page says why
             continue
         name = metric_label(material.column(figure.value)) + note
         direction = f"; {metric.better} is better" if metric and metric.better != "neither" else ""
