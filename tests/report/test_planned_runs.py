@@ -15,7 +15,7 @@ from ptychosuite.reporting.figures.convergence import ConvergenceFigure
 from ptychosuite.reporting.figures.heatmap import HeatmapFigure
 from ptychosuite.reporting.figures.material import Material, RunFiles
 from ptychosuite.reporting.interactive import interactive
-from ptychosuite.reporting.origin import troubles
+from ptychosuite.reporting.origin import reproduce, troubles
 from ptychosuite.reporting.overview import cards, groups, matrix, summary_table
 from ptychosuite.reporting.page import write_report
 from ptychosuite.reporting.series import COLOURS, DASHES, MARKERS, series_of, styled
@@ -197,6 +197,28 @@ def test_troubles_have_names_and_commands(selection):
     failed = [each for each in found if each.status == "failed"]
     assert all(each.message.startswith("ArithmeticError: broken on purpose\n\nTraceback") for each in failed)
     assert all(each.command == f"ptychosuite show results/tiny {each.run_id}" for each in failed)
+
+
+def test_commands_can_be_copied(selection):
+    """Of a bundle, and of a folder whose name has a blank."""
+    files = RunFiles(selection.store)
+    for source, word in (("the bundle tiny.zip", "tiny.zip"), ("my results/tiny", "'my results/tiny'")):
+        failed = [each for each in troubles(selection, files, source) if each.status == "failed"]
+        assert {each.command for each in failed} == {f"ptychosuite show {word} {e.run_id}" for e in failed}
+        (last,) = (text for what, text in reproduce(selection, [], source) if what == "bundle")
+        assert last.split(" ", 2)[2].startswith(word)
+
+
+@pytest.mark.usefixtures("quick_figures")
+def test_what_is_not_listed_is_counted(selection, tmp_path, monkeypatch):
+    """The number is that of all runs, and the page says how many it leaves out."""
+    monkeypatch.setattr("ptychosuite.reporting.origin.MOST_TROUBLES", 2)
+    monkeypatch.setattr("ptychosuite.reporting.interactive.MOST_RUNS", 20)
+    monkeypatch.setattr("ptychosuite.reporting.page.MOST_RUNS", 20)
+    text = " ".join(Page(write_report(selection, tmp_path).read_text()).text.split())
+    assert "failed 6" in text
+    assert "4 more are not listed here." in text
+    assert "20 of 24; all are in numbers/runs.csv" in text
 
 
 def test_problems_are_not_pooled_unless_asked(selection):

@@ -19,7 +19,8 @@ from ptychosuite.store.read import sessions
 
 OF_ONE_RUN = ("start", "end", "process", "cores")  # no part of what runs have in common
 SAMPLE = 200  # runs whose records are asked what they have in common
-MOST_TROUBLES = 200
+MOST_TROUBLES = 200  # of each kind
+BUNDLE = "the bundle "  # begins what the page calls the results of a bundle
 LIBRARIES = ("numpy", "scipy", "torch", "cupy", "ptychi", "cdtools")  # named first
 
 
@@ -72,11 +73,16 @@ def reproduce(selection: Selection, records: Sequence[RunRecord], source: str) -
     found.append(("commit", _listed(sorted(commits)) or "not known: not computed in a git checkout"))
     found.append(("environment", _listed(map(_environment, records))))
     found.append(("hardware", _listed(map(_hardware, records))))
-    if source.startswith("the bundle"):
-        found.append(("bundle", f"ptychosuite reproduce {source.removeprefix('the bundle ')}"))
+    if source.startswith(BUNDLE):
+        found.append(("bundle", f"ptychosuite reproduce {_address(source)}"))
     else:
-        found.append(("bundle", f"ptychosuite export {source} --to crate --license CC-BY-4.0"))
+        found.append(("bundle", f"ptychosuite export {_address(source)} --to crate --license CC-BY-4.0"))
     return found
+
+
+def _address(source: str) -> str:
+    """What the page calls the results, as a word of a command."""
+    return shlex.quote(source.removeprefix(BUNDLE))
 
 
 def _listed(values: Iterable[str]) -> str:
@@ -117,7 +123,7 @@ def command_for(run: Mapping[Any, Any], source: str) -> str:
     """The command that shows more of a run, or that would compute it."""
     if run["status"] == MISSING:
         return "ptychosuite run STUDY"
-    return f"ptychosuite show {source} {run['run_id']}"
+    return f"ptychosuite show {_address(source)} {run['run_id']}"
 
 
 def troubles(selection: Selection, files: RunFiles, source: str) -> list[Trouble]:

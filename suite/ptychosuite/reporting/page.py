@@ -12,7 +12,7 @@ from ptychosuite.analysis.selection import Selection
 from ptychosuite.reporting.drawing import draw_figures
 from ptychosuite.reporting.figures.material import RunFiles
 from ptychosuite.reporting.index_page import ReportNote
-from ptychosuite.reporting.interactive import MOST_PICTURES, comparands, interactive
+from ptychosuite.reporting.interactive import MOST_PICTURES, MOST_RUNS, comparands, interactive
 from ptychosuite.reporting.origin import provenance, records_of, reproduce, troubles
 from ptychosuite.reporting.overview import cards, groups, heat_tables, matrix, summary_table
 from ptychosuite.reporting.page_content import Embedded, PageContent
@@ -124,4 +124,8 @@ def _facts(selection: Selection, source: str) -> list[tuple[str, str]]:
         facts.append(("computed", f"{first} to {last} UTC" if first != last else f"{first} UTC"))
     if "seconds" in table:
         facts.append(("solver time", f"{float(np.nansum(table['seconds'])):.3g} s in all"))
+    if len(selection.table) > MOST_RUNS:
+        facts.append(
+            ("table of runs", f"{MOST_RUNS:,} of {len(selection.table):,}; all are in numbers/runs.csv")
+        )
     return facts
