@@ -209,6 +209,20 @@ def test_commands_can_be_copied(selection):
         assert last.split(" ", 2)[2].startswith(word)
 
 
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["/opt/bin/ptychosuite", "run", "my study.yaml"], "ptychosuite run 'my study.yaml'"),
+        (["/opt/site/ptychosuite/cli.py", "run", "a.yaml"], "ptychosuite run a.yaml"),
+        (["/home/me/sweeps.py", "--quick"], "sweeps.py --quick"),
+    ],
+)
+def test_command_is_the_one_that_was_called(selection, monkeypatch, words, shown):
+    """Of our program, by its name or through Python, and of a program of somebody else's."""
+    monkeypatch.setattr("ptychosuite.reporting.origin.sessions", lambda store: [{"command": words}])
+    assert ("command", shown) in reproduce(selection, [], "results/tiny")
+
+
 @pytest.mark.usefixtures("quick_figures")
 def test_what_is_not_listed_is_counted(selection, tmp_path, monkeypatch):
     """The number is that of all runs, and the page says how many it leaves out."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 import pandas as pd
@@ -63,8 +64,8 @@ def _in_words(key: str, value: Any) -> str:
 def reproduce(selection: Selection, records: Sequence[RunRecord], source: str) -> list[tuple[str, str]]:
     """How to compute the same again: command, commit, environment, hardware, bundle."""
     *_, session = [{}, *sessions(selection.store)]
-    _, *arguments = session.get("command") or [""]
-    found = [("command", shlex.join(["ptychosuite", *arguments]))] if arguments else []
+    command = session.get("command", [])
+    found = [("command", _command(command))] if command else []
     commits = {
         f"{record.provenance['git_commit']}{' with changes' if record.provenance.get('git_dirty') else ''}"
         for record in records
@@ -78,6 +79,13 @@ def reproduce(selection: Selection, records: Sequence[RunRecord], source: str) -
     else:
         found.append(("bundle", f"ptychosuite export {_address(source)} --to crate --license CC-BY-4.0"))
     return found
+
+
+def _command(words: Sequence[str]) -> str:
+    """As one would type it: ours by its name, also where Python was told to run it, another's by its file."""
+    program, *arguments = words
+    name = PurePath(program).name
+    return shlex.join(["ptychosuite" if name == "cli.py" else name, *arguments])
 
 
 def _address(source: str) -> str:
