@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import threading
 from pathlib import Path
-from time import sleep
 
 import ptychosuite
 import ptychosuite.api.watching as watching
@@ -58,16 +56,15 @@ def test_nothing_new_is_not_drawn_again(in_parts, monkeypatch):
     carry_out(plan_text(path.parent, STUDY, "seed=0"), path.parent / "results")
     study_file(path.parent, STUDY)
     looks = []
-    monkeypatch.setattr(watching, "sleep", lambda seconds: looks.append(seconds))
-    watched = ptychosuite.watch(path, **QUIET)
-    assert next(watched).runs == 1
-    thread = threading.Thread(target=lambda: list(watched), daemon=True)
-    thread.start()
-    while len(looks) < 50:
-        sleep(0.01)
-    carry_out(plan_text(path.parent, STUDY), path.parent / "results")
-    thread.join(60)
-    assert not thread.is_alive()
+
+    def waited(seconds):
+        looks.append(seconds)
+        if len(looks) == 50:
+            carry_out(plan_text(path.parent, STUDY), path.parent / "results")
+
+    monkeypatch.setattr(watching, "sleep", waited)
+    assert [drawn.runs for drawn in ptychosuite.watch(path, **QUIET)] == [1, 6]
+    assert len(looks) == 50
 
 
 def test_a_results_folder_by_its_latest_session(in_parts):
