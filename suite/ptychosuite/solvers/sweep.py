@@ -11,14 +11,13 @@ propose. In a minibatch the patches overlap too, and both are weighted means: an
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from annotated_types import Ge
-from jaxtyping import Complex, Int
+from jaxtyping import Complex, Float, Int
 
 from ptychosuite.backends.arrays import Array, copy, divide, is_on_gpu, namespace, squared_modulus
 from ptychosuite.core.found import Found
@@ -26,14 +25,13 @@ from ptychosuite.core.problem import Problem
 from ptychosuite.physics.forward import (
     MODES,
     accumulate_patches,
-    first_mode,
     illuminate,
     total_amplitude,
     window,
 )
 from ptychosuite.physics.likelihood import exit_wave_correction
 from ptychosuite.solvers.positions import CorrectsPositions, PositionShifts
-from ptychosuite.solvers.probe_modes import orthogonalised, power, start_modes
+from ptychosuite.solvers.probe_modes import orthogonalised, start_modes
 from ptychosuite.solvers.solver import (
     CountingSolver,
     PatchSolver,
@@ -158,22 +156,36 @@ class JointSweeping(Sweeping):
         after = super().step_stack(stack, state, rngs)
         if self.hold_power is False or not self.moves_probe(stack.problems[0], state):
             return after
-        alone = [
-            with_power_held(problem, obj, probe)
-            for problem, obj, probe in zip(stack.problems, after.object, after.probe, strict=True)
-        ]
-        xp = namespace(after.object)
-        objects, probes = (xp.stack(each) for each in zip(*alone, strict=True))
-        return replace(after, object=objects, probe=probes)
+        xp = namespace(after.probe)
+        starts = xp.stack([problem.probe for problem in stack.problems])
+        scale = power_scale(after.probe, starts)
+        return replace(after, object=after.object / scale, probe=after.probe * scale)
 
     def settled(self, problem: Problem, state: SweepState) -> SweepState:
-        """The same exit waves by orthogonal modes that have the power of the start."""
+        """The same exit waves by orthogonal modes with the power of the start; the caller owns ``state``."""
         obj, probe = state.object, state.probe
         if self.probe_modes > 1:
             probe = orthogonalised(probe)
         if self.hold_power is not False:
-            obj, probe = with_power_held(problem, obj, probe)
+            scale = power_scale(probe, problem.probe)
+            obj /= scale
+            probe = probe * scale
         return replace(state, object=obj, probe=probe)
+
+
+def power_scale(probe: Complex[Array, "*R m m"], start: Complex[Array, "*R m m"]) -> Float[Array, "*R 1 1"]:
+    """Factor that gives a probe the power of ``start``; one for each of R runs; over all modes of one.
+
+    1 where the probe has none, or is not finite.
+    """
+    xp = namespace(probe)
+    axes = tuple(range(probe.ndim - start.ndim, probe.ndim))
+    each = (-2, -1) if probe.ndim == start.ndim else axes
+    then = xp.sum(squared_modulus(start), axis=(-2, -1), keepdims=True)
+    now = xp.sum(squared_modulus(probe), axis=each, keepdims=True)
+    good = (now > 0) & xp.isfinite(now)
+    ratio = then / xp.where(good, now, then)
+    return xp.sqrt(ratio[0] if ratio.ndim > start.ndim else ratio)
 
 
 def sweep(
@@ -238,17 +250,6 @@ def _update_batch(
     else:
         put_patches(obj, patches, lit.probes, lit.positions)
     return probe if proposals is None else mean_probe(probe, proposals, lit.patches)
-
-
-def with_power_held(
-    problem: Problem, obj: Complex[Array, "H W"], probe: Complex[Array, "*M m m"]
-) -> tuple[Complex[Array, "H W"], Complex[Array, "*M m m"]]:
-    """Object and probe in the gauge in which the probe has the power that it started with."""
-    now, then = power(probe), power(first_mode(problem.probe))
-    if not (now > 0 and math.isfinite(now)):
-        return obj, probe
-    scale = math.sqrt(then / now)
-    return obj / scale, probe * scale
 
 
 def put_patches(
