@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from ptychosuite.backends.arrays import to_numpy
 from ptychosuite.solvers.emagpie import EMAGPIE, geometric_mean
 from ptychosuite.solvers.pie import RPIE, regularisation
-from ptychosuite.solvers.sweep import colour_groups, cut_into_batches
+from ptychosuite.solvers.scan_geometry import colour_groups
+from ptychosuite.solvers.sweep import cut_into_batches
 
 from tests.conftest import small_problem
 from tests.oracles.magpie_literal import literal_v_cycle, revised_exit_wave

@@ -16,8 +16,9 @@ from ptychosuite.solvers.lsqml import LSQML
 from ptychosuite.solvers.magpie import MAGPIE
 from ptychosuite.solvers.mpie import MPIE
 from ptychosuite.solvers.pie import EPIE, RPIE
+from ptychosuite.solvers.scan_geometry import colour_groups
 from ptychosuite.solvers.solver import PatchSolver
-from ptychosuite.solvers.sweep import colour_groups, cut_into_batches, put_patches, sweep
+from ptychosuite.solvers.sweep import cut_into_batches, put_patches, sweep
 
 from tests.conftest import small_problem
 from tests.oracles.magpie_literal import revised_exit_wave

@@ -32,12 +32,8 @@ from ptychosuite.physics.forward import (
 from ptychosuite.physics.likelihood import exit_wave_correction
 from ptychosuite.solvers.positions import CorrectsPositions, PositionShifts
 from ptychosuite.solvers.probe_modes import orthogonalised, start_modes
-from ptychosuite.solvers.solver import (
-    CountingSolver,
-    PatchSolver,
-    SweepState,
-    mean_probe,
-)
+from ptychosuite.solvers.scan_geometry import any_overlap, colour_groups
+from ptychosuite.solvers.solver import CountingSolver, PatchSolver, SweepState, mean_probe
 from ptychosuite.solvers.stack import RunStack, sweep_stack
 
 Sweep = Literal["sequential", "colour-groups", "minibatch"]
@@ -204,7 +200,7 @@ def sweep(
     plain = probe.ndim < MODES and problem.variation is None and shifts is None
     if is_on_gpu(obj) and plain:
         batches = list(batches)
-        if not any(_overlap(problem.scan_positions_px[batch], problem.probe_size) for batch in batches):
+        if not any(any_overlap(problem.scan_positions_px[batch], problem.probe_size) for batch in batches):
             stack = RunStack.of([problem])
             objects, probes = sweep_stack(solver, stack, obj[None], probe[None], batches, moves_probe)
             return objects[0], probes[0]
@@ -265,7 +261,7 @@ def put_patches(
     """
     xp = namespace(obj)
     size = patches.shape[-1]
-    if not _overlap(positions, size):
+    if not any_overlap(positions, size):
         for patch, (row, column) in zip(patches, positions.tolist(), strict=True):
             obj[row : row + size, column : column + size] = patch
         return
@@ -288,27 +284,3 @@ def cut_into_batches(
     else:
         step = 1 if kind == "sequential" else batch
         yield from (order[i : i + step] for i in range(0, len(order), step))
-
-
-def colour_groups(
-    positions: Int[np.ndarray, "N 2"], probe_size: int, order: Int[np.ndarray, " N"]
-) -> list[np.ndarray]:
-    """Greedy colouring of the overlap graph in the given order: groups of patches that do not overlap."""
-    colours: list[list[int]] = []
-    for k in order.tolist():
-        for members in colours:
-            if (np.abs(positions[members] - positions[k]).max(axis=1) >= probe_size).all():
-                members.append(k)
-                break
-        else:
-            colours.append([k])
-    return [np.asarray(members) for members in colours]
-
-
-def _overlap(positions: np.ndarray, size: int) -> bool:
-    """Whether any two patches at ``positions`` share a pixel."""
-    if len(positions) == 1:
-        return False
-    distances = np.abs(positions[:, None, :] - positions[None, :, :]).max(axis=2)
-    np.fill_diagonal(distances, size)
-    return bool((distances < size).any())
