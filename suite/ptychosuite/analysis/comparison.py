@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -83,7 +83,9 @@ class StoreRuns:
     @property
     def outcome(self) -> Outcome:
         """Of all planned runs."""
-        return Outcome.of(map(self.status, self.planned))
+        done = [self.records[i] for i in self.planned if self.status(i) == Status.COMPLETED]
+        risen = sum(record.metrics.get("above_start") == 1 for record in done)
+        return replace(Outcome.of(map(self.status, self.planned)), above_start=risen)
 
 
 class GroupKey(NamedTuple):

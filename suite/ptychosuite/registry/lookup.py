@@ -112,6 +112,7 @@ GROUPS: Mapping[str, Group] = {
             "iterations": "ptychosuite.metrics.of_data:Iterations",
             "iterations_to_tol": "ptychosuite.metrics.of_data:IterationsToTol",
             "seconds_to_tol": "ptychosuite.metrics.of_data:SecondsToTol",
+            "above_start": "ptychosuite.metrics.of_data:AboveStart",
             "data_passes": "ptychosuite.metrics.of_data:DataPasses",
             "seconds_per_iteration": "ptychosuite.metrics.of_data:SecondsPerIteration",
             "seconds": "ptychosuite.metrics.of_data:Seconds",
