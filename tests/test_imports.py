@@ -26,7 +26,7 @@ ALLOWED = {
     "physics": {"backends", "core"},
     "metrics": {"registry", "physics", "backends", "core"},
     "problems": {"physics", "registry", "backends", "core"},
-    "solvers": {"physics", "backends", "core"},
+    "solvers": {"physics", "registry", "backends", "core"},
     "fastforward": {"solvers", "problems", "metrics", "physics", "registry", "backends", "core"},
     "study": {"registry", "backends", "core", "metrics", "problems", "fastforward"},
     "execute": {"core", "backends", "registry", "physics", "problems", "solvers", "metrics"},

@@ -29,7 +29,7 @@ from ptychosuite.core.runs import Lane, RunRecord, RunSpec, Status
 from ptychosuite.errors import StoreError
 from ptychosuite.metrics.metric import Metric, known_metrics
 from ptychosuite.registry.factors import factor_names, factor_value, fast_forward_as_one
-from ptychosuite.registry.lookup import label_of
+from ptychosuite.registry.lookup import solver_label
 from ptychosuite.store.layout import Store
 from ptychosuite.store.read import read_run
 
@@ -269,12 +269,12 @@ class Placing:
     @classmethod
     def of(cls, *sides: Sequence[RunSpec]) -> Placing:
         varying = dict.fromkeys(path for specs in sides for path in varying_paths(specs))
-        solvers = {spec.solver["name"] for specs in sides for spec in specs}
+        solvers = {spec.solver_name for specs in sides for spec in specs}
         telling = {
             solver: frozenset(
                 path
                 for specs in sides
-                for path in varying_paths([spec for spec in specs if spec.solver["name"] == solver])
+                for path in varying_paths([spec for spec in specs if spec.solver_name == solver])
             )
             for solver in solvers
         }
@@ -286,7 +286,7 @@ class Placing:
         return tuple(leaves.get(path) for path in self.paths)
 
     def place(self, spec: RunSpec) -> GroupKey:
-        leaves, solver = spec.leaves(), spec.solver["name"]
+        leaves, solver = spec.leaves(), spec.solver_name
         told = [
             (path, f"{name} {value_text(factor_value(leaves, path))}")
             for path, name in self.paths.items()
@@ -297,7 +297,7 @@ class Placing:
             for path, text in told
             if path.startswith("solver.") and path != "solver.name" and path in self.telling[solver]
         ]
-        line = label_of("solvers", solver) + (f" ({', '.join(settings)})" if settings else "")
+        line = solver_label(solver) + (f" ({', '.join(settings)})" if settings else "")
         if "fast_forward" in self.paths and factor_value(leaves, "fast_forward"):
             line += f" + {factor_value(leaves, 'fast_forward')}"
         rest = [text for path, text in told if not path.startswith("solver.") and path not in APART]

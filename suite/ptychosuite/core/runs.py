@@ -15,6 +15,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ptychosuite.core import stages
+from ptychosuite.core.stages import STAGES, solver_name
+
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
@@ -104,6 +107,11 @@ class RunSpec:
         """Hash of problem and seed: runs that share it see the same data."""
         return digest(_identity({"problem": self.problem, "seed": self.seed}))
 
+    @property
+    def solver_name(self) -> str:
+        """What tables call the solver: its name, or its stages in words, "rpie, 20; emagpie"."""
+        return solver_name(self.solver)
+
     def run_id(self, code: str) -> str:
         """Hash of the specification and the fingerprint of the code that carries it out."""
         return digest([self.spec_id, code])
@@ -125,6 +133,8 @@ class RunSpec:
                 continue
             if isinstance(value, Mapping):
                 result |= {f"{name}.{path}": leaf for path, leaf in _part_leaves(value).items()}
+                if name == "solver":
+                    result["solver.name"] = self.solver_name
             else:
                 result[name] = value
         return result
@@ -221,5 +231,7 @@ def _leaves(prefix: str, value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         path = f"{prefix}.{key}" if prefix else key
         if isinstance(item, Mapping):
             yield from _leaves(path, item)
+        elif path == STAGES and stages.stages_of(value):
+            yield from stages.leaves(item)
         else:
             yield path, item

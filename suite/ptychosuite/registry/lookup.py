@@ -26,6 +26,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from ptychosuite.core.stages import parts_of
 from ptychosuite.errors import StudyError, nearest
 
 CLASS_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
@@ -77,6 +78,7 @@ GROUPS: Mapping[str, Group] = {
             "lbfgs": "ptychosuite.solvers.lbfgs:LBFGS",
             "ptychi": "ptychosuite.solvers.peers.ptychi:PtyChi",
             "cdtools": "ptychosuite.solvers.peers.cdtools:CDTools",
+            "staged": "ptychosuite.solvers.staged:Staged",
         },
         key="name",
     ),
@@ -289,6 +291,12 @@ def label_of(group: str, name: str) -> str:
         return str(class_of(group, name).label or name)
     except StudyError:
         return name
+
+
+def solver_label(name: str) -> str:
+    """How figures and tables call what tables have as ``solver``: "rPIE 20 + eMAGPIE" of stages."""
+    told = ((label_of("solvers", stage), *rest) for stage, *rest in parts_of(name))
+    return " + ".join(" ".join(words) for words in told)
 
 
 def forget() -> None:

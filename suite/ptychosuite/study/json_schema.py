@@ -35,6 +35,7 @@ def study_schema() -> dict[str, Any]:
                 {"enum": sorted(registry.names("solvers"))},
                 CLASS,
                 *_choice("solvers", "name")["oneOf"],
+                {"type": "array", "minItems": 1, "items": {"type": ["string", "object"]}},
             ]
         },
         "fast_forward": _fast_forward(),

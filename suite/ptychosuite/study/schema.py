@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt
 
 from ptychosuite.core.runs import RunSpec, by_identity
+from ptychosuite.core.stages import STAGES, solver_name, stages_of
 from ptychosuite.errors import UserError, nearest
 from ptychosuite.metrics.metric import is_default, metric_named
 from ptychosuite.problems.problem_kind import DEFAULT_KIND, START_PROBE, Size, kind_of, readable
@@ -24,6 +25,7 @@ from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.factors import is_own
 from ptychosuite.registry.validation import Keys, SettingError, as_mapping, refuse_unknown, validate
 from ptychosuite.study.inputs import resolved_files
+from ptychosuite.study.stages import STAGED, complete_stages, total_iterations
 
 JSON = json.JSONEncoder()
 RUN_FIELDS = (
@@ -144,13 +146,14 @@ class Completion:
         refuse_unknown(fields, RUN_FIELDS, ())
         problem = self._part("problem", fields["problem"], self._problem)
         solver = self._part("solver", fields["solver"], _complete_solver)
-        stop = self._part("stop", fields["stop"], _complete_stop)
+        given_stop, stages = fields["stop"], stages_of(solver)
+        stop = self._part("stop", [given_stop, stages], lambda _: _complete_stop(given_stop, stages))
         single = self._part("single", {name: fields[name] for name in SINGLE}, _complete_single)
         fast_forward = self._part("fast_forward", fields["fast_forward"], self._fast_forward)
         size = problem_size(problem).probe_size
         self._part("check", [fields["solver"], size], lambda _: _check_solver(solver, size))
         if fast_forward is not None:
-            _check_fast_forward(fast_forward, solver["name"], problem, stop["iterations"])
+            _check_fast_forward(fast_forward, solver, problem, stop["iterations"])
         run = RunSpec(problem=problem, solver=solver, stop=stop, fast_forward=fast_forward, **single)
         _check_metrics(run)
         return run
@@ -234,9 +237,20 @@ def _check_start_probe(settings: Mapping[str, Any] | None, probe_size: int) -> N
         raise SettingError(("problem", START_PROBE), message)
 
 
-def _complete_solver(solver: Any) -> dict[str, Any]:
-    settings = {"name": solver} if isinstance(solver, str) else as_mapping(solver, ("solver",))
-    return _plain(_complete_kind(settings, "solvers", "name", ("solver",)))
+def _complete_solver(given: Any) -> dict[str, Any]:
+    """Settings of a solver, complete; "solver: rpie" and "solver: [...]" are short for what they mean."""
+    path: Keys = ("solver",)
+    if isinstance(given, list):
+        stages = complete_stages(given, path, _one_solver)
+        return _plain({"name": STAGED, STAGES: stages})
+    settings: dict[str, Any] = {"name": given} if isinstance(given, str) else as_mapping(given, path)
+    for part in _class_of(settings, "solvers", "name", path).parts:
+        settings[part] = complete_stages(settings.get(part), (*path, part), _one_solver)
+    return _plain(_one_solver(settings, path))
+
+
+def _one_solver(settings: Any, path: Keys) -> dict[str, Any]:
+    return _complete_kind(settings, "solvers", "name", path)
 
 
 def _plain(data: dict[str, Any], sort_keys: bool = False) -> Any:
@@ -244,8 +258,11 @@ def _plain(data: dict[str, Any], sort_keys: bool = False) -> Any:
     return json.loads(json.dumps(data, sort_keys=sort_keys))
 
 
-def _complete_stop(stop: Any) -> dict[str, Any]:
-    return dataclasses.asdict(validate(Stop, stop, ("stop",)))
+def _complete_stop(stop: Any, stages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    complete = dataclasses.asdict(validate(Stop, stop, ("stop",)))
+    if stages:
+        complete["iterations"] = total_iterations(stages, stop.get("iterations"), complete["iterations"])
+    return complete
 
 
 def _complete_single(single: Any) -> dict[str, Any]:
@@ -281,7 +298,8 @@ def _check_solver(solver: Mapping[str, Any], probe_size: int) -> None:
         registry.build("solvers", solver).check(probe_size)
     except ValueError as error:
         name, _, message = str(error).partition(": ")
-        raise SettingError(("solver", name), message) from error
+        path = (int(part) if part.isdigit() else part for part in name.split("."))
+        raise SettingError(("solver", *path), message) from error
 
 
 def _complete_kind(settings: Any, group: str, key: str, path: Keys) -> dict[str, Any]:
@@ -320,11 +338,11 @@ def _complete_fast_forward(value: Any, base: Path) -> dict[str, Any] | None:
 
 
 def _check_fast_forward(
-    settings: Mapping[str, Any], solver: str, problem: Mapping[str, Any], iterations: int
+    settings: Mapping[str, Any], solver: Mapping[str, Any], problem: Mapping[str, Any], iterations: int
 ) -> None:
     """Refuse an operator that cannot work with this solver, on this problem or in so many iterations."""
-    if not registry.class_of("solvers", solver).can_go_back:
-        message = f"the solver '{solver}' cannot go back to an earlier state; say 'off'"
+    if not registry.build("solvers", solver).can_go_back:
+        message = f"the solver '{solver_name(solver)}' cannot go back to an earlier state; say 'off'"
         raise SettingError(("fast_forward",), message, partner=("solver",))
     operator = registry.build("operators", settings)
     if operator.needs_truth and not kind_of(problem).knows_truth:
