@@ -28,7 +28,7 @@ from ptychosuite.core.plan import Tolerances
 from ptychosuite.core.runs import Lane, RunRecord, RunSpec, Status
 from ptychosuite.errors import StoreError
 from ptychosuite.metrics.metric import Metric, known_metrics
-from ptychosuite.registry.factors import factor_names, factor_value, fast_forward_as_one
+from ptychosuite.registry.factors import factor_names, factor_value, fast_forward_as_one, is_hash
 from ptychosuite.registry.lookup import solver_label
 from ptychosuite.store.layout import Store
 from ptychosuite.store.read import read_run
@@ -333,7 +333,7 @@ def _constants(specs: Iterable[RunSpec]) -> dict[str, Any]:
     return {
         path: value
         for path, value in first.items()
-        if not path.endswith("_sha256") and all(other.get(path) == value for other in others)
+        if not is_hash(path) and all(other.get(path) == value for other in others)
     }
 
 

@@ -32,6 +32,11 @@ def is_own(name: str) -> bool:
     return name in OWN or name.startswith("ff_") or (bool(curve) and metric in names("metrics"))
 
 
+def is_hash(path: str) -> bool:
+    """Whether a setting was found, not given: a file's hash, the id of the run that another begins from."""
+    return path.endswith(("_sha256", ".run_id", ".began_with"))
+
+
 def factor_names(paths: Iterable[str]) -> dict[str, str]:
     """Dotted path -> short name, unique among ``paths`` and none of the dataset's own names.
 

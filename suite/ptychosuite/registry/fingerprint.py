@@ -46,7 +46,14 @@ COMPUTES_NOTHING: Mapping[str, str] = {
 """Modules that a run imports and that cannot change its numbers, with the reason; nor are their imports
 followed."""
 
-PARTS = {"object": "objects", "probe": "probes", "scan": "scans", "start_probe": "probes"}
+PARTS = {
+    "object": "objects",
+    "probe": "probes",
+    "scan": "scans",
+    "start_object": "objects",
+    "start_probe": "probes",
+    "start_positions": "scans",
+}
 """Part of a problem -> the group that its kind is of."""
 
 

@@ -136,6 +136,8 @@ GROUPS: Mapping[str, Group] = {
             "texture": "ptychosuite.problems.objects:Texture",
             "dead-leaves": "ptychosuite.problems.objects:DeadLeaves",
             "file": "ptychosuite.problems.files:ObjectFile",
+            "run": "ptychosuite.warmstart.from_runs:RunObject",
+            "guess": "ptychosuite.problems.objects:OwnGuess",
         },
     ),
     "probes": Group(
@@ -148,6 +150,7 @@ GROUPS: Mapping[str, Group] = {
             "disk": "ptychosuite.problems.probes:Disk",
             "lens": "ptychosuite.problems.probes:Lens",
             "file": "ptychosuite.problems.files:ProbeFile",
+            "run": "ptychosuite.warmstart.from_runs:RunProbe",
         },
     ),
     "scans": Group(
@@ -159,6 +162,7 @@ GROUPS: Mapping[str, Group] = {
             "jittered-raster": "ptychosuite.problems.scans:JitteredRaster",
             "fermat-spiral": "ptychosuite.problems.scans:FermatSpiral",
             "file": "ptychosuite.problems.files:ScanFile",
+            "run": "ptychosuite.warmstart.from_runs:RunScan",
         },
     ),
     "figures": Group(

@@ -1,6 +1,6 @@
 """From a study to its runs: expand the axes, check every run, name what varies.
 
-Pure: nothing here touches results or clusters.
+Nothing here touches clusters, or results but those of a run that others begin from.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec, by_identity
 from ptychosuite.core.stages import STAGES
 from ptychosuite.errors import StudyError, nearest
-from ptychosuite.problems.problem_kind import DEFAULT_KIND, START_PROBE, ProblemKind
+from ptychosuite.problems.problem_kind import DEFAULT_KIND, STARTS, ProblemKind
 from ptychosuite.registry import lookup as registry
-from ptychosuite.registry.factors import are_numbers, fast_forward_as_one
+from ptychosuite.registry.factors import are_numbers, fast_forward_as_one, is_hash
 from ptychosuite.registry.fingerprint import run_id_of
 from ptychosuite.registry.validation import SettingError, shown
 from ptychosuite.study.figure_checks import planned_figures
@@ -334,7 +334,7 @@ def _is_noun(path: tuple[str, ...], fields: Mapping[str, Any]) -> bool:
     """Whether a setting may be the name of a registered class alone."""
     if path[0] != "problem":
         return path in (("solver",), ("fast_forward",)) or (path[:2] == ("solver", STAGES) and len(path) == 3)
-    return len(path) == 2 and path[1] in (*_problem_class(fields["problem"]).parts, START_PROBE)
+    return len(path) == 2 and path[1] in (*_problem_class(fields["problem"]).parts, *STARTS)
 
 
 def _depth(assignment: Assignment) -> int:
@@ -405,7 +405,7 @@ def _what_varies(runs: Sequence[RunSpec], written: Iterable[str]) -> tuple[dict[
         path for path in written if path in values and (len(values[path]) > 1 or path not in everywhere)
     )
     varying |= dict.fromkeys(path for path in values if len(values[path]) > 1)
-    factors = {path: are_numbers(values[path]) for path in varying if not path.endswith("_sha256")}
+    factors = {path: are_numbers(values[path]) for path in varying if not is_hash(path)}
     constants = {p: next(iter(values[p])) for p in values if p in everywhere and p not in varying}
     return factors, constants
 

@@ -20,12 +20,14 @@ from ptychosuite.core.runs import RunSpec, by_identity
 from ptychosuite.core.stages import STAGES, solver_name, stages_of
 from ptychosuite.errors import UserError, nearest
 from ptychosuite.metrics.metric import is_default, metric_named
-from ptychosuite.problems.problem_kind import DEFAULT_KIND, START_PROBE, Size, kind_of, readable
+from ptychosuite.problems.problem_kind import DEFAULT_KIND, START_PROBE, STARTS, Size, kind_of
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.factors import is_own
 from ptychosuite.registry.validation import Keys, SettingError, as_mapping, refuse_unknown, validate
 from ptychosuite.study.inputs import resolved_files
 from ptychosuite.study.stages import STAGED, complete_stages, total_iterations
+from ptychosuite.study.start_checks import check_starts
+from ptychosuite.study.start_runs import resolved_run
 
 JSON = json.JSONEncoder()
 RUN_FIELDS = (
@@ -198,18 +200,32 @@ def _complete_problem(given: Any, base: Path) -> dict[str, Any]:
     problem = {"kind": DEFAULT_KIND, **as_mapping(given, ("problem",))}
     cls = _class_of(problem, "problems", "kind", ("problem",))
     problem |= resolved_files(cls, problem, base, ("problem",))
-    start_probe = problem.pop(START_PROBE, None)
+    given_starts = {start: problem.pop(start, None) for start in STARTS}
     refuse_unknown(problem, ["kind", *(f.name for f in dataclasses.fields(cls))], ("problem",))
     problem = part_defaults(cls) | problem
     for part, group in cls.parts.items():
         if part in problem:
             problem[part] = _complete_part(problem[part], group, base, ("problem", part))
     result = _complete_kind(problem, "problems", "kind", ("problem",))
-    if start_probe is not None:
-        start_probe = _complete_part(start_probe, "probes", base, ("problem", START_PROBE))
-    result[START_PROBE] = start_probe
-    _check_start_probe(start_probe, problem_size(result).probe_size)
+    starts = {
+        start: _complete_part(given_starts[start], group, base, ("problem", start))
+        for start, group in STARTS.items()
+        if given_starts[start] is not None
+    }
+    result |= {START_PROBE: None, **starts, **_probe_scale(result, starts.get(START_PROBE))}
+    result = {
+        key: value for key, value in result.items() if key not in cls.left_out or value != cls.left_out[key]
+    }
+    check_starts(result, problem_size(result))
     return _plain(result, sort_keys=True)
+
+
+def _probe_scale(problem: Mapping[str, Any], start_probe: Mapping[str, Any] | None) -> dict[str, str]:
+    """A probe that has the power of the data keeps it, where the study does not say otherwise."""
+    is_open = "probe_scale" in problem and problem["probe_scale"] is None
+    if is_open and start_probe and registry.class_of("probes", start_probe["kind"]).is_calibrated:
+        return {"probe_scale": "kept"}
+    return {}
 
 
 def part_defaults(cls: type[Any]) -> dict[str, Any]:
@@ -222,19 +238,8 @@ def _complete_part(given: Any, group: str, base: Path, path: Keys) -> dict[str, 
     """Settings of an object, probe or scan; "object: texture" is short for "object: {kind: texture}"."""
     settings = {"kind": given} if isinstance(given, str) else as_mapping(given, path)
     cls = _class_of(settings, group, "kind", path)
-    return _complete_kind(settings | resolved_files(cls, settings, base, path), group, "kind", path)
-
-
-def _check_start_probe(settings: Mapping[str, Any] | None, probe_size: int) -> None:
-    if settings is None:
-        return
-    try:
-        started = readable(START_PROBE, "probes", settings).size
-    except SettingError as error:
-        raise SettingError(("problem", *error.path), error.message) from error
-    if started != probe_size:
-        message = f"found {started} pixels on a side; the patterns have {probe_size}"
-        raise SettingError(("problem", START_PROBE), message)
+    found = resolved_files(cls, settings, base, path) | resolved_run(cls, settings, base, path)
+    return _complete_kind(settings | found, group, "kind", path)
 
 
 def _complete_solver(given: Any) -> dict[str, Any]:
