@@ -205,9 +205,9 @@ def sweep(
             objects, probes = sweep_stack(solver, stack, obj[None], probe[None], batches, moves_probe)
             return objects[0], probes[0]
     obj, conjugate = copy(obj), namespace(probe).conj(probe)
-    weights = solver.fixed_weights(problem, probe, moves_probe) if plain else None
+    weights = solver.fixed_weights(problem, probe, moves_probe, has_modes=probe.ndim == MODES)
     for batch in batches:
-        if len(batch) == 1 and weights is not None:
+        if len(batch) == 1 and weights is not None and plain:
             _update_patch(solver, problem, obj, probe, conjugate, int(batch[0]), weights)
         else:
             probe = _update_batch(solver, problem, obj, probe, batch, weights, moves_probe, shifts)
