@@ -146,7 +146,9 @@ class RunSpec:
 FIELDS = tuple(f.name for f in fields(RunSpec))
 FOUND_BY = ("study", "where", "began_with")
 """Settings that lead to the run whose ``run_id`` stands beside them, or follow from it."""
-NOT_OF_DATA = ("start_object", "start_positions", "probe_scale")  # settings of a problem that change no count
+NOT_OF_DATA = ("start_object", "start_positions", "probe_scale", "hold_out")  # settings of a problem that change no count
+IDLE: Mapping[str, Any] = {"hold_out": 0.0}
+"""Settings of a problem, at the values at which they do nothing, that its identity leaves out."""
 LEFT_OUT = ("snapshots", "metrics")  # of the identity, where there are none: ids from before them stay
 
 
@@ -201,6 +203,8 @@ def _hash(text: str) -> str:
 def _canonical_field(name: str, value: Any) -> str:
     if not isinstance(value, Mapping):
         return canonical_json(value)
+    if name == "problem":
+        return _canonical_problem(value)
     return _canonical_fast_forward(value) if name == "fast_forward" else _canonical_part(value)
 
 
@@ -224,6 +228,11 @@ def _canonical_part(part: Mapping[str, Any]) -> str:
 
 
 @by_identity
+def _canonical_problem(part: Mapping[str, Any]) -> str:
+    return canonical_json(_identity(_acting(part)))
+
+
+@by_identity
 def _canonical_fast_forward(part: Mapping[str, Any]) -> str:
     """With a setting of earlier versions at the value that did nothing: ids of such runs stay."""
     return canonical_json(_identity({"refocus": 0, **part}))
@@ -232,6 +241,11 @@ def _canonical_fast_forward(part: Mapping[str, Any]) -> str:
 @by_identity
 def _part_leaves(part: Mapping[str, Any]) -> dict[str, Any]:
     return dict(_leaves("", part))
+
+
+def _acting(problem: Mapping[str, Any]) -> dict[str, Any]:
+    """``problem`` without settings that do nothing: ids from before them stay."""
+    return {key: value for key, value in problem.items() if key not in IDLE or value != IDLE[key]}
 
 
 def _identity(data: Any) -> Any:

@@ -14,7 +14,7 @@ from ptychosuite.core.problem import Problem
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.errors import MOST_NAMES, nearest
 from ptychosuite.metrics.metric import Metric, is_default, known_metrics, metric_named
-from ptychosuite.problems.problem_kind import kind_of
+from ptychosuite.problems.problem_kind import HOLD_OUT, kind_of
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.factors import factor_names, factor_value, is_value
 from ptychosuite.registry.validation import Keys, SettingError
@@ -237,8 +237,11 @@ def _is_asked_for(metric: Metric, run: RunSpec) -> bool:
 
 
 def _is_available(metric: Metric, run: RunSpec) -> bool:
-    """As far as is known of a problem before it is made: whether it has a truth."""
-    outline = SimpleNamespace(reference=True if kind_of(run.problem).knows_truth else None)
+    """As far as is known of a problem before it is made: whether it has a truth, and pixels held out."""
+    outline = SimpleNamespace(
+        reference=True if kind_of(run.problem).knows_truth else None,
+        fitted_pixels=True if run.problem.get(HOLD_OUT) else None,
+    )
     try:
         return metric.is_available(cast(Problem, outline), run.half_scans)
     except AttributeError:
