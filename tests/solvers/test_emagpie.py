@@ -146,7 +146,13 @@ def test_step_is_the_papers(positions, moves_probe, levels, batch):
     """One sweep is GM-rPIE (no levels) or GM-MAGPIE in the paper's own words."""
     problem = PROBLEMS[positions](noise=0.5, flat_start=False)
     solver = EMAGPIE(
-        alpha=0.2, beta=0.4, levels=levels, sweep="minibatch", batch=batch, update_probe=moves_probe
+        alpha=0.2,
+        beta=0.4,
+        levels=levels,
+        sweep="minibatch",
+        batch=batch,
+        update_probe=moves_probe,
+        hold_power=False,
     )
     rng = np.random.default_rng(6)
     batches = cut_into_batches("minibatch", problem.scan_positions_px, 16, batch, rng)

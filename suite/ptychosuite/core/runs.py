@@ -147,7 +147,10 @@ class RunRecord:
     probe: np.ndarray | None = None  # (m, m) complex64
     snapshots: Mapping[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)  # object and probe
     rings: Mapping[str, np.ndarray] = field(default_factory=dict)  # ring correlation: name -> (rings,)
-    scan_positions_px: np.ndarray | None = None  # (N, 2) float64; with simulated data the reference has them
+    scan_positions_px: np.ndarray | None = None  # (N, 2) float64; as found; those of a truth are there
+    probe_modes: np.ndarray | None = None  # (M, m, m) complex64, all of them where there are several
+    pattern_weights: np.ndarray | None = None  # (N, 1 + J): each pattern's intensity, weights of variations
+    probe_variations: np.ndarray | None = None  # (J, m, m) complex64
     provenance: Mapping[str, Any] = field(default_factory=dict)
     message: str = ""  # why it stopped, or the traceback of a failure
     reference: str = ""  # name of the reference file with the truth; empty where none is known

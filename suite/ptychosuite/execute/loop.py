@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 
 from ptychosuite.backends.arrays import Backend, copy, namespace, to_numpy
+from ptychosuite.core.found import Found
 from ptychosuite.core.problem import Problem
 from ptychosuite.core.runs import Status
 from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
 from ptychosuite.metrics.metric import metrics_of_run
+from ptychosuite.physics.forward import first_mode
 from ptychosuite.solvers.solver import Solver, State, SweepState
 from ptychosuite.solvers.stack import RunStack, merged
 
@@ -81,7 +83,7 @@ class Track:
         """Take in the state after one more iteration; whether the run has ended with it."""
         self.iteration += 1
         if self.iteration in self.keep:
-            self.snapshots[self.iteration] = to_numpy(state.object), to_numpy(state.probe)
+            self.snapshots[self.iteration] = to_numpy(state.object), to_numpy(first_mode(state.probe))
         clock = {"seconds": seconds, "data_passes": self.solver.data_passes(state, self.iteration)}
         if not is_measured(self.stop, self.iteration, seconds):
             self.curves.append(**clock)
@@ -96,7 +98,7 @@ class Track:
 
     def measure(self, state: State) -> dict[str, float]:
         """All figures of a state that are taken on the way."""
-        evaluation = Evaluation(self.constants, state.object, state.probe)
+        evaluation = Evaluation(self.constants, state.object, state.probe, found=Found.by(state))
         return {metric.name: float(metric.value(evaluation)) for metric in self.metrics}
 
     def outcome(self, state: State) -> Outcome:

@@ -23,8 +23,8 @@ from jaxtyping import Complex, Float
 from ptychosuite.backends.arrays import Array, fft2, ifft2, namespace, squared_modulus, to_numpy
 from ptychosuite.backends.compiled import accelerated
 from ptychosuite.core.problem import RATE_FLOOR, Problem
-from ptychosuite.physics.forward import batches, illuminate
-from ptychosuite.physics.likelihood import wave_correction
+from ptychosuite.physics.forward import MODES, batches, illuminate, total_amplitude
+from ptychosuite.physics.likelihood import detector_correction
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,16 @@ class DataConstants:
 
     @classmethod
     def of(cls, problem: Problem) -> DataConstants:
-        mask = 1.0 if problem.detector_mask is None else to_numpy(problem.detector_mask).astype(np.float64)
         saturated_nll = intensity_sum = 0.0
         for batch in batches(problem.n_positions, problem.probe_size):
-            intensity = to_numpy(problem.diffraction_amplitude[batch]).astype(np.float64) ** 2 * mask
+            intensity = to_numpy(problem.diffraction_amplitude[batch]).astype(np.float64) ** 2
+            mask = problem.mask(batch)
+            intensity = intensity if mask is None else intensity * to_numpy(mask)
             counts = intensity / problem.photon_scale
             per_pixel = counts - scipy.special.xlogy(counts, counts) + scipy.special.gammaln(counts + 1)
             saturated_nll += float(per_pixel.sum())
             intensity_sum += float(intensity.sum())
-        pixels = problem.n_positions * problem.good_pixels
-        return cls(saturated_nll, pixels, intensity_sum / (2 * problem.probe_size**2))
+        return cls(saturated_nll, problem.fitted_count, intensity_sum / (2 * problem.probe_size**2))
 
 
 def misfit_metrics(
@@ -57,10 +57,10 @@ def misfit_metrics(
     residual = gradient_norm = deviance = 0.0
     for batch in batches(problem.n_positions, size, like=obj):
         amplitude = problem.diffraction_amplitude[batch]
-        lit = illuminate(problem, obj, probe, batch)
+        lit, mask = illuminate(problem, obj, probe, batch), problem.mask(batch)
         waves = fft2(lit.exit_waves)
-        deviance += half_deviance(waves, amplitude, problem.photon_scale, problem.detector_mask)
-        correction = wave_correction(waves, amplitude, problem.detector_mask)
+        deviance += half_deviance(one_wave(waves), amplitude, problem.photon_scale, mask)
+        correction = detector_correction(waves, amplitude, mask)
         residual += sum_of_squares(correction) / (2 * size**2)  # Parseval
         gradient_norm += sum_of_norms(lit.probes, ifft2(correction))
     return {
@@ -115,11 +115,32 @@ def poisson_deviance(problem: Problem, obj: Complex[Array, "H W"], probe: Comple
     """
     total = sum(
         half_deviance(
-            fft2(illuminate(problem, obj, probe, batch).exit_waves),
+            one_wave(fft2(illuminate(problem, obj, probe, batch).exit_waves)),
             problem.diffraction_amplitude[batch],
             problem.photon_scale,
-            problem.detector_mask,
+            problem.mask(batch),
         )
         for batch in batches(problem.n_positions, problem.probe_size, like=obj)
     )
-    return 2 * total / (problem.n_positions * problem.good_pixels)
+    return 2 * total / problem.fitted_count
+
+
+def held_out_deviance(problem: Problem, obj: Complex[Array, "H W"], probe: Complex[Array, "*M m m"]) -> float:
+    """Poisson deviance per detector pixel that is held out of the fit; NaN where none is.
+
+    What fits noise lowers the deviance of the pixels that are fitted, and raises that of the others.
+    """
+    total = pixels = 0.0
+    for batch in batches(problem.n_positions, problem.probe_size, like=obj):
+        mask = problem.held_out(batch)
+        if mask is None:
+            return float("nan")
+        waves = one_wave(fft2(illuminate(problem, obj, probe, batch).exit_waves))
+        total += half_deviance(waves, problem.diffraction_amplitude[batch], problem.photon_scale, mask)
+        pixels += float(mask.sum())
+    return 2 * total / pixels if pixels else float("nan")
+
+
+def one_wave(waves: Complex[Array, "n *M m m"]) -> Complex[Array, "n m m"]:
+    """A wave of the intensity of all modes, for what asks for the intensity alone."""
+    return waves if waves.ndim == MODES else total_amplitude(waves)[:, 0]
