@@ -27,6 +27,14 @@ SOLVERS = {
     "lsqml": {"name": "lsqml", "batch": 4, "update_probe": True},
     "lsqml-known": {"name": "lsqml", "batch": 4},
     "lsqml-poisson": {"name": "lsqml", "likelihood": "poisson", "batch": 4, "update_probe": True},
+    "staged": {
+        "name": "staged",
+        "stages": [
+            {"name": "rpie", "alpha": 0.05, "iterations": 1},
+            {"name": "emagpie", "levels": 2, "update_probe": True, "iterations": 2},
+            {"name": "lbfgs", "iterations": None},
+        ],
+    },
 }
 PEERS = {"ptychi", "cdtools"}  # not pure, and with the starts of their packages: tests/solvers/peers
 EPSILON = {"complex64": 1e-5, "complex128": 1e-12}

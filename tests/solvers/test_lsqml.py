@@ -244,7 +244,7 @@ def test_step_length_scales_the_first_batch():
     problem = dataclasses.replace(small_problem(noise=0.5, flat_start=False), probe_known=False)
     changes = []
     for length in (0.4, 0.8):
-        solver = LSQML(batch=100, step_length=length)
+        solver = LSQML(batch=100, step_length=length, hold_power=False)
         end = iterate(solver, problem, 1)[-1]
         changes.append((end.object - problem.start_object, end.probe - problem.probe))
     for half, whole in zip(*changes, strict=True):

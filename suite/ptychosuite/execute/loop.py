@@ -70,7 +70,7 @@ class Track:
     ) -> None:
         self.solver, self.stop, self.constants = solver, stop, ProblemConstants(problem)
         self.metrics = [metric for metric in metrics_of_run(extra, problem) if metric.on_the_way]
-        self.latest = self.measure(start)
+        self.first = self.latest = self.measure(start)
         self.curves = Curves()
         self.curves.append(seconds=0.0, data_passes=solver.data_passes(start, 0), **self.latest)
         self.iterations_to_tol = float("nan")
@@ -105,6 +105,9 @@ class Track:
         """What came of it, once it has ended."""
         assert self.ended is not None
         status, message = self.ended
+        worse = risen(self.first, self.latest, self.constants.data.dark_residual)
+        if worse and status is Status.COMPLETED:
+            message += f"; ends above its start: {', '.join(worse)}"
         seconds = self.curves.values["seconds"]
         metrics = {
             **self.latest,
@@ -112,6 +115,7 @@ class Track:
             "data_passes": float(self.solver.data_passes(state, self.iteration)),
             "seconds": seconds[-1],
             "seconds_per_iteration": _typical_step(seconds),
+            "above_start": float(bool(worse)),
         }
         if self.stop["gradient"] is not None or self.stop["residual"] is not None:
             metrics["iterations_to_tol"] = self.iterations_to_tol
@@ -225,6 +229,21 @@ def has_diverged(metrics: Mapping[str, float], dark_residual: float) -> bool:
     """Whether the residual is no longer a number, or far above that of an object of zeros."""
     residual = metrics["residual"]
     return not math.isfinite(residual) or residual > DIVERGENCE_FACTOR * dark_residual
+
+
+RISEN = 1.01  # what a sweep in random order moves a run that has long converged by, and no more
+ROUNDING = 1e-6  # of an object of zeros' residual: less is the rounding of single precision
+
+
+def risen(first: Mapping[str, float], last: Mapping[str, float], dark_residual: float) -> list[str]:
+    """The figures by which a state explains the data worse than the one that the run began from, in words."""
+    if last["residual"] < ROUNDING * dark_residual:
+        return []
+    return [
+        f"{word} {last[name]:.3g} of {first[name]:.3g}"
+        for name, word in (("residual", "residual"), ("poisson_deviance", "deviance"))
+        if last[name] > RISEN * first[name]
+    ]
 
 
 def verdict(

@@ -219,11 +219,12 @@ def _peak_memory(chosen: Backend) -> dict[str, float]:
 def _warm_up(solver: Solver, problem: Problem, chosen: Backend) -> None:
     """One step on a few positions, once a process and kind of run: what is compiled or planned at first use
     is ready before the clock starts."""
-    kind = (type(solver), chosen.name, str(problem.probe.dtype), problem.probe_size, problem.probe_known)
-    if kind not in _warm:
-        few = problem.part(slice(0, 2))
-        solver.step(few, solver.init(few), np.random.default_rng(0))
-        _warm.add(kind)
+    for part in solver.constituents:
+        kind = (type(part), chosen.name, str(problem.probe.dtype), problem.probe_size, problem.probe_known)
+        if kind not in _warm:
+            few = problem.part(slice(0, 2))
+            part.step(few, part.init(few), np.random.default_rng(0))
+            _warm.add(kind)
 
 
 _warm: set[tuple[Any, ...]] = set()

@@ -9,11 +9,17 @@ All figures come out of one pass over the scan::
 
 eta is taken as 1 where the data are noiseless.
 
+gradient_norm is that of the papers where the probe is known. With an unknown one it would depend on the
+gauge: z -> c z, Q -> Q / c leaves exit waves, and chi = R - psi, as they are, but conj(Q) * chi falls with
+the probe's power, and some solvers drift that way. It is therefore taken in the gauge in which the probe has
+the power that it started with: times ||Q_start|| / ||Q||, over all modes where there are several.
+
 How well a state explains the counts: what the safeguard compares.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,10 +71,18 @@ def misfit_metrics(
         gradient_norm += sum_of_norms(lit.probes, ifft2(correction))
     return {
         "residual": residual,
-        "gradient_norm": gradient_norm / (problem.n_positions * size),
+        "gradient_norm": gauge_factor(problem, probe) * gradient_norm / (problem.n_positions * size),
         "poisson_nll": deviance + constants.saturated_nll,
         "poisson_deviance": 2 * deviance / constants.pixels,
     }
+
+
+def gauge_factor(problem: Problem, probe: Complex[Array, "*M m m"]) -> float:
+    """||Q_start|| / ||Q||, over all modes; 1 where the probe is known, infinite for one that is zero."""
+    if problem.probe_known:
+        return 1.0
+    start, now = sum_of_squares(problem.probe), sum_of_squares(probe)
+    return math.sqrt(start / now) if now > 0 else math.inf
 
 
 @accelerated

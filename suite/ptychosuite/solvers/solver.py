@@ -63,6 +63,14 @@ class Solver:
     typical_cost: ClassVar[float] = 2.0
     can_go_back: ClassVar[bool] = True
     packages: ClassVar[tuple[str, ...]] = ()
+    parts: ClassVar[
+        Mapping[str, str]
+    ] = {}  # settings that are lists of nouns of their own, with their groups
+
+    @property
+    def constituents(self) -> tuple[Solver, ...]:
+        """The solvers that do its work: itself, but for one that hands it on."""
+        return (self,)
 
     @property
     def stackable(self) -> bool:

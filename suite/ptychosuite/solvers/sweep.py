@@ -33,12 +33,7 @@ from ptychosuite.physics.likelihood import exit_wave_correction
 from ptychosuite.solvers.positions import CorrectsPositions, PositionShifts
 from ptychosuite.solvers.probe_modes import orthogonalised, start_modes
 from ptychosuite.solvers.scan_geometry import any_overlap, colour_groups
-from ptychosuite.solvers.solver import (
-    CountingSolver,
-    PatchSolver,
-    SweepState,
-    mean_probe,
-)
+from ptychosuite.solvers.solver import CountingSolver, PatchSolver, SweepState, mean_probe
 from ptychosuite.solvers.stack import RunStack, sweep_stack
 
 Sweep = Literal["sequential", "colour-groups", "minibatch"]
