@@ -10,6 +10,7 @@ from ptychosuite.core.problem import Problem
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.physics.forward import batches
 from ptychosuite.problems.problem_kind import START_PROBE, kind_of
+from ptychosuite.problems.starts import with_starts
 from ptychosuite.registry.lookup import build
 
 
@@ -23,7 +24,8 @@ def build_problem(spec: RunSpec, backend: Backend) -> Problem:
     """
     start_probe, real = spec.problem.get(START_PROBE), real_dtype(spec.dtype)
     probe = None if start_probe is None else build("probes", start_probe).make()
-    made = kind_of(spec.problem).make(spec.rng, real, probe)
+    kind = kind_of(spec.problem)
+    made = with_starts(kind.make(spec.rng, real, probe), kind, spec.problem, spec.rng)
     mask = made.detector_mask
     return replace(
         made,

@@ -19,6 +19,7 @@ nothing comes to rest, on noiseless data neither.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -28,9 +29,10 @@ from jaxtyping import Complex, Float
 
 from ptychosuite.backends.arrays import Array, as_complex, as_reals, modulus, namespace
 from ptychosuite.core.problem import Problem
-from ptychosuite.solvers.gradients import LIKELIHOODS, Gradients, gradients_of, misfit_of
+from ptychosuite.solvers.gradients import LIKELIHOODS, Pulled, misfit_of, pulled
+from ptychosuite.solvers.positions import PositionShifts
 from ptychosuite.solvers.solver import SweepState
-from ptychosuite.solvers.sweep import JointSweeping, Sweep, cut_into_batches
+from ptychosuite.solvers.sweep import JointSweeping, Sweep
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 RATE_DIVISOR = 5.0  # at a plateau
@@ -115,10 +117,15 @@ class Adam(JointSweeping):
         return False
 
     def init(self, problem: Problem) -> AdamState:
-        obj, probe = problem.start_object, problem.probe
-        scale = float(namespace(probe).max(modulus(probe)))
-        moments = Moments.none_yet(obj), Moments.none_yet(probe)
-        return AdamState(obj, probe, object_moments=moments[0], probe_moments=moments[1], probe_scale=scale)
+        first = super().init(problem)
+        obj, probe = first.object, first.probe
+        return AdamState(
+            obj,
+            probe,
+            object_moments=Moments.none_yet(obj),
+            probe_moments=Moments.none_yet(probe),
+            probe_scale=float(namespace(probe).max(modulus(probe))),
+        )
 
     def resumed(self, first: AdamState, before: AdamState) -> AdamState:
         """Sizes of gradients and rates go on; the directions, which led to where the jump began, do not."""
@@ -130,33 +137,38 @@ class Adam(JointSweeping):
             probe_moments=replace(before.probe_moments, first=first.probe_moments.first),
         )
 
-    def step(self, problem: Problem, state: Any, rng: np.random.Generator) -> AdamState:
-        moves_probe, phi = self.moves_probe(problem, state), 0.0
-        batches = cut_into_batches(self.sweep, problem.scan_positions_px, problem.probe_size, self.batch, rng)
-        likelihood = LIKELIHOODS[self.likelihood]
+    def swept(
+        self,
+        problem: Problem,
+        state: Any,
+        batches: Iterable[np.ndarray],
+        moves_probe: bool,
+        shifts: PositionShifts | None,
+    ) -> AdamState:
+        likelihood, phi = LIKELIHOODS[self.likelihood], 0.0
         for batch in batches:
-            gradients, waves = gradients_of(
-                problem, state.object, state.probe, batch, likelihood, moves_probe
-            )
+            now = pulled(problem, state.object, state.probe, batch, likelihood)
+            if shifts is not None:
+                shifts.see(batch, now.lit, likelihood.share * now.chi)
             if self.schedule == "plateau":
-                phi = phi + misfit_of(problem, waves, batch, likelihood)
-            state = self._moved(state, gradients, len(batch))
+                phi = phi + misfit_of(problem, now.waves, batch, likelihood)
+            state = self._moved(state, now, len(batch), moves_probe)
         if self.schedule == "plateau":
             state = replace(state, plateau=state.plateau.after(float(phi), self.patience))
         return replace(state, data_passes=state.data_passes + 1)
 
-    def _moved(self, state: AdamState, gradients: Gradients, n: int) -> AdamState:
-        """The state after a step along the ``gradients`` of the misfit of ``n`` patterns."""
-        rate, s = self.learning_rate * state.plateau.share, state.probe_scale
-        to_object = gradients.object / (n * s**2)  # (c)
-        obj, moments = adam_step(state.object, to_object, state.object_moments, rate)
-        state = replace(state, object=obj, object_moments=moments)
-        if gradients.probe is None:
-            return state
-        rate = (self.probe_learning_rate or self.learning_rate) * state.plateau.share
-        to_probe = gradients.probe / (n * s)  # (d)
+    def _moved(self, state: AdamState, now: Pulled, n: int, moves_probe: bool) -> AdamState:
+        """The state after a step for the ``n`` patterns of a batch."""
+        s, share = state.probe_scale, state.plateau.share
+        to_object = now.to_object(state.object) / (n * s**2)  # (c)
+        obj, moments = adam_step(state.object, to_object, state.object_moments, self.learning_rate * share)
+        after = replace(state, object=obj, object_moments=moments)
+        if not moves_probe:
+            return after
+        rate = (self.probe_learning_rate or self.learning_rate) * share
+        to_probe = now.to_probe() / (n * s)  # (d)
         probe, moments = adam_step(state.probe, to_probe, state.probe_moments, rate * s)
-        return replace(state, probe=probe, probe_moments=moments)
+        return replace(after, probe=probe, probe_moments=moments)
 
 
 def adam_step(

@@ -47,5 +47,5 @@ class MAGPIE(Sweeping):
         _, u = regularisation(Q, self.alpha)
         return hierarchy(Q, u, self.levels)
 
-    def new_patches(self, z: Patches, Q_conj: LocalProbes, chi: Patches, weights: Hierarchy) -> Patches:
-        return z + v_cycle(Q_conj * chi, weights)  # (a)
+    def new_patches(self, z: Patches, g: Patches, weights: Hierarchy) -> Patches:
+        return z + v_cycle(g, weights)  # (a)

@@ -48,10 +48,8 @@ class RPIE(JointSweeping):
     def object_weights(self, Q: LocalProbes) -> Float[Array, "*n m m"]:
         return step_size(Q, self.alpha)  # 1 / (|Q|^2 + u)
 
-    def new_patches(
-        self, z: Patches, Q_conj: LocalProbes, chi: Patches, weights: Float[Array, "*#n m m"]
-    ) -> Patches:
-        return z + Q_conj * chi * weights  # (3)
+    def new_patches(self, z: Patches, g: Patches, weights: Float[Array, "*#n m m"]) -> Patches:
+        return z + g * weights  # (3)
 
     def new_probes(self, Q: LocalProbes, z: Patches, chi: Patches) -> Patches:
         return Q + namespace(z).conj(z) * chi * step_size(z, self.beta)  # (3')
@@ -66,10 +64,8 @@ class EPIE(JointSweeping):
     def object_weights(self, Q: LocalProbes) -> Float[Array, "*n m m"]:
         return step_size(Q, 1.0)  # 1 / max |Q|^2
 
-    def new_patches(
-        self, z: Patches, Q_conj: LocalProbes, chi: Patches, weights: Float[Array, "*#n m m"]
-    ) -> Patches:
-        return z + Q_conj * chi * weights  # (3)
+    def new_patches(self, z: Patches, g: Patches, weights: Float[Array, "*#n m m"]) -> Patches:
+        return z + g * weights  # (3)
 
     def new_probes(self, Q: LocalProbes, z: Patches, chi: Patches) -> Patches:
         return Q + namespace(z).conj(z) * chi * step_size(z, 1.0)  # (3')
