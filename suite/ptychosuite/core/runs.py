@@ -102,7 +102,7 @@ class RunSpec:
     @cached_property
     def problem_id(self) -> str:
         """Hash of problem and seed: runs that share it see the same data."""
-        return digest(_identity({"problem": self.problem, "seed": self.seed}))
+        return digest(_identity({"problem": _acting(self.problem), "seed": self.seed}))
 
     def run_id(self, code: str) -> str:
         """Hash of the specification and the fingerprint of the code that carries it out."""
@@ -131,6 +131,8 @@ class RunSpec:
 
 
 FIELDS = tuple(f.name for f in fields(RunSpec))
+IDLE: Mapping[str, Any] = {"photons": None, "margin_px": 0, "rotation_deg": 0.0}
+"""Settings of a problem, at the values at which they do nothing, that its identity leaves out."""
 LEFT_OUT = ("snapshots", "metrics")  # of the identity, where there are none: ids from before them stay
 
 
@@ -182,12 +184,19 @@ def _hash(text: str) -> str:
 def _canonical_field(name: str, value: Any) -> str:
     if not isinstance(value, Mapping):
         return canonical_json(value)
+    if name == "problem":
+        return _canonical_problem(value)
     return _canonical_fast_forward(value) if name == "fast_forward" else _canonical_part(value)
 
 
 @by_identity
 def _canonical_part(part: Mapping[str, Any]) -> str:
     return canonical_json(_identity(part))
+
+
+@by_identity
+def _canonical_problem(part: Mapping[str, Any]) -> str:
+    return canonical_json(_identity(_acting(part)))
 
 
 @by_identity
@@ -199,6 +208,17 @@ def _canonical_fast_forward(part: Mapping[str, Any]) -> str:
 @by_identity
 def _part_leaves(part: Mapping[str, Any]) -> dict[str, Any]:
     return dict(_leaves("", part))
+
+
+def _acting(problem: Mapping[str, Any]) -> dict[str, Any]:
+    """``problem`` without settings and groups of settings that do nothing: ids from before them stay."""
+    return {key: value for key, value in problem.items() if not _is_idle(key, value)}
+
+
+def _is_idle(key: str, value: Any) -> bool:
+    if isinstance(value, Mapping):  # whose values are all null, zero, off or empty
+        return not any(any(item) if isinstance(item, list | tuple) else item for item in value.values())
+    return key in IDLE and value == IDLE[key]
 
 
 def _identity(data: Any) -> Any:
@@ -216,10 +236,15 @@ def _copied(data: Any) -> Any:
     return [_copied(value) for value in data] if isinstance(data, list | tuple) else data
 
 
+def as_scalar(value: Any) -> Any:
+    """A setting as a column or an axis has it: of a list its items in one text."""
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
 def _leaves(prefix: str, value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for key, item in value.items():
         path = f"{prefix}.{key}" if prefix else key
         if isinstance(item, Mapping):
             yield from _leaves(path, item)
         else:
-            yield path, item
+            yield path, as_scalar(item)

@@ -24,12 +24,13 @@ def build_problem(spec: RunSpec, backend: Backend) -> Problem:
     start_probe, real = spec.problem.get(START_PROBE), real_dtype(spec.dtype)
     probe = None if start_probe is None else build("probes", start_probe).make()
     made = kind_of(spec.problem).make(spec.rng, real, probe)
-    mask = made.detector_mask
+    mask, modes = made.detector_mask, made.probe_modes
     return replace(
         made,
         diffraction_amplitude=_amplitude(made.diffraction_amplitude, backend, real),
         probe=backend.asarray(made.probe, spec.dtype),
         start_object=backend.asarray(made.start_object, spec.dtype),
+        probe_modes=None if modes is None else backend.asarray(modes, spec.dtype),
         detector_mask=None if mask is None else backend.asarray(mask, real),
     )
 

@@ -32,6 +32,11 @@ DIMENSIONS = {
     "curves": ("curve", "iteration"),
     "rings": ("ring_quantity", "ring"),
     "scan_positions_px": ("position", "axis"),
+    "probe_modes": ("mode", "probe_y", "probe_x"),
+    "given_positions_px": ("position", "axis"),
+    "intensity": ("position",),
+    "probe_variation": ("variation", "probe_y", "probe_x"),
+    "variation_weights": ("position", "variation"),
     "snapshot_objects": ("snapshot", "y", "x"),
     "snapshot_probes": ("snapshot", "probe_y", "probe_x"),
 }

@@ -83,6 +83,9 @@ def _problem(kind: str, cls: type[ProblemKind]) -> dict[str, Any]:
     if kind == DEFAULT_KIND:
         schema["required"].remove("kind")
     schema["properties"] |= {part: _choice(group, "kind") for part, group in cls.parts.items()}
+    schema["properties"] |= {
+        name: {"oneOf": [_object(group), {"type": "null"}]} for name, group in cls.groups.items()
+    }
     schema["properties"][START_PROBE] = _choice("probes", "kind")
     return schema
 
