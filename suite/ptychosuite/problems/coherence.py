@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, MaxLen
 from scipy.fft import fft2, fftfreq, ifft2
 from scipy.ndimage import gaussian_filter
-from scipy.sparse.linalg import LinearOperator, eigsh
 
+from ptychosuite.problems.problem_kind import ProbeKind
 from ptychosuite.registry.validation import SettingError
 
 FWHM_PER_SIGMA = float(np.sqrt(8 * np.log(2)))
-SHARE = 0.999  # of the power that the modes of a source hold, where the study does not say how many there are
+SHARE = 0.99  # of the power that the modes of a source hold, where the study does not say how many there are
 MOST_MODES = 64
+NEGLIGIBLE = 1e-5
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Coherence:
         Full width at half maximum of the image of a Gaussian source at the sample, in pixels, instead of
         ``powers``: a Gaussian Schell model in the lens, whose coherent modes are taken.
     n_modes
-        Coherent modes of the source that are kept; by default (null) as many as hold 99.9 % of the power.
+        Coherent modes of the source that are kept; by default (null) as many as hold 99 % of the power.
     detector_psf_px
         Full width at half maximum of the detector's Gaussian point spread in detector pixels.
     """
@@ -45,8 +47,8 @@ class Coherence:
     n_modes: Annotated[int, Ge(1), Le(MOST_MODES)] | None = None
     detector_psf_px: Annotated[float, Ge(0)] = 0.0
 
-    def check(self, probe_size: int) -> None:
-        """Raise SettingError where the settings do not go together."""
+    def check(self, probe: ProbeKind) -> None:
+        """Raise SettingError where the settings do not go together, or not with the probe."""
         if self.powers and self.source_fwhm_px:
             message = "'powers' are given as well, and a source has its own; say one of them"
             raise SettingError(("source_fwhm_px",), message, partner=("powers",))
@@ -55,11 +57,13 @@ class Coherence:
             raise SettingError(("n_modes",), message, partner=("source_fwhm_px",))
         if list(self.powers) != sorted(self.powers, reverse=True):
             raise SettingError(("powers",), f"found {list(self.powers)}; expected the strongest first")
-        if self.source_fwhm_px > probe_size / 4:
+        if self.source_fwhm_px > probe.size / 16:
             message = (
-                f"found {self.source_fwhm_px:g}; expected at most {probe_size / 4:g}, a quarter of the probe"
+                f"found {self.source_fwhm_px:g}; expected at most {probe.size / 16:g}, 1/16 of the probe"
             )
-            raise SettingError(("source_fwhm_px",), message, partner=("probe", "size"))
+            raise SettingError(("source_fwhm_px",), message)
+        if self.source_fwhm_px:
+            self.modes(probe.make())
 
     def modes(self, probe: np.ndarray) -> np.ndarray:
         """The modes (M, m, m), orthogonal, strongest first, with the power of ``probe`` (m, m) in all."""
@@ -99,37 +103,53 @@ def source_modes(probe: np.ndarray, sigma_px: float, n_modes: int | None) -> np.
     """Coherent modes (M, m, m) of ``probe`` (m, m) averaged over shifts of ``sigma_px`` along either axis.
 
     The mutual intensity of the averaged probe is, in Fourier space, a Gaussian Schell model
-    Q(f) conj(Q(f')) exp(-2 pi^2 sigma^2 |f - f'|^2), separable along rows and columns; the modes are its
-    eigenvectors.
+    Q(f) conj(Q(f')) exp(-2 pi^2 sigma^2 |f - f'|^2). Its exponential is a product for rows and columns, of
+    whose eigenvectors the strongest give fields that add to it incoherently; the modes are their principal
+    components.
+
+    Raises
+    ------
+    SettingError
+        More than MOST_MODES would be needed; its path counts from the coherence.
     """
-    size = probe.shape[0]
-    lens = fft2(probe, norm="ortho")
-    cycles = fftfreq(size)
-    kernel = np.exp(-2 * (np.pi * sigma_px * (cycles[:, None] - cycles)) ** 2)
+    return _source_modes(probe.tobytes(), probe.shape[0], sigma_px, n_modes)
 
-    def mutual_intensity(x: np.ndarray) -> np.ndarray:
-        return np.asarray(lens * (kernel @ (lens.conj() * x.reshape(size, size)) @ kernel)).ravel()
 
-    operator = LinearOperator((size**2, size**2), matvec=mutual_intensity, dtype=np.complex128)
-    power = np.sum(np.abs(probe) ** 2)
-    wanted = n_modes or 4
-    while True:
-        values, vectors = eigsh(operator, min(wanted, MOST_MODES), v0=lens.ravel())
-        values, vectors = values[::-1], vectors[:, ::-1]
-        if n_modes or np.sum(values) >= SHARE * power or wanted > MOST_MODES:
-            break
-        wanted *= 2
-    if not n_modes:
-        enough = int(np.searchsorted(np.cumsum(values), SHARE * power)) + 1
-        if enough > len(values):
-            raise SettingError(
-                ("source_fwhm_px",),
-                f"{MOST_MODES} modes hold {np.sum(values) / power:.1%} of the power of such a source, less "
-                f"than {SHARE:.1%}; make it smaller, or say 'n_modes'",
-            )
-        values, vectors = values[:enough], vectors[:, :enough]
-    modes = ifft2((np.sqrt(values) * vectors).T.reshape(-1, size, size), norm="ortho")
-    return np.asarray(np.sqrt(power / np.sum(values)) * _with_phase_of(probe, modes))
+@lru_cache(maxsize=4)
+def _source_modes(content: bytes, size: int, sigma_px: float, n_modes: int | None) -> np.ndarray:
+    """The same, remembered: a study's runs have few probes."""
+    probe = np.frombuffer(content, np.complex128).reshape(size, size)
+    fields = _source_fields(probe, sigma_px)
+    flat = fields.reshape(len(fields), -1)
+    values, vectors = np.linalg.eigh(flat.conj() @ flat.T)
+    values, vectors = values[::-1], vectors[:, ::-1]
+    held = np.cumsum(values) / np.sum(values)
+    number = n_modes or int(np.searchsorted(held, SHARE)) + 1
+    if number > MOST_MODES:
+        raise SettingError(
+            ("source_fwhm_px",),
+            f"{MOST_MODES} modes hold {held[MOST_MODES - 1]:.1%} of the power of such a source, less than "
+            f"{SHARE:.1%}; make it smaller, or say 'n_modes'",
+        )
+    modes = np.tensordot(vectors[:, :number], fields, axes=(0, 0))
+    modes *= np.linalg.norm(probe) / np.linalg.norm(modes)
+    modes = _with_phase_of(probe, modes)
+    modes.setflags(write=False)
+    return modes
+
+
+def _source_fields(probe: np.ndarray, sigma_px: float) -> np.ndarray:
+    """Fields (n, m, m) that add incoherently to ``probe`` averaged over its shifts, nearly."""
+    cycles = fftfreq(len(probe))
+    along, vectors = np.linalg.eigh(np.exp(-2 * (np.pi * sigma_px * (cycles[:, None] - cycles)) ** 2))
+    strengths = np.multiply.outer(along, along).ravel()
+    order = np.argsort(-strengths)
+    held = np.cumsum(strengths[order]) / np.sum(strengths)
+    kept = order[: int(np.searchsorted(held, 1 - NEGLIGIBLE)) + 1]
+    rows, columns = np.unravel_index(kept, (len(along), len(along)))
+    products = vectors.T[rows][:, :, None] * vectors.T[columns][:, None, :]
+    fields = ifft2(fft2(probe) * products)
+    return np.asarray(np.sqrt(strengths[kept])[:, None, None] * fields)
 
 
 def _with_phase_of(probe: np.ndarray, modes: np.ndarray) -> np.ndarray:

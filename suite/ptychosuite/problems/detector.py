@@ -8,6 +8,7 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge, Gt, Le
 
+from ptychosuite.problems.problem_kind import ProbeKind
 from ptychosuite.registry.validation import SettingError
 
 
@@ -44,8 +45,8 @@ class Detector:
     gap_px: Annotated[int, Ge(0)] = 0
     module_px: Annotated[int, Ge(1)] | None = None
 
-    def check(self, size: int) -> None:
-        """Raise SettingError where one setting lacks another, or leaves nothing of ``size`` pixels."""
+    def check(self, probe: ProbeKind) -> None:
+        """Raise SettingError where one setting lacks another, or a module is larger than the patterns."""
         for name, other in (
             ("gap_px", "module_px"),
             ("module_px", "gap_px"),
@@ -53,8 +54,10 @@ class Detector:
         ):
             if getattr(self, name) and not getattr(self, other):
                 raise SettingError((name,), f"'{other}' is missing beside it", partner=(other,))
-        if self.module_px and self.module_px > size:
-            message = f"found {self.module_px}; a detector of {size} x {size} pixels has no gap then"
+        if self.module_px and self.module_px > probe.size:
+            message = (
+                f"found {self.module_px}; a detector of {probe.size} x {probe.size} pixels has no gap then"
+            )
             raise SettingError(("module_px",), message, partner=("gap_px",))
 
     def good_pixels(self, size: int, rng: np.random.Generator) -> np.ndarray | None:

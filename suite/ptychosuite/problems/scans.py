@@ -57,7 +57,7 @@ class JitteredRaster(ScanKind):
 
     overlap: Overlap = 0.5
     step_px: Annotated[int, Ge(1)] | None = None
-    jitter_px: Annotated[int | float, Ge(0)] = 4
+    jitter_px: Annotated[int, Ge(0)] | Annotated[float, Ge(0)] = 4
     subpixel: bool = False
 
     def positions(

@@ -19,7 +19,7 @@ from ptychosuite.problems.detector import Detector
 from ptychosuite.problems.exposure import Exposure
 from ptychosuite.problems.fly_scan import FlyScan
 from ptychosuite.problems.position_errors import PositionErrors
-from ptychosuite.problems.problem_kind import ProblemKind, Rng, Size, readable
+from ptychosuite.problems.problem_kind import ProbeKind, ProblemKind, Rng, Size, readable
 from ptychosuite.problems.recording import measure
 from ptychosuite.problems.scan_layout import ScanLayout, refuse_outside
 from ptychosuite.problems.unstable_beam import UnstableBeam
@@ -80,7 +80,8 @@ class Simulated(ProblemKind):
 
     def size(self) -> Size:
         shape = readable("object", "objects", self.object).shape
-        probe = readable("probe", "probes", self.probe).size
+        kind: ProbeKind = readable("probe", "probes", self.probe)
+        probe = kind.size
         if probe > min(shape):
             raise SettingError(
                 ("probe", "size"),
@@ -88,7 +89,7 @@ class Simulated(ProblemKind):
                 "make the object larger or the probe smaller",
                 partner=("object", "size"),
             )
-        self._check_groups(probe)
+        self._check_groups(kind)
         try:
             build("scans", self.scan).positions(shape, probe, np.random.default_rng(0))
         except UserError as error:
@@ -116,10 +117,10 @@ class Simulated(ProblemKind):
             probe_modes=truth.probe_modes if start_probe is None else None,
         )
 
-    def _check_groups(self, probe_size: int) -> None:
+    def _check_groups(self, probe: ProbeKind) -> None:
         for name in ("coherence", "detector"):
             try:
-                self.groups[name](**getattr(self, name)).check(probe_size)
+                self.groups[name](**getattr(self, name)).check(probe)
             except SettingError as error:
                 partner = error.partner and (name, *error.partner)
                 raise SettingError((name, *error.path), error.message, partner) from error
