@@ -271,3 +271,54 @@ def test_runs_side_by_side():
         for name in set(alone.curves) - {"seconds"}:
             np.testing.assert_allclose(found.curves[name], alone.curves[name], rtol=1e-9)
     assert [outcome.metrics["iterations"] for outcome in together] == [9, 3, 4]
+
+
+@pytest.mark.parametrize(("factor", "ends_above"), [(1.2, True), (1.0, False), (0.98, False)])
+def test_a_run_that_ends_above_its_start_says_so(factor, ends_above):
+    """With the numbers, of a known probe too; the state that it began from is no worse than itself."""
+    outcome = run(Scaling(factor=factor), small_problem(noise=0.2), iterations=3)
+    first, last = outcome.curves["residual"][[0, -1]]
+    assert outcome.status is Status.COMPLETED
+    assert outcome.metrics["above_start"] == ends_above == (last > first)
+    told = f"; ends above its start: residual {last:.3g} of {first:.3g}"
+    assert (told in outcome.message) is ends_above
+    assert outcome.message.startswith("all iterations done")
+
+
+def test_rounding_is_not_above_the_start():
+    """A run that begins at the truth of noiseless data ends there, with the rounding of its arithmetic."""
+    problem = small_problem(noise=0.0)
+    assert problem.reference is not None
+    at_truth = dataclasses.replace(problem, start_object=problem.reference.object.astype(np.complex64))
+    assert run(problem=at_truth).message == "all iterations done"
+
+
+def test_a_run_that_ends_in_no_number_has_diverged():
+    """Without a tolerance as well, and whatever it began from."""
+    outcome = run(Scaling(factor=float("nan")), check_every=None)
+    assert outcome.status is Status.DIVERGED
+
+
+def test_no_tolerance_is_met_by_a_fading_probe():
+    """A drift along z -> c z, Q -> Q / c leaves all that the data tell, and the tolerance, where they are."""
+    problem = small_problem(noise=0.2)
+    blind = dataclasses.replace(problem, probe_known=False)
+    plain = run(Drifting(), blind, iterations=4, gradient=1e-30)
+    still = run(Scaling(), blind, iterations=4, gradient=1e-30)
+    assert plain.curves["residual"][-1] == pytest.approx(still.curves["residual"][-1], rel=1e-4)
+    assert plain.curves["gradient_norm"][-1] == pytest.approx(still.curves["gradient_norm"][-1], rel=1e-4)
+    known = run(Drifting(), problem, iterations=4)
+    assert known.curves["gradient_norm"][-1] == pytest.approx(
+        still.curves["gradient_norm"][-1] / 10**4, rel=1e-3
+    )
+
+
+@dataclass(frozen=True)
+class Drifting(Solver):
+    """A solver that moves along the gauge, the probe's modulus to a tenth in an iteration."""
+
+    def init(self, problem):
+        return FakeState(problem.start_object, problem.probe)
+
+    def step(self, problem, state, rng):
+        return FakeState(10 * state.object, state.probe / 10, state.data_passes + 1)

@@ -135,3 +135,23 @@ def test_constants_of_the_data():
     assert constants.saturated_nll == pytest.approx(-scipy.stats.poisson.logpmf(counts, counts).sum())
     assert constants.dark_residual == pytest.approx(2.0 * counts.sum() / (2 * 4))
     assert constants.pixels == 4
+
+
+@pytest.mark.parametrize("factor", [1e-4, 1e3 * np.exp(1j)])
+def test_no_figure_depends_on_the_gauge_of_an_unknown_probe(factor):
+    """z -> c z, Q -> Q / c is no change; at the start the gradient norm is that of a known probe."""
+    known = small_problem(noise=0.3, flat_start=False)
+    blind = dataclasses.replace(known, probe_known=False)
+    constants = DataConstants.of(known)
+    start = misfit_metrics(blind, known.start_object, known.probe, constants)
+    moved = misfit_metrics(blind, factor * known.start_object, known.probe / factor, constants)
+    assert start == misfit_metrics(known, known.start_object, known.probe, constants)
+    assert moved == pytest.approx(start, rel=1e-9)
+    changed = misfit_metrics(known, factor * known.start_object, known.probe / factor, constants)
+    assert changed["gradient_norm"] == pytest.approx(start["gradient_norm"] / abs(factor), rel=1e-9)
+
+
+def test_a_probe_that_has_vanished_meets_no_tolerance():
+    blind = dataclasses.replace(small_problem(noise=0.3), probe_known=False)
+    found = misfit_metrics(blind, blind.start_object, 0 * blind.probe, DataConstants.of(blind))
+    assert not found["gradient_norm"] < np.inf

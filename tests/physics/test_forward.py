@@ -208,3 +208,18 @@ def test_split_positions():
     np.testing.assert_array_equal(problem.positions_px, problem.scan_positions_px)
     problem = fractional_problem()
     np.testing.assert_array_equal(problem.positions_px, problem.reference.scan_positions_px)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_whole_pixels_in_metres_are_whole(dtype):
+    """What units and single precision leave over is no fraction; beside one between pixels all stay."""
+    positions = np.random.default_rng(0).integers(0, 3000, (60, 2))
+    metres = (positions * 13.7e-9).astype(dtype)
+    pixels = metres.astype("float64") / 13.7e-9
+    assert np.any(pixels != positions)
+    whole, fraction = split_positions(pixels)
+    np.testing.assert_array_equal(whole, positions)
+    assert fraction is None
+    pixels[7, 1] += 0.01
+    whole, fraction = split_positions(pixels)
+    np.testing.assert_array_equal(whole + fraction, pixels)

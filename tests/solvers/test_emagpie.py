@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from ptychosuite.backends.arrays import to_numpy
 from ptychosuite.solvers.emagpie import EMAGPIE, geometric_mean
 from ptychosuite.solvers.pie import RPIE, regularisation
-from ptychosuite.solvers.sweep import colour_groups, cut_into_batches
+from ptychosuite.solvers.scan_geometry import colour_groups
+from ptychosuite.solvers.sweep import cut_into_batches
 
 from tests.conftest import small_problem
 from tests.oracles.magpie_literal import literal_v_cycle, revised_exit_wave
@@ -145,7 +146,13 @@ def test_step_is_the_papers(positions, moves_probe, levels, batch):
     """One sweep is GM-rPIE (no levels) or GM-MAGPIE in the paper's own words."""
     problem = PROBLEMS[positions](noise=0.5, flat_start=False)
     solver = EMAGPIE(
-        alpha=0.2, beta=0.4, levels=levels, sweep="minibatch", batch=batch, update_probe=moves_probe
+        alpha=0.2,
+        beta=0.4,
+        levels=levels,
+        sweep="minibatch",
+        batch=batch,
+        update_probe=moves_probe,
+        hold_power=False,
     )
     rng = np.random.default_rng(6)
     batches = cut_into_batches("minibatch", problem.scan_positions_px, 16, batch, rng)

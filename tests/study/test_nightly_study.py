@@ -23,13 +23,13 @@ def plan() -> Plan:
 
 
 def ours(group: str) -> set[str]:
-    """What is registered, without files and adapters of other packages."""
+    """What is registered, without files, adapters of other packages, and what begins or is made of others."""
     names = {
         name
         for name, place in GROUPS[group].built_in.items()
         if not place.startswith("ptychosuite.solvers.peers")
     }
-    return names - {"file"}
+    return names - {"file", "staged", "run", "guess"}
 
 
 def problems(plan: Plan, part: str) -> set[str]:

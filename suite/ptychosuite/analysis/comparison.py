@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -28,8 +28,8 @@ from ptychosuite.core.plan import Tolerances
 from ptychosuite.core.runs import Lane, RunRecord, RunSpec, Status
 from ptychosuite.errors import StoreError
 from ptychosuite.metrics.metric import Metric, known_metrics
-from ptychosuite.registry.factors import factor_names, factor_value, fast_forward_as_one
-from ptychosuite.registry.lookup import label_of
+from ptychosuite.registry.factors import factor_names, factor_value, fast_forward_as_one, is_hash
+from ptychosuite.registry.lookup import solver_label
 from ptychosuite.store.layout import Store
 from ptychosuite.store.read import read_run
 
@@ -83,7 +83,9 @@ class StoreRuns:
     @property
     def outcome(self) -> Outcome:
         """Of all planned runs."""
-        return Outcome.of(map(self.status, self.planned))
+        done = [self.records[i] for i in self.planned if self.status(i) == Status.COMPLETED]
+        risen = sum(record.metrics.get("above_start") == 1 for record in done)
+        return replace(Outcome.of(map(self.status, self.planned)), above_start=risen)
 
 
 class GroupKey(NamedTuple):
@@ -267,12 +269,12 @@ class Placing:
     @classmethod
     def of(cls, *sides: Sequence[RunSpec]) -> Placing:
         varying = dict.fromkeys(path for specs in sides for path in varying_paths(specs))
-        solvers = {spec.solver["name"] for specs in sides for spec in specs}
+        solvers = {spec.solver_name for specs in sides for spec in specs}
         telling = {
             solver: frozenset(
                 path
                 for specs in sides
-                for path in varying_paths([spec for spec in specs if spec.solver["name"] == solver])
+                for path in varying_paths([spec for spec in specs if spec.solver_name == solver])
             )
             for solver in solvers
         }
@@ -284,7 +286,7 @@ class Placing:
         return tuple(leaves.get(path) for path in self.paths)
 
     def place(self, spec: RunSpec) -> GroupKey:
-        leaves, solver = spec.leaves(), spec.solver["name"]
+        leaves, solver = spec.leaves(), spec.solver_name
         told = [
             (path, f"{name} {value_text(factor_value(leaves, path))}")
             for path, name in self.paths.items()
@@ -295,7 +297,7 @@ class Placing:
             for path, text in told
             if path.startswith("solver.") and path != "solver.name" and path in self.telling[solver]
         ]
-        line = label_of("solvers", solver) + (f" ({', '.join(settings)})" if settings else "")
+        line = solver_label(solver) + (f" ({', '.join(settings)})" if settings else "")
         if "fast_forward" in self.paths and factor_value(leaves, "fast_forward"):
             line += f" + {factor_value(leaves, 'fast_forward')}"
         rest = [text for path, text in told if not path.startswith("solver.") and path not in APART]
@@ -331,7 +333,7 @@ def _constants(specs: Iterable[RunSpec]) -> dict[str, Any]:
     return {
         path: value
         for path, value in first.items()
-        if not path.endswith("_sha256") and all(other.get(path) == value for other in others)
+        if not is_hash(path) and all(other.get(path) == value for other in others)
     }
 
 

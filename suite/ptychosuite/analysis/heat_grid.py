@@ -89,7 +89,7 @@ def _same(one: object, other: object) -> bool:
 
 
 def _cell(rows: pd.DataFrame, metric: Metric | None, value: str) -> HeatCell:
-    outcome = Outcome.of(rows["status"])
+    outcome = Outcome.of_rows(rows)
     figure = figure_of(rows, value, is_censored=metric is not None and bool(metric.count_name))
     state: State
     if np.isfinite(figure.median):

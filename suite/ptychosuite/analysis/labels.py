@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ptychosuite.metrics.metric import known_metrics, metric_of
 from ptychosuite.registry.factors import factor_names, factor_value
-from ptychosuite.registry.lookup import label_of
+from ptychosuite.registry.lookup import solver_label
 
 if TYPE_CHECKING:  # the kinds of figures load this module, and planning a study must not wait for pandas
     import pandas as pd
@@ -108,7 +108,7 @@ def _telling_settings(table: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def _solver_label(row: pd.Series, settings: list[str]) -> str:
-    label = label_of("solvers", row["solver"])
+    label = solver_label(row["solver"])
     given = [f"{name} {value_text(row[name])}" for name in settings if value_text(row[name])]
     if given:
         label += " (" + ", ".join(given) + ")"

@@ -17,7 +17,7 @@ from ptychosuite.analysis.rounding import Changes, Drift, changes, rounding_chan
 from ptychosuite.analysis.verdict import Judgement, worst
 from ptychosuite.core.runs import RunRecord, RunSpec
 from ptychosuite.metrics.metric import metric_of
-from ptychosuite.registry.factors import fast_forward_as_one
+from ptychosuite.registry.factors import fast_forward_as_one, is_hash
 
 
 class Likeness(StrEnum):
@@ -242,7 +242,7 @@ def varying_paths(specs: Sequence[RunSpec]) -> list[str]:
     for spec in specs:
         for path, value in fast_forward_as_one(spec.leaves()).items():
             values.setdefault(path, set()).add(value)
-    settings = (path for path in values if not path.endswith("_sha256"))
+    settings = (path for path in values if not is_hash(path))
     return [path for path in settings if len(values[path]) > 1 or path == "solver.name"]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,8 @@ class Selection:
     @property
     def outcome(self) -> Outcome:
         """How the planned runs ended."""
-        return Outcome.of([*self.table["status"], *[MISSING] * self.unnamed])
+        known = Outcome.of_rows(self.table)
+        return replace(known, missing=known.missing + self.unnamed)
 
     @property
     def stored(self) -> pd.DataFrame:

@@ -76,7 +76,7 @@ def groups_of(table: pd.DataFrame, columns: Sequence[str]) -> Iterator[Group]:
         met = None
         if "iterations_to_tol" in table and table["iterations_to_tol"].notna().any():
             met = int(rows["iterations_to_tol"].notna().sum())
-        yield Group(str(condition), str(line), rows, Outcome.of(rows["status"]), figures, met)
+        yield Group(str(condition), str(line), rows, Outcome.of_rows(rows), figures, met)
 
 
 def figure_of(rows: pd.DataFrame, name: str, is_censored: bool, note: str = "") -> Figure:
@@ -120,7 +120,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for values, members in table.groupby(factors, dropna=False, sort=False):
         row = dict(zip(factors, values, strict=True))
-        outcome = Outcome.of(members["status"])
+        outcome = Outcome.of_rows(members)
         row |= {"planned": outcome.planned, **{s.replace("-", "_"): n for s, n in outcome.counts.items()}}
         for metric in metrics:
             mine = members[members.index.isin(comparable.index)] if metric.is_time else members

@@ -349,4 +349,4 @@ class _Repeating:
 
 
 def _solver(spec: RunSpec) -> str:
-    return str(spec.solver["name"])
+    return spec.solver_name

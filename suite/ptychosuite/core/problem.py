@@ -7,9 +7,9 @@ from dataclasses import MISSING, dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Complex, Float, Int, Real
+from jaxtyping import Bool, Complex, Float, Int, Real
 
-from ptychosuite.backends.arrays import Array
+from ptychosuite.backends.arrays import Array, namespace
 from ptychosuite.core.patterns import Patterns
 
 # Detector pixels that are worked on at once, where a whole scan is passed over
@@ -38,6 +38,10 @@ class Footprint:
                 return f"needs about {needed / 1e9:.3g} GB of {place}; there are {limit / 1e9:.3g} GB"
         return ""
 
+
+# Pixels. A scan all of whose positions are as near to whole ones is one of whole pixels: metres in single
+# precision leave 6e-8 of the span, 6e-4 px of 10,000; in double 1e-12. No stage, and no fit, knows as much.
+WHOLE_PX = 1e-3
 
 RATE_FLOOR = 1e-12  # counts; keeps the logarithm of a count rate finite where the model is dark
 
@@ -89,21 +93,45 @@ REQUIRED = tuple(field.name for field in fields(Reference) if field.default is M
 
 
 @dataclass(frozen=True)
+class ProbeVariation:
+    """How the probe differs from pattern to pattern (M. Odstrcil et al., Opt. Express 24, 8360 (2016)).
+
+    The first mode of pattern k is sqrt(intensity_k) * (probe + sum_j weights_kj * modes_j); other modes take
+    the factor alone.
+    """
+
+    intensity: Float[np.ndarray, " N"]  # relative, of each pattern's light; on the host
+    modes: Complex[Array, "J m m"] | None = None
+    weights: Float[np.ndarray, "N J"] | None = None  # on the host
+
+    def part(self, which: slice | np.ndarray) -> ProbeVariation:
+        """Of some of the patterns."""
+        weights = self.weights
+        return replace(
+            self, intensity=self.intensity[which], weights=None if weights is None else weights[which]
+        )
+
+
+@dataclass(frozen=True)
 class Problem:
-    """Diffraction data and a starting point, on one backend in one precision."""
+    """Diffraction data and a starting point, on one backend in one precision.
+
+    Where light is partially coherent a probe has several mutually incoherent modes, strongest first; then it
+    is (M, m, m), and so is whatever has one image a mode.
+    """
 
     diffraction_amplitude: Float[Array, "N m m"] | Patterns  # sqrt(intensity); zero frequency at [0, 0]
     scan_positions_px: Int[np.ndarray, "N 2"]  # on the host: (row, column) of each patch's first corner
-    probe: Complex[
-        Array, "m m"
-    ]  # the true one, or a start; of several modes the strongest, at the power of all
+    probe: Complex[Array, "*M m m"]  # the true one, or a start; of known modes the first, at all their power
     start_object: Complex[Array, "H W"]
     noise: float  # eta of d = eta * Poisson(|F psi|^2 / eta); 0 means noiseless
     probe_known: bool = True
     subpixel_shifts_px: Float[np.ndarray, "N 2"] | None = None  # what whole pixels leave over; None: nothing
     detector_mask: Float[Array, "m m"] | None = None  # 1 for good pixels, 0 for bad ones
     reference: Reference | None = None
-    probe_modes: Complex[Array, "M m m"] | None = None  # mutually incoherent, strongest first, where known
+    probe_modes: Complex[Array, "M m m"] | None = None  # all that is known of them; ``probe`` is the first
+    variation: ProbeVariation | None = None  # None: every pattern has the same probe
+    fitted_pixels: Bool[Array, "N m m"] | None = None  # False where a pixel is held out of the fit
 
     @property
     def n_positions(self) -> int:
@@ -121,9 +149,30 @@ class Problem:
         return int(self.probe.shape[-1])
 
     @property
-    def good_pixels(self) -> int:
-        """Detector pixels of a pattern that are not masked."""
-        return self.probe_size**2 if self.detector_mask is None else int(self.detector_mask.sum())
+    def fitted_count(self) -> int:
+        """Detector pixels of all patterns that are neither masked nor held out of the fit."""
+        mask, fitted = self.detector_mask, self.fitted_pixels
+        if fitted is not None:
+            return int((fitted if mask is None else fitted & (mask > 0)).sum())
+        return self.n_positions * (self.probe_size**2 if mask is None else int(mask.sum()))
+
+    def mask(self, which: int | slice | np.ndarray) -> Float[Array, "*#n m m"] | None:
+        """1 for the detector pixels of some patterns that are fitted, 0 for bad and held out ones.
+
+        None where all are fitted; one image where it is the same for all patterns.
+        """
+        if self.fitted_pixels is None:
+            return self.detector_mask
+        return self._real(self.fitted_pixels[which])
+
+    def held_out(self, which: int | slice | np.ndarray) -> Float[Array, "*n m m"] | None:
+        """1 for good detector pixels of some patterns that are held out of the fit; None where none is."""
+        return None if self.fitted_pixels is None else self._real(~self.fitted_pixels[which])
+
+    def _real(self, which: Bool[Array, "*n m m"]) -> Float[Array, "*n m m"]:
+        """1 where ``which`` and the pixel is good."""
+        chosen = namespace(self.probe).astype(which, self.probe.real.dtype)
+        return chosen if self.detector_mask is None else chosen * self.detector_mask
 
     @property
     def photon_scale(self) -> float:
@@ -132,19 +181,31 @@ class Problem:
 
     def part(self, which: slice | np.ndarray) -> Problem:
         """The same problem with some of its scan positions, a slice or their numbers (n,)."""
-        shifts, patterns = self.subpixel_shifts_px, self.diffraction_amplitude
+        shifts, patterns, fitted = self.subpixel_shifts_px, self.diffraction_amplitude, self.fitted_pixels
         return replace(
             self,
             diffraction_amplitude=patterns.part(which) if isinstance(patterns, Patterns) else patterns[which],
             scan_positions_px=self.scan_positions_px[which],
             subpixel_shifts_px=None if shifts is None else shifts[which],
+            variation=None if self.variation is None else self.variation.part(which),
+            fitted_pixels=None if fitted is None else fitted[which],
         )
+
+    def at(self, positions_px: Float[np.ndarray, "N 2"]) -> Problem:
+        """The same problem with its patterns elsewhere, also between pixels; patches stay in the object."""
+        last = np.asarray(self.start_object.shape) - self.probe_size
+        whole = np.clip(np.rint(positions_px), 0, last).astype(np.int64)
+        return replace(self, scan_positions_px=whole, subpixel_shifts_px=positions_px - whole)
 
 
 def split_positions(
     positions_px: Float[np.ndarray, "N 2"],
 ) -> tuple[Int[np.ndarray, "N 2"], Float[np.ndarray, "N 2"] | None]:
-    """Positions as nearest whole pixels and what is left over; None where nothing is."""
+    """Positions as nearest whole pixels and what is left over.
+
+    None where nothing is, at no position, but what the arithmetic of units leaves (:data:`WHOLE_PX`): whole
+    pixels need no shift of the probe, which takes three times as long. Other fractions stay as they are.
+    """
     whole = np.rint(positions_px).astype(np.int64)
     fraction = positions_px - whole
-    return whole, fraction if np.any(fraction) else None
+    return whole, fraction if np.any(np.abs(fraction) > WHOLE_PX) else None

@@ -15,6 +15,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ptychosuite.core import stages
+from ptychosuite.core.stages import STAGES, solver_name
+
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
@@ -101,8 +104,16 @@ class RunSpec:
 
     @cached_property
     def problem_id(self) -> str:
-        """Hash of problem and seed: runs that share it see the same data."""
-        return digest(_identity({"problem": _acting(self.problem), "seed": self.seed}))
+        """Hash of problem and seed: runs that share it see the same data, whatever they begin from.
+
+        A probe to start from is part of it, that of a run excepted: then it is what that run began with.
+        """
+        return digest(_identity({"problem": _acting(_of_data(self.problem)), "seed": self.seed}))
+
+    @property
+    def solver_name(self) -> str:
+        """What tables call the solver: its name, or its stages in words, "rpie, 20; emagpie"."""
+        return solver_name(self.solver)
 
     def run_id(self, code: str) -> str:
         """Hash of the specification and the fingerprint of the code that carries it out."""
@@ -125,6 +136,8 @@ class RunSpec:
                 continue
             if isinstance(value, Mapping):
                 result |= {f"{name}.{path}": leaf for path, leaf in _part_leaves(value).items()}
+                if name == "solver":
+                    result["solver.name"] = self.solver_name
             else:
                 result[name] = value
         return result
@@ -133,6 +146,9 @@ class RunSpec:
 FIELDS = tuple(f.name for f in fields(RunSpec))
 IDLE: Mapping[str, Any] = {"photons": None, "margin_px": 0, "rotation_deg": 0.0}
 """Settings of a problem, at the values at which they do nothing, that its identity leaves out."""
+FOUND_BY = ("study", "where", "began_with")
+"""Settings that lead to the run whose ``run_id`` stands beside them, or follow from it."""
+NOT_OF_DATA = ("start_object", "start_positions", "probe_scale")  # settings of a problem that change no count
 LEFT_OUT = ("snapshots", "metrics")  # of the identity, where there are none: ids from before them stay
 
 
@@ -149,7 +165,10 @@ class RunRecord:
     probe: np.ndarray | None = None  # (m, m) complex64
     snapshots: Mapping[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)  # object and probe
     rings: Mapping[str, np.ndarray] = field(default_factory=dict)  # ring correlation: name -> (rings,)
-    scan_positions_px: np.ndarray | None = None  # (N, 2) float64; with simulated data the reference has them
+    scan_positions_px: np.ndarray | None = None  # (N, 2) float64; as found; those of a truth are there
+    probe_modes: np.ndarray | None = None  # (M, m, m) complex64, all of them where there are several
+    pattern_weights: np.ndarray | None = None  # (N, 1 + J): each pattern's intensity, weights of variations
+    probe_variations: np.ndarray | None = None  # (J, m, m) complex64
     provenance: Mapping[str, Any] = field(default_factory=dict)
     message: str = ""  # why it stopped, or the traceback of a failure
     reference: str = ""  # name of the reference file with the truth; empty where none is known
@@ -189,6 +208,20 @@ def _canonical_field(name: str, value: Any) -> str:
     return _canonical_fast_forward(value) if name == "fast_forward" else _canonical_part(value)
 
 
+def data_probe(problem: Mapping[str, Any]) -> Any:
+    """The probe to start from as far as the data of a problem depend on it."""
+    start = problem.get("start_probe")
+    if isinstance(start, Mapping) and start.get("began_with"):
+        return json.loads(start["began_with"])
+    return start
+
+
+def _of_data(problem: Mapping[str, Any]) -> dict[str, Any]:
+    """``problem`` as far as its data depend on it."""
+    of_data = {key: value for key, value in problem.items() if key not in NOT_OF_DATA}
+    return of_data | ({"start_probe": data_probe(problem)} if "start_probe" in problem else {})
+
+
 @by_identity
 def _canonical_part(part: Mapping[str, Any]) -> str:
     return canonical_json(_identity(part))
@@ -222,9 +255,17 @@ def _is_idle(key: str, value: Any) -> bool:
 
 
 def _identity(data: Any) -> Any:
-    """``data`` without the paths of files: where ``x_sha256`` stands beside ``x``, the hash is enough."""
+    """``data`` without the paths of files: where ``x_sha256`` stands beside ``x``, the hash is enough.
+
+    Nor has it where the run that another begins from lies, and how it was asked for: its id is enough.
+    """
     if isinstance(data, Mapping):
-        return {key: _identity(value) for key, value in data.items() if not data.get(f"{key}_sha256")}
+        known = FOUND_BY if data.get("run_id") else ()
+        return {
+            key: _identity(value)
+            for key, value in data.items()
+            if key not in known and not data.get(f"{key}_sha256")
+        }
     if isinstance(data, list | tuple):
         return [_identity(value) for value in data]
     return data
@@ -246,5 +287,7 @@ def _leaves(prefix: str, value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         path = f"{prefix}.{key}" if prefix else key
         if isinstance(item, Mapping):
             yield from _leaves(path, item)
+        elif path == STAGES and stages.stages_of(value):
+            yield from stages.leaves(item)
         else:
             yield path, as_scalar(item)

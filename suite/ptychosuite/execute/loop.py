@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 
 from ptychosuite.backends.arrays import Backend, copy, namespace, to_numpy
+from ptychosuite.core.found import Found
 from ptychosuite.core.problem import Problem
 from ptychosuite.core.runs import Status
 from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
 from ptychosuite.metrics.metric import metrics_of_run
+from ptychosuite.physics.forward import first_mode
 from ptychosuite.solvers.solver import Solver, State, SweepState
 from ptychosuite.solvers.stack import RunStack, merged
 
@@ -68,7 +70,7 @@ class Track:
     ) -> None:
         self.solver, self.stop, self.constants = solver, stop, ProblemConstants(problem)
         self.metrics = [metric for metric in metrics_of_run(extra, problem) if metric.on_the_way]
-        self.latest = self.measure(start)
+        self.first = self.latest = self.measure(start)
         self.curves = Curves()
         self.curves.append(seconds=0.0, data_passes=solver.data_passes(start, 0), **self.latest)
         self.iterations_to_tol = float("nan")
@@ -81,7 +83,7 @@ class Track:
         """Take in the state after one more iteration; whether the run has ended with it."""
         self.iteration += 1
         if self.iteration in self.keep:
-            self.snapshots[self.iteration] = to_numpy(state.object), to_numpy(state.probe)
+            self.snapshots[self.iteration] = to_numpy(state.object), to_numpy(first_mode(state.probe))
         clock = {"seconds": seconds, "data_passes": self.solver.data_passes(state, self.iteration)}
         if not is_measured(self.stop, self.iteration, seconds):
             self.curves.append(**clock)
@@ -96,13 +98,16 @@ class Track:
 
     def measure(self, state: State) -> dict[str, float]:
         """All figures of a state that are taken on the way."""
-        evaluation = Evaluation(self.constants, state.object, state.probe)
+        evaluation = Evaluation(self.constants, state.object, state.probe, found=Found.by(state))
         return {metric.name: float(metric.value(evaluation)) for metric in self.metrics}
 
     def outcome(self, state: State) -> Outcome:
         """What came of it, once it has ended."""
         assert self.ended is not None
         status, message = self.ended
+        worse = risen(self.first, self.latest, self.constants.data.dark_residual)
+        if worse and status is Status.COMPLETED:
+            message += f"; ends above its start: {', '.join(worse)}"
         seconds = self.curves.values["seconds"]
         metrics = {
             **self.latest,
@@ -110,6 +115,7 @@ class Track:
             "data_passes": float(self.solver.data_passes(state, self.iteration)),
             "seconds": seconds[-1],
             "seconds_per_iteration": _typical_step(seconds),
+            "above_start": float(bool(worse)),
         }
         if self.stop["gradient"] is not None or self.stop["residual"] is not None:
             metrics["iterations_to_tol"] = self.iterations_to_tol
@@ -223,6 +229,21 @@ def has_diverged(metrics: Mapping[str, float], dark_residual: float) -> bool:
     """Whether the residual is no longer a number, or far above that of an object of zeros."""
     residual = metrics["residual"]
     return not math.isfinite(residual) or residual > DIVERGENCE_FACTOR * dark_residual
+
+
+RISEN = 1.01  # what a sweep in random order moves a run that has long converged by, and no more
+ROUNDING = 1e-6  # of an object of zeros' residual: less is the rounding of single precision
+
+
+def risen(first: Mapping[str, float], last: Mapping[str, float], dark_residual: float) -> list[str]:
+    """The figures by which a state explains the data worse than the one that the run began from, in words."""
+    if last["residual"] < ROUNDING * dark_residual:
+        return []
+    return [
+        f"{word} {last[name]:.3g} of {first[name]:.3g}"
+        for name, word in (("residual", "residual"), ("poisson_deviance", "deviance"))
+        if last[name] > RISEN * first[name]
+    ]
 
 
 def verdict(

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from ptychosuite.backends.arrays import Backend, backend, to_numpy
-from ptychosuite.core.problem import Problem
+from ptychosuite.backends.arrays import Array, Backend, backend, to_numpy
+from ptychosuite.core.found import Found
+from ptychosuite.core.problem import ProbeVariation, Problem
 from ptychosuite.core.runs import Lane, RunRecord, RunSpec, Status, canonical_json
 from ptychosuite.errors import BackendError, DataFileError
 from ptychosuite.execute.loop import Outcome, reconstruct, reconstruct_stack
@@ -28,6 +29,7 @@ from ptychosuite.execute.provenance import (
 )
 from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
 from ptychosuite.metrics.metric import metrics_of_run
+from ptychosuite.physics.forward import MODES, first_mode
 from ptychosuite.problems.build import build_problem
 from ptychosuite.registry.fingerprint import run_id_of
 from ptychosuite.registry.lookup import build
@@ -137,12 +139,17 @@ def _alike(problem: Problem, solver: Solver, other: Problem, other_solver: Solve
         (p.scan_positions_px.shape, p.probe.shape, p.start_object.shape, p.probe_known)
         for p in (problem, other)
     )
-    missing = ((p.subpixel_shifts_px is None, p.detector_mask is None) for p in (problem, other))
+    missing = (
+        (p.subpixel_shifts_px is None, p.detector_mask is None, p.fitted_pixels is None)
+        for p in (problem, other)
+    )
     return can_stack(solver, other_solver) and len(set(shapes)) == 1 and len(set(missing)) == 1
 
 
 def _record(spec: RunSpec, problem: Problem, solver: Solver, outcome: Outcome, chosen: Backend) -> RunRecord:
     metrics, rings = _at_the_end(spec, problem, solver, outcome)
+    found = Found.by(outcome.state)
+    given = problem.positions_px if problem.reference is None else None
     return RunRecord(
         run_id=run_id_of(spec),
         spec=spec,
@@ -150,12 +157,27 @@ def _record(spec: RunSpec, problem: Problem, solver: Solver, outcome: Outcome, c
         metrics={**outcome.metrics, **metrics, **solver.figures(outcome.state), **_peak_memory(chosen)},
         curves=outcome.curves,
         object=to_numpy(outcome.state.object).astype(np.complex64),
-        probe=to_numpy(outcome.state.probe).astype(np.complex64),
+        probe=to_numpy(first_mode(outcome.state.probe)).astype(np.complex64),
+        **_beside(outcome.state.probe, found.variation),
         snapshots=outcome.snapshots,
         rings=rings,
-        scan_positions_px=problem.positions_px if problem.reference is None else None,
+        scan_positions_px=given if found.positions_px is None else found.positions_px,
         message=outcome.message + solver.remarks(outcome.state),
     )
+
+
+def _beside(probe: Array, variation: ProbeVariation | None) -> dict[str, Any]:
+    """All modes of the probe and how it varies, for the record, where there is more than one of it."""
+    found: dict[str, Any] = {}
+    if probe.ndim == MODES:
+        found["probe_modes"] = to_numpy(probe).astype(np.complex64)
+    if variation is None:
+        return found
+    found["pattern_weights"] = variation.intensity[:, None]
+    if variation.modes is not None and variation.weights is not None:
+        found["pattern_weights"] = np.concatenate([found["pattern_weights"], variation.weights], axis=1)
+        found["probe_variations"] = to_numpy(variation.modes).astype(np.complex64)
+    return found
 
 
 def _at_the_end(
@@ -168,7 +190,7 @@ def _at_the_end(
     if spec.half_scans:
         halves = half_scan_objects(spec, problem, solver, int(outcome.metrics["iterations"]))
     state = outcome.state
-    evaluation = Evaluation(ProblemConstants(problem), state.object, state.probe, halves)
+    evaluation = Evaluation(ProblemConstants(problem), state.object, state.probe, halves, Found.by(state))
     metrics = metrics_of_run(spec.metrics, problem, spec.half_scans)
     found = {metric.name: float(metric.value(evaluation)) for metric in metrics if not metric.on_the_way}
     has_rings = spec.half_scans or problem.reference is not None
@@ -197,11 +219,12 @@ def _peak_memory(chosen: Backend) -> dict[str, float]:
 def _warm_up(solver: Solver, problem: Problem, chosen: Backend) -> None:
     """One step on a few positions, once a process and kind of run: what is compiled or planned at first use
     is ready before the clock starts."""
-    kind = (type(solver), chosen.name, str(problem.probe.dtype), problem.probe_size, problem.probe_known)
-    if kind not in _warm:
-        few = problem.part(slice(0, 2))
-        solver.step(few, solver.init(few), np.random.default_rng(0))
-        _warm.add(kind)
+    for part in solver.constituents:
+        kind = (type(part), chosen.name, str(problem.probe.dtype), problem.probe_size, problem.probe_known)
+        if kind not in _warm:
+            few = problem.part(slice(0, 2))
+            part.step(few, part.init(few), np.random.default_rng(0))
+            _warm.add(kind)
 
 
 _warm: set[tuple[Any, ...]] = set()

@@ -44,7 +44,7 @@ def data_pull(problem: Problem, obj: Complex[Array, "H W"], probe: Complex[Array
     for batch in batches(problem.n_positions, problem.probe_size, like=obj):
         lit = illuminate(problem, obj, probe, batch)
         wave = fft2(lit.exit_waves)
-        revision = wave_correction(wave, problem.diffraction_amplitude[batch], problem.detector_mask)
+        revision = wave_correction(wave, problem.diffraction_amplitude[batch], problem.mask(batch))
         correction = ifft2(revision)
         object_sum = accumulate_patches(object_sum, xp.conj(lit.probes) * correction, lit.positions)
         power = xp.broadcast_to(squared_modulus(lit.probes), correction.shape)

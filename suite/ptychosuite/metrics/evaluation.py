@@ -10,10 +10,12 @@ import numpy as np
 from jaxtyping import Complex, Complex128
 
 from ptychosuite.backends.arrays import Array, to_numpy
+from ptychosuite.core.found import Found
 from ptychosuite.core.problem import Problem, Reference
 from ptychosuite.metrics.frc import Resolution, half_bit_threshold, one_bit_threshold, resolution_between
 from ptychosuite.metrics.image import TrueObject, scanned_area
 from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
+from ptychosuite.physics.forward import first_mode
 
 HostObject = Complex[np.ndarray, "H W"]
 
@@ -44,12 +46,23 @@ class Evaluation:
 
     constants: ProblemConstants
     object: Complex[Array, "H W"]  # on the problem's backend
-    probe: Complex[Array, "m m"]  # likewise
+    probe: Complex[Array, "*M m m"]  # likewise
     halves: tuple[HostObject, HostObject] | None = None  # objects of two half scans
+    found: Found | None = None  # what the solver has found beside them
 
     @property
     def problem(self) -> Problem:
         return self.constants.problem
+
+    @cached_property
+    def seen(self) -> Problem:
+        """The problem with the positions and the variation of the probe that the solver has found."""
+        return self.problem if self.found is None else self.found.applied_to(self.problem)
+
+    @property
+    def first_mode(self) -> Complex[Array, "m m"]:
+        """The strongest mode of the probe."""
+        return first_mode(self.probe)
 
     @property
     def truth(self) -> TrueObject:
@@ -58,7 +71,7 @@ class Evaluation:
     @cached_property
     def misfit(self) -> Mapping[str, float]:
         """The figures of one pass over the data: :func:`ptychosuite.metrics.misfit.misfit_metrics`."""
-        return misfit_metrics(self.problem, self.object, self.probe, self.constants.data)
+        return misfit_metrics(self.seen, self.object, self.probe, self.constants.data)
 
     @cached_property
     def host_object(self) -> HostObject:
@@ -92,5 +105,5 @@ class Evaluation:
         if self.halves is None:
             truth = self.truth
             return resolution_between(self.host_object, truth.object, truth.scanned, one_bit_threshold)
-        scene = Reference(self.halves[0], to_numpy(self.probe), self.problem.scan_positions_px)
+        scene = Reference(self.halves[0], to_numpy(self.first_mode), self.problem.scan_positions_px)
         return resolution_between(*self.halves, scanned_area(scene), half_bit_threshold)

@@ -9,11 +9,17 @@ All figures come out of one pass over the scan::
 
 eta is taken as 1 where the data are noiseless.
 
+gradient_norm is that of the papers where the probe is known. With an unknown one it would depend on the
+gauge: z -> c z, Q -> Q / c leaves exit waves, and chi = R - psi, as they are, but conj(Q) * chi falls with
+the probe's power, and some solvers drift that way. It is therefore taken in the gauge in which the probe has
+the power that it started with: times ||Q_start|| / ||Q||, over all modes where there are several.
+
 How well a state explains the counts: what the safeguard compares.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +29,8 @@ from jaxtyping import Complex, Float
 from ptychosuite.backends.arrays import Array, fft2, ifft2, namespace, squared_modulus, to_numpy
 from ptychosuite.backends.compiled import accelerated
 from ptychosuite.core.problem import RATE_FLOOR, Problem
-from ptychosuite.physics.forward import batches, illuminate
-from ptychosuite.physics.likelihood import wave_correction
+from ptychosuite.physics.forward import MODES, batches, illuminate, total_amplitude
+from ptychosuite.physics.likelihood import detector_correction
 
 
 @dataclass(frozen=True)
@@ -37,16 +43,16 @@ class DataConstants:
 
     @classmethod
     def of(cls, problem: Problem) -> DataConstants:
-        mask = 1.0 if problem.detector_mask is None else to_numpy(problem.detector_mask).astype(np.float64)
         saturated_nll = intensity_sum = 0.0
         for batch in batches(problem.n_positions, problem.probe_size):
-            intensity = to_numpy(problem.diffraction_amplitude[batch]).astype(np.float64) ** 2 * mask
+            intensity = to_numpy(problem.diffraction_amplitude[batch]).astype(np.float64) ** 2
+            mask = problem.mask(batch)
+            intensity = intensity if mask is None else intensity * to_numpy(mask)
             counts = intensity / problem.photon_scale
             per_pixel = counts - scipy.special.xlogy(counts, counts) + scipy.special.gammaln(counts + 1)
             saturated_nll += float(per_pixel.sum())
             intensity_sum += float(intensity.sum())
-        pixels = problem.n_positions * problem.good_pixels
-        return cls(saturated_nll, pixels, intensity_sum / (2 * problem.probe_size**2))
+        return cls(saturated_nll, problem.fitted_count, intensity_sum / (2 * problem.probe_size**2))
 
 
 def misfit_metrics(
@@ -57,18 +63,26 @@ def misfit_metrics(
     residual = gradient_norm = deviance = 0.0
     for batch in batches(problem.n_positions, size, like=obj):
         amplitude = problem.diffraction_amplitude[batch]
-        lit = illuminate(problem, obj, probe, batch)
+        lit, mask = illuminate(problem, obj, probe, batch), problem.mask(batch)
         waves = fft2(lit.exit_waves)
-        deviance += half_deviance(waves, amplitude, problem.photon_scale, problem.detector_mask)
-        correction = wave_correction(waves, amplitude, problem.detector_mask)
+        deviance += half_deviance(one_wave(waves), amplitude, problem.photon_scale, mask)
+        correction = detector_correction(waves, amplitude, mask)
         residual += sum_of_squares(correction) / (2 * size**2)  # Parseval
         gradient_norm += sum_of_norms(lit.probes, ifft2(correction))
     return {
         "residual": residual,
-        "gradient_norm": gradient_norm / (problem.n_positions * size),
+        "gradient_norm": gauge_factor(problem, probe) * gradient_norm / (problem.n_positions * size),
         "poisson_nll": deviance + constants.saturated_nll,
         "poisson_deviance": 2 * deviance / constants.pixels,
     }
+
+
+def gauge_factor(problem: Problem, probe: Complex[Array, "*M m m"]) -> float:
+    """||Q_start|| / ||Q||, over all modes; 1 where the probe is known, infinite for one that is zero."""
+    if problem.probe_known:
+        return 1.0
+    start, now = sum_of_squares(problem.probe), sum_of_squares(probe)
+    return math.sqrt(start / now) if now > 0 else math.inf
 
 
 @accelerated
@@ -95,11 +109,12 @@ def sum_of_squares(x: Complex[Array, "n m m"]) -> float:
 
 
 @accelerated
-def sum_of_norms(probes: Complex[Array, "#n m m"], corrections: Complex[Array, "n m m"]) -> float:
-    """sum_k ||conj(Q) * chi_k||_2."""
+def sum_of_norms(probes: Complex[Array, "#n *M m m"], corrections: Complex[Array, "n *M m m"]) -> float:
+    """sum_k ||conj(Q) * chi_k||_2, each norm over all modes."""
     xp = namespace(corrections)
     squares = squared_modulus(probes) * squared_modulus(corrections)
-    return float(xp.sum(xp.sqrt(xp.sum(squares, axis=(-2, -1), dtype=xp.float64))))
+    axes = tuple(range(1, squares.ndim))
+    return float(xp.sum(xp.sqrt(xp.sum(squares, axis=axes, dtype=xp.float64))))
 
 
 def _total(x: Float[Array, "n m m"]) -> float:
@@ -115,11 +130,32 @@ def poisson_deviance(problem: Problem, obj: Complex[Array, "H W"], probe: Comple
     """
     total = sum(
         half_deviance(
-            fft2(illuminate(problem, obj, probe, batch).exit_waves),
+            one_wave(fft2(illuminate(problem, obj, probe, batch).exit_waves)),
             problem.diffraction_amplitude[batch],
             problem.photon_scale,
-            problem.detector_mask,
+            problem.mask(batch),
         )
         for batch in batches(problem.n_positions, problem.probe_size, like=obj)
     )
-    return 2 * total / (problem.n_positions * problem.good_pixels)
+    return 2 * total / problem.fitted_count
+
+
+def held_out_deviance(problem: Problem, obj: Complex[Array, "H W"], probe: Complex[Array, "*M m m"]) -> float:
+    """Poisson deviance per detector pixel that is held out of the fit; NaN where none is.
+
+    What fits noise lowers the deviance of the pixels that are fitted, and raises that of the others.
+    """
+    total = pixels = 0.0
+    for batch in batches(problem.n_positions, problem.probe_size, like=obj):
+        mask = problem.held_out(batch)
+        if mask is None:
+            return float("nan")
+        waves = one_wave(fft2(illuminate(problem, obj, probe, batch).exit_waves))
+        total += half_deviance(waves, problem.diffraction_amplitude[batch], problem.photon_scale, mask)
+        pixels += float(mask.sum())
+    return 2 * total / pixels if pixels else float("nan")
+
+
+def one_wave(waves: Complex[Array, "n *M m m"]) -> Complex[Array, "n m m"]:
+    """A wave of the intensity of all modes, for what asks for the intensity alone."""
+    return waves if waves.ndim == MODES else total_amplitude(waves)[:, 0]

@@ -59,7 +59,10 @@ class PoissonDeviance(_Misfit):
 
 @dataclass(frozen=True)
 class GradientNorm(_Misfit):
-    """Mean norm of the patch gradients, the papers' stopping number."""
+    """Mean norm of the patch gradients, the papers' stopping number; for an unknown probe in one gauge.
+
+    See :mod:`ptychosuite.metrics.misfit`.
+    """
 
     name: ClassVar[str] = "gradient_norm"
     label: ClassVar[str] = "gradient norm"
@@ -110,6 +113,17 @@ class IterationsToTol(_Recorded):
 
     def text(self, value: float) -> str:
         return f"{value:g}" if math.isfinite(value) else self.nothing
+
+
+@dataclass(frozen=True)
+class AboveStart(_Recorded):
+    """Whether the run ended with a higher residual or deviance than it began with: 1, otherwise 0."""
+
+    name: ClassVar[str] = "above_start"
+    label: ClassVar[str] = "ends above its start"
+    tolerance: ClassVar[Tolerance | None] = None
+    on_the_way: ClassVar[bool] = False
+    in_baseline: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,10 @@ Symbols (MAGPIE, arXiv 2504.10118, section 2.1)::
     |F psi_k|^2                diffraction intensity, F the unnormalised DFT
 
 Positions between pixels: the patch is cut at the nearest pixel, and the probe is shifted by the rest.
+
+Partially coherent light (P. Thibault, A. Menzel, Nature 494, 68 (2013)): the probe is (M, m, m), its modes do
+not interfere, and the detector sees sum_i |F(Q_i * z_k)|^2. Exit waves are then (n, M, m, m), and patches
+(n, 1, m, m).
 """
 
 from __future__ import annotations
@@ -16,9 +20,19 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Complex, Float, Inexact, Int
 
-from ptychosuite.backends.arrays import Array, copy, fft2, is_on_gpu, namespace, squared_modulus
-from ptychosuite.core.problem import BATCH_PIXELS, GPU_BATCH_PIXELS, Problem
+from ptychosuite.backends.arrays import (
+    Array,
+    asarray_like,
+    copy,
+    fft2,
+    is_on_gpu,
+    namespace,
+    squared_modulus,
+)
+from ptychosuite.core.problem import BATCH_PIXELS, GPU_BATCH_PIXELS, ProbeVariation, Problem
 from ptychosuite.physics.shift import fourier_shift, fourier_unshift, shift_phases
+
+MODES = 3  # axes of a probe that has several modes
 
 Positions = Int[np.ndarray, "n 2"]
 """(row, column) of each patch's first corner, on the host."""
@@ -69,29 +83,73 @@ def detector_waves(
 
 @dataclass(frozen=True)
 class Illumination:
-    """Probe and object as they meet at some positions of a problem."""
+    """Probe and object as they meet at some positions of a problem; with modes, patches are (n, 1, m, m)."""
 
     positions: Positions
-    phases: Complex[Array, "n m m"] | None  # as from :func:`subpixel_phases`
-    probes: Complex[Array, "#n m m"]  # one where all are the same
-    patches: Complex[Array, "n m m"]
+    phases: Complex[Array, "n *#M m m"] | None  # as from :func:`subpixel_phases`
+    probes: Complex[Array, "#n *M m m"]  # one where all are the same
+    patches: Complex[Array, "n *#M m m"]
+    intensity: Float[Array, "n *#M 1 1"] | None = None  # what each pattern has of the probe's; None: the same
 
     @property
-    def exit_waves(self) -> Complex[Array, "n m m"]:
+    def exit_waves(self) -> Complex[Array, "n *M m m"]:
         """psi_k."""
         return self.probes * self.patches
+
+    @property
+    def has_modes(self) -> bool:
+        return self.probes.ndim == MODES + 1
+
+    def laid(self, probe: Complex[Array, "*M m m"]) -> Complex[Array, "#n *M m m"]:
+        """``probe`` as it lies on the patches, shifted and with each pattern's factor; linear."""
+        local = local_probes(probe, self.phases)
+        return local if self.intensity is None else local * namespace(local).sqrt(self.intensity)
+
+    def laid_adjoint(self, images: Complex[Array, "n *M m m"]) -> Complex[Array, "*M m m"]:
+        """The adjoint of :meth:`laid`, of an image a patch."""
+        if self.intensity is not None:
+            images = images * namespace(images).sqrt(self.intensity)
+        return namespace(images).sum(own_probes(images, self.phases), axis=0)
+
+    def own_probes(self, probes: Complex[Array, "n *M m m"]) -> Complex[Array, "n *M m m"]:
+        """Images on the patches back to where the probe lies, image by image: shift and factor undone."""
+        own = own_probes(probes, self.phases)
+        return own if self.intensity is None else own / namespace(own).sqrt(self.intensity)
 
 
 def illuminate(
     problem: Problem,
     obj: Complex[Array, "H W"],
-    probe: Complex[Array, "m m"],
+    probe: Complex[Array, "*M m m"],
     batch: slice | Int[np.ndarray, " n"],
 ) -> Illumination:
     """``probe`` on ``obj`` at the positions ``batch`` of ``problem``."""
     positions, phases = problem.scan_positions_px[batch], subpixel_phases(problem, batch)
     patches = extract_patches(obj, positions, problem.probe_size)
-    return Illumination(positions, phases, local_probes(probe, phases), patches)
+    if probe.ndim == MODES:
+        patches, phases = patches[:, None], None if phases is None else phases[:, None]
+    if problem.variation is None:
+        return Illumination(positions, phases, local_probes(probe, phases), patches)
+    intensity, probes = _varied(problem.variation, probe, batch)
+    return Illumination(
+        positions, phases, probes if phases is None else fourier_shift(probes, phases), patches, intensity
+    )
+
+
+def _varied(
+    variation: ProbeVariation, probe: Complex[Array, "*M m m"], batch: slice | Int[np.ndarray, " n"]
+) -> tuple[Float[Array, "n *#M 1 1"], Complex[Array, "n *M m m"]]:
+    """Factors of intensity, and the probe of each pattern before its shift."""
+    xp = namespace(probe)
+    intensity = asarray_like(variation.intensity[batch], probe.real)
+    probes = copy(xp.broadcast_to(probe, (len(intensity), *probe.shape)))
+    if variation.modes is not None and variation.weights is not None:
+        weights = asarray_like(variation.weights[batch], probe.real)
+        own = xp.sum(weights[:, :, None, None] * variation.modes, axis=1)
+        first = probes[:, 0] if probe.ndim == MODES else probes
+        first += own
+    factors = xp.reshape(intensity, (-1, *[1] * probe.ndim))
+    return factors, xp.sqrt(factors) * probes
 
 
 def subpixel_phases(problem: Problem, batch: slice | Int[np.ndarray, " n"]) -> Complex[Array, "n m m"] | None:
@@ -102,17 +160,34 @@ def subpixel_phases(problem: Problem, batch: slice | Int[np.ndarray, " n"]) -> C
 
 
 def local_probes(
-    probe: Complex[Array, "m m"], phases: Complex[Array, "n m m"] | None
-) -> Complex[Array, "#n m m"]:
+    probe: Complex[Array, "*M m m"], phases: Complex[Array, "n *#M m m"] | None
+) -> Complex[Array, "#n *M m m"]:
     """The probe as it lies on each patch; one where all are the same."""
     return probe[None] if phases is None else fourier_shift(probe, phases)
 
 
 def own_probes(
-    probes: Complex[Array, "n m m"], phases: Complex[Array, "n m m"] | None
-) -> Complex[Array, "n m m"]:
+    probes: Complex[Array, "n *M m m"], phases: Complex[Array, "n *#M m m"] | None
+) -> Complex[Array, "n *M m m"]:
     """Back from :func:`local_probes`, and its adjoint image by image."""
     return probes if phases is None else fourier_unshift(probes, phases)
+
+
+def first_mode(probe: Complex[Array, "*M m m"]) -> Complex[Array, "m m"]:
+    """The strongest mode, or the probe itself."""
+    return probe[0] if probe.ndim == MODES else probe
+
+
+def total_amplitude(probes: Complex[Array, "n M m m"]) -> Complex[Array, "n 1 m m"]:
+    """sqrt(sum_i |Q_i|^2) of several modes: what depends on their intensity alone takes it for a probe."""
+    xp = namespace(probes)
+    return xp.astype(xp.sqrt(intensity_of(probes)), probes.dtype)[:, None]
+
+
+def intensity_of(waves: Complex[Array, "n *M m m"]) -> Float[Array, "n m m"]:
+    """|F psi_k|^2, summed over modes where there are several."""
+    squares = squared_modulus(waves)
+    return namespace(waves).sum(squares, axis=1) if waves.ndim > MODES else squares
 
 
 def diffraction_intensity(

@@ -6,13 +6,17 @@ Definition 2.1)::
     R(psi) = F^-1( sqrt(d) * exp(i arg F psi) )
 
 Where F psi = 0 the phase is taken as 0. Bad detector pixels keep what was computed.
+
+Of several modes each keeps its phase and its share (P. Thibault, A. Menzel, Nature 494, 68 (2013))::
+
+    R(psi)_i = F^-1( sqrt(d / sum_j |F psi_j|^2) * F psi_i )
 """
 
 from __future__ import annotations
 
 from jaxtyping import Complex, Float
 
-from ptychosuite.backends.arrays import Array, fft2, ifft2, namespace
+from ptychosuite.backends.arrays import Array, fft2, ifft2, namespace, squared_modulus
 from ptychosuite.backends.compiled import accelerated
 
 
@@ -21,7 +25,7 @@ def exit_wave_correction(
     amplitude: Float[Array, "*n m m"],
     mask: Float[Array, "*#n m m"] | None = None,
 ) -> Complex[Array, "*n m m"]:
-    """R(psi) - psi, with one pair of transforms.
+    """R(psi) - psi, with one pair of transforms; of several modes, (n, M, m, m) to (n, m, m) amplitudes.
 
     Parameters
     ----------
@@ -33,7 +37,17 @@ def exit_wave_correction(
         1 for good detector pixels, 0 for bad ones.
     """
     wave = fft2(exit_wave)
-    return ifft2(wave_correction(wave, amplitude, mask))
+    return ifft2(detector_correction(wave, amplitude, mask))
+
+
+def detector_correction(
+    waves: Complex[Array, "*n m m"],
+    amplitude: Float[Array, "*n m m"],
+    mask: Float[Array, "*#n m m"] | None = None,
+) -> Complex[Array, "*n m m"]:
+    """F(R(psi) - psi) from F psi, of one mode or of several."""
+    of = modes_correction if waves.ndim > amplitude.ndim else wave_correction
+    return of(waves, amplitude, mask)
 
 
 @accelerated
@@ -49,3 +63,22 @@ def wave_correction(
     scale = amplitude / xp.where(dark, xp.ones_like(modulus), modulus) - 1
     correction = xp.where(dark, xp.astype(amplitude, detector_wave.dtype), detector_wave * scale)
     return correction if mask is None else correction * mask
+
+
+@accelerated
+def modes_correction(
+    detector_waves: Complex[Array, "n M m m"],
+    amplitude: Float[Array, "n m m"],
+    mask: Float[Array, "*#n m m"] | None = None,
+) -> Complex[Array, "n M m m"]:
+    """As :func:`wave_correction`, of modes whose intensities add up; where all are dark, the first is lit."""
+    xp = namespace(detector_waves)
+    modulus = xp.sqrt(xp.sum(squared_modulus(detector_waves), axis=1))
+    dark = modulus == 0
+    change = amplitude / xp.where(dark, xp.ones_like(modulus), modulus) - 1
+    lit = xp.where(dark, amplitude, xp.zeros_like(amplitude))
+    if mask is not None:
+        change, lit = change * mask, lit * mask
+    correction = detector_waves * change[:, None]
+    correction[:, 0] += xp.astype(lit, correction.dtype)
+    return correction

@@ -10,6 +10,7 @@ from ptychosuite.core.problem import Problem
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.physics.forward import batches
 from ptychosuite.problems.problem_kind import START_PROBE, kind_of
+from ptychosuite.problems.starts import with_starts
 from ptychosuite.registry.lookup import build
 
 
@@ -22,15 +23,18 @@ def build_problem(spec: RunSpec, backend: Backend) -> Problem:
         A file is unreadable or unsuitable, or there is no probe to start from.
     """
     start_probe, real = spec.problem.get(START_PROBE), real_dtype(spec.dtype)
-    probe = None if start_probe is None else build("probes", start_probe).make()
-    made = kind_of(spec.problem).make(spec.rng, real, probe)
-    mask, modes = made.detector_mask, made.probe_modes
+    start = None if start_probe is None else build("probes", start_probe)
+    probe = None if start is None else start.make()
+    kind = kind_of(spec.problem)
+    made = with_starts(kind.make(spec.rng, real, probe), kind, spec.problem, spec.rng)
+    modes = made.probe_modes if start is None else start.modes()
+    mask = made.detector_mask
     return replace(
         made,
         diffraction_amplitude=_amplitude(made.diffraction_amplitude, backend, real),
         probe=backend.asarray(made.probe, spec.dtype),
-        start_object=backend.asarray(made.start_object, spec.dtype),
         probe_modes=None if modes is None else backend.asarray(modes, spec.dtype),
+        start_object=backend.asarray(made.start_object, spec.dtype),
         detector_mask=None if mask is None else backend.asarray(mask, real),
     )
 

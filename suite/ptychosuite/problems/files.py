@@ -120,9 +120,7 @@ class ScanFile(ScanKind):
     columns: Literal["row-column", "column-row"] = "row-column"
     path_sha256: str = ""
 
-    def positions(
-        self, object_shape: tuple[int, int], probe_size: int, rng: np.random.Generator
-    ) -> np.ndarray:
+    def given(self, object_shape: tuple[int, int], probe_size: int, rng: np.random.Generator) -> np.ndarray:
         raw = read_array(self.path, self.key, self.path_sha256)
         while raw.ndim > 2 and raw.shape[0] == 1:
             raw = raw[0]
@@ -133,7 +131,12 @@ class ScanFile(ScanKind):
             )
         if not np.isfinite(raw).all():
             raise DataFileError(f"{self.path}: scan positions hold NaN or infinite values")
-        positions = raw[:, ::-1] if self.columns == "column-row" else raw
+        return raw[:, ::-1] if self.columns == "column-row" else raw
+
+    def positions(
+        self, object_shape: tuple[int, int], probe_size: int, rng: np.random.Generator
+    ) -> np.ndarray:
+        positions = self.given(object_shape, probe_size, rng)
         positions = positions - positions.min(axis=0)
         room = np.asarray(object_shape) - probe_size
         if (positions > room).any():

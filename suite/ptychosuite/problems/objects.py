@@ -16,7 +16,7 @@ from annotated_types import Ge, Gt, Le
 
 from ptychosuite.errors import DataFileError, nearest
 from ptychosuite.problems.files import check_unchanged, stamp
-from ptychosuite.problems.problem_kind import MAX_SIZE, Square
+from ptychosuite.problems.problem_kind import MAX_SIZE, ObjectKind, Square
 
 BUNDLED = (
     "astronaut", "brick", "camera", "cat", "cell", "clock", "coffee", "coins", "grass", "gravel", "horse",
@@ -304,6 +304,24 @@ class DeadLeaves(Square):
             phase = rng.uniform(0, self.phase_range)
             obj[polygon(*corners, shape=self.shape)] = magnitude * np.exp(1j * phase)
         return obj
+
+
+@dataclass(frozen=True)
+class OwnGuess(ObjectKind):
+    """The object that a file of measured patterns holds itself, to start from: for ``start_object`` alone."""
+
+    is_own_guess: ClassVar[bool] = True
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        raise DataFileError(
+            "'guess' is what a measured file holds: it may stand as problem.start_object only"
+        )
+
+    def make(self) -> np.ndarray:
+        raise DataFileError(
+            "'guess' is what a measured file holds: it may stand as problem.start_object only"
+        )
 
 
 def _power_law_field(size: int, exponent: float, rng: np.random.Generator) -> np.ndarray:

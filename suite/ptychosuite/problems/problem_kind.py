@@ -12,7 +12,7 @@ import numpy as np
 
 from ptychosuite.core.problem import Problem
 from ptychosuite.core.runs import by_identity
-from ptychosuite.errors import StudyError, UserError
+from ptychosuite.errors import DataFileError, StudyError, UserError
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.validation import SettingError
 
@@ -43,7 +43,10 @@ class ObjectKind(FileSettings):
     """Base of the objects: makes a complex transmission function.
 
     ``make`` and ``shape`` are all that an object has to bring; one of :class:`Square` has its shape.
+    ``is_own_guess`` says that it stands for what the problem itself holds to start from.
     """
+
+    is_own_guess: ClassVar[bool] = False
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -66,13 +69,22 @@ class Square(ObjectKind):
 
 
 class ProbeKind(FileSettings):
-    """Base of the probes: makes a complex field, centred in its window. ``size`` is its pixels on a side."""
+    """Base of the probes: makes a complex field, centred in its window. ``size`` is its pixels on a side.
+
+    ``is_calibrated`` says that its power is that of the data already, and is kept.
+    """
+
+    is_calibrated: ClassVar[bool] = False
 
     size: int
 
     def make(self) -> np.ndarray:
-        """The probe, (m, m) complex128."""
+        """The probe, (m, m) complex128; of several modes the strongest, with the power of all."""
         raise NotImplementedError
+
+    def modes(self) -> np.ndarray | None:
+        """All its mutually incoherent modes, (M, m, m) complex128, strongest first; None where it is one."""
+        return None
 
 
 class ScanKind(FileSettings):
@@ -84,9 +96,15 @@ class ScanKind(FileSettings):
         """Positions (N, 2) in pixels, (row, column), whole or fractional."""
         raise NotImplementedError
 
+    def given(self, object_shape: tuple[int, int], probe_size: int, rng: np.random.Generator) -> np.ndarray:
+        """Positions (N, 2) that solvers are told, in the frame of the problem, wherever they lie."""
+        return self.positions(object_shape, probe_size, rng)
+
 
 DEFAULT_KIND = "simulated"  # where a study does not say the kind
-START_PROBE = "start_probe"  # a setting of every problem, not of its kind: the probe to start from
+START_OBJECT, START_PROBE, START_POSITIONS = "start_object", "start_probe", "start_positions"
+STARTS: Mapping[str, str] = {START_OBJECT: "objects", START_PROBE: "probes", START_POSITIONS: "scans"}
+"""Settings of every problem, not of its kind: what to start from, with the group of each."""
 
 Rng = Callable[[str], np.random.Generator]
 
@@ -113,7 +131,8 @@ class ProblemKind(FileSettings):
     mapping; the defaults in a group are null, zero, off or empty, and do nothing. ``instead`` names settings
     that stand for another one, which is null where they are given: {"photons": "noise"}. ``knows_truth``
     says whether the true object is known, ``knows_probe`` whether the probe is the true one where the study
-    gives none to start from.
+    gives none to start from. ``left_out`` has settings that are no part of a run where they have these
+    values: ids from before there were such settings stay.
     """
 
     parts: ClassVar[Mapping[str, str]] = {}
@@ -121,6 +140,7 @@ class ProblemKind(FileSettings):
     instead: ClassVar[Mapping[str, str]] = {}
     knows_truth: ClassVar[bool] = False
     knows_probe: ClassVar[bool] = False
+    left_out: ClassVar[Mapping[str, Any]] = {}
 
     @property
     def counted(self) -> bool:
@@ -158,12 +178,23 @@ class ProblemKind(FileSettings):
         """
         raise NotImplementedError
 
+    def object_guess(self) -> np.ndarray:
+        """The object (H, W) complex that the problem itself holds to start from: ``start_object: guess``.
+
+        Raises
+        ------
+        DataFileError
+            It holds none.
+        """
+        raise DataFileError(f"a problem of the kind '{self.label}' holds no object to start from")
+
 
 @by_identity
 def kind_of(problem: Mapping[str, Any]) -> ProblemKind:
     """The kind behind a run's problem, with its settings."""
     settings = {"kind": DEFAULT_KIND, **problem}
-    settings.pop(START_PROBE, None)
+    for start in STARTS:
+        settings.pop(start, None)
     kind: ProblemKind = registry.build("problems", settings)
     return kind
 

@@ -1,7 +1,8 @@
 """Short names of the quantities a study varies.
 
 A factor is known by the last part of its dotted path where that is unique ("noise", "overlap"), by
-more of it where it is not; ``solver.name`` is "solver" and ``problem.scan.kind`` is "scan".
+more of it where it is not; ``solver.name`` is "solver" and ``problem.scan.kind`` is "scan", the first stage's
+``solver.stages.0.alpha`` is "stage_1_alpha".
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 from ptychosuite.core.jumps import Schedule
 from ptychosuite.core.plan import Plan
+from ptychosuite.core.stages import short
 from ptychosuite.registry.lookup import names
 
 OWN = frozenset(
@@ -28,6 +30,11 @@ def is_own(name: str) -> bool:
     """Whether ``name`` is one of the dataset's own: of a column, a metric's curve, a figure of the jumps."""
     metric, curve, _ = name.partition("_curve")
     return name in OWN or name.startswith("ff_") or (bool(curve) and metric in names("metrics"))
+
+
+def is_hash(path: str) -> bool:
+    """Whether a setting was found, not given: a file's hash, the id of the run that another begins from."""
+    return path.endswith(("_sha256", ".run_id", ".began_with"))
 
 
 def factor_names(paths: Iterable[str]) -> dict[str, str]:
@@ -117,5 +124,5 @@ def _in_words(value: Any) -> str:
 
 
 def _significant(path: str) -> tuple[str, ...]:
-    parts = tuple(path.split("."))
+    parts = short(path.split("."))
     return parts[:-1] if parts[-1] in ("name", "kind") and len(parts) > 1 else parts

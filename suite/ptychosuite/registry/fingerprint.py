@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from ptychosuite.core.runs import ID_LENGTH, RunSpec, by_identity, digest
+from ptychosuite.core.stages import stages_of
 from ptychosuite.errors import StudyError
 from ptychosuite.registry.lookup import CLASS_PATH, GROUPS, class_of, classes, names, plugins
 
@@ -45,7 +46,14 @@ COMPUTES_NOTHING: Mapping[str, str] = {
 """Modules that a run imports and that cannot change its numbers, with the reason; nor are their imports
 followed."""
 
-PARTS = {"object": "objects", "probe": "probes", "scan": "scans", "start_probe": "probes"}
+PARTS = {
+    "object": "objects",
+    "probe": "probes",
+    "scan": "scans",
+    "start_object": "objects",
+    "start_probe": "probes",
+    "start_positions": "scans",
+}
 """Part of a problem -> the group that its kind is of."""
 
 
@@ -100,16 +108,16 @@ class Sources:
 
     def code(self, spec: RunSpec) -> Code:
         """What computes ``spec``; looked up once for all runs that name the same classes."""
-        solver = _named("solvers", spec.solver)
+        solvers = _solver_classes(spec.solver)
         found = (
-            solver,
+            *solvers,
             _named("operators", spec.fast_forward),
             *_problem_classes(spec.problem),
             *(_named("metrics", {"name": name}) for name in spec.metrics),
         )
         key = (found, spec.backend == "numpy")
         if key not in self._codes:
-            peers = solver.packages if solver else ()
+            peers = [name for solver in solvers if solver for name in solver.packages]
             self._codes[key] = self._code([cls for cls in found if cls], peers, spec.backend == "numpy")
         return self._codes[key]
 
@@ -170,6 +178,12 @@ def _named(group: str, settings: Mapping[str, Any] | None) -> type[Any] | None:
         return class_of(group, name)
     except StudyError:  # a run of it fails with this error
         return None
+
+
+@by_identity
+def _solver_classes(settings: Mapping[str, Any]) -> tuple[type[Any] | None, ...]:
+    """The class of a solver, and those of its stages."""
+    return tuple(_named("solvers", each) for each in (settings, *stages_of(settings)))
 
 
 @by_identity

@@ -26,6 +26,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from ptychosuite.core.stages import parts_of
 from ptychosuite.errors import StudyError, nearest
 
 CLASS_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
@@ -74,9 +75,11 @@ GROUPS: Mapping[str, Group] = {
             "magpie": "ptychosuite.solvers.magpie:MAGPIE",
             "emagpie": "ptychosuite.solvers.emagpie:EMAGPIE",
             "lsqml": "ptychosuite.solvers.lsqml:LSQML",
+            "adam": "ptychosuite.solvers.adam:Adam",
             "lbfgs": "ptychosuite.solvers.lbfgs:LBFGS",
             "ptychi": "ptychosuite.solvers.peers.ptychi:PtyChi",
             "cdtools": "ptychosuite.solvers.peers.cdtools:CDTools",
+            "staged": "ptychosuite.solvers.staged:Staged",
         },
         key="name",
     ),
@@ -112,6 +115,7 @@ GROUPS: Mapping[str, Group] = {
             "iterations": "ptychosuite.metrics.of_data:Iterations",
             "iterations_to_tol": "ptychosuite.metrics.of_data:IterationsToTol",
             "seconds_to_tol": "ptychosuite.metrics.of_data:SecondsToTol",
+            "above_start": "ptychosuite.metrics.of_data:AboveStart",
             "data_passes": "ptychosuite.metrics.of_data:DataPasses",
             "seconds_per_iteration": "ptychosuite.metrics.of_data:SecondsPerIteration",
             "seconds": "ptychosuite.metrics.of_data:Seconds",
@@ -133,6 +137,8 @@ GROUPS: Mapping[str, Group] = {
             "texture": "ptychosuite.problems.objects:Texture",
             "dead-leaves": "ptychosuite.problems.objects:DeadLeaves",
             "file": "ptychosuite.problems.files:ObjectFile",
+            "run": "ptychosuite.warmstart.from_runs:RunObject",
+            "guess": "ptychosuite.problems.objects:OwnGuess",
         },
     ),
     "probes": Group(
@@ -145,6 +151,7 @@ GROUPS: Mapping[str, Group] = {
             "disk": "ptychosuite.problems.probes:Disk",
             "lens": "ptychosuite.problems.probes:Lens",
             "file": "ptychosuite.problems.files:ProbeFile",
+            "run": "ptychosuite.warmstart.from_runs:RunProbe",
         },
     ),
     "scans": Group(
@@ -156,6 +163,7 @@ GROUPS: Mapping[str, Group] = {
             "jittered-raster": "ptychosuite.problems.scans:JitteredRaster",
             "fermat-spiral": "ptychosuite.problems.scans:FermatSpiral",
             "file": "ptychosuite.problems.files:ScanFile",
+            "run": "ptychosuite.warmstart.from_runs:RunScan",
         },
     ),
     "figures": Group(
@@ -288,6 +296,12 @@ def label_of(group: str, name: str) -> str:
         return str(class_of(group, name).label or name)
     except StudyError:
         return name
+
+
+def solver_label(name: str) -> str:
+    """How figures and tables call what tables have as ``solver``: "rPIE 20 + eMAGPIE" of stages."""
+    told = ((label_of("solvers", stage), *rest) for stage, *rest in parts_of(name))
+    return " + ".join(" ".join(words) for words in told)
 
 
 def forget() -> None:

@@ -23,6 +23,8 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from ptychosuite.errors import StudyError, nearest
 from ptychosuite.registry.lookup import CLASS_PATH, class_of, names
 
+FOUND = ("run_id", "began_with")  # settings that are found beside those that a study gives
+
 Keys = tuple[str | int, ...]
 
 
@@ -110,7 +112,7 @@ def as_mapping(value: Any, path: Keys) -> dict[str, Any]:
 def refuse_unknown(data: Mapping[str, Any], valid: Sequence[str], path: Keys) -> None:
     for key in data:
         if key not in valid:
-            offered = [name for name in valid if not name.endswith("_sha256")]
+            offered = [name for name in valid if not name.endswith("_sha256") and name not in FOUND]
             raise SettingError((*path, key), f"unknown key '{key}'; {nearest(str(key), offered)}")
 
 

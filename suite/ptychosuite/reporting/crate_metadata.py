@@ -178,7 +178,7 @@ def _file_properties(file: Path, run: RunRecord | None) -> dict[str, Any]:
     kind = "truth " if file.parent.name == "references" else ""
     described = {"name": f"{kind}{NAMES.get(file.name, file.name)}"}
     if run is not None:
-        described = {"name": f"run {run.run_id}", "description": f"{run.spec.solver['name']}, {run.status}"}
+        described = {"name": f"run {run.run_id}", "description": f"{run.spec.solver_name}, {run.status}"}
     return {
         **described,
         "contentSize": str(file.stat().st_size),

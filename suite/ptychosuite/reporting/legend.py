@@ -19,8 +19,7 @@ LINE_INCHES = 0.19
 def draw_legend(figure: Figure, series: Mapping[str, Series], outcomes: Mapping[str, Outcome]) -> None:
     """Below ``figure``, an entry for each line; one of which no run completed has its entry all the same."""
     names = [
-        label + ("" if outcome.is_whole else f" – {outcome.short} completed")
-        for label, outcome in outcomes.items()
+        label + ("" if outcome.is_sound else f" – {_remark(outcome)}") for label, outcome in outcomes.items()
     ]
     letters = int((figure.get_figwidth() - 0.7) / 0.075)
     names = [textwrap.fill(name, letters, subsequent_indent="  ") for name in names]
@@ -29,3 +28,8 @@ def draw_legend(figure: Figure, series: Mapping[str, Series], outcomes: Mapping[
     rows = -(-len(names) // columns)
     figure.set_figheight(figure.get_figheight() + LINE_INCHES * max(0, rows - 2))  # there is room for two
     figure.legend(handles, names, loc="outside lower center", ncols=columns, handlelength=3.4)
+
+
+def _remark(outcome: Outcome) -> str:
+    """ "3 of 5 completed, 1 of them above its start"; what did not complete is in the caption."""
+    return ", ".join([f"{outcome.short} completed", *outcome.others[: bool(outcome.above_start)]])

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ptychosuite.analysis.conditions import ALL, condition_labels
 from ptychosuite.analysis.labels import line_labels, value_text
-from ptychosuite.analysis.outcomes import MISSING
+from ptychosuite.analysis.outcomes import ABOVE_START, MISSING, above_start
 from ptychosuite.analysis.selection import Selection
 from ptychosuite.core.runs import RunRecord, Status
 from ptychosuite.reporting.figures.material import RunFiles
@@ -135,9 +135,10 @@ def command_for(run: Mapping[Any, Any], source: str) -> str:
 
 
 def troubles(selection: Selection, files: RunFiles, source: str) -> list[Trouble]:
-    """The runs that did not complete, by their settings; the first of each kind where there are many."""
+    """The runs that did not complete or ended above their start; the first of each kind if there are many."""
     labels = run_labels(selection.table)
-    away = selection.table[selection.table["status"] != Status.COMPLETED]
+    told = selection.table["status"].mask(above_start(selection.table), ABOVE_START)
+    away = selection.table.assign(status=told)[told != Status.COMPLETED]
     found = []
     for _, members in away.groupby("status", sort=True):
         for place, run in members.head(MOST_TROUBLES).iterrows():

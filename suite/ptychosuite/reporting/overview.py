@@ -36,8 +36,7 @@ def groups(selection: Selection) -> list[Group]:
 def cards(selection: Selection, found: Sequence[Group]) -> list[Card]:
     """How many runs completed; of each condition the best line and the first at the tolerance; speed-ups."""
     outcome = selection.outcome
-    others = [f"{n} {status}" for status, n in outcome.counts.items() if n and status != "completed"]
-    result = [Card("runs completed", outcome.short, others, is_warning=not outcome.is_whole)]
+    result = [Card("runs completed", outcome.short, outcome.others, is_warning=not outcome.is_sound)]
     name = next((name for name in HEADLINE if any(name in group.figures for group in found)), None)
     metric = metric_of(name) if name else None
     if metric is not None:
@@ -61,11 +60,18 @@ def _card(condition: str, lines: Sequence[Group], metric: Metric) -> Card:
     if soonest is not None:
         figure = soonest.figures["seconds_to_tol"]
         told.append(f"first at the tolerance{figure.note}: {soonest.line}, {figure.median:.3g} s")
+    leaders = {group.line: group.outcome for group in (best, soonest) if group is not None}
+    told += [
+        f"{line}: {outcome.text}"
+        for line, outcome in leaders.items()
+        if line != best.line and outcome.above_start
+    ]
     left_out = [group.line for group in lines if not group.outcome.can_lead]
     told += [f"{best.outcome.text}"]
     if left_out:
         told.append(f"not compared, too few completed: {', '.join(left_out)}")
-    return Card(condition, best.line, told, is_warning=bool(left_out) or not best.outcome.is_whole)
+    is_warning = bool(left_out) or not all(outcome.is_sound for outcome in leaders.values())
+    return Card(condition, best.line, told, is_warning=is_warning)
 
 
 def _wins(by_condition: Mapping[str, Sequence[Group]], metric: Metric) -> Card:

@@ -184,7 +184,7 @@ class Embedded:
 
 @dataclass(frozen=True)
 class Trouble:
-    """A run that did not complete, by its settings."""
+    """A run that did not complete, or ended above its start, by its settings."""
 
     label: str  # "MAGPIE (levels 7) · noise 0.4 · seed 3"
     status: str

@@ -24,7 +24,8 @@ from jaxtyping import Complex
 
 from ptychosuite.backends.arrays import Array, divide, modulus, namespace
 from ptychosuite.backends.compiled import accelerated
-from ptychosuite.solvers.multigrid import Hierarchy, check_levels, hierarchy, v_cycle
+from ptychosuite.physics.forward import total_amplitude
+from ptychosuite.solvers.multigrid import Hierarchy, check_levels, hierarchy, hierarchy_of_modes, v_cycle
 from ptychosuite.solvers.pie import regularisation, step_size
 from ptychosuite.solvers.solver import LocalProbes, Patches
 from ptychosuite.solvers.sweep import JointSweeping
@@ -58,8 +59,12 @@ class EMAGPIE(JointSweeping):
         _, u = regularisation(Q, self.alpha)
         return hierarchy(Q, u, self.levels)
 
-    def new_patches(self, z: Patches, Q_conj: LocalProbes, chi: Patches, weights: Hierarchy) -> Patches:
-        return geometric_mean(z, z + v_cycle(Q_conj * chi, weights))  # (a)
+    def modes_weights(self, Q: LocalProbes) -> Hierarchy:
+        _, u = regularisation(total_amplitude(Q), self.alpha)
+        return hierarchy_of_modes(Q, u, self.levels)
+
+    def new_patches(self, z: Patches, g: Patches, weights: Hierarchy) -> Patches:
+        return geometric_mean(z, z + v_cycle(g, weights))  # (a)
 
     def new_probes(self, Q: LocalProbes, z: Patches, chi: Patches) -> Patches:
         return geometric_mean(Q, Q + namespace(z).conj(z) * chi * step_size(z, self.beta))  # (b)

@@ -125,7 +125,7 @@ def misfit_and_gradient(problem: Problem, obj: Complex[Array, "H W"]) -> tuple[f
     for batch in batches(problem.n_positions, size, like=obj):
         lit = illuminate(problem, obj, problem.probe, batch)
         waves = fft2(lit.exit_waves)
-        correction = wave_correction(waves, problem.diffraction_amplitude[batch], problem.detector_mask)
+        correction = wave_correction(waves, problem.diffraction_amplitude[batch], problem.mask(batch))
         misfit += inner(correction, correction) / (2 * size**2)  # Parseval
         accumulate_patches(gradient, -xp.conj(lit.probes) * ifft2(correction), lit.positions)
     return misfit, gradient

@@ -17,7 +17,8 @@ along that direction.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -34,9 +35,10 @@ from ptychosuite.physics.forward import (
     own_probes,
     window,
 )
-from ptychosuite.physics.likelihood import wave_correction
+from ptychosuite.physics.likelihood import detector_correction
+from ptychosuite.solvers.positions import PositionShifts
 from ptychosuite.solvers.solver import SweepState
-from ptychosuite.solvers.sweep import JointSweeping, Sweep, cut_into_batches
+from ptychosuite.solvers.sweep import JointSweeping, Sweep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,22 +68,35 @@ class LSQML(JointSweeping):
     def stackable(self) -> bool:
         return False
 
-    def step(self, problem: Problem, state: SweepState, rng: np.random.Generator) -> SweepState:
+    def swept(
+        self,
+        problem: Problem,
+        state: SweepState,
+        batches: Iterable[np.ndarray],
+        moves_probe: bool,
+        shifts: PositionShifts | None,
+    ) -> SweepState:
         obj, probe = copy(state.object), state.probe
-        moves_probe = self.moves_probe(problem, state)
-        batches = cut_into_batches(self.sweep, problem.scan_positions_px, problem.probe_size, self.batch, rng)
         for batch in batches:
-            probe = self._update(problem, obj, probe, batch, moves_probe)
-        return SweepState(obj, probe, state.data_passes + 1)
+            probe = self._update(problem, obj, probe, batch, moves_probe, shifts)
+        return replace(state, object=obj, probe=probe, data_passes=state.data_passes + 1)
 
     def _update(
-        self, problem: Problem, obj: Array, probe: Array, batch: np.ndarray, moves_probe: bool
+        self,
+        problem: Problem,
+        obj: Array,
+        probe: Array,
+        batch: np.ndarray,
+        moves_probe: bool,
+        shifts: PositionShifts | None,
     ) -> Array:
         """Move ``obj``, which the caller owns, by one batch; the new probe is returned."""
         xp = namespace(obj)
         lit = illuminate(problem, obj, probe, batch)
         Q, z = lit.probes, lit.patches
         chi = self._exit_wave_change(problem, lit.exit_waves, batch)
+        if shifts is not None:
+            shifts.see(batch, lit, chi)
 
         part, local = window(obj, lit.positions, problem.probe_size)
         light = xp.broadcast_to(squared_modulus(Q), z.shape)
@@ -107,21 +122,24 @@ class LSQML(JointSweeping):
         waves = fft2(exit_waves)
         amplitude = problem.diffraction_amplitude[batch]
         if self.likelihood == "gaussian":
-            return ifft2(wave_correction(waves, amplitude, problem.detector_mask))
-        return ifft2(_poisson_correction(waves, amplitude, problem))
+            return ifft2(detector_correction(waves, amplitude, problem.mask(batch)))
+        return ifft2(_poisson_correction(waves, amplitude, problem.mask(batch), problem.photon_scale))
 
 
 def _poisson_correction(
-    waves: Complex[Array, "n m m"], amplitude: Float[Array, "n m m"], problem: Problem
+    waves: Complex[Array, "n m m"],
+    amplitude: Float[Array, "n m m"],
+    mask: Float[Array, "*#n m m"] | None,
+    photon_scale: float,
 ) -> Complex[Array, "n m m"]:
     """xi (d / |Psi|^2 - 1) Psi for each pattern: minus half the gradient, times a Newton step's length."""
     xp = namespace(waves)
     model = squared_modulus(waves)
-    floor = 1e-2 * problem.photon_scale  # intensity of a hundredth of a count: keeps dark pixels finite
+    floor = 1e-2 * photon_scale  # intensity of a hundredth of a count: keeps dark pixels finite
     ratio = (amplitude**2 + floor) / (model + floor)
     pull = ratio - 1
-    if problem.detector_mask is not None:
-        pull = pull * problem.detector_mask
+    if mask is not None:
+        pull = pull * mask
     # along Psi (1 + xi pull): slope sum 2 (I - d) pull = -2 sum I pull^2, curvature sum 2 pull^2 (I + d)
     weight = pull**2 * model
     newton = xp.sum(weight, axis=(-2, -1)) / _positive(xp.sum(weight * (1 + ratio), axis=(-2, -1)))

@@ -37,7 +37,7 @@ class MAGPIE(Sweeping):
 
     label: ClassVar[str] = "MAGPIE"
 
-    alpha: Annotated[float, Gt(0), Le(1)] = 0.01
+    alpha: Annotated[float, Gt(0), Le(1)] = 0.05
     levels: Annotated[int, Ge(0)] = 5
 
     def check(self, probe_size: int) -> None:
@@ -47,5 +47,5 @@ class MAGPIE(Sweeping):
         _, u = regularisation(Q, self.alpha)
         return hierarchy(Q, u, self.levels)
 
-    def new_patches(self, z: Patches, Q_conj: LocalProbes, chi: Patches, weights: Hierarchy) -> Patches:
-        return z + v_cycle(Q_conj * chi, weights)  # (a)
+    def new_patches(self, z: Patches, g: Patches, weights: Hierarchy) -> Patches:
+        return z + v_cycle(g, weights)  # (a)

@@ -78,7 +78,5 @@ class MPIE(PatchSolver):
     def object_weights(self, Q: LocalProbes) -> Float[Array, "*n m m"]:
         return step_size(Q, self.alpha)  # 1 / ((1 - alpha) |Q|^2 + alpha max |Q|^2)
 
-    def new_patches(
-        self, z: Patches, Q_conj: LocalProbes, chi: Patches, weights: Float[Array, "*#n m m"]
-    ) -> Patches:
-        return z + self.step_length * (Q_conj * chi * weights)  # (a)
+    def new_patches(self, z: Patches, g: Patches, weights: Float[Array, "*#n m m"]) -> Patches:
+        return z + self.step_length * (g * weights)  # (a)

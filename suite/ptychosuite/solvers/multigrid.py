@@ -16,6 +16,7 @@ Q_{l+1} / (D p_l) * D g_l, so that carrying the gradient down is enough:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -24,6 +25,7 @@ from jaxtyping import Complex, Float, Inexact
 
 from ptychosuite.backends.arrays import Array, divide, namespace, squared_modulus
 from ptychosuite.backends.compiled import accelerated
+from ptychosuite.physics.forward import intensity_of
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,26 @@ def hierarchy(probe: Complex[Array, "*n m m"], regulariser: Float[Array, "*n m m
     levels
         L, number of coarse levels; m must be divisible by 2^L.
     """
+    return _coefficients(probe, regulariser, levels, squared_modulus)
+
+
+@accelerated
+def hierarchy_of_modes(
+    probes: Complex[Array, "n M m m"], regulariser: Float[Array, "n 1 m m"], levels: int
+) -> Hierarchy:
+    """As :func:`hierarchy`, under several modes, whose intensities add up on every level."""
+    return _coefficients(probes, regulariser, levels, lambda Q: intensity_of(Q)[:, None])
+
+
+def _coefficients(
+    probe: Complex[Array, "*n m m"],
+    regulariser: Float[Array, "*n m m"],
+    levels: int,
+    intensity_on: Callable[[Array], Array],
+) -> tuple[Level, ...]:
     xp = namespace(probe)
     result = []
-    intensity, u = squared_modulus(probe), regulariser
+    intensity, u = intensity_on(probe), regulariser
     for level in range(levels + 1):
         divisor = intensity + u
         gain = divide(xp.ones_like(divisor), divisor)
@@ -88,7 +107,7 @@ def hierarchy(probe: Complex[Array, "*n m m"], regulariser: Float[Array, "*n m m
             break
         probe = restrict(probe)
         mean_intensity = restrict(intensity)
-        intensity = squared_modulus(probe)
+        intensity = intensity_on(probe)
         dark = mean_intensity == 0
         weight = xp.where(dark, xp.ones_like(mean_intensity), divide(intensity, mean_intensity))
         result.append(Level(gain, u * gain, weight))

@@ -25,8 +25,13 @@ class Pyramid:
 
 def hierarchy(probe: np.ndarray, regulariser: np.ndarray, levels: int) -> Pyramid:
     size = probe.shape[-1]
+    return hierarchy_of_modes(probe.reshape(-1, 1, size, size), regulariser, levels)
+
+
+def hierarchy_of_modes(probes: np.ndarray, regulariser: np.ndarray, levels: int) -> Pyramid:
+    size = probes.shape[-1]
     pixels = sum((size >> level) ** 2 for level in range(levels + 1))
-    probes = np.ascontiguousarray(probe).reshape(-1, size * size)
+    probes = np.ascontiguousarray(probes).reshape(len(probes), -1, size * size)
     u = np.ascontiguousarray(regulariser).reshape(-1, size * size)
     gradient_gain, coarse_gain, weight = (np.empty((len(probes), pixels), u.dtype) for _ in range(3))
     for k in range(len(probes)):
@@ -36,15 +41,15 @@ def hierarchy(probe: np.ndarray, regulariser: np.ndarray, levels: int) -> Pyrami
 
 @compiled
 def _hierarchy(q: Any, u: Any, size: int, levels: int, gradient_gain: Any, coarse_gain: Any, w: Any) -> None:
+    """Of one place: ``q`` (modes, pixels), ``u`` (pixels,)."""
     p = np.empty(size * size, u.dtype)
-    for i in range(p.size):
-        p[i] = q[i].real ** 2 + q[i].imag ** 2
+    _total_intensity(q, p)
     first = 0
     for _ in range(levels):
         end = first + size * size
         _gains(p, u, gradient_gain[first:end], coarse_gain[first:end])
         half = size // 2
-        coarse_q, coarse_p = np.empty(half * half, q.dtype), np.empty(half * half, p.dtype)
+        coarse_q, coarse_p = np.empty((len(q), half * half), q.dtype), np.empty(half * half, p.dtype)
         coarse_u = np.empty(half * half, u.dtype)
         _coarsen(q, p, u, half, coarse_q, coarse_p, w[first : first + half * half], coarse_u)
         q, p, u, size, first = coarse_q, coarse_p, coarse_u, half, end
@@ -64,14 +69,24 @@ def _gains(p: Any, u: Any, gradient_gain: Any, coarse_gain: Any) -> None:
 @compiled
 def _coarsen(q: Any, p: Any, u: Any, half: int, coarse_q: Any, coarse_p: Any, w: Any, coarse_u: Any) -> None:
     one = p.dtype.type(1)
-    _average(q, half, coarse_q)
-    _average(p, half, coarse_p)
+    for mode in range(len(q)):
+        _average(q[mode], half, coarse_q[mode])
+    _average(p, half, w)
     _average(u, half, coarse_u)
+    _total_intensity(coarse_q, coarse_p)
     for i in range(half * half):
-        intensity = coarse_q[i].real ** 2 + coarse_q[i].imag ** 2
-        w[i] = one if coarse_p[i] == 0 else intensity / coarse_p[i]
-        coarse_p[i] = intensity
+        w[i] = one if w[i] == 0 else coarse_p[i] / w[i]
         coarse_u[i] *= w[i]
+
+
+@compiled
+def _total_intensity(q: Any, p: Any) -> None:
+    """sum_i |Q_i|^2."""
+    for i in range(p.size):
+        p[i] = q[0, i].real ** 2 + q[0, i].imag ** 2
+    for mode in range(1, len(q)):
+        for i in range(p.size):
+            p[i] += q[mode, i].real ** 2 + q[mode, i].imag ** 2
 
 
 @compiled

@@ -35,23 +35,22 @@ class RPIE(JointSweeping):
     Parameters
     ----------
     alpha
-        Regularisation in (0, 1] of the object's step; small values trust dim places more.
+        Regularisation in (0, 1] of the object's step; small values trust dim places more, and may end above
+        the start where the beam is smooth.
     beta
         Regularisation in (0, 1] of the probe's step.
     """
 
     label: ClassVar[str] = "rPIE"
 
-    alpha: Annotated[float, Gt(0), Le(1)] = 0.01
+    alpha: Annotated[float, Gt(0), Le(1)] = 0.05
     beta: Annotated[float, Gt(0), Le(1)] = 0.5
 
     def object_weights(self, Q: LocalProbes) -> Float[Array, "*n m m"]:
         return step_size(Q, self.alpha)  # 1 / (|Q|^2 + u)
 
-    def new_patches(
-        self, z: Patches, Q_conj: LocalProbes, chi: Patches, weights: Float[Array, "*#n m m"]
-    ) -> Patches:
-        return z + Q_conj * chi * weights  # (3)
+    def new_patches(self, z: Patches, g: Patches, weights: Float[Array, "*#n m m"]) -> Patches:
+        return z + g * weights  # (3)
 
     def new_probes(self, Q: LocalProbes, z: Patches, chi: Patches) -> Patches:
         return Q + namespace(z).conj(z) * chi * step_size(z, self.beta)  # (3')
@@ -66,10 +65,8 @@ class EPIE(JointSweeping):
     def object_weights(self, Q: LocalProbes) -> Float[Array, "*n m m"]:
         return step_size(Q, 1.0)  # 1 / max |Q|^2
 
-    def new_patches(
-        self, z: Patches, Q_conj: LocalProbes, chi: Patches, weights: Float[Array, "*#n m m"]
-    ) -> Patches:
-        return z + Q_conj * chi * weights  # (3)
+    def new_patches(self, z: Patches, g: Patches, weights: Float[Array, "*#n m m"]) -> Patches:
+        return z + g * weights  # (3)
 
     def new_probes(self, Q: LocalProbes, z: Patches, chi: Patches) -> Patches:
         return Q + namespace(z).conj(z) * chi * step_size(z, 1.0)  # (3')

@@ -13,18 +13,18 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
-from jaxtyping import Complex, Float
+from jaxtyping import Complex
 
 from ptychosuite.backends.arrays import Array, divide, namespace, squared_modulus
-from ptychosuite.core.patterns import Patterns
+from ptychosuite.core.found import Found
 from ptychosuite.core.problem import Problem
-from ptychosuite.physics.forward import Illumination, own_probes
-from ptychosuite.physics.likelihood import exit_wave_correction
+from ptychosuite.physics.forward import Illumination, total_amplitude
 
 Patches = Complex[Array, "*n m m"]
-"""Object patches z_k, and whatever has one image a patch: (n, m, m), or (m, m) for one."""
+"""Object patches z_k, and whatever has one image a patch: (n, m, m), or (m, m) for one; under a probe of
+several modes (n, 1, m, m), and (n, M, m, m) of what each mode has of its own."""
 LocalProbes = Complex[Array, "*#n m m"]
-"""The probe as it lies on patches: as many, or one for all."""
+"""The probe as it lies on patches: as many, or one for all; with several modes (#n, M, m, m)."""
 
 
 class State(Protocol):
@@ -33,7 +33,7 @@ class State(Protocol):
     @property
     def object(self) -> Array: ...  # (H, W) complex
     @property
-    def probe(self) -> Array: ...  # (m, m) complex
+    def probe(self) -> Array: ...  # (m, m) complex; (M, m, m) where it has several modes
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,9 @@ class SweepState:
     """State of a solver that remembers nothing but where it is; or of R runs side by side."""
 
     object: Complex[Array, "*R H W"]
-    probe: Complex[Array, "*R m m"]
+    probe: Complex[Array, "*R m m"]  # or (M, m, m), several modes of one run
     data_passes: int = 0  # over all the diffraction data so far
+    found: Found | None = None
 
 
 class Solver:
@@ -62,6 +63,14 @@ class Solver:
     typical_cost: ClassVar[float] = 2.0
     can_go_back: ClassVar[bool] = True
     packages: ClassVar[tuple[str, ...]] = ()
+    parts: ClassVar[
+        Mapping[str, str]
+    ] = {}  # settings that are lists of nouns of their own, with their groups
+
+    @property
+    def constituents(self) -> tuple[Solver, ...]:
+        """The solvers that do its work: itself, but for one that hands it on."""
+        return (self,)
 
     @property
     def stackable(self) -> bool:
@@ -105,8 +114,9 @@ class CountingSolver(Solver):
         return int(state.data_passes)
 
     def resumed(self, first: Any, before: Any) -> Any:
-        """The count goes on: some settings, such as ``probe_start``, refer to it."""
-        return replace(first, data_passes=before.data_passes)
+        """The count goes on: some settings, such as ``probe_start``, refer to it. So does what was found."""
+        found = {"found": before.found} if hasattr(first, "found") else {}
+        return replace(first, data_passes=before.data_passes, **found)
 
 
 class PatchSolver(Solver):
@@ -115,6 +125,8 @@ class PatchSolver(Solver):
         z   object patches            chi   R - psi, the correction of their exit waves psi = Q * z
         Q   the probe that lies on them
 
+        g   conj(Q) * chi, the direction in which a patch has to go; summed over modes where there are several
+
     A subclass says what becomes of z and of Q, both from the same z, Q and chi.
     """
 
@@ -122,7 +134,11 @@ class PatchSolver(Solver):
         """What :meth:`new_patches` needs of the probe alone: made once a sweep where the probe stays."""
         raise NotImplementedError
 
-    def new_patches(self, z: Patches, Q_conj: LocalProbes, chi: Patches, weights: Any) -> Patches:
+    def modes_weights(self, Q: LocalProbes) -> Any:
+        """As :meth:`object_weights`, of several modes; right for what depends on sum_i |Q_i|^2 alone."""
+        return self.object_weights(total_amplitude(Q))
+
+    def new_patches(self, z: Patches, g: Patches, weights: Any) -> Patches:
         """The patches after their update."""
         raise NotImplementedError
 
@@ -130,34 +146,41 @@ class PatchSolver(Solver):
         """What each patch makes of the probe that lies on it; asked for where the probe is updated."""
         raise NotImplementedError
 
-    def fixed_weights(self, problem: Problem, probe: Complex[Array, "*R m m"], moves_probe: bool) -> Any:
-        """The weights for all patches of a sweep; None where the probe on them is not always the same."""
-        return None if moves_probe or problem.subpixel_shifts_px is not None else self.object_weights(probe)
+    def fixed_weights(
+        self, problem: Problem, probe: Complex[Array, "*R m m"], moves_probe: bool, has_modes: bool = False
+    ) -> Any:
+        """The weights for all patches of a sweep; None where the probe on them is not always the same.
+
+        ``has_modes``: the first axis of ``probe`` is that of its modes, not that of runs side by side.
+        """
+        if moves_probe or problem.subpixel_shifts_px is not None or problem.variation is not None:
+            return None
+        return self.modes_weights(probe[None]) if has_modes else self.object_weights(probe)
 
     def updated(
-        self,
-        lit: Illumination,
-        amplitude: Float[Array, "n m m"] | Patterns,
-        mask: Float[Array, "*#n m m"] | None,
-        weights: Any,
-        moves_probe: bool,
+        self, lit: Illumination, chi: Patches, weights: Any, moves_probe: bool
     ) -> tuple[Patches, Patches | None]:
         """New patches of a batch, and what each makes of the probe, without its sub-pixel shift, if it moves.
 
         ``weights`` as from :meth:`fixed_weights`.
         """
-        chi = exit_wave_correction(lit.exit_waves, amplitude, mask)
+        xp = namespace(chi)
+        g = xp.conj(lit.probes) * chi
+        if lit.has_modes:
+            g = xp.sum(g, axis=1)[:, None]
         if weights is None:
-            weights = self.object_weights(lit.probes)
-        patches = self.new_patches(lit.patches, namespace(chi).conj(lit.probes), chi, weights)
+            weights = (self.modes_weights if lit.has_modes else self.object_weights)(lit.probes)
+        patches = self.new_patches(lit.patches, g, weights)
         if not moves_probe:
             return patches, None
-        return patches, own_probes(self.new_probes(lit.probes, lit.patches, chi), lit.phases)
+        return patches, lit.own_probes(self.new_probes(lit.probes, lit.patches, chi))
 
 
 def mean_probe(
-    probe: Complex[Array, "m m"], proposals: Complex[Array, "n m m"], patches: Complex[Array, "n m m"]
-) -> Complex[Array, "m m"]:
+    probe: Complex[Array, "*M m m"],
+    proposals: Complex[Array, "n *M m m"],
+    patches: Complex[Array, "n *#M m m"],
+) -> Complex[Array, "*M m m"]:
     """Mean of the proposed probes, weighted with |z_k|^2 where there are several."""
     if len(proposals) == 1:
         return proposals[0]

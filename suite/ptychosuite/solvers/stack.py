@@ -23,6 +23,7 @@ from ptychosuite.backends.arrays import Array, copy, namespace
 from ptychosuite.core.patterns import Patterns
 from ptychosuite.core.problem import Problem
 from ptychosuite.physics.forward import Illumination
+from ptychosuite.physics.likelihood import exit_wave_correction
 from ptychosuite.physics.shift import axis_phases, fourier_shift
 from ptychosuite.solvers.solver import PatchSolver, Solver, mean_probe
 
@@ -35,6 +36,7 @@ class RunStack:
     amplitude: Float[Array, "P m m"] | Patterns  # the patterns of all different problems
     first_pattern: Int[np.ndarray, " R"]  # where a run's patterns begin
     detector_mask: Float[Array, "R m m"] | None
+    fitted: Float[Array, "P m m"] | None = None  # where pixels are held out of the fit: 1 for the others
 
     @classmethod
     def of(cls, problems: Sequence[Problem]) -> RunStack:
@@ -44,11 +46,13 @@ class RunStack:
         first = {id(problem): start for problem, start in zip(different, starts, strict=False)}
         amplitudes = [problem.diffraction_amplitude for problem in different]
         masks = [problem.detector_mask for problem in problems]
+        fitted = [problem.mask(slice(None)) for problem in different if problem.fitted_pixels is not None]
         return cls(
             tuple(problems),
             amplitudes[0] if len(amplitudes) == 1 else xp.concat([each[:] for each in amplitudes]),
             np.array([first[id(problem)] for problem in problems]),
             None if masks[0] is None else xp.stack(masks),
+            xp.concat(fitted) if fitted else None,
         )
 
     def __len__(self) -> int:
@@ -62,7 +66,12 @@ class RunStack:
             self.amplitude,
             self.first_pattern[list(runs)],
             None if mask is None else mask[list(runs)],
+            self.fitted,
         )
+
+    def mask(self, pattern: Int[Array, " n"]) -> Float[Array, "n m m"] | None:
+        """1 for the detector pixels of some patterns that are fitted; None where all are."""
+        return self.detector_mask if self.fitted is None else self.fitted[pattern]
 
 
 @dataclass(frozen=True)
@@ -153,8 +162,9 @@ def _update(
         phases = visits.row_phases[batch][:, :, None] * visits.column_phases[batch][:, None, :]
         lit_probes = fourier_shift(probes, phases)
     lit = Illumination(visits.positions[batch], phases, lit_probes, objects[where])
-    amplitude = stack.amplitude[visits.pattern[batch]]
-    objects[where], proposals = solver.updated(lit, amplitude, stack.detector_mask, weights, moves_probe)
+    pattern = visits.pattern[batch]
+    chi = exit_wave_correction(lit.exit_waves, stack.amplitude[pattern], stack.mask(pattern))
+    objects[where], proposals = solver.updated(lit, chi, weights, moves_probe)
     if proposals is None or len(stack) > 1:
         return probes if proposals is None else proposals
     return mean_probe(probes[0], proposals, lit.patches)[None]

@@ -12,17 +12,27 @@ propose. In a minibatch the patches overlap too, and both are weighted means: an
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from annotated_types import Ge
-from jaxtyping import Complex, Int
+from jaxtyping import Complex, Float, Int
 
 from ptychosuite.backends.arrays import Array, copy, divide, is_on_gpu, namespace, squared_modulus
+from ptychosuite.core.found import Found
 from ptychosuite.core.problem import Problem
-from ptychosuite.physics.forward import accumulate_patches, illuminate, window
+from ptychosuite.physics.forward import (
+    MODES,
+    accumulate_patches,
+    illuminate,
+    total_amplitude,
+    window,
+)
 from ptychosuite.physics.likelihood import exit_wave_correction
+from ptychosuite.solvers.positions import CorrectsPositions, PositionShifts
+from ptychosuite.solvers.probe_modes import orthogonalised, start_modes
+from ptychosuite.solvers.scan_geometry import any_overlap, colour_groups
 from ptychosuite.solvers.solver import CountingSolver, PatchSolver, SweepState, mean_probe
 from ptychosuite.solvers.stack import RunStack, sweep_stack
 
@@ -30,8 +40,8 @@ Sweep = Literal["sequential", "colour-groups", "minibatch"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sweeping(PatchSolver, CountingSolver):
-    """Base of the solvers that sweep over the scan with a known probe.
+class Sweeping(CorrectsPositions, PatchSolver, CountingSolver):
+    """Base of the solvers that sweep over the scan with a known probe; they can correct positions.
 
     Parameters
     ----------
@@ -48,7 +58,7 @@ class Sweeping(PatchSolver, CountingSolver):
     @property
     def stackable(self) -> bool:
         """Whether runs of this solver can be advanced side by side."""
-        return self.sweep == "sequential"
+        return self.sweep == "sequential" and self.positions is None
 
     def moves_probe(self, problem: Problem, state: SweepState) -> bool:
         """Whether the next iteration updates the probe."""
@@ -58,10 +68,28 @@ class Sweeping(PatchSolver, CountingSolver):
         return SweepState(problem.start_object, problem.probe)
 
     def step(self, problem: Problem, state: SweepState, rng: np.random.Generator) -> SweepState:
-        batches = cut_into_batches(self.sweep, problem.scan_positions_px, problem.probe_size, self.batch, rng)
-        moves_probe = self.moves_probe(problem, state)
-        obj, probe = sweep(self, problem, state.object, state.probe, batches, moves_probe)
-        return SweepState(obj, probe, state.data_passes + 1)
+        seen = Found.by(state).applied_to(problem)
+        batches = cut_into_batches(self.sweep, seen.scan_positions_px, problem.probe_size, self.batch, rng)
+        shifts = None
+        if self.positions is not None and state.data_passes >= self.positions_start:
+            shifts = PositionShifts(problem, self.positions)
+        after = self.swept(seen, state, batches, self.moves_probe(problem, state), shifts)
+        if shifts is None:
+            return after
+        positions = self.corrected(problem.positions_px, seen.positions_px, shifts.shifts_px)
+        return replace(after, found=replace(Found.by(after), positions_px=positions))
+
+    def swept(
+        self,
+        problem: Problem,
+        state: SweepState,
+        batches: Iterable[np.ndarray],
+        moves_probe: bool,
+        shifts: PositionShifts | None,
+    ) -> SweepState:
+        """The state after one pass over ``batches`` of ``problem`` as ``state`` sees it."""
+        obj, probe = sweep(self, problem, state.object, state.probe, batches, moves_probe, shifts)
+        return replace(state, object=obj, probe=probe, data_passes=state.data_passes + 1)
 
     def step_stack(
         self, stack: RunStack, state: SweepState, rngs: Sequence[np.random.Generator]
@@ -87,14 +115,73 @@ class JointSweeping(Sweeping):
         Whether the probe is updated; by default (null) where the problem does not know it.
     probe_start
         Iterations before the first update of the probe.
+    probe_modes
+        Mutually incoherent modes of the probe. Where the problem does not know so many they are made from
+        its probe, and by default updated. They are orthogonal, strongest first.
+    hold_power
+        Whether the probe's power is held where it is at the start, and the object scaled instead, after
+        every iteration that updates the probe: the data know only their product. By default (null) it is.
     """
 
     update_probe: bool | None = None
     probe_start: Annotated[int, Ge(0)] = 0
+    probe_modes: Annotated[int, Ge(1)] = 1
+    hold_power: bool | None = None
+
+    @property
+    def stackable(self) -> bool:
+        return super().stackable and self.probe_modes == 1
 
     def moves_probe(self, problem: Problem, state: SweepState) -> bool:
-        wanted = not problem.probe_known if self.update_probe is None else self.update_probe
+        known = problem.probe_known and (self.probe_modes == 1 or problem.probe_modes is not None)
+        wanted = not known if self.update_probe is None else self.update_probe
         return wanted and state.data_passes >= self.probe_start
+
+    def init(self, problem: Problem) -> SweepState:
+        return SweepState(problem.start_object, start_modes(problem, self.probe_modes))
+
+    def step(self, problem: Problem, state: SweepState, rng: np.random.Generator) -> SweepState:
+        after = super().step(problem, state, rng)
+        if not self.moves_probe(problem, state):
+            return after
+        return self.settled(problem, after)
+
+    def step_stack(
+        self, stack: RunStack, state: SweepState, rngs: Sequence[np.random.Generator]
+    ) -> SweepState:
+        after = super().step_stack(stack, state, rngs)
+        if self.hold_power is False or not self.moves_probe(stack.problems[0], state):
+            return after
+        xp = namespace(after.probe)
+        starts = xp.stack([problem.probe for problem in stack.problems])
+        scale = power_scale(after.probe, starts)
+        return replace(after, object=after.object / scale, probe=after.probe * scale)
+
+    def settled(self, problem: Problem, state: SweepState) -> SweepState:
+        """The same exit waves by orthogonal modes with the power of the start; the caller owns ``state``."""
+        obj, probe = state.object, state.probe
+        if self.probe_modes > 1:
+            probe = orthogonalised(probe)
+        if self.hold_power is not False:
+            scale = power_scale(probe, problem.probe)
+            obj /= scale
+            probe = probe * scale
+        return replace(state, object=obj, probe=probe)
+
+
+def power_scale(probe: Complex[Array, "*R m m"], start: Complex[Array, "*R m m"]) -> Float[Array, "*R 1 1"]:
+    """Factor that gives a probe the power of ``start``; one for each of R runs; over all modes of one.
+
+    1 where the probe has none, or is not finite.
+    """
+    xp = namespace(probe)
+    axes = tuple(range(probe.ndim - start.ndim, probe.ndim))
+    each = (-2, -1) if probe.ndim == start.ndim else axes
+    then = xp.sum(squared_modulus(start), axis=(-2, -1), keepdims=True)
+    now = xp.sum(squared_modulus(probe), axis=each, keepdims=True)
+    good = (now > 0) & xp.isfinite(now)
+    ratio = then / xp.where(good, now, then)
+    return xp.sqrt(ratio[0] if ratio.ndim > start.ndim else ratio)
 
 
 def sweep(
@@ -104,21 +191,26 @@ def sweep(
     probe: Complex[Array, "m m"],
     batches: Iterable[np.ndarray],
     moves_probe: bool = False,
-) -> tuple[Complex[Array, "H W"], Complex[Array, "m m"]]:
-    """Object and probe after one pass over ``batches`` of position indices, by the updates of ``solver``."""
-    if is_on_gpu(obj):
+    shifts: PositionShifts | None = None,
+) -> tuple[Complex[Array, "H W"], Complex[Array, "*M m m"]]:
+    """Object and probe after one pass over ``batches`` of position indices, by the updates of ``solver``.
+
+    ``shifts`` takes in what is found of the positions.
+    """
+    plain = problem.variation is None and shifts is None
+    if is_on_gpu(obj) and plain and probe.ndim < MODES:
         batches = list(batches)
-        if not any(_overlap(problem.scan_positions_px[batch], problem.probe_size) for batch in batches):
+        if not any(any_overlap(problem.scan_positions_px[batch], problem.probe_size) for batch in batches):
             stack = RunStack.of([problem])
             objects, probes = sweep_stack(solver, stack, obj[None], probe[None], batches, moves_probe)
             return objects[0], probes[0]
     obj, conjugate = copy(obj), namespace(probe).conj(probe)
-    weights = solver.fixed_weights(problem, probe, moves_probe)
+    weights = solver.fixed_weights(problem, probe, moves_probe, has_modes=probe.ndim == MODES)
     for batch in batches:
-        if len(batch) == 1 and weights is not None:
+        if len(batch) == 1 and weights is not None and plain:
             _update_patch(solver, problem, obj, probe, conjugate, int(batch[0]), weights)
         else:
-            probe = _update_batch(solver, problem, obj, probe, batch, weights, moves_probe)
+            probe = _update_batch(solver, problem, obj, probe, batch, weights, moves_probe, shifts)
     return obj, probe
 
 
@@ -128,9 +220,18 @@ def _update_patch(
     """The fast path: update one position of ``obj``, which the caller owns, under a probe that stays."""
     size = problem.probe_size
     row, column = problem.scan_positions_px[k].tolist()
-    patch = obj[row : row + size, column : column + size]
-    chi = exit_wave_correction(probe * patch, problem.diffraction_amplitude[k], problem.detector_mask)
-    patch[...] = solver.new_patches(patch, conjugate, chi, weights)
+    patch, amplitude, mask = (
+        obj[row : row + size, column : column + size],
+        problem.diffraction_amplitude,
+        problem.mask,
+    )
+    if probe.ndim < MODES:
+        chi = exit_wave_correction(probe * patch, amplitude[k], mask(k))
+        patch[...] = solver.new_patches(patch, conjugate * chi, weights)
+    else:
+        chi = exit_wave_correction((probe * patch)[None], amplitude[k : k + 1], mask(slice(k, k + 1)))
+        g = namespace(chi).sum(conjugate * chi, axis=1)
+        patch[...] = solver.new_patches(patch[None], g, weights)[0, 0]
 
 
 def _update_batch(
@@ -141,12 +242,18 @@ def _update_batch(
     batch: np.ndarray,
     weights: Any,
     moves_probe: bool,
+    shifts: PositionShifts | None,
 ) -> Array:
     """Update ``obj``, which the caller owns, by one batch; the new probe is returned."""
     lit = illuminate(problem, obj, probe, batch)
-    amplitude = problem.diffraction_amplitude[batch]
-    patches, proposals = solver.updated(lit, amplitude, problem.detector_mask, weights, moves_probe)
-    put_patches(obj, patches, lit.probes, lit.positions)
+    chi = exit_wave_correction(lit.exit_waves, problem.diffraction_amplitude[batch], problem.mask(batch))
+    if shifts is not None:
+        shifts.see(batch, lit, chi)
+    patches, proposals = solver.updated(lit, chi, weights, moves_probe)
+    if lit.has_modes:
+        put_patches(obj, patches[:, 0], total_amplitude(lit.probes)[:, 0], lit.positions)
+    else:
+        put_patches(obj, patches, lit.probes, lit.positions)
     return probe if proposals is None else mean_probe(probe, proposals, lit.patches)
 
 
@@ -163,7 +270,7 @@ def put_patches(
     """
     xp = namespace(obj)
     size = patches.shape[-1]
-    if not _overlap(positions, size):
+    if not any_overlap(positions, size):
         for patch, (row, column) in zip(patches, positions.tolist(), strict=True):
             obj[row : row + size, column : column + size] = patch
         return
@@ -186,27 +293,3 @@ def cut_into_batches(
     else:
         step = 1 if kind == "sequential" else batch
         yield from (order[i : i + step] for i in range(0, len(order), step))
-
-
-def colour_groups(
-    positions: Int[np.ndarray, "N 2"], probe_size: int, order: Int[np.ndarray, " N"]
-) -> list[np.ndarray]:
-    """Greedy colouring of the overlap graph in the given order: groups of patches that do not overlap."""
-    colours: list[list[int]] = []
-    for k in order.tolist():
-        for members in colours:
-            if (np.abs(positions[members] - positions[k]).max(axis=1) >= probe_size).all():
-                members.append(k)
-                break
-        else:
-            colours.append([k])
-    return [np.asarray(members) for members in colours]
-
-
-def _overlap(positions: np.ndarray, size: int) -> bool:
-    """Whether any two patches at ``positions`` share a pixel."""
-    if len(positions) == 1:
-        return False
-    distances = np.abs(positions[:, None, :] - positions[None, :, :]).max(axis=2)
-    np.fill_diagonal(distances, size)
-    return bool((distances < size).any())

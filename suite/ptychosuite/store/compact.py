@@ -24,7 +24,7 @@ from zarr.storage import MemoryStore
 
 from ptychosuite.core.runs import RunRecord
 from ptychosuite.errors import StoreError
-from ptychosuite.registry.factors import are_numbers, factor_names, factor_value
+from ptychosuite.registry.factors import are_numbers, factor_names, factor_value, is_hash
 from ptychosuite.store.layout import SCHEMA_VERSION, Store
 from ptychosuite.store.place import Place
 from ptychosuite.store.read import inventory, read_run, sessions
@@ -153,7 +153,7 @@ def _columns(store: Store) -> dict[str, Column]:
     for path, values in constants.items():
         if path in numeric or len({repr(value) for value in values}) > 1:
             numeric[path] = numeric.get(path, True) and are_numbers(values)
-    names = factor_names(path for path in numeric if not path.endswith("_sha256"))
+    names = factor_names(path for path in numeric if not is_hash(path))
     return {path: Column(name, numeric[path]) for path, name in names.items()}
 
 

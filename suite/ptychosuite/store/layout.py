@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ptychosuite.errors import StoreError
 from ptychosuite.store.place import LocalPlace, Place
 
@@ -37,10 +39,19 @@ DIMENSIONS = {
     "intensity": ("position",),
     "probe_variation": ("variation", "probe_y", "probe_x"),
     "variation_weights": ("position", "variation"),
+    "pattern_weights": ("position", "weight"),
+    "probe_variations": ("variation", "probe_y", "probe_x"),
     "snapshot_objects": ("snapshot", "y", "x"),
     "snapshot_probes": ("snapshot", "probe_y", "probe_x"),
 }
 """The arrays of run files and references."""
+BESIDE = {
+    "scan_positions_px": np.float64,
+    "probe_modes": np.complex64,
+    "pattern_weights": np.float64,
+    "probe_variations": np.complex64,
+}
+"""What some runs have beside object and probe, under the names of the record's fields."""
 
 
 def place(address: str | Path) -> Place:

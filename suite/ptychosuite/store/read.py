@@ -19,11 +19,11 @@ from ptychosuite.core.runs import RunRecord, RunSpec, Status
 from ptychosuite.errors import StoreError
 from ptychosuite.registry.validation import Keys, SettingError, as_mapping, shown, validate
 from ptychosuite.store.group import unpack
-from ptychosuite.store.layout import DIMENSIONS, SUFFIX, Store, check_version
+from ptychosuite.store.layout import BESIDE, DIMENSIONS, SUFFIX, Store, check_version
 from ptychosuite.store.place import Place
 
 RUN = re.compile(rf"../(?P<run_id>\w+)(\.failed-(?P<attempt>\d+))?{re.escape(SUFFIX)}")
-IMAGES = ("object", "probe", "snapshot_objects", "snapshot_probes")
+IMAGES = ("object", "probe", "probe_modes", "probe_variations", "snapshot_objects", "snapshot_probes")
 
 
 DAMAGED = (OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, RuntimeError,
@@ -141,7 +141,7 @@ def read_run(file: Place, images: bool = True) -> RunRecord:
             probe=arrays.get("probe"),
             snapshots={iteration: (obj, probe) for iteration, obj, probe in states},
             rings=dict(_pairs("ring_quantity", run.ring_quantity, arrays, "rings")),
-            scan_positions_px=arrays.get("scan_positions_px"),
+            **{name: arrays.get(name) for name in BESIDE},
             provenance=run.provenance,
             message=run.message,
             reference=run.reference,

@@ -11,7 +11,7 @@ import numpy as np
 from ptychosuite.core.problem import Reference
 from ptychosuite.core.runs import RunRecord
 from ptychosuite.store.group import pack
-from ptychosuite.store.layout import DIMENSIONS, SCHEMA_VERSION, Store
+from ptychosuite.store.layout import BESIDE, DIMENSIONS, SCHEMA_VERSION, Store
 from ptychosuite.store.place import Place
 
 
@@ -78,8 +78,9 @@ def _run_bytes(record: RunRecord) -> bytes:
         arrays["curves"] = _stacked(record.curves)
     if record.rings:
         arrays["rings"] = _stacked(record.rings)
-    if record.scan_positions_px is not None:
-        arrays["scan_positions_px"] = record.scan_positions_px.astype(np.float64)
+    for name, dtype in BESIDE.items():
+        if getattr(record, name) is not None:
+            arrays[name] = getattr(record, name).astype(dtype)
     attributes = {
         "schema_version": SCHEMA_VERSION,
         "run_id": record.run_id,

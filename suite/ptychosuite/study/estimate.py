@@ -45,7 +45,7 @@ def estimate(specs: Iterable[RunSpec]) -> Estimate:
         fft_pass = size.n_positions * _fft_pair_seconds(size.probe_size, spec.dtype)
         iterations = spec.stop["iterations"]
         evaluations = 1 + iterations * _measured_share(spec.stop)
-        solver = registry.class_of("solvers", spec.solver["name"])
+        solver = registry.build("solvers", spec.solver)
         beside = _iterations_beside(spec.fast_forward)
         steps = (iterations + beside) * solver.typical_cost
         steps *= 2 if spec.half_scans else 1

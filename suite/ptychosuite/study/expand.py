@@ -1,6 +1,6 @@
 """From a study to its runs: expand the axes, check every run, name what varies.
 
-Pure: nothing here touches results or clusters.
+Nothing here touches clusters, or results but those of a run that others begin from.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ import numpy as np
 
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec, by_identity
+from ptychosuite.core.stages import STAGES
 from ptychosuite.errors import StudyError, nearest
-from ptychosuite.problems.problem_kind import DEFAULT_KIND, START_PROBE, ProblemKind
+from ptychosuite.problems.problem_kind import DEFAULT_KIND, STARTS, ProblemKind
 from ptychosuite.registry import lookup as registry
-from ptychosuite.registry.factors import are_numbers, fast_forward_as_one
+from ptychosuite.registry.factors import are_numbers, fast_forward_as_one, is_hash
 from ptychosuite.registry.fingerprint import run_id_of
 from ptychosuite.registry.validation import SettingError, shown
 from ptychosuite.study.figure_checks import planned_figures
@@ -33,6 +34,7 @@ from ptychosuite.study.schema import (
     Stop,
     part_defaults,
 )
+from ptychosuite.study.stages import STAGED
 from ptychosuite.study.study_file import Override, StudyFile, tolerances
 
 
@@ -293,26 +295,47 @@ def _apply(
     fields = dict(defaults)
     for assignment in sorted(assignments, key=_depth):
         *parents, last = assignment.path.split(".")
-        target = fields
+        target: Any = fields
         done: tuple[str, ...] = ()
-        for key in parents:
-            inner = target.get(key)
-            if isinstance(inner, str) and _is_noun((*done, key), fields):
-                inner = {"name" if key == "solver" else "kind": inner}  # "solver: rpie" is short for that
-            if inner is not None and not isinstance(inner, Mapping):
-                error = SettingError((*done, key), f"found {shown(inner)}; expected keys and values")
-                raise _located(study, assignments, error)
-            target[key] = dict(inner or {})
-            target, done = target[key], (*done, key)
-        target[last] = assignment.value
+        try:
+            for key in parents:
+                place = _place(target, key, done)
+                inner = _opened(
+                    target[place] if isinstance(target, list) else target.get(key), (*done, key), fields
+                )
+                target[place] = inner
+                target, done = inner, (*done, key)
+            target[_place(target, last, done)] = assignment.value
+        except SettingError as error:
+            raise _located(study, assignments, error) from error
     return fields
+
+
+def _opened(inner: Any, path: tuple[str, ...], fields: Mapping[str, Any]) -> dict[str, Any] | list[Any]:
+    """A copy of what stands at ``path``, to be written into; what a name or a list is short for."""
+    if isinstance(inner, str) and _is_noun(path, fields):
+        return {"name" if path[0] == "solver" else "kind": inner}  # "solver: rpie" is short for that
+    if isinstance(inner, list):
+        return {"name": STAGED, STAGES: inner} if path == ("solver",) else list(inner)
+    if inner is not None and not isinstance(inner, Mapping):
+        raise SettingError(path, f"found {shown(inner)}; expected keys and values")
+    return dict(inner or {})
+
+
+def _place(target: Any, key: str, path: tuple[str, ...]) -> Any:
+    """``key``, or the number that it is where ``target`` is a list."""
+    if not isinstance(target, list):
+        return key
+    if not key.isdecimal() or int(key) >= len(target):
+        raise SettingError((*path, key), f"found '{key}'; expected a number from 0 to {len(target) - 1}")
+    return int(key)
 
 
 def _is_noun(path: tuple[str, ...], fields: Mapping[str, Any]) -> bool:
     """Whether a setting may be the name of a registered class alone."""
     if path[0] != "problem":
-        return path in (("solver",), ("fast_forward",))
-    return len(path) == 2 and path[1] in (*_problem_class(fields["problem"]).parts, START_PROBE)
+        return path in (("solver",), ("fast_forward",)) or (path[:2] == ("solver", STAGES) and len(path) == 3)
+    return len(path) == 2 and path[1] in (*_problem_class(fields["problem"]).parts, *STARTS)
 
 
 def _depth(assignment: Assignment) -> int:
@@ -383,7 +406,7 @@ def _what_varies(runs: Sequence[RunSpec], written: Iterable[str]) -> tuple[dict[
         path for path in written if path in values and (len(values[path]) > 1 or path not in everywhere)
     )
     varying |= dict.fromkeys(path for path in values if len(values[path]) > 1)
-    factors = {path: are_numbers(values[path]) for path in varying if not path.endswith("_sha256")}
+    factors = {path: are_numbers(values[path]) for path in varying if not is_hash(path)}
     constants = {p: next(iter(values[p])) for p in values if p in everywhere and p not in varying}
     return factors, constants
 

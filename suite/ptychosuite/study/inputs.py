@@ -13,7 +13,7 @@ from typing import Any
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.errors import DataFileError, UserError, nearest
 from ptychosuite.problems.files import file_sha256
-from ptychosuite.problems.problem_kind import DEFAULT_KIND, START_PROBE
+from ptychosuite.problems.problem_kind import DEFAULT_KIND, STARTS
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.validation import Keys, SettingError, shown
 
@@ -44,16 +44,21 @@ def _resolved_file(field: str, value: Any, base: Path, path: Keys, cls: type[Any
     if bundled and not PurePath(value).suffix:
         message = f"found '{value}', neither a name nor a file with a suffix; {nearest(value, bundled)}"
         raise SettingError((*path, field), message)
-    for name in VARIABLE.findall(value):
-        if name not in os.environ:
-            message = f"the environment variable {name} is not set; export {name}=FOLDER first"
-            raise SettingError((*path, field), message)
-    value = VARIABLE.sub(lambda match: os.environ[match[1]], value)
+    value = with_variables(value, (*path, field))
     file = (base / value).expanduser().resolve()
     if images and not file.exists():
         message = f"image '{value}' is neither a file ({file}) nor a bundled image; {nearest(value, images)}"
         raise SettingError((*path, field), message)
     return {field: str(file), f"{field}_sha256": _hash_of(file, (*path, field))}
+
+
+def with_variables(value: str, path: Keys) -> str:
+    """``value`` with what the environment variables in it stand for."""
+    for name in VARIABLE.findall(value):
+        if name not in os.environ:
+            message = f"the environment variable {name} is not set; export {name}=FOLDER first"
+            raise SettingError(path, message)
+    return VARIABLE.sub(lambda match: os.environ[match[1]], value)
 
 
 def _hash_of(file: Path, path: Keys) -> str:
@@ -77,8 +82,9 @@ def with_files_here(spec: RunSpec, data: Path | None = None) -> RunSpec:
     problem = _here(spec.problem, "problems", data)
     for part, group in registry.class_of("problems", problem.get("kind", DEFAULT_KIND)).parts.items():
         problem |= {part: _here(problem[part], group, data)} if part in problem else {}
-    if problem.get(START_PROBE) is not None:
-        problem[START_PROBE] = _here(problem[START_PROBE], "probes", data)
+    for start, group in STARTS.items():
+        if problem.get(start) is not None:
+            problem[start] = _here(problem[start], group, data)
     operator = None if spec.fast_forward is None else _here(spec.fast_forward, "operators", data)
     return replace(spec, problem=problem, fast_forward=operator)
 

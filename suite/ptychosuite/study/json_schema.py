@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from ptychosuite.fastforward.training_file import Training
-from ptychosuite.problems.problem_kind import DEFAULT_KIND, START_PROBE, ProblemKind
+from ptychosuite.problems.problem_kind import DEFAULT_KIND, STARTS, ProblemKind
 from ptychosuite.registry import lookup as registry
-from ptychosuite.registry.validation import settings_model
+from ptychosuite.registry.validation import FOUND, settings_model
 from ptychosuite.study.schema import RUN_FIELDS, RunFields, Stop
 from ptychosuite.study.study_file import tolerance_fields
 
@@ -35,6 +35,7 @@ def study_schema() -> dict[str, Any]:
                 {"enum": sorted(registry.names("solvers"))},
                 CLASS,
                 *_choice("solvers", "name")["oneOf"],
+                {"type": "array", "minItems": 1, "items": {"type": ["string", "object"]}},
             ]
         },
         "fast_forward": _fast_forward(),
@@ -86,7 +87,7 @@ def _problem(kind: str, cls: type[ProblemKind]) -> dict[str, Any]:
     schema["properties"] |= {
         name: {"oneOf": [_object(group), {"type": "null"}]} for name, group in cls.groups.items()
     }
-    schema["properties"][START_PROBE] = _choice("probes", "kind")
+    schema["properties"] |= {start: _choice(group, "kind") for start, group in STARTS.items()}
     return schema
 
 
@@ -115,7 +116,7 @@ def _object(cls: Any) -> dict[str, Any]:
     properties = {
         name: {"enum": SWITCH} if value.get("type") == "boolean" else value
         for name, value in schema["properties"].items()
-        if not name.endswith("_sha256")
+        if not name.endswith("_sha256") and name not in FOUND
     }
     return schema | {"properties": properties}
 

@@ -17,13 +17,17 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt
 
 from ptychosuite.core.runs import RunSpec, by_identity
+from ptychosuite.core.stages import STAGES, solver_name, stages_of
 from ptychosuite.errors import UserError, nearest
 from ptychosuite.metrics.metric import is_default, metric_named
-from ptychosuite.problems.problem_kind import DEFAULT_KIND, START_PROBE, Size, kind_of, readable
+from ptychosuite.problems.problem_kind import DEFAULT_KIND, START_PROBE, STARTS, Size, kind_of
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.factors import is_own
 from ptychosuite.registry.validation import Keys, SettingError, as_mapping, refuse_unknown, validate
 from ptychosuite.study.inputs import resolved_files
+from ptychosuite.study.stages import STAGED, complete_stages, total_iterations
+from ptychosuite.study.start_checks import check_starts
+from ptychosuite.study.start_runs import resolved_run
 
 JSON = json.JSONEncoder()
 RUN_FIELDS = (
@@ -144,13 +148,14 @@ class Completion:
         refuse_unknown(fields, RUN_FIELDS, ())
         problem = self._part("problem", fields["problem"], self._problem)
         solver = self._part("solver", fields["solver"], _complete_solver)
-        stop = self._part("stop", fields["stop"], _complete_stop)
+        given_stop, stages = fields["stop"], stages_of(solver)
+        stop = self._part("stop", [given_stop, stages], lambda _: _complete_stop(given_stop, stages))
         single = self._part("single", {name: fields[name] for name in SINGLE}, _complete_single)
         fast_forward = self._part("fast_forward", fields["fast_forward"], self._fast_forward)
         size = problem_size(problem).probe_size
         self._part("check", [fields["solver"], size], lambda _: _check_solver(solver, size))
         if fast_forward is not None:
-            _check_fast_forward(fast_forward, solver["name"], problem, stop["iterations"])
+            _check_fast_forward(fast_forward, solver, problem, stop["iterations"])
         run = RunSpec(problem=problem, solver=solver, stop=stop, fast_forward=fast_forward, **single)
         _check_metrics(run)
         return run
@@ -195,7 +200,7 @@ def _complete_problem(given: Any, base: Path) -> dict[str, Any]:
     problem = {"kind": DEFAULT_KIND, **as_mapping(given, ("problem",))}
     cls = _class_of(problem, "problems", "kind", ("problem",))
     problem |= resolved_files(cls, problem, base, ("problem",))
-    start_probe = problem.pop(START_PROBE, None)
+    given_starts = {start: problem.pop(start, None) for start in STARTS}
     refuse_unknown(problem, ["kind", *(f.name for f in dataclasses.fields(cls))], ("problem",))
     problem = part_defaults(cls) | problem
     for part, group in cls.parts.items():
@@ -204,11 +209,25 @@ def _complete_problem(given: Any, base: Path) -> dict[str, Any]:
     problem |= {name: _complete_group(group, problem.get(name), name) for name, group in cls.groups.items()}
     _set_aside(cls, problem)
     result = _complete_kind(problem, "problems", "kind", ("problem",))
-    if start_probe is not None:
-        start_probe = _complete_part(start_probe, "probes", base, ("problem", START_PROBE))
-    result[START_PROBE] = start_probe
-    _check_start_probe(start_probe, problem_size(result).probe_size)
+    starts = {
+        start: _complete_part(given_starts[start], group, base, ("problem", start))
+        for start, group in STARTS.items()
+        if given_starts[start] is not None
+    }
+    result |= {START_PROBE: None, **starts, **_probe_scale(result, starts.get(START_PROBE))}
+    result = {
+        key: value for key, value in result.items() if key not in cls.left_out or value != cls.left_out[key]
+    }
+    check_starts(result, problem_size(result))
     return _plain(result, sort_keys=True)
+
+
+def _probe_scale(problem: Mapping[str, Any], start_probe: Mapping[str, Any] | None) -> dict[str, str]:
+    """A probe that has the power of the data keeps it, where the study does not say otherwise."""
+    is_open = "probe_scale" in problem and problem["probe_scale"] is None
+    if is_open and start_probe and registry.class_of("probes", start_probe["kind"]).is_calibrated:
+        return {"probe_scale": "kept"}
+    return {}
 
 
 def part_defaults(cls: type[Any]) -> dict[str, Any]:
@@ -237,24 +256,24 @@ def _complete_part(given: Any, group: str, base: Path, path: Keys) -> dict[str, 
     """Settings of an object, probe or scan; "object: texture" is short for "object: {kind: texture}"."""
     settings = {"kind": given} if isinstance(given, str) else as_mapping(given, path)
     cls = _class_of(settings, group, "kind", path)
-    return _complete_kind(settings | resolved_files(cls, settings, base, path), group, "kind", path)
+    found = resolved_files(cls, settings, base, path) | resolved_run(cls, settings, base, path)
+    return _complete_kind(settings | found, group, "kind", path)
 
 
-def _check_start_probe(settings: Mapping[str, Any] | None, probe_size: int) -> None:
-    if settings is None:
-        return
-    try:
-        started = readable(START_PROBE, "probes", settings).size
-    except SettingError as error:
-        raise SettingError(("problem", *error.path), error.message) from error
-    if started != probe_size:
-        message = f"found {started} pixels on a side; the patterns have {probe_size}"
-        raise SettingError(("problem", START_PROBE), message)
+def _complete_solver(given: Any) -> dict[str, Any]:
+    """Settings of a solver, complete; "solver: rpie" and "solver: [...]" are short for what they mean."""
+    path: Keys = ("solver",)
+    if isinstance(given, list):
+        stages = complete_stages(given, path, _one_solver)
+        return _plain({"name": STAGED, STAGES: stages})
+    settings: dict[str, Any] = {"name": given} if isinstance(given, str) else as_mapping(given, path)
+    for part in _class_of(settings, "solvers", "name", path).parts:
+        settings[part] = complete_stages(settings.get(part), (*path, part), _one_solver)
+    return _plain(_one_solver(settings, path))
 
 
-def _complete_solver(solver: Any) -> dict[str, Any]:
-    settings = {"name": solver} if isinstance(solver, str) else as_mapping(solver, ("solver",))
-    return _plain(_complete_kind(settings, "solvers", "name", ("solver",)))
+def _one_solver(settings: Any, path: Keys) -> dict[str, Any]:
+    return _complete_kind(settings, "solvers", "name", path)
 
 
 def _plain(data: dict[str, Any], sort_keys: bool = False) -> Any:
@@ -262,8 +281,11 @@ def _plain(data: dict[str, Any], sort_keys: bool = False) -> Any:
     return json.loads(json.dumps(data, sort_keys=sort_keys))
 
 
-def _complete_stop(stop: Any) -> dict[str, Any]:
-    return dataclasses.asdict(validate(Stop, stop, ("stop",)))
+def _complete_stop(stop: Any, stages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    complete = dataclasses.asdict(validate(Stop, stop, ("stop",)))
+    if stages:
+        complete["iterations"] = total_iterations(stages, stop.get("iterations"), complete["iterations"])
+    return complete
 
 
 def _complete_single(single: Any) -> dict[str, Any]:
@@ -299,7 +321,8 @@ def _check_solver(solver: Mapping[str, Any], probe_size: int) -> None:
         registry.build("solvers", solver).check(probe_size)
     except ValueError as error:
         name, _, message = str(error).partition(": ")
-        raise SettingError(("solver", name), message) from error
+        path = (int(part) if part.isdigit() else part for part in name.split("."))
+        raise SettingError(("solver", *path), message) from error
 
 
 def _complete_kind(settings: Any, group: str, key: str, path: Keys) -> dict[str, Any]:
@@ -338,11 +361,11 @@ def _complete_fast_forward(value: Any, base: Path) -> dict[str, Any] | None:
 
 
 def _check_fast_forward(
-    settings: Mapping[str, Any], solver: str, problem: Mapping[str, Any], iterations: int
+    settings: Mapping[str, Any], solver: Mapping[str, Any], problem: Mapping[str, Any], iterations: int
 ) -> None:
     """Refuse an operator that cannot work with this solver, on this problem or in so many iterations."""
-    if not registry.class_of("solvers", solver).can_go_back:
-        message = f"the solver '{solver}' cannot go back to an earlier state; say 'off'"
+    if not registry.build("solvers", solver).can_go_back:
+        message = f"the solver '{solver_name(solver)}' cannot go back to an earlier state; say 'off'"
         raise SettingError(("fast_forward",), message, partner=("solver",))
     operator = registry.build("operators", settings)
     if operator.needs_truth and not kind_of(problem).knows_truth:

@@ -42,7 +42,7 @@ def _work(spec: RunSpec) -> tuple[str, ...]:
     size, kind = problem_size(spec.problem), kind_of(spec.problem)
     scan = spec.problem.get("scan") or {}
     return (
-        spec.solver["name"],
+        spec.solver_name,
         _settings(spec.solver),
         f"{size.n_positions} patterns of {size.probe_size} px",
         f"object {size.object_shape[0]} x {size.object_shape[1]} px",

@@ -88,10 +88,10 @@ class ConvergenceFigure(FigureKind):
         for axis in axes[: len(places)]:
             axis.set_xlabel(x_name + (" (the start is 1)" if self.x == "iteration" else ""))
             number_axes(axis, is_small=len(places) > FEW_PANELS)
-        statuses = material.table["status"].groupby(labels, sort=False)
-        outcomes = {str(label): Outcome.of(rows) for label, rows in statuses}
+        lines = material.table.groupby(labels, sort=False)
+        outcomes = {str(label): Outcome.of_rows(rows) for label, rows in lines}
         draw_legend(figure, series, outcomes)
-        caption = _caption(metrics, x_name, over, Outcome.of(material.table["status"]), curves)
+        caption = _caption(metrics, x_name, over, Outcome.of_rows(material.table), curves)
         return Drawn(figure, caption, curves.drop(columns="hit"), alt=_in_words(curves, metrics))
 
     def _curves_of(self, wanted: str, material: Material) -> str:
@@ -110,7 +110,7 @@ def _draw_line(
     from ptychosuite.reporting.series import line_style
 
     curve = band(material.dataset, members, metric, x)
-    outcome = Outcome.of(members["status"])
+    outcome = Outcome.of_rows(members)
     if curve.runs:
         axis.fill_between(curve.x, curve.low, curve.high, color=series.colour, alpha=0.18, linewidth=0)
         style = line_style(series) | {"markevery": _marked(curve.x)}

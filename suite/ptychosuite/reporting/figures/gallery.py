@@ -106,7 +106,7 @@ class Gallery:
     def caption(self, table: pd.DataFrame) -> str:
         """Which runs these are, what is removed from them, and what is not shown."""
         which = "The first completed seed of each line" if table["seed"].nunique() > 1 else "One run a line"
-        told = [f"{which} (runs: {Outcome.of(table['status']).text})."]
+        told = [f"{which} (runs: {Outcome.of_rows(table).text})."]
         told += [f"{sentence}." for sentence in dict.fromkeys(tile.removed for tile in self.runs) if sentence]
         if self.left_out:
             lines = self.left_out + len(self.runs)
@@ -133,7 +133,7 @@ def gallery(material: Material) -> Gallery:
     blocks, left_out = _fitting(_blocks(material))
     found = Gallery([list(_tiles(block, material)) for block in blocks], left_out)
     if all(tile.shown is None for tile in found.tiles):
-        raise NothingToDraw(f"{Outcome.of(material.table['status']).text}; no run has kept what it shows")
+        raise NothingToDraw(f"{Outcome.of_rows(material.table).text}; no run has kept what it shows")
     return found
 
 

@@ -142,7 +142,7 @@ class Material:
         """
         rows = self.table[self.table["status"].isin([Status.COMPLETED, Status.DIVERGED])]
         if rows.empty:
-            raise NothingToDraw(f"none of its runs has ended well: {Outcome.of(self.table['status']).text}")
+            raise NothingToDraw(f"none of its runs has ended well: {Outcome.of_rows(self.table).text}")
         return self.of(rows)
 
     def timed(self, name: str) -> tuple[Material, str]:

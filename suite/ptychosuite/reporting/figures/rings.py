@@ -58,15 +58,13 @@ class RingsFigure(FigureKind):
         if not numbers:
             raise NothingToDraw("no run has a ring correlation")
         table = material.table
-        outcomes = {
-            str(label): Outcome.of(rows) for label, rows in table["status"].groupby(labels, sort=False)
-        }
+        outcomes = {str(label): Outcome.of_rows(rows) for label, rows in table.groupby(labels, sort=False)}
         draw_legend(figure, series, outcomes)
         halves = "half_frc_crossing" in table and table["half_frc_crossing"].notna().any()
         with_what = (
             "between two half scans, half-bit threshold" if halves else "with the truth, one-bit threshold"
         )
-        outcome = Outcome.of(table["status"])
+        outcome = Outcome.of_rows(table)
         caption = f"Fourier ring correlation {with_what} (dotted): {over}. {outcome.text}."
         every = pd.concat(numbers, ignore_index=True)
         return Drawn(figure, caption, every, alt=_in_words(every))

@@ -101,7 +101,7 @@ class SpeedUpFigure(FigureKind):
             "A dot is a pair; an arrow is a run that never gets there, drawn at the bound that its length "
             "sets. Bar: median; line: its 95 % interval by order statistics, in which such runs may be "
             "slower than all others. Ended worse: by more than 0.1 %. "
-            f"{Outcome.of(material.table['status']).text}; a plain run that did not complete has no pair."
+            f"{Outcome.of_rows(material.table).text}; a plain run that did not complete has no pair."
         )
         table = _as_text(summary, metric_label(metric))
         return Drawn(figure, caption, pairs, alt=_in_words(summary), table=table)

@@ -1,0 +1,37 @@
+"""Which patches of a scan share pixels.
+
+Two patches of m x m pixels share one where their first corners are less than m apart in rows and in columns.
+The forms here look at all pairs and say what is meant; on the host, where positions always are, those of
+:mod:`ptychosuite.solvers.scan_geometry_kernels` look only at the patches near each other.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Int
+
+from ptychosuite.backends.compiled import accelerated
+
+
+@accelerated
+def colour_groups(
+    positions: Int[np.ndarray, "N 2"], probe_size: int, order: Int[np.ndarray, " N"]
+) -> list[np.ndarray]:
+    """Greedy colouring of the overlap graph in the given order: groups of patches that do not overlap."""
+    colours: list[list[int]] = []
+    for k in order.tolist():
+        for members in colours:
+            if (np.abs(positions[members] - positions[k]).max(axis=1) >= probe_size).all():
+                members.append(k)
+                break
+        else:
+            colours.append([k])
+    return [np.asarray(members) for members in colours]
+
+
+@accelerated
+def any_overlap(positions: Int[np.ndarray, "n 2"], probe_size: int) -> bool:
+    """Whether any two patches at ``positions`` share a pixel."""
+    distances = np.abs(positions[:, None, :] - positions[None, :, :]).max(axis=2)
+    np.fill_diagonal(distances, probe_size)
+    return bool((distances < probe_size).any())

@@ -1,0 +1,165 @@
+"""Several solvers one after the other in one run: warmed up by one, finished by another.
+
+A stage begins where the one before has ended, from its object and its probe, and with the positions and the
+probe's variation that it has found. Of the rest of its state nothing is handed on: a momentum or a history
+belongs to the solver that has built it up. Settings that count iterations, such as ``probe_start``, count
+those of their own stage.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from jaxtyping import Complex
+
+from ptychosuite.backends.arrays import Array
+from ptychosuite.core.found import Found
+from ptychosuite.core.problem import Problem
+from ptychosuite.core.stages import STAGES, in_words
+from ptychosuite.physics.forward import MODES, first_mode
+from ptychosuite.registry.lookup import build
+from ptychosuite.solvers.probe_modes import power
+from ptychosuite.solvers.solver import Solver
+
+
+@dataclass(frozen=True)
+class StagedState:
+    """Where a stage stands, or is about to begin."""
+
+    object: Complex[Array, "H W"]
+    probe: Complex[Array, "*M m m"]
+    stage: int = 0
+    iterations: int = 0  # of this stage so far
+    inner: Any = None  # the state of the stage's solver; None before it has begun from object and probe
+    passes_before: int = 0  # over the data, by the stages before
+    resumes: Any = None  # the stage's state before a jump has led to object and probe
+    found: Found | None = None
+    first_probe: Complex[Array, "m m"] | None = (
+        None  # that of a later stage's start, with the power of all modes
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Staged(Solver):
+    """Solvers one after the other in one run.
+
+    Parameters
+    ----------
+    stages
+        Each solver with its settings, and ``iterations``: how many of them it does. The last one goes on to
+        the end of the run, and need not say how many.
+    """
+
+    label: ClassVar[str] = "staged"
+    parts: ClassVar[Mapping[str, str]] = {STAGES: "solvers"}
+
+    stages: Sequence[Mapping[str, Any]]
+
+    @cached_property
+    def solvers(self) -> tuple[Solver, ...]:
+        settings = [{k: v for k, v in stage.items() if k != "iterations"} for stage in self.stages]
+        return tuple(build("solvers", each) for each in settings)
+
+    @property
+    def constituents(self) -> tuple[Solver, ...]:
+        return self.solvers
+
+    @property
+    def typical_cost(self) -> float:  # type: ignore[override]  # of these stages, not of all that can be
+        """The mean over the iterations that are known, or over the stages."""
+        weights = [stage["iterations"] or 0 for stage in self.stages]
+        weights = weights if all(weights) else [1] * len(weights)
+        return float(np.average([solver.typical_cost for solver in self.solvers], weights=weights))
+
+    @property
+    def can_go_back(self) -> bool:  # type: ignore[override]  # the same
+        return all(solver.can_go_back for solver in self.solvers)
+
+    def check(self, probe_size: int) -> None:
+        for place, solver in enumerate(self.solvers):
+            try:
+                solver.check(probe_size)
+            except ValueError as error:
+                raise ValueError(f"{STAGES}.{place}.{error}") from error
+
+    def init(self, problem: Problem) -> StagedState:
+        return self._begun(problem, StagedState(problem.start_object, problem.probe))
+
+    def step(self, problem: Problem, state: StagedState, rng: np.random.Generator) -> StagedState:
+        state = self._begun(problem, self._stage_after(state))
+        inner = self.solvers[state.stage].step(_seen(problem, state), state.inner, rng)
+        return replace(_with(state, inner), iterations=state.iterations + 1)
+
+    def data_passes(self, state: StagedState, iterations: int) -> int:
+        return state.passes_before + self._own_passes(state)
+
+    def resumed(self, first: StagedState, before: StagedState) -> StagedState:
+        """The stage goes on with its own solver from where the jump has led."""
+        return replace(before, object=first.object, probe=first.probe, inner=None, resumes=before.inner)
+
+    def figures(self, state: StagedState) -> Mapping[str, float]:
+        return self.solvers[state.stage].figures(state.inner)
+
+    def remarks(self, state: StagedState) -> str:
+        """What the stage's solver has to say, and which stages were never reached."""
+        missed = in_words(self.stages[state.stage + 1 :])
+        never = f"; never came to {missed}" if missed else ""
+        return self.solvers[state.stage].remarks(state.inner) + never
+
+    def _stage_after(self, state: StagedState) -> StagedState:
+        """``state``, or the beginning of the next stage where its own has done its iterations."""
+        is_last = state.stage == len(self.stages) - 1
+        if is_last or state.iterations < self.stages[state.stage]["iterations"]:
+            return state
+        passes = self.data_passes(state, state.iterations)
+        return StagedState(
+            state.object,
+            state.probe,
+            state.stage + 1,
+            passes_before=passes,
+            found=state.found,
+            first_probe=in_one_mode(state.probe),
+        )
+
+    def _begun(self, problem: Problem, state: StagedState) -> StagedState:
+        """``state`` with that of its stage's solver, which begins from object and probe where it has to."""
+        if state.inner is not None:
+            return state
+        solver = self.solvers[state.stage]
+        modes = state.probe if state.probe.ndim == MODES else problem.probe_modes
+        start = replace(_seen(problem, state), start_object=state.object, probe_modes=modes)
+        inner = solver.init(replace(start, probe=in_one_mode(state.probe)))
+        if hasattr(inner, "found"):
+            inner = replace(inner, found=state.found)
+        if state.resumes is not None:
+            inner = solver.resumed(inner, state.resumes)
+        return replace(_with(state, inner), resumes=None)
+
+    def _own_passes(self, state: StagedState) -> int:
+        """Passes over the data of the present stage."""
+        solver, known = self.solvers[state.stage], state.inner
+        return solver.data_passes(state.resumes if known is None else known, state.iterations)
+
+
+def in_one_mode(probe: Complex[Array, "*M m m"]) -> Complex[Array, "m m"]:
+    """The strongest mode with the power of all, as a problem has its probe."""
+    if probe.ndim < MODES:
+        return probe
+    return first_mode(probe) * math.sqrt(power(probe) / power(first_mode(probe)))
+
+
+def _seen(problem: Problem, state: StagedState) -> Problem:
+    """``problem`` as the stage's solver is given it: what was found before, unless the solver itself keeps it."""
+    if state.first_probe is not None:
+        problem = replace(problem, probe=state.first_probe)
+    return problem if hasattr(state.inner, "found") else Found.by(state).applied_to(problem)
+
+
+def _with(state: StagedState, inner: Any) -> StagedState:
+    found = getattr(inner, "found", None) or state.found
+    return replace(state, object=inner.object, probe=inner.probe, inner=inner, found=found)

@@ -1,0 +1,1 @@
+"""What runs begin from, where other runs have found it: kinds of objects, probes and scans."""
