@@ -212,7 +212,7 @@ def test_split_positions():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_whole_pixels_in_metres_are_whole(dtype):
-    """What units and single precision leave over is no fraction; with one position between pixels all stay."""
+    """What units and single precision leave over is no fraction; beside one between pixels all stay."""
     positions = np.random.default_rng(0).integers(0, 3000, (60, 2))
     metres = (positions * 13.7e-9).astype(dtype)
     pixels = metres.astype("float64") / 13.7e-9

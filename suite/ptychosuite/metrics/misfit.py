@@ -109,11 +109,12 @@ def sum_of_squares(x: Complex[Array, "n m m"]) -> float:
 
 
 @accelerated
-def sum_of_norms(probes: Complex[Array, "#n m m"], corrections: Complex[Array, "n m m"]) -> float:
-    """sum_k ||conj(Q) * chi_k||_2."""
+def sum_of_norms(probes: Complex[Array, "#n *M m m"], corrections: Complex[Array, "n *M m m"]) -> float:
+    """sum_k ||conj(Q) * chi_k||_2, each norm over all modes."""
     xp = namespace(corrections)
     squares = squared_modulus(probes) * squared_modulus(corrections)
-    return float(xp.sum(xp.sqrt(xp.sum(squares, axis=(-2, -1), dtype=xp.float64))))
+    axes = tuple(range(1, squares.ndim))
+    return float(xp.sum(xp.sqrt(xp.sum(squares, axis=axes, dtype=xp.float64))))
 
 
 def _total(x: Float[Array, "n m m"]) -> float:

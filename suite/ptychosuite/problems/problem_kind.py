@@ -79,8 +79,12 @@ class ProbeKind(FileSettings):
     size: int
 
     def make(self) -> np.ndarray:
-        """The probe, (m, m) complex128."""
+        """The probe, (m, m) complex128; of several modes the strongest, with the power of all."""
         raise NotImplementedError
+
+    def modes(self) -> np.ndarray | None:
+        """All its mutually incoherent modes, (M, m, m) complex128, strongest first; None where it is one."""
+        return None
 
 
 class ScanKind(FileSettings):

@@ -8,10 +8,10 @@ explains most of chi minimises
 
     || chi_k - d_y Q * dz_k/dy - d_x Q * dz_k/dx ||^2              two real unknowns a position      (a)
 
-"cross-correlation" (F. Zhang et al., Opt. Express 21, 13592 (2013)): the peak of the correlation of the exit
-wave after the update with that before it, which lies far nearer to 0 than the error is large:
+"cross-correlation" (F. Zhang et al., Opt. Express 21, 13592 (2013)): the peak of the correlation of the patch
+after a full update, seen through the probe, with the patch before it, moved:
 
-    d_k = argmax_d | sum conj(psi_k(x - d)) (psi_k + chi_k)(x) |                                     (b)
+    d_k = argmax_d | sum_x conj(z_k(x + d)) conj(Q) (psi_k + chi_k) | / sqrt(sum_x |Q z_k(x + d)|^2)   (b)
 
 Either way the positions move after the sweep, by ``positions_step`` times d; their mean is held, since a
 common shift is no error but a gauge, and none goes further than ``positions_limit_px`` from where it was
@@ -28,14 +28,14 @@ import numpy as np
 from annotated_types import Ge, Gt
 from jaxtyping import Complex, Float
 
-from ptychosuite.backends.arrays import Array, fft2, namespace, to_numpy
+from ptychosuite.backends.arrays import Array, fft2, namespace, squared_modulus, to_numpy
 from ptychosuite.backends.compiled import accelerated
 from ptychosuite.core.problem import Problem
 from ptychosuite.physics.forward import MODES, Illumination
 from ptychosuite.physics.shift import shift_phases
 
 Method = Literal["gradient", "cross-correlation"]
-STEPS = {"gradient": 1.0, "cross-correlation": 20.0}  # of ``positions_step`` where a study does not say it
+STEPS = {"gradient": 2.0, "cross-correlation": 2.0}  # of ``positions_step`` where a study does not say it
 LONGEST_PX = 1.0  # of one iteration
 PEAK_PX = 0.5  # distance at which the correlation is sampled
 
@@ -86,7 +86,7 @@ class PositionShifts:
         if self.method == "gradient":
             self.shifts_px[batch] = least_squares_shifts(lit.patches, lit.probes, chi)
         else:
-            self.shifts_px[batch] = correlation_shifts(lit.exit_waves, chi)
+            self.shifts_px[batch] = correlation_shifts(lit.patches, lit.probes, chi)
 
 
 def least_squares_shifts(
@@ -128,22 +128,26 @@ def slope(z: Complex[Array, "*n m m"], axis: int) -> Complex[Array, "*n m m"]:
 
 
 def correlation_shifts(
-    waves: Complex[Array, "n *M m m"], chi: Complex[Array, "n *M m m"]
+    z: Complex[Array, "n *#M m m"], Q: Complex[Array, "#n *M m m"], chi: Complex[Array, "n *M m m"]
 ) -> Float[np.ndarray, "n 2"]:
-    """d of (b), by parabolas through the correlation at the place and half a pixel to either side.
+    """d of (b), by parabolas through the correlation at the place and half a pixel to either side."""
+    xp = namespace(chi)
+    seen, light = xp.conj(Q) * (Q * z + chi), squared_modulus(Q)
+    if chi.ndim > MODES:
+        z, seen, light = z[:, 0], xp.sum(seen, axis=1), xp.sum(light, axis=1)
+    products = _correlation(seen, z), _correlation(xp.astype(light, z.dtype), z * xp.conj(z))
+    overlap, norm = (np.abs(to_numpy(x).astype(np.complex128)) for x in products)
+    here, up, down, left, right = overlap / np.sqrt(np.maximum(norm, 1e-300))
+    return PEAK_PX * np.stack([_peak(up, here, down), _peak(left, here, right)], axis=1)
 
-    The probe stays and the object moves: a position further on has its patch's content moved back.
-    """
-    xp = namespace(waves)
-    spectrum = fft2(waves + chi) * xp.conj(fft2(waves))
-    if waves.ndim > MODES:
-        spectrum = xp.sum(spectrum, axis=1)
-    size = spectrum.shape[-1]
-    steps = PEAK_PX * np.array([[0, 0], [-1, 0], [1, 0], [0, -1], [0, 1]])
-    phases = xp.conj(shift_phases(size, steps, spectrum))
-    sums = xp.stack([xp.sum(spectrum * phase, axis=(-2, -1)) for phase in phases])
-    here, up, down, left, right = np.abs(to_numpy(sums).astype(np.complex128))
-    return -PEAK_PX * np.stack([_peak(up, here, down), _peak(left, here, right)], axis=1)
+
+def _correlation(seen: Complex[Array, "#n m m"], z: Complex[Array, "n m m"]) -> Complex[Array, "5 n"]:
+    """sum_x seen(x) conj(z(x + d)) for no d, and for half a pixel up, down, left and right."""
+    xp = namespace(z)
+    spectrum = fft2(seen) * xp.conj(fft2(z))
+    moves = PEAK_PX * np.array([[0, 0], [-1, 0], [1, 0], [0, -1], [0, 1]])
+    phases = shift_phases(z.shape[-1], moves, z)
+    return xp.stack([xp.sum(spectrum * phase, axis=(-2, -1)) for phase in phases])
 
 
 def _peak(before: np.ndarray, here: np.ndarray, after: np.ndarray) -> np.ndarray:

@@ -146,10 +146,16 @@ class PatchSolver(Solver):
         """What each patch makes of the probe that lies on it; asked for where the probe is updated."""
         raise NotImplementedError
 
-    def fixed_weights(self, problem: Problem, probe: Complex[Array, "*R m m"], moves_probe: bool) -> Any:
-        """The weights for all patches of a sweep; None where the probe on them is not always the same."""
-        varies = problem.subpixel_shifts_px is not None or problem.variation is not None
-        return None if moves_probe or varies else self.object_weights(probe)
+    def fixed_weights(
+        self, problem: Problem, probe: Complex[Array, "*R m m"], moves_probe: bool, has_modes: bool = False
+    ) -> Any:
+        """The weights for all patches of a sweep; None where the probe on them is not always the same.
+
+        ``has_modes``: the first axis of ``probe`` is that of its modes, not that of runs side by side.
+        """
+        if moves_probe or problem.subpixel_shifts_px is not None or problem.variation is not None:
+            return None
+        return self.modes_weights(probe[None]) if has_modes else self.object_weights(probe)
 
     def updated(
         self, lit: Illumination, chi: Patches, weights: Any, moves_probe: bool
@@ -161,9 +167,9 @@ class PatchSolver(Solver):
         xp = namespace(chi)
         g = xp.conj(lit.probes) * chi
         if lit.has_modes:
-            g, weights = xp.sum(g, axis=1)[:, None], self.modes_weights(lit.probes)
-        elif weights is None:
-            weights = self.object_weights(lit.probes)
+            g = xp.sum(g, axis=1)[:, None]
+        if weights is None:
+            weights = (self.modes_weights if lit.has_modes else self.object_weights)(lit.probes)
         patches = self.new_patches(lit.patches, g, weights)
         if not moves_probe:
             return patches, None

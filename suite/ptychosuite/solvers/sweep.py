@@ -197,17 +197,17 @@ def sweep(
 
     ``shifts`` takes in what is found of the positions.
     """
-    plain = probe.ndim < MODES and problem.variation is None and shifts is None
-    if is_on_gpu(obj) and plain:
+    plain = problem.variation is None and shifts is None
+    if is_on_gpu(obj) and plain and probe.ndim < MODES:
         batches = list(batches)
         if not any(any_overlap(problem.scan_positions_px[batch], problem.probe_size) for batch in batches):
             stack = RunStack.of([problem])
             objects, probes = sweep_stack(solver, stack, obj[None], probe[None], batches, moves_probe)
             return objects[0], probes[0]
     obj, conjugate = copy(obj), namespace(probe).conj(probe)
-    weights = solver.fixed_weights(problem, probe, moves_probe) if plain else None
+    weights = solver.fixed_weights(problem, probe, moves_probe, has_modes=probe.ndim == MODES)
     for batch in batches:
-        if len(batch) == 1 and weights is not None:
+        if len(batch) == 1 and weights is not None and plain:
             _update_patch(solver, problem, obj, probe, conjugate, int(batch[0]), weights)
         else:
             probe = _update_batch(solver, problem, obj, probe, batch, weights, moves_probe, shifts)
@@ -220,9 +220,18 @@ def _update_patch(
     """The fast path: update one position of ``obj``, which the caller owns, under a probe that stays."""
     size = problem.probe_size
     row, column = problem.scan_positions_px[k].tolist()
-    patch = obj[row : row + size, column : column + size]
-    chi = exit_wave_correction(probe * patch, problem.diffraction_amplitude[k], problem.mask(k))
-    patch[...] = solver.new_patches(patch, conjugate * chi, weights)
+    patch, amplitude, mask = (
+        obj[row : row + size, column : column + size],
+        problem.diffraction_amplitude,
+        problem.mask,
+    )
+    if probe.ndim < MODES:
+        chi = exit_wave_correction(probe * patch, amplitude[k], mask(k))
+        patch[...] = solver.new_patches(patch, conjugate * chi, weights)
+    else:
+        chi = exit_wave_correction((probe * patch)[None], amplitude[k : k + 1], mask(slice(k, k + 1)))
+        g = namespace(chi).sum(conjugate * chi, axis=1)
+        patch[...] = solver.new_patches(patch[None], g, weights)[0, 0]
 
 
 def _update_batch(
