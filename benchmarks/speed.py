@@ -70,6 +70,7 @@ def solvers(chosen: Backend, rounds: int) -> dict[str, float]:
         "rPIE, blind": {"name": "rpie", **blind},
         "eMAGPIE, 7 levels": {"name": "emagpie", "levels": 7, **blind},
         "LSQML, batches of 32": {"name": "lsqml", **blind},
+        "Adam, batches of 50": {"name": "adam", **blind},
     }.items():
         actions[label] = stepper(problem, settings)
     actions["metrics"] = lambda: discard(

@@ -7,6 +7,7 @@ import pytest
 from ptychosuite.backends.arrays import backend, to_numpy
 from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
 from ptychosuite.registry.lookup import GROUPS, build, names
+from ptychosuite.solvers.adam import Adam
 from ptychosuite.testing import check_solver, small_problem
 from ptychosuite.testing.common import arrays_of
 
@@ -27,6 +28,8 @@ SOLVERS = {
     "lsqml": {"name": "lsqml", "batch": 4, "update_probe": True},
     "lsqml-known": {"name": "lsqml", "batch": 4},
     "lsqml-poisson": {"name": "lsqml", "likelihood": "poisson", "batch": 4, "update_probe": True},
+    "adam": {"name": "adam", "learning_rate": 0.1, "batch": 4, "update_probe": True},
+    "adam-known": {"name": "adam", "likelihood": "amplitude", "learning_rate": 0.1, "batch": 16},
     "staged": {
         "name": "staged",
         "stages": [
@@ -70,7 +73,8 @@ def largest_difference(a, b):
 
 def test_what_every_solver_promises(solver, each_backend, dtype):
     """Starts where the problem does, repeats, writes nothing, keeps shape, precision, place and the truth."""
-    check_solver(solver, backends=[each_backend.name], dtypes=[dtype])
+    keeps_truth = not isinstance(solver, Adam)  # whose steps are as long as ever: tests/solvers/test_adam.py
+    check_solver(solver, backends=[each_backend.name], dtypes=[dtype], keeps_truth=keeps_truth)
 
 
 def test_all_of_a_state_is_in_one_precision(solver, each_backend, dtype):
@@ -96,6 +100,8 @@ def test_counts_go_on_over_a_restart(solver):
 @pytest.mark.parametrize("phase", [np.pi / 2, 2.0])
 def test_global_phase_passes_through(solver, each_backend, phase):
     """The data do not know the global phase: exp(i a) times the start gives exp(i a) times the result."""
+    if isinstance(solver, Adam) and phase != np.pi / 2:
+        pytest.skip("Adam, whose unknowns are real and imaginary parts, passes quarter turns alone")
     problem = small_problem(each_backend, noise=0.5, flat_start=False)
     turned = dataclasses.replace(problem, start_object=problem.start_object * complex(np.exp(1j * phase)))
     plain, rotated = (to_numpy(iterate(solver, p, 4)[-1].object) for p in (problem, turned))
@@ -141,6 +147,7 @@ def test_pixels_never_seen_stay(solver):
     """Object pixels outside every patch keep their starting value, but for the scale of object and probe."""
     problem = small_problem(noise=0.5, object_size=43)
     moved = iterate(solver, problem, 3)[-1].object
-    scale = moved[-1, -1] if getattr(solver, "update_probe", False) else 1
+    updates_probe = any(getattr(part, "update_probe", False) for part in solver.constituents)
+    scale = moved[-1, -1] if updates_probe else 1
     np.testing.assert_array_equal(moved[40:], scale * problem.start_object[40:])
     np.testing.assert_array_equal(moved[:, 40:], scale * problem.start_object[:, 40:])

@@ -15,7 +15,12 @@ from tests.solvers.test_contract import SOLVERS, iterate
 MORE = {
     "modes": {"name": "rpie", "alpha": 0.1, "probe_modes": 3},
     "gradient": {"name": "rpie", "alpha": 0.1, "positions": "gradient", "positions_start": 0},
-    "cross-correlation": {"name": "lsqml", "batch": 4, "positions": "cross-correlation", "positions_start": 0},
+    "cross-correlation": {
+        "name": "lsqml",
+        "batch": 4,
+        "positions": "cross-correlation",
+        "positions_start": 0,
+    },
 }
 GOOD = (np.random.default_rng(5).random((16, 16)) > 0.1) * 1.0
 

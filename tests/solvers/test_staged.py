@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from ptychosuite.registry.lookup import build
-from ptychosuite.solvers.staged import Staged
+from ptychosuite.solvers.probe_modes import power
+from ptychosuite.solvers.staged import Staged, in_one_mode
 
 from tests.conftest import small_problem
 
@@ -47,15 +48,51 @@ def test_a_stage_begins_where_the_one_before_ended(second):
     np.testing.assert_array_equal(found.object, wanted.object)
 
 
-def test_the_probe_is_handed_on():
+@pytest.mark.parametrize("second", [{"name": "epie"}, LBFGS])
+def test_the_probe_is_handed_on(second):
+    """To a solver that takes it from its state, and to one that asks the problem."""
     problem = replace(small_problem(noise=0.2), probe_known=False)
     rng = np.random.default_rng(0)
     first = stepped(build("solvers", RPIE), problem, 3, rng)
     assert (first.probe != problem.probe).any()
     there = replace(problem, start_object=first.object, probe=first.probe)
-    wanted = stepped(build("solvers", {"name": "epie"}), there, 2, rng)
-    found = stepped(staged((RPIE, 3), ({"name": "epie"}, 2)), problem, 5)
+    wanted = stepped(build("solvers", second), there, 2, rng)
+    found = stepped(staged((RPIE, 3), (second, 2)), problem, 5)
     np.testing.assert_array_equal(found.probe, wanted.probe)
+    np.testing.assert_array_equal(found.object, wanted.object)
+
+
+def test_modes_are_handed_on():
+    """All of them, or the strongest with the power of all."""
+    problem = replace(small_problem(noise=0.2), probe_known=False)
+    two = {**RPIE, "probe_modes": 2}
+    first = stepped(staged((two, 3), (RPIE, None)), problem, 3)
+    assert first.probe.shape == (2, 16, 16)
+    for modes in (1, 2):
+        solver = staged((two, 3), ({**RPIE, "probe_modes": modes, "update_probe": False}, None))
+        probe = stepped(solver, problem, 4).probe
+        assert power(probe) == pytest.approx(power(first.probe), rel=1e-6)
+        strongest = first.probe if modes == 2 else in_one_mode(first.probe)
+        np.testing.assert_allclose(probe, strongest, rtol=1e-5, atol=1e-8)
+
+
+def test_what_was_found_is_handed_on():
+    """To a solver that corrects positions itself, and to one that knows of none."""
+    problem = small_problem(noise=0.2)
+    wrong = problem.at(
+        problem.positions_px + np.random.default_rng(1).uniform(-1, 1, (problem.n_positions, 2))
+    )
+    correcting = {**RPIE, "positions": "gradient", "positions_start": 0}
+    rng = np.random.default_rng(0)
+    first = stepped(build("solvers", correcting), wrong, 4, rng)
+    assert first.found is not None
+    there = replace(wrong.at(first.found.positions_px), start_object=first.object)
+    wanted = stepped(build("solvers", LBFGS), there, 2, rng)
+    state = stepped(staged((correcting, 4), (LBFGS, None)), wrong, 6)
+    np.testing.assert_array_equal(state.found.positions_px, first.found.positions_px)
+    np.testing.assert_array_equal(state.object, wanted.object)
+    after = stepped(staged((correcting, 4), (RPIE, None)), wrong, 6)
+    np.testing.assert_array_equal(after.found.positions_px, first.found.positions_px)
 
 
 def test_the_last_stage_goes_on():

@@ -28,7 +28,8 @@ def one(folder, *settings, extra=""):
 def test_nothing_held_out_is_the_run_that_always_was(tmp_path):
     """Zero, or nothing said: one id. A share is another run on the same counts and scan orders."""
     plain, zero, held, more = (
-        one(tmp_path, *settings) for settings in ((), ("problem.hold_out=0",), (HELD,), ("problem.hold_out=0.2",))
+        one(tmp_path, *settings)
+        for settings in ((), ("problem.hold_out=0",), (HELD,), ("problem.hold_out=0.2",))
     )
     assert plain.spec_id == zero.spec_id
     assert len({plain.spec_id, held.spec_id, more.spec_id}) == 3
@@ -52,9 +53,13 @@ def test_solvers_see_the_same_pixels_and_seeds_others(tmp_path):
 @pytest.mark.parametrize("name", ["numpy", "torch"])
 def test_a_run_with_pixels_held_out(tmp_path, name):
     """Alone and in a stack it has one curve of what it has not seen, above that of what it fits."""
-    spec = one(tmp_path, HELD, f"backend={name}", "dtype=complex128", "problem.noise=0.1", "stop.iterations=20")
+    spec = one(
+        tmp_path, HELD, f"backend={name}", "dtype=complex128", "problem.noise=0.1", "stop.iterations=20"
+    )
     record, _ = execute(spec)
-    (stacked, _), _ = execute_stack([spec, one(tmp_path, HELD, "seed=1", f"backend={name}", "dtype=complex128")])
+    (stacked, _), _ = execute_stack(
+        [spec, one(tmp_path, HELD, "seed=1", f"backend={name}", "dtype=complex128")]
+    )
     curve = record.curves["held_out_deviance"]
     assert curve[1] < curve[0]
     assert record.metrics["held_out_deviance"] == curve[-1] > record.metrics["poisson_deviance"]
@@ -72,7 +77,8 @@ def test_nothing_held_out_has_no_such_metric(tmp_path):
 )
 def test_refused(tmp_path, share, fragment):
     message = refusal(study_file(tmp_path, f"axes: {{problem.hold_out: [{share}]}}\n"))
-    assert "problem.hold_out" in message and fragment in message
+    assert "problem.hold_out" in message
+    assert fragment in message
 
 
 def test_a_peer_has_one_mask_for_all_patterns():

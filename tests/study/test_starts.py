@@ -21,6 +21,7 @@ from ptychosuite.warmstart import from_runs
 
 from tests.conftest import small_problem
 from tests.study.small import HEAD, carry_out, plan_of, plan_text, study_file
+from tests.study.test_measured_study import write_star
 
 EARLIER = "axes:\n  solver: [{name: rpie, alpha: 0.1}, epie]\n  seed: {range: 2}\n"
 NUMPY = backend("numpy")
@@ -281,8 +282,9 @@ def test_a_probe_that_is_kept(measured, tmp_path):
 
 
 def test_the_probe_of_a_run_is_kept(measured, tmp_path):
-    """It has found the power of the counts itself; unless the study says otherwise."""
-    text = "study: tiny\nproblem: {kind: file, path: star.npz}\nstop: {iterations: 2}\nsolver: epie\n"
+    """Whatever it is; unless the study says otherwise."""
+    kept = "{kind: file, path: star.npz, probe_scale: kept}"
+    text = f"study: tiny\nproblem: {kept}\nstop: {{iterations: 2}}\nsolver: epie\n"
     carry_out(plan_of(study_file(tmp_path, head=text)), tmp_path / "results")
     (record,) = map(read_run, inventory(Store.open(str(results_of(tmp_path)))).done.values())
     start = f"start_probe: {{kind: run, study: {results_of(tmp_path)}}}"
@@ -306,3 +308,27 @@ def test_positions_enlarge_an_object_that_no_truth_fixes(measured):
         measured_problem(
             measured, f"path: star.npz, {told}, start_object: {{kind: texture, size: {plain[0]}}}"
         )
+
+
+def test_modes_and_positions_that_a_run_has_found(tmp_path):
+    """All modes of its probe, whose power is that of all; positions as it has corrected them."""
+    solver = "solver: {name: rpie, probe_modes: 2, positions: gradient, positions_start: 0}\n"
+    text = f"study: tiny\nproblem: {{kind: file, path: star.npz}}\nstop: {{iterations: 2}}\n{solver}"
+    write_star(tmp_path / "star.npz")
+    carry_out(plan_of(study_file(tmp_path, head=text)), tmp_path / "results")
+    (record,) = map(read_run, inventory(Store.open(str(results_of(tmp_path)))).done.values())
+    run = f"{{kind: run, study: {results_of(tmp_path)}}}"
+    _, problem = measured_problem(
+        tmp_path, f"path: star.npz, start_object: {run}, start_probe: {run}, start_positions: {run}"
+    )
+    np.testing.assert_array_equal(problem.probe_modes, record.probe_modes)
+    assert power(problem.probe) == pytest.approx(power(record.probe_modes), rel=1e-6)
+    np.testing.assert_allclose(problem.positions_px, record.scan_positions_px, atol=1e-12)
+    np.testing.assert_array_equal(problem.start_object, record.object)
+
+
+def test_positions_of_a_simulated_run_are_those_it_was_given(earlier, tmp_path):
+    (spec,) = starting(tmp_path, results_of(earlier), start="start_positions").runs
+    (plain,) = plan_of(study_file(tmp_path)).runs
+    found, wanted = (build_problem(each, NUMPY).positions_px for each in (spec, plain))
+    np.testing.assert_array_equal(found, wanted)

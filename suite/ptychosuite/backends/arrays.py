@@ -235,6 +235,22 @@ def squared_modulus(x: Complex[Array, "*d"]) -> Float[Array, "*d"]:
     return x.real**2 + x.imag**2
 
 
+def as_reals(x: Complex[Array, "*d"]) -> Float[Array, "*d 2"]:
+    """Real and imaginary parts on a last axis of two; a view where ``x`` is contiguous."""
+    xp = namespace(x)
+    if array_api_compat.is_torch_array(x):
+        return xp.view_as_real(x)
+    return xp.ascontiguousarray(x).view(x.real.dtype).reshape(*x.shape, 2)
+
+
+def as_complex(x: Float[Array, "*d 2"]) -> Complex[Array, "*d"]:
+    """Back from :func:`as_reals`."""
+    xp = namespace(x)
+    if array_api_compat.is_torch_array(x):
+        return xp.view_as_complex(x)
+    return xp.ascontiguousarray(x).view(xp.result_type(x.dtype, xp.complex64))[..., 0]
+
+
 def divide(x: Inexact[Array, "*#d"], divisor: Float[Array, "*#d"]) -> Inexact[Array, "*d"]:
     """x / divisor, 0 where the divisor is 0; arrays of one shape, or of shapes that broadcast."""
     xp = namespace(x, divisor)

@@ -84,7 +84,11 @@ def misfit_metrics(
         "gradient_norm": gauge_factor(problem, probe) * gradient_norm / (problem.n_positions * size),
         "poisson_nll": deviance + constants.saturated_nll,
         "poisson_deviance": 2 * deviance / constants.pixels,
-        **({} if problem.fitted_pixels is None else {"held_out_deviance": 2 * unseen / constants.unseen_pixels}),
+        **(
+            {}
+            if problem.fitted_pixels is None
+            else {"held_out_deviance": 2 * unseen / constants.unseen_pixels}
+        ),
     }
 
 
@@ -120,11 +124,12 @@ def sum_of_squares(x: Complex[Array, "n m m"]) -> float:
 
 
 @accelerated
-def sum_of_norms(probes: Complex[Array, "#n m m"], corrections: Complex[Array, "n m m"]) -> float:
-    """sum_k ||conj(Q) * chi_k||_2."""
+def sum_of_norms(probes: Complex[Array, "#n *M m m"], corrections: Complex[Array, "n *M m m"]) -> float:
+    """sum_k ||conj(Q) * chi_k||_2, each norm over all modes."""
     xp = namespace(corrections)
     squares = squared_modulus(probes) * squared_modulus(corrections)
-    return float(xp.sum(xp.sqrt(xp.sum(squares, axis=(-2, -1), dtype=xp.float64))))
+    axes = tuple(range(1, squares.ndim))
+    return float(xp.sum(xp.sqrt(xp.sum(squares, axis=axes, dtype=xp.float64))))
 
 
 def _total(x: Float[Array, "n m m"]) -> float:

@@ -100,6 +100,17 @@ class Illumination:
     def has_modes(self) -> bool:
         return self.probes.ndim == MODES + 1
 
+    def laid(self, probe: Complex[Array, "*M m m"]) -> Complex[Array, "#n *M m m"]:
+        """``probe`` as it lies on the patches, shifted and with each pattern's factor; linear."""
+        local = local_probes(probe, self.phases)
+        return local if self.intensity is None else local * namespace(local).sqrt(self.intensity)
+
+    def laid_adjoint(self, images: Complex[Array, "n *M m m"]) -> Complex[Array, "*M m m"]:
+        """The adjoint of :meth:`laid`, of an image a patch."""
+        if self.intensity is not None:
+            images = images * namespace(images).sqrt(self.intensity)
+        return namespace(images).sum(own_probes(images, self.phases), axis=0)
+
     def own_probes(self, probes: Complex[Array, "n *M m m"]) -> Complex[Array, "n *M m m"]:
         """Images on the patches back to where the probe lies, image by image: shift and factor undone."""
         own = own_probes(probes, self.phases)

@@ -24,15 +24,18 @@ def build_problem(spec: RunSpec, backend: Backend) -> Problem:
         A file is unreadable or unsuitable, or there is no probe to start from.
     """
     start_probe, real = spec.problem.get(START_PROBE), real_dtype(spec.dtype)
-    probe = None if start_probe is None else build("probes", start_probe).make()
+    start = None if start_probe is None else build("probes", start_probe)
+    probe = None if start is None else start.make()
     kind = kind_of(spec.problem)
     made = with_starts(kind.make(spec.rng, real, probe), kind, spec.problem, spec.rng)
+    modes = made.probe_modes if start is None else start.modes()
     mask = made.detector_mask
     fitted = fitted_pixels(made, spec.problem.get(HOLD_OUT, 0), spec.rng("hold-out"))
     return replace(
         made,
         diffraction_amplitude=_amplitude(made.diffraction_amplitude, backend, real),
         probe=backend.asarray(made.probe, spec.dtype),
+        probe_modes=None if modes is None else backend.asarray(modes, spec.dtype),
         start_object=backend.asarray(made.start_object, spec.dtype),
         detector_mask=None if mask is None else backend.asarray(mask, real),
         fitted_pixels=None if fitted is None else backend.asarray(fitted),

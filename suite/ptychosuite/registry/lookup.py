@@ -75,6 +75,7 @@ GROUPS: Mapping[str, Group] = {
             "magpie": "ptychosuite.solvers.magpie:MAGPIE",
             "emagpie": "ptychosuite.solvers.emagpie:EMAGPIE",
             "lsqml": "ptychosuite.solvers.lsqml:LSQML",
+            "adam": "ptychosuite.solvers.adam:Adam",
             "lbfgs": "ptychosuite.solvers.lbfgs:LBFGS",
             "ptychi": "ptychosuite.solvers.peers.ptychi:PtyChi",
             "cdtools": "ptychosuite.solvers.peers.cdtools:CDTools",

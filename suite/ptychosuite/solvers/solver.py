@@ -16,8 +16,7 @@ import numpy as np
 from jaxtyping import Complex
 
 from ptychosuite.backends.arrays import Array, divide, namespace, squared_modulus
-from ptychosuite.core.found import Found
-from ptychosuite.core.problem import Problem
+from ptychosuite.core.problem import Found, Problem
 from ptychosuite.physics.forward import Illumination, total_amplitude
 
 Patches = Complex[Array, "*n m m"]
@@ -54,10 +53,10 @@ class Solver:
     ``label`` is what figures call it, its name by default. ``typical_cost`` is the time of an iteration on a
     CPU in units of one forward and one inverse transform of every pattern, for estimates
     (``benchmarks/speed.py`` measures it). ``can_go_back`` says whether a state may be stepped from more than
-    once, which a fast-forward needs. ``can_hold_out`` says whether it takes ``problem.mask(batch)``, which may
-    be another one for each pattern, for the mask of its data. ``packages`` names other distributions that do its work: their versions
-    are part of a run's code. ``stackable`` says whether runs of it can be advanced side by side, by a method
-    ``step_stack``.
+    once, which a fast-forward needs. ``can_hold_out`` says whether it masks its data by
+    ``problem.mask(batch)``, which may be another one for each pattern. ``packages`` names other distributions
+    that do its work: their versions are part of a run's code. ``stackable`` says whether runs of it can be
+    advanced side by side, by a method ``step_stack``.
     """
 
     label: ClassVar[str] = ""

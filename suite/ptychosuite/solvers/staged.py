@@ -8,6 +8,7 @@ those of their own stage.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,9 +18,11 @@ import numpy as np
 from jaxtyping import Complex
 
 from ptychosuite.backends.arrays import Array
-from ptychosuite.core.problem import Problem
+from ptychosuite.core.problem import Found, Problem
 from ptychosuite.core.stages import STAGES, in_words
+from ptychosuite.physics.forward import MODES, first_mode
 from ptychosuite.registry.lookup import build
+from ptychosuite.solvers.probe_modes import power
 from ptychosuite.solvers.solver import Solver
 
 
@@ -28,12 +31,16 @@ class StagedState:
     """Where a stage stands, or is about to begin."""
 
     object: Complex[Array, "H W"]
-    probe: Complex[Array, "m m"]
+    probe: Complex[Array, "*M m m"]
     stage: int = 0
     iterations: int = 0  # of this stage so far
     inner: Any = None  # the state of the stage's solver; None before it has begun from object and probe
     passes_before: int = 0  # over the data, by the stages before
     resumes: Any = None  # the stage's state before a jump has led to object and probe
+    found: Found | None = None
+    first_probe: Complex[Array, "m m"] | None = (
+        None  # that of a later stage's start, with the power of all modes
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,10 +91,8 @@ class Staged(Solver):
 
     def step(self, problem: Problem, state: StagedState, rng: np.random.Generator) -> StagedState:
         state = self._begun(problem, self._stage_after(state))
-        inner = self.solvers[state.stage].step(problem, state.inner, rng)
-        return replace(
-            state, object=inner.object, probe=inner.probe, inner=inner, iterations=state.iterations + 1
-        )
+        inner = self.solvers[state.stage].step(_seen(problem, state), state.inner, rng)
+        return replace(_with(state, inner), iterations=state.iterations + 1)
 
     def data_passes(self, state: StagedState, iterations: int) -> int:
         return state.passes_before + self._own_passes(state)
@@ -111,19 +116,49 @@ class Staged(Solver):
         if is_last or state.iterations < self.stages[state.stage]["iterations"]:
             return state
         passes = self.data_passes(state, state.iterations)
-        return StagedState(state.object, state.probe, state.stage + 1, passes_before=passes)
+        return StagedState(
+            state.object,
+            state.probe,
+            state.stage + 1,
+            passes_before=passes,
+            found=state.found,
+            first_probe=in_one_mode(state.probe),
+        )
 
     def _begun(self, problem: Problem, state: StagedState) -> StagedState:
         """``state`` with that of its stage's solver, which begins from object and probe where it has to."""
         if state.inner is not None:
             return state
         solver = self.solvers[state.stage]
-        inner = solver.init(replace(problem, start_object=state.object, probe=state.probe))
+        modes = state.probe if state.probe.ndim == MODES else problem.probe_modes
+        start = replace(_seen(problem, state), start_object=state.object, probe_modes=modes)
+        inner = solver.init(replace(start, probe=in_one_mode(state.probe)))
+        if hasattr(inner, "found"):
+            inner = replace(inner, found=state.found)
         if state.resumes is not None:
             inner = solver.resumed(inner, state.resumes)
-        return replace(state, object=inner.object, probe=inner.probe, inner=inner, resumes=None)
+        return replace(_with(state, inner), resumes=None)
 
     def _own_passes(self, state: StagedState) -> int:
         """Passes over the data of the present stage."""
         solver, known = self.solvers[state.stage], state.inner
         return solver.data_passes(state.resumes if known is None else known, state.iterations)
+
+
+def in_one_mode(probe: Complex[Array, "*M m m"]) -> Complex[Array, "m m"]:
+    """The strongest mode with the power of all, as a problem has its probe."""
+    if probe.ndim < MODES:
+        return probe
+    return first_mode(probe) * math.sqrt(power(probe) / power(first_mode(probe)))
+
+
+def _seen(problem: Problem, state: StagedState) -> Problem:
+    """``problem`` as the solver of the stage is given it: with what was found before, if it does not keep it."""
+    if state.first_probe is not None:
+        problem = replace(problem, probe=state.first_probe)
+    return problem if hasattr(state.inner, "found") else Found.by(state).applied_to(problem)
+
+
+def _with(state: StagedState, inner: Any) -> StagedState:
+    found = getattr(inner, "found", None) or state.found
+    return replace(state, object=inner.object, probe=inner.probe, inner=inner, found=found)

@@ -20,8 +20,8 @@ from annotated_types import Ge
 from jaxtyping import Complex, Float, Int
 
 from ptychosuite.backends.arrays import Array, copy, divide, is_on_gpu, namespace, squared_modulus
-from ptychosuite.core.found import Found
-from ptychosuite.core.problem import Problem
+from ptychosuite.core.patterns import Patterns
+from ptychosuite.core.problem import Found, Problem
 from ptychosuite.physics.forward import (
     MODES,
     accumulate_patches,
@@ -197,8 +197,8 @@ def sweep(
 
     ``shifts`` takes in what is found of the positions.
     """
-    plain = probe.ndim < MODES and problem.variation is None and shifts is None
-    if is_on_gpu(obj) and plain:
+    plain = problem.variation is None and shifts is None
+    if is_on_gpu(obj) and plain and probe.ndim < MODES:
         batches = list(batches)
         if not any(any_overlap(problem.scan_positions_px[batch], problem.probe_size) for batch in batches):
             stack = RunStack.of([problem])
@@ -220,9 +220,15 @@ def _update_patch(
     """The fast path: update one position of ``obj``, which the caller owns, under a probe that stays."""
     size = problem.probe_size
     row, column = problem.scan_positions_px[k].tolist()
-    patch = obj[row : row + size, column : column + size]
-    chi = exit_wave_correction(probe * patch, problem.diffraction_amplitude[k], problem.mask(k))
-    patch[...] = solver.new_patches(patch, conjugate * chi, weights)
+    amplitude: Array | Patterns = problem.diffraction_amplitude
+    patch, mask = obj[row : row + size, column : column + size], problem.mask
+    if probe.ndim < MODES:
+        chi = exit_wave_correction(probe * patch, amplitude[k], mask(k))
+        patch[...] = solver.new_patches(patch, conjugate * chi, weights)
+    else:
+        chi = exit_wave_correction((probe * patch)[None], amplitude[k : k + 1], mask(slice(k, k + 1)))
+        g = namespace(chi).sum(conjugate * chi, axis=1)
+        patch[...] = solver.new_patches(patch[None], g, weights)[0, 0]
 
 
 def _update_batch(

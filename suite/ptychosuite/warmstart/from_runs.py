@@ -101,7 +101,11 @@ class RunProbe(FromRun, ProbeKind):
         return int(self.found("probe").shape[-1])
 
     def make(self) -> np.ndarray:
-        return self.found("probe").astype(np.complex128)
+        probe, modes = self.found("probe").astype(np.complex128), self.modes()
+        return probe if modes is None else probe * np.sqrt(_power(modes) / _power(probe))
+
+    def modes(self) -> np.ndarray | None:
+        return None if self.record.probe_modes is None else self.found("probe_modes").astype(np.complex128)
 
 
 @dataclass(frozen=True)
@@ -114,13 +118,17 @@ class RunScan(FromRun, ScanKind):
         reference = read_reference(Store.open(self.study), self.record.reference)
         if reference is None:
             raise DataFileError(f"run {self.run_id} in {self.study} has no positions; name another run")
-        return reference.scan_positions_px.astype(np.float64)
+        return reference.told_positions_px.astype(np.float64)
 
     def positions(
         self, object_shape: tuple[int, int], probe_size: int, rng: np.random.Generator
     ) -> np.ndarray:
         given = self.given(object_shape, probe_size, rng)
         return given - np.floor(given.min(axis=0))
+
+
+def _power(probe: np.ndarray) -> float:
+    return float(np.sum(np.abs(probe) ** 2))
 
 
 @lru_cache(maxsize=4)
@@ -131,7 +139,7 @@ def _completed(address: str, run_id: str) -> RunRecord:
         raise DataFileError(f"the run to begin from is not to be had: {error}") from error
     if record.status is not Status.COMPLETED or record.run_id != run_id:
         raise DataFileError(f"run {run_id} in {address} is {record.status}; name one that completed")
-    for array in (record.object, record.probe, record.scan_positions_px):
+    for array in (record.object, record.probe, record.probe_modes, record.scan_positions_px):
         if array is not None:
             array.setflags(write=False)
     return record

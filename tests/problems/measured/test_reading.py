@@ -216,3 +216,18 @@ def test_a_measurement_is_read_once_and_cannot_be_changed(tmp_path: Path) -> Non
     assert settings.read() is settings.read()
     with pytest.raises(ValueError, match="read-only"):
         settings.read().diffraction_intensity[0, 0, 0] = 1
+
+
+def test_whole_pixels_in_metres_make_no_larger_object(tmp_path: Path) -> None:
+    """Positions in metres in single precision: the object and the pixels of the same scan in pixels."""
+    whole = np.random.default_rng(0).integers(0, 900, (small.N, 2))
+    scans = {"px": whole, "m": (whole * small.PIXEL_M).astype(np.float32)}
+    geometry = {"wavelength_m": small.WAVELENGTH_M, "distance_m": small.DISTANCE_M,
+                "detector_pixel_m": small.DETECTOR_PIXEL_M}  # fmt: skip
+    made = {}
+    for unit, positions in scans.items():
+        path = small.arrays(tmp_path / f"{unit}.h5", scan=positions)
+        made[unit] = MeasuredFile(path, positions_unit=unit, **geometry).make(None, "float32", None)  # type: ignore[arg-type]
+    assert made["m"].subpixel_shifts_px is None
+    np.testing.assert_array_equal(made["m"].scan_positions_px, made["px"].scan_positions_px)
+    assert made["m"].start_object.shape == made["px"].start_object.shape

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ptychosuite.core.problem import split_positions
 from ptychosuite.errors import DataFileError
 from ptychosuite.registry.lookup import class_of
 
@@ -49,8 +50,10 @@ class Measurement:
 
 def object_shape(scan_positions_px: np.ndarray, probe_size: int) -> tuple[int, int]:
     """Rows and columns that patches of ``probe_size`` at ``scan_positions_px`` (N, 2) cover."""
+    whole, fraction = split_positions(scan_positions_px)
     # Rounded before the ceiling: 12.0000000001 from a conversion of units is 12.
-    rows, columns = np.ceil(np.round(scan_positions_px.max(axis=0), 6)).astype(int) + probe_size
+    last = whole if fraction is None else np.ceil(np.round(scan_positions_px, 6)).astype(int)
+    rows, columns = last.max(axis=0) + probe_size
     return int(rows), int(columns)
 
 

@@ -1,0 +1,183 @@
+"""Adam: minibatch gradients of a likelihood to object and probe, each number with a step of its own.
+
+D. P. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR 2015, algorithm 1. Unknown are the
+real and imaginary parts x of the object z and of the probe in units of its first maximum, q = Q / s with
+s = max |Q|. With g the gradient of a batch's misfit f to x, and t the number of steps:
+
+    m <- beta_1 m + (1 - beta_1) g         v <- beta_2 v + (1 - beta_2) g^2                             (a)
+    x <- x - rate * (m / (1 - beta_1^t)) / (sqrt(v / (1 - beta_2^t)) + epsilon)                         (b)
+
+    f       mean of the batch's misfits (:mod:`ptychosuite.solvers.gradients`) / s^2
+    df/dz   mean of -conj(Q) chi_k, each on its patch, / s^2                                            (c)
+    df/dq   mean of -conj(z_k) chi_k / s                                                                (d)
+
+z and q are about 1, so that one rate suits both, and the same rate a probe of any power. A number moves by
+about the rate, however small its gradient: dim places keep up with bright ones, and at a constant rate
+nothing comes to rest, on noiseless data neither.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from annotated_types import Ge, Gt
+from jaxtyping import Complex, Float
+
+from ptychosuite.backends.arrays import Array, as_complex, as_reals, modulus, namespace
+from ptychosuite.core.problem import Problem
+from ptychosuite.solvers.gradients import LIKELIHOODS, Pulled, misfit_of, pulled
+from ptychosuite.solvers.positions import PositionShifts
+from ptychosuite.solvers.solver import SweepState
+from ptychosuite.solvers.sweep import JointSweeping, Sweep
+
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
+RATE_DIVISOR = 5.0  # at a plateau
+EQUAL = 1e-9  # relative change of the loss that is none
+
+
+@dataclass(frozen=True)
+class Moments:
+    """m and v of (a) for one unknown, and the number t of its steps."""
+
+    first: Float[Array, "*d 2"]
+    second: Float[Array, "*d 2"]
+    steps: int = 0
+
+    @classmethod
+    def none_yet(cls, x: Complex[Array, "*d"]) -> Moments:
+        zero = namespace(x).zeros_like(as_reals(x))
+        return cls(zero, zero)
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """What is left of the rates, which are cut where the loss of an iteration has stopped falling."""
+
+    share: float = 1.0
+    lowest: float = math.inf
+    waited: int = 0  # iterations since the lowest loss, or the last cut
+
+    def after(self, loss: float, patience: int) -> Plateau:
+        if math.isinf(self.lowest) or loss < self.lowest - EQUAL * abs(self.lowest):
+            return Plateau(self.share, loss)
+        if self.waited < patience:
+            return replace(self, waited=self.waited + 1)
+        return Plateau(self.share / RATE_DIVISOR, self.lowest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdamState(SweepState):
+    """Object, probe, and what Adam remembers of the way."""
+
+    object_moments: Moments
+    probe_moments: Moments
+    probe_scale: float  # s
+    plateau: Plateau = Plateau()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adam(JointSweeping):
+    """Adam on the Poisson or amplitude likelihood, known or unknown probe.
+
+    Parameters
+    ----------
+    likelihood
+        "poisson", which is right for counts, or "amplitude", which bears better what is no count: read noise,
+        a background that was subtracted.
+    learning_rate
+        Of the object, whose modulus is about 1.
+    probe_learning_rate
+        Of the probe in units of its first maximum; by default (null) that of the object.
+    schedule
+        "constant", or "plateau": the rates are divided by 5 where the loss of an iteration has not fallen for
+        more than ``patience`` iterations.
+    patience
+        Iterations.
+    batch
+        The most positions of a batch. Each batch is one step; a scan of fewer positions is one batch.
+    """
+
+    label: ClassVar[str] = "Adam"
+    typical_cost: ClassVar[float] = 5.0
+
+    likelihood: Literal["poisson", "amplitude"] = "poisson"
+    learning_rate: Annotated[float, Gt(0)] = 0.01
+    probe_learning_rate: Annotated[float, Gt(0)] | None = None
+    schedule: Literal["constant", "plateau"] = "constant"
+    patience: Annotated[int, Ge(0)] = 10
+    sweep: Sweep = "minibatch"
+    batch: Annotated[int, Ge(1)] = 50
+
+    @property
+    def stackable(self) -> bool:
+        return False
+
+    def init(self, problem: Problem) -> AdamState:
+        first = super().init(problem)
+        obj, probe = first.object, first.probe
+        return AdamState(
+            obj,
+            probe,
+            object_moments=Moments.none_yet(obj),
+            probe_moments=Moments.none_yet(probe),
+            probe_scale=float(namespace(probe).max(modulus(probe))),
+        )
+
+    def resumed(self, first: AdamState, before: AdamState) -> AdamState:
+        """Sizes of gradients and rates go on; the directions, which led to where the jump began, do not."""
+        return replace(
+            before,
+            object=first.object,
+            probe=first.probe,
+            object_moments=replace(before.object_moments, first=first.object_moments.first),
+            probe_moments=replace(before.probe_moments, first=first.probe_moments.first),
+        )
+
+    def swept(
+        self,
+        problem: Problem,
+        state: Any,
+        batches: Iterable[np.ndarray],
+        moves_probe: bool,
+        shifts: PositionShifts | None,
+    ) -> AdamState:
+        likelihood, phi = LIKELIHOODS[self.likelihood], 0.0
+        for batch in batches:
+            now = pulled(problem, state.object, state.probe, batch, likelihood)
+            if shifts is not None:
+                shifts.see(batch, now.lit, likelihood.share * now.chi)
+            if self.schedule == "plateau":
+                phi = phi + misfit_of(problem, now.waves, batch, likelihood)
+            state = self._moved(state, now, len(batch), moves_probe)
+        if self.schedule == "plateau":
+            state = replace(state, plateau=state.plateau.after(float(phi), self.patience))
+        return replace(state, data_passes=state.data_passes + 1)
+
+    def _moved(self, state: AdamState, now: Pulled, n: int, moves_probe: bool) -> AdamState:
+        """The state after a step for the ``n`` patterns of a batch."""
+        s, share = state.probe_scale, state.plateau.share
+        to_object = now.to_object(state.object) / (n * s**2)  # (c)
+        obj, moments = adam_step(state.object, to_object, state.object_moments, self.learning_rate * share)
+        after = replace(state, object=obj, object_moments=moments)
+        if not moves_probe:
+            return after
+        rate = (self.probe_learning_rate or self.learning_rate) * share
+        to_probe = now.to_probe() / (n * s)  # (d)
+        probe, moments = adam_step(state.probe, to_probe, state.probe_moments, rate * s)
+        return replace(after, probe=probe, probe_moments=moments)
+
+
+def adam_step(
+    x: Complex[Array, "*d"], gradient: Complex[Array, "*d"], moments: Moments, rate: float
+) -> tuple[Complex[Array, "*d"], Moments]:
+    """One step of algorithm 1, real and imaginary parts apart."""
+    g, t = as_reals(gradient), moments.steps + 1
+    m = BETA_1 * moments.first + (1 - BETA_1) * g  # (a)
+    v = BETA_2 * moments.second + (1 - BETA_2) * g**2
+    spread = namespace(v).sqrt(v / (1 - BETA_2**t))
+    change = rate / (1 - BETA_1**t) * m / (spread + EPSILON)  # (b)
+    return x - as_complex(change), Moments(m, v, t)

@@ -1,0 +1,133 @@
+"""Misfit of some patterns and its gradients to object and probe, in closed form.
+
+For patterns d_k of m x m pixels with the model I_k = |Psi_k|^2, Psi_k = F(Q * z_k), F the unnormalised DFT,
+
+    amplitude   phi = 1 / (2 m^2) sum_k sum (sqrt(I_k) - sqrt(d_k))^2           pull = sqrt(d / I) - 1
+    Poisson     phi = 1 / (2 m^2) sum_k sum (I_k - d_k log I_k)                 pull = d / I - 1
+
+and chi_k = F^-1(pull * Psi_k), by which the exit wave is pulled towards the data:
+
+    dphi/dz = -sum_k conj(Q) chi_k, each on its patch           dphi/dQ = -sum_k conj(z_k) chi_k
+
+The gradient g to a complex x is that to its real and imaginary parts: dphi = Re sum conj(g) dx. Of several
+modes, I = sum_i |F(Q_i * z)|^2, all are pulled alike and dphi/dz is a sum over them. Poisson's phi is
+eta / (2 m^2) times the negative log-likelihood, without what depends on the data alone; a hundredth of a
+count is added to d and to I, which keeps dark pixels finite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Complex, Float
+
+from ptychosuite.backends.arrays import Array, fft2, ifft2, namespace, squared_modulus
+from ptychosuite.core.problem import Problem
+from ptychosuite.physics.forward import MODES, Illumination, accumulate_patches, illuminate, intensity_of
+from ptychosuite.physics.likelihood import detector_correction
+
+Waves = Complex[Array, "n *M m m"]
+Amplitudes = Float[Array, "n m m"]
+Mask = Float[Array, "*#n m m"] | None
+
+FLOOR = 1e-2  # counts
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """Both functions take detector waves, measured amplitudes, the mask, and the intensity of a count."""
+
+    correction: Callable[[Waves, Amplitudes, Mask, float], Waves]  # pull * Psi
+    misfit: Callable[[Waves, Amplitudes, Mask, float], Array]  # 2 m^2 phi
+    share: float  # of chi, that meets data which are nearly met
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """Some patterns of a problem, and where their exit waves are pulled."""
+
+    lit: Illumination
+    waves: Waves  # Psi
+    chi: Waves
+
+    def to_object(self, obj: Complex[Array, "H W"]) -> Complex[Array, "H W"]:
+        """dphi/dz, on the grid of ``obj``."""
+        xp = namespace(obj)
+        patches = over_modes(-xp.conj(self.lit.probes) * self.chi)
+        return accumulate_patches(xp.zeros_like(obj), patches, self.lit.positions)
+
+    def to_probe(self) -> Complex[Array, "*M m m"]:
+        """dphi/dQ."""
+        return self.lit.laid_adjoint(-namespace(self.chi).conj(self.lit.patches) * self.chi)
+
+
+def pulled(
+    problem: Problem,
+    obj: Complex[Array, "H W"],
+    probe: Complex[Array, "*M m m"],
+    batch: np.ndarray,
+    likelihood: Likelihood,
+) -> Pulled:
+    """The patterns ``batch``, at ``obj`` and ``probe``."""
+    lit = illuminate(problem, obj, probe, batch)
+    waves = fft2(lit.exit_waves)
+    return Pulled(lit, waves, ifft2(likelihood.correction(waves, *_data(problem, batch))))
+
+
+def misfit_of(problem: Problem, waves: Waves, batch: np.ndarray, likelihood: Likelihood) -> Array:
+    """phi of the patterns ``batch``, whose detector waves are known."""
+    return likelihood.misfit(waves, *_data(problem, batch)) / (2 * problem.probe_size**2)
+
+
+def _data(problem: Problem, batch: np.ndarray) -> tuple[Amplitudes, Mask, float]:
+    return problem.diffraction_amplitude[batch], problem.mask(batch), problem.photon_scale
+
+
+def poisson_pull(
+    model: Float[Array, "n m m"], amplitude: Amplitudes, mask: Mask, count: float
+) -> Float[Array, "n m m"]:
+    """d / I - 1."""
+    floor = FLOOR * count
+    pull = (amplitude**2 + floor) / (model + floor) - 1
+    return pull if mask is None else pull * mask
+
+
+def of_modes(x: Float[Array, "n m m"], waves: Waves) -> Float[Array, "n *#M m m"]:
+    """``x``, which has one image a pattern, in a shape that goes with ``waves``."""
+    return x[:, None] if waves.ndim > x.ndim else x
+
+
+def over_modes(x: Complex[Array, "n *M m m"]) -> Complex[Array, "n m m"]:
+    """Sum over modes where there are several."""
+    return namespace(x).sum(x, axis=1) if x.ndim > MODES else x
+
+
+def _poisson_correction(waves: Waves, amplitude: Amplitudes, mask: Mask, count: float) -> Waves:
+    return of_modes(poisson_pull(intensity_of(waves), amplitude, mask, count), waves) * waves
+
+
+def _poisson_misfit(waves: Waves, amplitude: Amplitudes, mask: Mask, count: float) -> Array:
+    floor = FLOOR * count
+    model = intensity_of(waves) + floor
+    return _total(model - (amplitude**2 + floor) * namespace(waves).log(model), mask)
+
+
+def _amplitude_correction(waves: Waves, amplitude: Amplitudes, mask: Mask, count: float) -> Waves:
+    return detector_correction(waves, amplitude, mask)
+
+
+def _amplitude_misfit(waves: Waves, amplitude: Amplitudes, mask: Mask, count: float) -> Array:
+    return _total(squared_modulus(detector_correction(waves, amplitude, mask)), None)
+
+
+def _total(x: Float[Array, "n *M m m"], mask: Mask) -> Array:
+    xp = namespace(x)
+    return xp.sum(x if mask is None else x * mask, dtype=xp.float64)
+
+
+LIKELIHOODS: Mapping[str, Likelihood] = {
+    "poisson": Likelihood(_poisson_correction, _poisson_misfit, share=0.5),
+    "amplitude": Likelihood(_amplitude_correction, _amplitude_misfit, share=1.0),
+}
