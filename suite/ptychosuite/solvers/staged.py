@@ -153,7 +153,7 @@ def in_one_mode(probe: Complex[Array, "*M m m"]) -> Complex[Array, "m m"]:
 
 
 def _seen(problem: Problem, state: StagedState) -> Problem:
-    """``problem`` as the solver of the stage is given it: with what was found before, if it does not keep it."""
+    """``problem`` as the solver of the stage is given it: with what was found before, unless it keeps it."""
     if state.first_probe is not None:
         problem = replace(problem, probe=state.first_probe)
     return problem if hasattr(state.inner, "found") else Found.by(state).applied_to(problem)
