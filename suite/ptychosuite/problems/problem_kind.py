@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from annotated_types import Ge, Lt
 
-from ptychosuite.core.problem import Problem
+from ptychosuite.core.problem import Problem, Reference
 from ptychosuite.core.runs import by_identity
 from ptychosuite.errors import DataFileError, StudyError, UserError
 from ptychosuite.registry import lookup as registry
@@ -162,6 +162,14 @@ class ProblemKind(FileSettings):
     knows_truth: ClassVar[bool] = False
     knows_probe: ClassVar[bool] = False
     left_out: ClassVar[Mapping[str, Any]] = {}
+
+    @property
+    def truth_has(self) -> frozenset[str]:
+        """What its truth has of all that a :class:`~ptychosuite.core.problem.Reference` may be without.
+
+        Names of its fields, asked for when a study is planned; all of them where a kind does not say.
+        """
+        return frozenset(f.name for f in dataclasses.fields(Reference) if f.default is None)
 
     @property
     def counted(self) -> bool:
