@@ -25,7 +25,9 @@ MORE = {
         "name": "lsqml", "batch": 4, "probe_modes": 2, "probe_variations": 1, "intensity": True,
         "variation_start": 0, "update_probe": True,
     },
-    "adam-modes": {"name": "adam", "batch": 4, "probe_modes": 2, "positions": "gradient", "positions_start": 0},
+    "adam-modes": {
+        "name": "adam", "batch": 4, "probe_modes": 2, "positions": "gradient", "positions_start": 0
+    },
 }  # fmt: skip
 GOOD = (np.random.default_rng(5).random((16, 16)) > 0.1) * 1.0
 

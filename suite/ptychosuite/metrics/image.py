@@ -55,8 +55,8 @@ class TrueObject:
         Parameters
         ----------
         positions_px
-            Those that it was reconstructed with. What all of them are off by it is moved back by first, alone:
-            the probe has no part in that, be it known or not. None: the true ones.
+            Those that it was reconstructed with; None: the true ones. By what all of them are off the object
+            alone is moved back first: the probe has no part in that, be it known or not.
 
         Returns
         -------

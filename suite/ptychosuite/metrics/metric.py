@@ -194,7 +194,10 @@ class Metric:
         }[self.needs]
 
     def concerns(self, problem: Problem, solver: Any) -> bool:
-        """Whether it tells anything of a run of ``solver`` on ``problem``; where not, the run is without it."""
+        """Whether it tells anything of a run of ``solver`` on ``problem``; where not, the run has none.
+
+        ``solver`` is None where it is not known: one that finds nothing but an object and a probe.
+        """
         return True
 
     def value(self, evaluation: Evaluation) -> float:
@@ -266,10 +269,9 @@ def metrics_of_run(
 ) -> list[Metric]:
     """What is computed of a run on ``problem``: the default metrics, and those that its study asks for.
 
-    What needs a truth, or half scans, is left out where there is none, and what tells nothing of ``solver``
-    where one is given.
+    What needs a truth, or half scans, is left out where there is none, and what tells nothing of ``solver``.
     """
     default = [metric_named(name) for name in GROUPS["metrics"].built_in if is_default(name)]
     found = [*default, *map(metric_named, extra)]
     available = [metric for metric in found if metric.is_available(problem, half_scans)]
-    return [metric for metric in available if solver is None or metric.concerns(problem, solver)]
+    return [metric for metric in available if metric.concerns(problem, solver)]

@@ -1,7 +1,7 @@
 """Mutually incoherent modes of a probe, compared with the true ones.
 
-Modes are known up to a unitary mixture, which changes no intensity: what can be compared is the space that they
-span, and the powers of the orthogonal ones.
+Modes are known up to a unitary mixture, which changes no intensity: what can be compared is the space that
+they span, and the powers of the orthogonal ones.
 """
 
 from __future__ import annotations

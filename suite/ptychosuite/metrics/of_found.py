@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-import numpy as np
-
 from ptychosuite.core.problem import Problem
 from ptychosuite.metrics.evaluation import Evaluation
 from ptychosuite.metrics.metric import Direction, Metric, Need, Tolerance
 from ptychosuite.metrics.modes import mode_overlap, powers
 from ptychosuite.metrics.positions import jitter_px, position_errors_px, rms_px
+
+
+def _settings(solver: Any, name: str) -> list[Any]:
+    """The values of a setting of the solvers that do the work, of those that have it."""
+    parts = () if solver is None else solver.constituents
+    return [getattr(part, name) for part in parts if hasattr(part, name)]
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,7 @@ class PositionError(Metric):
 
     def concerns(self, problem: Problem, solver: Any) -> bool:
         """Where positions are corrected, or are not the true ones."""
-        corrected = any(getattr(part, "positions", None) is not None for part in solver.constituents)
-        return corrected or not problem.positions_are_true
+        return any(_settings(solver, "positions")) or not problem.positions_are_true
 
     def value(self, evaluation: Evaluation) -> float:
         return rms_px(position_errors_px(evaluation.seen.positions_px, evaluation.truth.positions_px))
@@ -81,11 +84,12 @@ class FirstModeShare(Metric):
     label: ClassVar[str] = "power of the first mode"
     needs: ClassVar[Need] = "data"
     always: ClassVar[bool] = True
+    in_baseline: ClassVar[bool] = False
     in_show: ClassVar[bool] = False
 
     def concerns(self, problem: Problem, solver: Any) -> bool:
         """Where there are several."""
-        return any(getattr(part, "probe_modes", 1) > 1 for part in solver.constituents)
+        return any(number > 1 for number in _settings(solver, "probe_modes"))
 
     def value(self, evaluation: Evaluation) -> float:
         found = powers(evaluation.host_probe)

@@ -1,7 +1,8 @@
 """How far found scan positions are from the true ones, once what no data can tell is taken off.
 
-A common shift of all positions is a gauge: the object moves with them. An affine map is nearly one: a stretched,
-sheared or turned scan comes with an object that is so too, and little but the probe's size speaks against it.
+A common shift of all positions is a gauge: the object moves with them. An affine map is nearly one: a
+stretched, sheared or turned scan comes with an object that is so too, and little but the probe's size speaks
+against it.
 """
 
 from __future__ import annotations
