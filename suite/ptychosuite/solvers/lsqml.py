@@ -35,7 +35,7 @@ from ptychosuite.physics.forward import (
     own_probes,
     window,
 )
-from ptychosuite.physics.likelihood import detector_correction
+from ptychosuite.physics.likelihood import dark_floor, detector_correction
 from ptychosuite.solvers.positions import PositionShifts
 from ptychosuite.solvers.solver import SweepState
 from ptychosuite.solvers.sweep import JointSweeping, Sweep
@@ -135,7 +135,7 @@ def _poisson_correction(
     """xi (d / |Psi|^2 - 1) Psi for each pattern: minus half the gradient, times a Newton step's length."""
     xp = namespace(waves)
     model = squared_modulus(waves)
-    floor = 1e-2 * photon_scale  # intensity of a hundredth of a count: keeps dark pixels finite
+    floor = dark_floor(amplitude, photon_scale)
     ratio = (amplitude**2 + floor) / (model + floor)
     pull = ratio - 1
     if mask is not None:
