@@ -135,7 +135,7 @@ def test_json_can_be_parsed(command, tmp_path):
     assert one["status"] == "completed"
     assert one["spec"]["solver"]["name"] == rows[0]["solver"]
     assert one["metrics"]["residual"] == pytest.approx(rows[0]["residual"])
-    assert json.loads(command("solvers", "--json")[1])["rpie"]["settings"]["alpha"] == 0.01
+    assert json.loads(command("solvers", "--json")[1])["rpie"]["settings"]["alpha"] == 0.05
     doctor = json.loads(command("doctor", "--json")[1])
     assert doctor["backends"]["numpy"] == "available"
     assert json.loads(command("schema")[1])["title"] == "ptychosuite study"

@@ -168,7 +168,7 @@ def test_results_that_are_not_there(tmp_path, monkeypatch):
 def test_available():
     """Every group of nouns, each with its summary and its settings."""
     solvers = ptychosuite.available("solvers")
-    assert solvers["rpie"]["settings"]["alpha"] == 0.01
+    assert solvers["rpie"]["settings"]["alpha"] == 0.05
     assert solvers["rpie"]["summary"]
     assert "circuit" in ptychosuite.available("objects")
     with pytest.raises(ValueError, match="did you mean 'solvers'"):

@@ -11,8 +11,8 @@ and chi_k = F^-1(pull * Psi_k), by which the exit wave is pulled towards the dat
 
 The gradient g to a complex x is that to its real and imaginary parts: dphi = Re sum conj(g) dx. Of several
 modes, I = sum_i |F(Q_i * z)|^2, all are pulled alike and dphi/dz is a sum over them. Poisson's phi is
-eta / (2 m^2) times the negative log-likelihood, without what depends on the data alone; a floor, mostly a
-hundredth of a count, is added to d and to I, which keeps dark pixels finite.
+eta / (2 m^2) times the negative log-likelihood, without what depends on the data alone; a floor, mostly
+a hundredth of a count, is added to d and to I, which keeps dark pixels finite.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from jaxtyping import Complex, Float
 
 from ptychosuite.backends.arrays import Array, fft2, ifft2, namespace, squared_modulus
 from ptychosuite.core.problem import Problem
-from ptychosuite.physics.forward import Illumination, accumulate_patches, illuminate, intensity_of
+from ptychosuite.physics.forward import MODES, Illumination, accumulate_patches, illuminate, intensity_of
 from ptychosuite.physics.likelihood import dark_floor, detector_correction
 
 Waves = Complex[Array, "n *M m m"]
@@ -53,8 +53,7 @@ class Pulled:
     def to_object(self, obj: Complex[Array, "H W"]) -> Complex[Array, "H W"]:
         """dphi/dz, on the grid of ``obj``."""
         xp = namespace(obj)
-        pull = -xp.conj(self.lit.probes) * self.chi
-        patches = xp.sum(pull, axis=1) if self.lit.has_modes else pull
+        patches = over_modes(-xp.conj(self.lit.probes) * self.chi)
         return accumulate_patches(xp.zeros_like(obj), patches, self.lit.positions)
 
     def to_probe(self) -> Complex[Array, "*M m m"]:
@@ -96,6 +95,11 @@ def poisson_pull(
 def of_modes(x: Float[Array, "n m m"], waves: Waves) -> Float[Array, "n *#M m m"]:
     """``x``, which has one image a pattern, in a shape that goes with ``waves``."""
     return x[:, None] if waves.ndim > x.ndim else x
+
+
+def over_modes(x: Complex[Array, "n *M m m"]) -> Complex[Array, "n m m"]:
+    """Sum over modes where there are several."""
+    return namespace(x).sum(x, axis=1) if x.ndim > MODES else x
 
 
 def _poisson_correction(waves: Waves, amplitude: Amplitudes, mask: Mask, count: float) -> Waves:

@@ -12,11 +12,14 @@ maximum-likelihood ptychography", Opt. Express 26, 3108 (2018). For each batch o
 
 Gaussian likelihood (amplitudes): chi = F^-1((sqrt(d) / |Psi| - 1) Psi). Poisson likelihood:
 chi = xi F^-1((d / |Psi|^2 - 1) Psi), with the step xi of each pattern from one Newton step of its likelihood
-along that direction.
+along that direction. Of several modes, |Psi|^2 and |Q|^2 are sums over them, dQ has one image a mode, and
+(a_k, b_k) are common to all. Where the probe differs from pattern to pattern, what is left of chi goes to
+:mod:`ptychosuite.solvers.variations`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
@@ -26,19 +29,22 @@ from annotated_types import Ge, Gt, Le
 from jaxtyping import Complex, Float
 
 from ptychosuite.backends.arrays import Array, copy, divide, fft2, ifft2, namespace, squared_modulus
-from ptychosuite.core.problem import Problem
+from ptychosuite.core.problem import Found, Problem
 from ptychosuite.physics.forward import (
+    Illumination,
     accumulate_patches,
     extract_patches,
     illuminate,
-    local_probes,
-    own_probes,
+    intensity_of,
     window,
 )
-from ptychosuite.physics.likelihood import dark_floor, detector_correction
+from ptychosuite.physics.likelihood import detector_correction
+from ptychosuite.solvers.gradients import of_modes, over_modes, poisson_pull
 from ptychosuite.solvers.positions import PositionShifts
+from ptychosuite.solvers.probe_modes import power
 from ptychosuite.solvers.solver import SweepState
 from ptychosuite.solvers.sweep import JointSweeping, Sweep
+from ptychosuite.solvers.variations import Varying, in_gauge
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +59,14 @@ class LSQML(JointSweeping):
         Share in (0, 1] of the optimal steps that is taken.
     regularisation
         Added to the divisors of the directions, as a share of their maximum.
+    probe_variations
+        Modes by which the probe differs from pattern to pattern, as an unstable beam does (orthogonal probe
+        relaxation).
+    intensity
+        Whether the intensity of each pattern's light is found.
+    variation_start
+        Iterations before the first of both: an object that is still flat would have its structure explained
+        by them.
     """
 
     label: ClassVar[str] = "LSQML"
@@ -61,6 +75,9 @@ class LSQML(JointSweeping):
     likelihood: Literal["gaussian", "poisson"] = "gaussian"
     step_length: Annotated[float, Gt(0), Le(1)] = 0.9
     regularisation: Annotated[float, Gt(0), Le(1)] = 0.05
+    probe_variations: Annotated[int, Ge(0)] = 0
+    intensity: bool = False
+    variation_start: Annotated[int, Ge(0)] = 5
     sweep: Sweep = "minibatch"
     batch: Annotated[int, Ge(1)] = 32
 
@@ -77,9 +94,30 @@ class LSQML(JointSweeping):
         shifts: PositionShifts | None,
     ) -> SweepState:
         obj, probe = copy(state.object), state.probe
+        after = replace(state, data_passes=state.data_passes + 1)
+        if not (self.probe_variations or self.intensity) or state.data_passes < self.variation_start:
+            for batch in batches:
+                probe, _, _ = self._update(problem, obj, probe, batch, moves_probe, shifts)
+            return replace(after, object=obj, probe=probe)
+
+        varying = Varying(self.probe_variations, self.intensity, self.step_length)
+        variation = varying.first(problem, probe)
         for batch in batches:
-            probe = self._update(problem, obj, probe, batch, moves_probe, shifts)
-        return replace(state, object=obj, probe=probe, data_passes=state.data_passes + 1)
+            now = replace(problem, variation=variation)
+            probe, lit, left = self._update(now, obj, probe, batch, moves_probe, shifts)
+            variation = varying.moved(variation, batch, lit, left)
+        variation, obj, probe = in_gauge(variation, obj, probe, moves_probe)
+        found = replace(Found.by(state), variation=variation)
+        return replace(after, object=obj, probe=probe, found=found)
+
+    def settled(self, problem: Problem, state: SweepState) -> SweepState:
+        """The modes of the variation keep the scale of the probe, which is changed."""
+        after, variation = super().settled(problem, state), Found.by(state).variation
+        if variation is None or variation.modes is None or variation is problem.variation:
+            return after
+        scale = math.sqrt(power(after.probe) / power(state.probe))
+        variation = replace(variation, modes=scale * variation.modes)
+        return replace(after, found=replace(Found.by(state), variation=variation))
 
     def _update(
         self,
@@ -89,9 +127,12 @@ class LSQML(JointSweeping):
         batch: np.ndarray,
         moves_probe: bool,
         shifts: PositionShifts | None,
-    ) -> Array:
-        """Move ``obj``, which the caller owns, by one batch; the new probe is returned."""
-        xp = namespace(obj)
+    ) -> tuple[Array, Illumination, Array]:
+        """Move ``obj``, which the caller owns, by one batch.
+
+        The new probe is returned, the batch as it was, and what is left of the change that it asked for.
+        """
+        xp, step = namespace(obj), self.step_length
         lit = illuminate(problem, obj, probe, batch)
         Q, z = lit.probes, lit.patches
         chi = self._exit_wave_change(problem, lit.exit_waves, batch)
@@ -99,21 +140,23 @@ class LSQML(JointSweeping):
             shifts.see(batch, lit, chi)
 
         part, local = window(obj, lit.positions, problem.probe_size)
-        light = xp.broadcast_to(squared_modulus(Q), z.shape)
+        light = xp.broadcast_to(intensity_of(Q), (len(batch), *Q.shape[-2:]))
         norm = accumulate_patches(xp.zeros_like(part.real), light, local)
-        gradient = accumulate_patches(xp.zeros_like(part), xp.conj(Q) * chi, local)
+        gradient = accumulate_patches(xp.zeros_like(part), over_modes(xp.conj(Q) * chi), local)
         dz = gradient / self._regularised(norm)  # (a)
-        object_waves = Q * extract_patches(dz, local, problem.probe_size)
-        if not moves_probe:
+        object_waves = Q * xp.reshape(extract_patches(dz, local, problem.probe_size), z.shape)
+        if moves_probe:
+            seen = squared_modulus(z) if lit.intensity is None else lit.intensity * squared_modulus(z)
+            dQ = lit.laid_adjoint(xp.conj(z) * chi) / self._regularised(xp.sum(seen, axis=0))  # (b)
+            probe_waves = lit.laid(dQ) * z
+            a, b = _optimal_steps(chi, object_waves, probe_waves)  # (c)
+            probe = probe + step * xp.mean(b) * dQ  # (e)
+            change = step * xp.mean(b) * probe_waves
+        else:
             a = _real_sum(chi, object_waves) / _positive(_real_sum(object_waves, object_waves))  # (c), no b
-            part += dz * _weighted_mean(self.step_length * a, light, norm, local)  # (d)
-            return probe
-
-        own_gradients = own_probes(xp.conj(z) * chi, lit.phases)
-        dQ = xp.sum(own_gradients, axis=0) / self._regularised(xp.sum(squared_modulus(z), axis=0))  # (b)
-        a, b = _optimal_steps(chi, object_waves, local_probes(dQ, lit.phases) * z)  # (c)
-        part += dz * _weighted_mean(self.step_length * a, light, norm, local)  # (d)
-        return probe + self.step_length * xp.mean(b) * dQ  # (e)
+            change = 0
+        part += dz * _weighted_mean(step * a, light, norm, local)  # (d)
+        return probe, lit, chi - change - step * _each(a, chi) * object_waves
 
     def _regularised(self, divisor: Float[Array, "h w"]) -> Float[Array, "h w"]:
         return divisor + self.regularisation * namespace(divisor).max(divisor)
@@ -127,27 +170,24 @@ class LSQML(JointSweeping):
 
 
 def _poisson_correction(
-    waves: Complex[Array, "n m m"],
+    waves: Complex[Array, "n *M m m"],
     amplitude: Float[Array, "n m m"],
     mask: Float[Array, "*#n m m"] | None,
     photon_scale: float,
-) -> Complex[Array, "n m m"]:
+) -> Complex[Array, "n *M m m"]:
     """xi (d / |Psi|^2 - 1) Psi for each pattern: minus half the gradient, times a Newton step's length."""
-    xp = namespace(waves)
-    model = squared_modulus(waves)
-    floor = dark_floor(amplitude, photon_scale)
-    ratio = (amplitude**2 + floor) / (model + floor)
-    pull = ratio - 1
-    if mask is not None:
-        pull = pull * mask
+    xp, model = namespace(waves), intensity_of(waves)
+    pull = poisson_pull(model, amplitude, mask, photon_scale)
     # along Psi (1 + xi pull): slope sum 2 (I - d) pull = -2 sum I pull^2, curvature sum 2 pull^2 (I + d)
     weight = pull**2 * model
-    newton = xp.sum(weight, axis=(-2, -1)) / _positive(xp.sum(weight * (1 + ratio), axis=(-2, -1)))
-    return newton[:, None, None] * pull * waves
+    newton = xp.sum(weight, axis=(-2, -1)) / _positive(xp.sum(weight * (2 + pull), axis=(-2, -1)))
+    return of_modes(newton[:, None, None] * pull, waves) * waves
 
 
 def _optimal_steps(
-    chi: Complex[Array, "n m m"], object_waves: Complex[Array, "n m m"], probe_waves: Complex[Array, "n m m"]
+    chi: Complex[Array, "n *M m m"],
+    object_waves: Complex[Array, "n *M m m"],
+    probe_waves: Complex[Array, "n *M m m"],
 ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
     """(a_k, b_k) of each position: the 2 x 2 normal equations, real unknowns."""
     aa = _positive(_real_sum(object_waves, object_waves))
@@ -166,9 +206,14 @@ def _weighted_mean(
     return divide(weighted, norm)
 
 
-def _real_sum(a: Complex[Array, "n m m"], b: Complex[Array, "n m m"]) -> Float[Array, " n"]:
-    """Re <a_k, b_k> of each patch."""
-    return namespace(a).sum(a.real * b.real + a.imag * b.imag, axis=(-2, -1))
+def _real_sum(a: Complex[Array, "n *M m m"], b: Complex[Array, "n *M m m"]) -> Float[Array, " n"]:
+    """Re <a_k, b_k> of each pattern, over its modes."""
+    return namespace(a).sum(a.real * b.real + a.imag * b.imag, axis=tuple(range(1, a.ndim)))
+
+
+def _each(x: Float[Array, " n"], waves: Complex[Array, "n *M m m"]) -> Float[Array, "n *#M 1 1"]:
+    """``x``, one number a pattern, in a shape that goes with ``waves``."""
+    return namespace(x).reshape(x, (-1, *[1] * (waves.ndim - 1)))
 
 
 def _positive(x: Float[Array, " n"]) -> Float[Array, " n"]:

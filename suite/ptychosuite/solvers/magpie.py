@@ -37,7 +37,7 @@ class MAGPIE(Sweeping):
 
     label: ClassVar[str] = "MAGPIE"
 
-    alpha: Annotated[float, Gt(0), Le(1)] = 0.01
+    alpha: Annotated[float, Gt(0), Le(1)] = 0.05
     levels: Annotated[int, Ge(0)] = 5
 
     def check(self, probe_size: int) -> None:

@@ -35,14 +35,15 @@ class RPIE(JointSweeping):
     Parameters
     ----------
     alpha
-        Regularisation in (0, 1] of the object's step; small values trust dim places more.
+        Regularisation in (0, 1] of the object's step; small values trust dim places more, and may end above
+        the start where the beam is smooth.
     beta
         Regularisation in (0, 1] of the probe's step.
     """
 
     label: ClassVar[str] = "rPIE"
 
-    alpha: Annotated[float, Gt(0), Le(1)] = 0.01
+    alpha: Annotated[float, Gt(0), Le(1)] = 0.05
     beta: Annotated[float, Gt(0), Le(1)] = 0.5
 
     def object_weights(self, Q: LocalProbes) -> Float[Array, "*n m m"]:
