@@ -16,8 +16,10 @@ from ptychosuite.metrics.gauge import Gauge, apply_gauge
 from ptychosuite.metrics.metric import metrics_of_run
 from ptychosuite.physics.shift import shift_phases
 from ptychosuite.problems.build import build_problem
+from ptychosuite.problems.detector import Detector
+from ptychosuite.problems.exposure import Exposure
 from ptychosuite.problems.measured import Measurement, write_cxi
-from ptychosuite.problems.simulated import measure
+from ptychosuite.problems.recording import measure
 from ptychosuite.store.layout import Store
 from ptychosuite.store.read import read_reference, read_run
 from ptychosuite.store.write import write_run
@@ -66,7 +68,7 @@ def measurement():
     truth = problem.reference
     positions = truth.scan_positions_px - truth.scan_positions_px.min(axis=0)
     scene = dataclasses.replace(truth, scan_positions_px=positions)
-    counts = measure(scene, 0.01, SPEC.rng("data"), "float64").values
+    counts = measure(scene, Exposure(), Detector(), 0.01, SPEC.rng, "float64")[0].values
     mask = np.random.default_rng(0).uniform(size=(SIZE, SIZE)) > 0.05
     return Measurement(
         diffraction_intensity=np.rint(counts).astype(np.uint32),

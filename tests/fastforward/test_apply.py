@@ -259,7 +259,7 @@ def test_probe_moves_where_the_solver_moves_it():
     late = run(RPIE(alpha=0.1, probe_start=6), Beyond(**PLAN, safeguard=False), problem, iterations=6)
     np.testing.assert_array_equal(late.state.probe, problem.probe)
     moved = run(RPIE(alpha=0.1), Truth(**PLAN | {"jumps": 1}, safeguard=False, refits=0), problem, 5)
-    assert np.abs(moved.state.probe - problem.reference.probe).max() < 0.1 * np.abs(problem.probe).max()
+    assert np.abs(moved.state.probe - problem.reference.probe).max() < 0.12 * np.abs(problem.probe).max()
 
 
 def test_refits_follow_the_jump():

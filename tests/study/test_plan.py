@@ -123,7 +123,7 @@ def test_exclude_drops_what_matches(tmp_path, pattern, left):
 def test_exclude_sees_defaults(tmp_path):
     """A setting left to its default can be excluded like one that is written."""
     axes = "axes:\n  solver: [rpie, {name: rpie, alpha: 0.1}]\n"
-    plan = plan_text(tmp_path, axes + "exclude: [{solver.alpha: 0.01}]\n")
+    plan = plan_text(tmp_path, axes + "exclude: [{solver.alpha: 0.05}]\n")
     assert values(plan, "solver.alpha") == [0.1]
 
 
@@ -241,7 +241,7 @@ def test_solver_as_text_or_mapping(tmp_path):
     """A solver's name alone means all its defaults."""
     ids = {
         plan_text(tmp_path, f"solver: {written}\n").runs[0].spec_id
-        for written in ("rpie", "{name: rpie}", "{name: rpie, alpha: 0.01}", "{alpha: 1e-2, name: rpie}")
+        for written in ("rpie", "{name: rpie}", "{name: rpie, alpha: 0.05}", "{alpha: 5e-2, name: rpie}")
     }
     assert len(ids) == 1
 
@@ -269,7 +269,7 @@ def test_a_run_is_complete(tmp_path):
     (run,) = plan_text(tmp_path, "").runs
     assert run.problem["scan"] == {"kind": "raster", "overlap": 0.5, "step_px": None}
     assert run.problem["noise"] == 0.05
-    assert run.solver.items() >= {"name": "rpie", "alpha": 0.01}.items()
+    assert run.solver.items() >= {"name": "rpie", "alpha": 0.05}.items()
     assert run.stop["iterations"] == 3
     assert run.stop["gradient"] is None
     assert (run.seed, run.backend, run.dtype, run.fast_forward) == (0, "numpy", "complex64", None)

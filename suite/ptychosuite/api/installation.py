@@ -68,7 +68,7 @@ def _settings(cls: Any) -> dict[str, Any]:
             settings[field.name] = field.default_factory()
         else:
             settings[field.name] = "required" if field.default is dataclasses.MISSING else field.default
-    return settings
+    return settings | {name: _settings(inner) for name, inner in getattr(cls, "groups", {}).items()}
 
 
 def _with_packages(group: str) -> Mapping[str, str]:

@@ -112,7 +112,7 @@ class Backlog:
 
 def shape_key(spec: RunSpec) -> str:
     """Equal for runs that differ only in noise, seed and step sizes: those may be advanced side by side."""
-    problem = {name: value for name, value in spec.problem.items() if name != "noise"}
+    problem = {name: value for name, value in spec.problem.items() if name not in ("noise", "photons")}
     solver = {name: value for name, value in spec.solver.items() if not isinstance(value, float)}
     return canonical_json([problem, solver, spec.fast_forward, spec.half_scans])
 

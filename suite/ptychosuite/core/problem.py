@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Complex, Float, Int, Real
@@ -48,23 +49,48 @@ RATE_FLOOR = 1e-12  # counts; keeps the logarithm of a count rate finite where t
 
 @dataclass(frozen=True)
 class Reference:
-    """What is known of the truth, on the host: for metrics, figures, training, bounds; never for a solver."""
+    """What is known of the truth, on the host: for metrics, figures, training, bounds; never for a solver.
+
+    What a simulation is without (other modes, wrong positions, an unstable beam) is None.
+    """
 
     object: Complex[np.ndarray, "H W"]
-    probe: Complex[np.ndarray, "m m"]
-    scan_positions_px: Real[np.ndarray, "N 2"]  # whole or fractional
+    probe: Complex[np.ndarray, "m m"]  # of several modes the strongest, with its own power
+    scan_positions_px: Real[np.ndarray, "N 2"]  # whole or fractional, where the probe truly was
+    probe_modes: Complex[np.ndarray, "M m m"] | None = None  # mutually incoherent, strongest first
+    given_positions_px: Real[np.ndarray, "N 2"] | None = None  # what solvers are told instead
+    intensity: Float[np.ndarray, " N"] | None = None  # of each pattern's illumination, relative, mean 1
+    probe_variation: Complex[np.ndarray, "J m m"] | None = None  # what the first mode has more or less of
+    variation_weights: Float[np.ndarray, "N J"] | None = None  # and how much, pattern by pattern
+
+    @property
+    def told_positions_px(self) -> Real[np.ndarray, "N 2"]:
+        """What solvers are told of the positions."""
+        return self.scan_positions_px if self.given_positions_px is None else self.given_positions_px
+
+    @cached_property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What there is, by name, in the types in which it is stored."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            name: array.astype(np.float64 if name in REAL else np.complex64)
+            for name, array in found.items()
+            if array is not None
+        }
 
     @cached_property
     def name(self) -> str:
         """Hash of the content, as it is stored: equal truths have one name."""
         content = hashlib.sha256()
-        for array, dtype in (
-            (self.object, np.complex64),
-            (self.probe, np.complex64),
-            (self.scan_positions_px, np.float64),
-        ):
-            content.update(str(array.shape).encode() + array.astype(dtype).tobytes())
+        for name, array in self.arrays.items():
+            extra = "" if name in REQUIRED else name  # names of truths without them stay
+            content.update(f"{extra}{array.shape}".encode() + array.tobytes())
         return content.hexdigest()[:16]
+
+
+REAL = ("scan_positions_px", "given_positions_px", "intensity", "variation_weights")
+REQUIRED = tuple(field.name for field in fields(Reference) if field.default is MISSING)
+"""What every truth has."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +123,7 @@ class Problem:
 
     diffraction_amplitude: Float[Array, "N m m"] | Patterns  # sqrt(intensity); zero frequency at [0, 0]
     scan_positions_px: Int[np.ndarray, "N 2"]  # on the host: (row, column) of each patch's first corner
-    probe: Complex[Array, "*M m m"]  # the true probe, or the one to start from
+    probe: Complex[Array, "*M m m"]  # true, or to start from; the strongest mode at the power of all
     start_object: Complex[Array, "H W"]
     noise: float  # eta of d = eta * Poisson(|F psi|^2 / eta); 0 means noiseless
     probe_known: bool = True
@@ -171,6 +197,28 @@ class Problem:
         last = np.asarray(self.start_object.shape) - self.probe_size
         whole = np.clip(np.rint(positions_px), 0, last).astype(np.int64)
         return replace(self, scan_positions_px=whole, subpixel_shifts_px=positions_px - whole)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where the patterns lie and how the probe varies, as far as a solver has found it; None: as is given.
+
+    A state that has any has it as ``found``.
+    """
+
+    positions_px: Float[np.ndarray, "N 2"] | None = None  # on the host
+    variation: ProbeVariation | None = None
+
+    @classmethod
+    def by(cls, state: Any) -> Found:
+        """What the solver of ``state`` has found."""
+        return getattr(state, "found", None) or cls()
+
+    def applied_to(self, problem: Problem) -> Problem:
+        """``problem`` as the solver sees it."""
+        if self.positions_px is not None:
+            problem = problem.at(self.positions_px)
+        return problem if self.variation is None else replace(problem, variation=self.variation)
 
 
 def split_positions(

@@ -108,7 +108,7 @@ class RunSpec:
 
         A probe to start from is part of it, that of a run excepted: then it is what that run began with.
         """
-        return digest(_identity({"problem": _of_data(self.problem), "seed": self.seed}))
+        return digest(_identity({"problem": _acting("problem", _of_data(self.problem)), "seed": self.seed}))
 
     @property
     def solver_name(self) -> str:
@@ -147,6 +147,11 @@ FIELDS = tuple(f.name for f in fields(RunSpec))
 FOUND_BY = ("study", "where", "began_with")
 """Settings that lead to the run whose ``run_id`` stands beside them, or follow from it."""
 NOT_OF_DATA = ("start_object", "start_positions", "probe_scale")  # settings of a problem that change no count
+IDLE: Mapping[str, Mapping[str, Any]] = {
+    "problem": {"photons": None, "margin_px": 0, "rotation_deg": 0.0, "hold_out": 0.0},
+    "solver": {"probe_modes": 1, "hold_power": None, "probe_variations": 0, "intensity": False},
+}
+"""Settings of a part, at the values at which they do nothing, that its identity leaves out."""
 LEFT_OUT = ("snapshots", "metrics")  # of the identity, where there are none: ids from before them stay
 
 
@@ -201,6 +206,10 @@ def _hash(text: str) -> str:
 def _canonical_field(name: str, value: Any) -> str:
     if not isinstance(value, Mapping):
         return canonical_json(value)
+    if name == "problem":
+        return _canonical_problem(value)
+    if name == "solver":
+        return _canonical_solver(value)
     return _canonical_fast_forward(value) if name == "fast_forward" else _canonical_part(value)
 
 
@@ -224,6 +233,16 @@ def _canonical_part(part: Mapping[str, Any]) -> str:
 
 
 @by_identity
+def _canonical_problem(part: Mapping[str, Any]) -> str:
+    return canonical_json(_identity(_acting("problem", part)))
+
+
+@by_identity
+def _canonical_solver(part: Mapping[str, Any]) -> str:
+    return canonical_json(_identity(_acting("solver", part)))
+
+
+@by_identity
 def _canonical_fast_forward(part: Mapping[str, Any]) -> str:
     """With a setting of earlier versions at the value that did nothing: ids of such runs stay."""
     return canonical_json(_identity({"refocus": 0, **part}))
@@ -232,6 +251,21 @@ def _canonical_fast_forward(part: Mapping[str, Any]) -> str:
 @by_identity
 def _part_leaves(part: Mapping[str, Any]) -> dict[str, Any]:
     return dict(_leaves("", part))
+
+
+def _acting(name: str, part: Mapping[str, Any]) -> dict[str, Any]:
+    """A part without settings and groups of settings that do nothing: ids from before them stay."""
+    positions = name == "solver" and part.get("positions", True) is None  # not corrected, in no way
+    acting = {key: value for key, value in part.items() if not _is_idle(IDLE[name], key, value)}
+    if STAGES in acting:
+        acting[STAGES] = [_acting("solver", stage) for stage in acting[STAGES]]
+    return {key: value for key, value in acting.items() if not (positions and key.startswith("positions"))}
+
+
+def _is_idle(idle: Mapping[str, Any], key: str, value: Any) -> bool:
+    if isinstance(value, Mapping):  # whose values are all null, zero, off or empty
+        return not any(any(item) if isinstance(item, list | tuple) else item for item in value.values())
+    return key in idle and value == idle[key]
 
 
 def _identity(data: Any) -> Any:
@@ -257,6 +291,11 @@ def _copied(data: Any) -> Any:
     return [_copied(value) for value in data] if isinstance(data, list | tuple) else data
 
 
+def as_scalar(value: Any) -> Any:
+    """A setting as a column or an axis has it: of a list its items in one text."""
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
 def _leaves(prefix: str, value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for key, item in value.items():
         path = f"{prefix}.{key}" if prefix else key
@@ -265,4 +304,4 @@ def _leaves(prefix: str, value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         elif path == STAGES and stages.stages_of(value):
             yield from stages.leaves(item)
         else:
-            yield path, item
+            yield path, as_scalar(item)

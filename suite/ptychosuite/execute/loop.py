@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from ptychosuite.backends.arrays import Backend, copy, namespace, to_numpy
-from ptychosuite.core.found import Found
-from ptychosuite.core.problem import Problem
+from ptychosuite.core.problem import Found, Problem
 from ptychosuite.core.runs import Status
 from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
 from ptychosuite.metrics.metric import metrics_of_run

@@ -15,8 +15,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from ptychosuite.backends.arrays import Array, Backend, backend, to_numpy
-from ptychosuite.core.found import Found
-from ptychosuite.core.problem import ProbeVariation, Problem
+from ptychosuite.core.problem import Found, ProbeVariation, Problem
 from ptychosuite.core.runs import Lane, RunRecord, RunSpec, Status, canonical_json
 from ptychosuite.errors import BackendError, DataFileError
 from ptychosuite.execute.loop import Outcome, reconstruct, reconstruct_stack

@@ -10,8 +10,7 @@ import numpy as np
 from jaxtyping import Complex, Complex128
 
 from ptychosuite.backends.arrays import Array, to_numpy
-from ptychosuite.core.found import Found
-from ptychosuite.core.problem import Problem, Reference
+from ptychosuite.core.problem import Found, Problem, Reference
 from ptychosuite.metrics.frc import Resolution, half_bit_threshold, one_bit_threshold, resolution_between
 from ptychosuite.metrics.image import TrueObject, scanned_area
 from ptychosuite.metrics.misfit import DataConstants, misfit_metrics

@@ -126,12 +126,18 @@ class ProblemKind(FileSettings):
 
     ``parts`` names the settings that are nouns of their own, with their groups: {"probe": "probes"} for a
     setting ``probe: {kind: disk, ...}``, kept as a mapping and built with ``registry.build``; what the study
-    says goes over the field's default. ``knows_truth`` says whether the true object is known, ``knows_probe``
-    whether the probe is the true one where the study gives none to start from. ``left_out`` has settings that
-    are no part of a run where they have these values: ids from before there were such settings stay.
+    says goes over the field's default. ``groups`` names the settings that are groups of plain ones, with the
+    frozen dataclasses that declare these: {"detector": Detector} for ``detector: {dark: 0.1}``, kept as a
+    mapping; the defaults in a group are null, zero, off or empty, and do nothing. ``instead`` names settings
+    that stand for another one, which is null where they are given: {"photons": "noise"}. ``knows_truth``
+    says whether the true object is known, ``knows_probe`` whether the probe is the true one where the study
+    gives none to start from. ``left_out`` has settings that are no part of a run where they have these
+    values: ids from before there were such settings stay.
     """
 
     parts: ClassVar[Mapping[str, str]] = {}
+    groups: ClassVar[Mapping[str, type[Any]]] = {}
+    instead: ClassVar[Mapping[str, str]] = {}
     knows_truth: ClassVar[bool] = False
     knows_probe: ClassVar[bool] = False
     left_out: ClassVar[Mapping[str, Any]] = {}

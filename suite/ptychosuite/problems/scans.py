@@ -11,6 +11,7 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge, Gt, Lt
 
+from ptychosuite.errors import StudyError
 from ptychosuite.problems.problem_kind import ScanKind
 
 Overlap = Annotated[float, Ge(0), Lt(1)]
@@ -51,23 +52,27 @@ class JitteredRaster(ScanKind):
     jitter_px
         Largest move in pixels along either axis; positions stay inside the object.
     subpixel
-        Move by fractions of a pixel, not only by whole ones.
+        Move by fractions of a pixel, not only by whole ones; then ``jitter_px`` may be one, too.
     """
 
     overlap: Overlap = 0.5
     step_px: Annotated[int, Ge(1)] | None = None
-    jitter_px: Annotated[int, Ge(0)] = 4
+    jitter_px: Annotated[int, Ge(0)] | Annotated[float, Ge(0)] = 4
     subpixel: bool = False
 
     def positions(
         self, object_shape: tuple[int, int], probe_size: int, rng: np.random.Generator
     ) -> np.ndarray:
+        if not self.subpixel and self.jitter_px != int(self.jitter_px):
+            raise StudyError(f"jitter_px {self.jitter_px:g} is no whole number of pixels; say subpixel: on")
         regular = Raster(self.overlap, self.step_px).positions(object_shape, probe_size, rng)
         jitter: np.ndarray
         if self.subpixel:
             jitter = rng.uniform(-self.jitter_px, self.jitter_px, size=regular.shape)
         else:
-            jitter = rng.integers(-self.jitter_px, self.jitter_px, size=regular.shape, endpoint=True)
+            jitter = rng.integers(
+                -int(self.jitter_px), int(self.jitter_px), size=regular.shape, endpoint=True
+            )
         return np.clip(regular + jitter, 0, np.asarray(object_shape) - probe_size)
 
 

@@ -38,6 +38,7 @@ def with_starts(made: Problem, kind: ProblemKind, settings: Mapping[str, Any], r
             scan_positions_px=whole,
             subpixel_shifts_px=shifts,
             start_object=np.ones(shape, made.start_object.dtype),
+            reference=made.reference and replace(made.reference, given_positions_px=positions),
         )
     if settings.get(START_OBJECT) is not None:
         made = replace(made, start_object=start_object(settings[START_OBJECT], kind, shape))

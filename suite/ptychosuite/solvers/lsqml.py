@@ -29,8 +29,7 @@ from annotated_types import Ge, Gt, Le
 from jaxtyping import Complex, Float
 
 from ptychosuite.backends.arrays import Array, copy, divide, fft2, ifft2, namespace, squared_modulus
-from ptychosuite.core.found import Found
-from ptychosuite.core.problem import Problem
+from ptychosuite.core.problem import Found, Problem
 from ptychosuite.physics.forward import (
     Illumination,
     accumulate_patches,

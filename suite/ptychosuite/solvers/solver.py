@@ -16,8 +16,7 @@ import numpy as np
 from jaxtyping import Complex
 
 from ptychosuite.backends.arrays import Array, divide, namespace, squared_modulus
-from ptychosuite.core.found import Found
-from ptychosuite.core.problem import Problem
+from ptychosuite.core.problem import Found, Problem
 from ptychosuite.physics.forward import Illumination, total_amplitude
 
 Patches = Complex[Array, "*n m m"]

@@ -18,8 +18,7 @@ import numpy as np
 from jaxtyping import Complex
 
 from ptychosuite.backends.arrays import Array
-from ptychosuite.core.found import Found
-from ptychosuite.core.problem import Problem
+from ptychosuite.core.problem import Found, Problem
 from ptychosuite.core.stages import STAGES, in_words
 from ptychosuite.physics.forward import MODES, first_mode
 from ptychosuite.registry.lookup import build
@@ -154,7 +153,7 @@ def in_one_mode(probe: Complex[Array, "*M m m"]) -> Complex[Array, "m m"]:
 
 
 def _seen(problem: Problem, state: StagedState) -> Problem:
-    """``problem`` as the stage's solver is given it: what was found before, unless the solver itself keeps it."""
+    """``problem`` as the solver of the stage is given it: with what was found before, unless it keeps it."""
     if state.first_probe is not None:
         problem = replace(problem, probe=state.first_probe)
     return problem if hasattr(state.inner, "found") else Found.by(state).applied_to(problem)

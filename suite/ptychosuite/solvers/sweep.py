@@ -20,8 +20,8 @@ from annotated_types import Ge
 from jaxtyping import Complex, Float, Int
 
 from ptychosuite.backends.arrays import Array, copy, divide, is_on_gpu, namespace, squared_modulus
-from ptychosuite.core.found import Found
-from ptychosuite.core.problem import Problem
+from ptychosuite.core.patterns import Patterns
+from ptychosuite.core.problem import Found, Problem
 from ptychosuite.physics.forward import (
     MODES,
     accumulate_patches,
@@ -220,11 +220,8 @@ def _update_patch(
     """The fast path: update one position of ``obj``, which the caller owns, under a probe that stays."""
     size = problem.probe_size
     row, column = problem.scan_positions_px[k].tolist()
-    patch, amplitude, mask = (
-        obj[row : row + size, column : column + size],
-        problem.diffraction_amplitude,
-        problem.mask,
-    )
+    amplitude: Array | Patterns = problem.diffraction_amplitude
+    patch, mask = obj[row : row + size, column : column + size], problem.mask
     if probe.ndim < MODES:
         chi = exit_wave_correction(probe * patch, amplitude[k], mask(k))
         patch[...] = solver.new_patches(patch, conjugate * chi, weights)

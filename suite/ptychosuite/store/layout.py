@@ -37,6 +37,10 @@ DIMENSIONS = {
     "probe_modes": ("mode", "probe_y", "probe_x"),
     "pattern_weights": ("position", "weight"),
     "probe_variations": ("variation", "probe_y", "probe_x"),
+    "given_positions_px": ("position", "axis"),
+    "intensity": ("position",),
+    "probe_variation": ("variation", "probe_y", "probe_x"),
+    "variation_weights": ("position", "variation"),
     "snapshot_objects": ("snapshot", "y", "x"),
     "snapshot_probes": ("snapshot", "probe_y", "probe_x"),
 }

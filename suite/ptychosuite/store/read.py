@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from ptychosuite.core.problem import Reference
+from ptychosuite.core.problem import REQUIRED, Reference
 from ptychosuite.core.runs import RunRecord, RunSpec, Status
 from ptychosuite.errors import StoreError
 from ptychosuite.registry.validation import Keys, SettingError, as_mapping, shown, validate
@@ -162,10 +162,11 @@ def read_reference(store: Store, name: str) -> Reference | None:
     found, arrays = _unpacked(file)
     check_version(found.get("schema_version"), file)
     with _expected(file, "a truth", "delete it and run the study again"):
-        for key in ("object", "probe", "scan_positions_px"):
+        for key in REQUIRED:
             if key not in arrays:
                 raise SettingError((), f"the array '{key}' is missing")
-    return Reference(arrays["object"], arrays["probe"], arrays["scan_positions_px"])
+    names = {f.name for f in fields(Reference)}
+    return Reference(**{name: array for name, array in arrays.items() if name in names})
 
 
 def sessions(store: Store) -> Iterator[dict[str, Any]]:

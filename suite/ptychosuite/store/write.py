@@ -44,7 +44,7 @@ def write_reference(store: Store, reference: Reference) -> str:
     """Write the truth under the hash of its content; its name is returned."""
     target = store.reference_file(reference.name)
     if not target.exists():
-        target.create(pack(_reference_arrays(reference), DIMENSIONS, {"schema_version": SCHEMA_VERSION}))
+        target.create(pack(reference.arrays, DIMENSIONS, {"schema_version": SCHEMA_VERSION}))
     return reference.name
 
 
@@ -60,14 +60,6 @@ def write_code(store: Store, fingerprint: str, content: Mapping[str, Mapping[str
     target = store.code_file(fingerprint)
     if not target.exists():
         target.create(json.dumps(content, indent=1).encode())
-
-
-def _reference_arrays(reference: Reference) -> dict[str, np.ndarray]:
-    return {
-        "object": reference.object.astype(np.complex64),
-        "probe": reference.probe.astype(np.complex64),
-        "scan_positions_px": reference.scan_positions_px.astype(np.float64),
-    }
 
 
 def _run_bytes(record: RunRecord) -> bytes:

@@ -250,6 +250,7 @@ def _known_paths() -> tuple[str, ...]:
     for head, group in {"fast_forward": "operators", **parts}.items():
         classes += [(head, cls) for cls in registry.classes(group).values()]
     classes += [("problem", cls) for cls in problems]
+    classes += [(f"problem.{name}", group) for cls in problems for name, group in cls.groups.items()]
     paths = [f"{head}.{f.name}" for head, cls in classes for f in dataclasses.fields(cls)]
     kinds = (*(f"{part}.kind" for part in parts), "problem.kind")
     return (*dict.fromkeys(paths), *RUN_FIELDS, "solver.name", *kinds)

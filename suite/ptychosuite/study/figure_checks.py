@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from ptychosuite.core.problem import Problem
-from ptychosuite.core.runs import RunSpec
+from ptychosuite.core.runs import RunSpec, as_scalar
 from ptychosuite.errors import MOST_NAMES, nearest
 from ptychosuite.metrics.metric import Metric, is_default, known_metrics, metric_named
 from ptychosuite.problems.problem_kind import kind_of
@@ -188,7 +188,7 @@ def _value(run: RunSpec, path: str) -> Any:
     value = getattr(run, head)
     for key in rest:
         value = value.get(key) if isinstance(value, Mapping) else None
-    return value
+    return as_scalar(value)
 
 
 def _refused(

@@ -85,6 +85,9 @@ def _problem(kind: str, cls: type[ProblemKind]) -> dict[str, Any]:
         schema["required"].remove("kind")
     schema["properties"] |= {part: _choice(group, "kind") for part, group in cls.parts.items()}
     schema["properties"] |= {start: _choice(group, "kind") for start, group in STARTS.items()}
+    schema["properties"] |= {
+        name: {"oneOf": [_object(group), {"type": "null"}]} for name, group in cls.groups.items()
+    }
     return schema
 
 

@@ -206,6 +206,8 @@ def _complete_problem(given: Any, base: Path) -> dict[str, Any]:
     for part, group in cls.parts.items():
         if part in problem:
             problem[part] = _complete_part(problem[part], group, base, ("problem", part))
+    problem |= {name: _complete_group(group, problem.get(name), name) for name, group in cls.groups.items()}
+    _set_aside(cls, problem)
     result = _complete_kind(problem, "problems", "kind", ("problem",))
     starts = {
         start: _complete_part(given_starts[start], group, base, ("problem", start))
@@ -232,6 +234,22 @@ def part_defaults(cls: type[Any]) -> dict[str, Any]:
     """What a study need not say of the parts of a problem's class; the caller's own."""
     parts = [f for f in dataclasses.fields(cls) if f.name in cls.parts]
     return {f.name: f.default_factory() for f in parts if f.default_factory is not dataclasses.MISSING}
+
+
+def _complete_group(cls: type[Any], given: Any, name: str) -> dict[str, Any]:
+    """A problem's group of plain settings, complete; null is all defaults."""
+    return dataclasses.asdict(validate(cls, {} if given is None else given, ("problem", name)))
+
+
+def _set_aside(cls: type[Any], problem: dict[str, Any]) -> None:
+    """Make null what another setting stands for."""
+    for setting, other in cls.instead.items():
+        if problem.get(setting) is None:
+            continue
+        if problem.get(other) is not None:
+            message = f"'{other}' is given as well, and one follows from the other; say one of them"
+            raise SettingError(("problem", setting), message, partner=("problem", other))
+        problem[other] = None
 
 
 def _complete_part(given: Any, group: str, base: Path, path: Keys) -> dict[str, Any]:

@@ -118,7 +118,7 @@ class RunScan(FromRun, ScanKind):
         reference = read_reference(Store.open(self.study), self.record.reference)
         if reference is None:
             raise DataFileError(f"run {self.run_id} in {self.study} has no positions; name another run")
-        return reference.scan_positions_px.astype(np.float64)
+        return reference.told_positions_px.astype(np.float64)
 
     def positions(
         self, object_shape: tuple[int, int], probe_size: int, rng: np.random.Generator

@@ -104,7 +104,7 @@ def _setups(material: Material) -> dict[str, str]:
     The run is one that completed, where any did; a combination of which there is no file is left out.
     """
     table = material.table[material.table["path"] != ""]
-    ignored = {"solver", "seed", "noise", "fast_forward", *material.table.attrs["solver_settings"]}
+    ignored = {"solver", "seed", "noise", "photons", "fast_forward", *material.table.attrs["solver_settings"]}
     factors = [name for name in material.table.attrs["factors"] if name not in ignored and name in table]
     order = (table["status"] != Status.COMPLETED).sort_values(kind="stable").index
     chosen = (table.loc[order].drop_duplicates(factors) if factors else table.loc[order].head(1)).sort_index()
