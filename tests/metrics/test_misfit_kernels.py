@@ -20,3 +20,13 @@ def test_sums(dtype, masked):
     ]
     for function, args in calls:
         assert function(*args) == pytest.approx(function.__wrapped__(*args), rel=1e-5)
+
+
+@pytest.mark.parametrize("form", [half_deviance, half_deviance.__wrapped__])
+def test_deviance_of_data_in_small_units(form):
+    """It is homogeneous in the unit: what keeps logarithms finite hides no data, however small their unit."""
+    waves, data = complex_random("complex128", 3, M, M), amplitude("complex128", 3, M, M)
+    unit = 1e-16
+    assert form(waves * unit**0.5, data * unit**0.5, 1.0, None) == pytest.approx(
+        unit * form(waves, data, 1.0, None), rel=1e-9
+    )

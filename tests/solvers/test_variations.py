@@ -5,8 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from ptychosuite.backends.arrays import backend, fft2, to_numpy
-from ptychosuite.core.found import Found
-from ptychosuite.core.problem import ProbeVariation
+from ptychosuite.core.problem import Found, ProbeVariation
 from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
 from ptychosuite.physics.forward import illuminate, intensity_of
 from ptychosuite.solvers.lsqml import LSQML

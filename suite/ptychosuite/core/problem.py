@@ -44,7 +44,8 @@ class Footprint:
 # precision leave 6e-8 of the span, 6e-4 px of 10,000; in double 1e-12. No stage, and no fit, knows as much.
 WHOLE_PX = 1e-3
 
-RATE_FLOOR = 1e-12  # counts; keeps the logarithm of a count rate finite where the model is dark
+# Keeps the logarithm of a count rate finite where the model is dark: counts, or a share of less than a count
+RATE_FLOOR = 1e-12
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class Problem:
     scan_positions_px: Int[np.ndarray, "N 2"]  # on the host: (row, column) of each patch's first corner
     probe: Complex[Array, "*M m m"]  # true, or to start from; the strongest mode at the power of all
     start_object: Complex[Array, "H W"]
-    noise: float  # eta of d = eta * Poisson(|F psi|^2 / eta); 0 means noiseless
+    noise: float  # eta of d = eta * Poisson(|F psi|^2 / eta), intensity of a photon; 0 means noiseless
     probe_known: bool = True
     subpixel_shifts_px: Float[np.ndarray, "N 2"] | None = None  # what whole pixels leave over; None: nothing
     detector_mask: Float[Array, "m m"] | None = None  # 1 for good pixels, 0 for bad ones
@@ -184,7 +185,7 @@ class Problem:
 
     @property
     def photon_scale(self) -> float:
-        """Intensity of one count: eta, or 1 where the data are noiseless or measured."""
+        """Intensity of one count: eta, or 1 where the data are noiseless."""
         return self.noise or 1.0
 
     def part(self, which: slice | np.ndarray) -> Problem:

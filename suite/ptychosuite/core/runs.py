@@ -150,7 +150,13 @@ NOT_OF_DATA = ("start_object", "start_positions", "probe_scale", "hold_out")
 """Settings of a problem that change no count."""
 IDLE: Mapping[str, Mapping[str, Any]] = {
     "problem": {"photons": None, "margin_px": 0, "rotation_deg": 0.0, "hold_out": 0.0},
-    "solver": {"probe_modes": 1, "hold_power": None, "probe_variations": 0, "intensity": False},
+    "solver": {
+        "probe_modes": 1,
+        "hold_power": None,
+        "probe_variations": 0,
+        "intensity": False,
+        "variation_start": 5,  # acts with one of these two, and then is what it always was
+    },
 }
 """Settings of a part, at the values at which they do nothing, that its identity leaves out."""
 LEFT_OUT = ("snapshots", "metrics")  # of the identity, where there are none: ids from before them stay

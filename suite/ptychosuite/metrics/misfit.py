@@ -112,7 +112,8 @@ def half_deviance(
     rate = squared_modulus(waves) / photon_scale
     counts = amplitude**2 / photon_scale
     lit = counts > 0
-    ratio = xp.clip(rate, min=RATE_FLOOR) / xp.where(lit, counts, xp.ones_like(counts))
+    counted = xp.where(lit, counts, xp.ones_like(counts))
+    ratio = xp.maximum(rate / counted, RATE_FLOOR / xp.clip(counted, min=1.0))
     per_pixel = xp.where(lit, counts * (ratio - 1 - xp.log(ratio)), rate)
     return _total(per_pixel if mask is None else per_pixel * mask)
 

@@ -16,20 +16,20 @@ def half_deviance(
     amplitude = np.ascontiguousarray(amplitude, dtype=waves.real.dtype)
     if mask is not None:
         amplitude, waves = amplitude * mask, waves * mask
-    floor = amplitude.dtype.type(RATE_FLOOR * photon_scale)
+    count = amplitude.dtype.type(photon_scale)
     ratio = np.empty_like(amplitude)
-    _count_ratio(waves.ravel(), amplitude.ravel(), floor, ratio.ravel())
+    _count_ratio(waves.ravel(), amplitude.ravel(), count, ratio.ravel())
     terms = (x.ravel() for x in (waves, amplitude, ratio, np.log(ratio)))  # NumPy's log is vectorised
     return float(_half_deviance(*terms)) / photon_scale
 
 
 @compiled
-def _count_ratio(waves: Any, amplitude: Any, floor: Any, out: Any) -> None:
-    one = amplitude.dtype.type(1)
+def _count_ratio(waves: Any, amplitude: Any, count: Any, out: Any) -> None:
+    one, floor = amplitude.dtype.type(1), amplitude.dtype.type(RATE_FLOOR)
     for i in range(waves.size):
-        intensity = max(waves[i].real ** 2 + waves[i].imag ** 2, floor)
+        intensity = waves[i].real ** 2 + waves[i].imag ** 2
         measured = amplitude[i] ** 2
-        out[i] = one if measured == 0 else intensity / measured
+        out[i] = one if measured == 0 else max(intensity / measured, floor * min(one, count / measured))
 
 
 @compiled_sum

@@ -82,3 +82,16 @@ def modes_correction(
     correction = detector_waves * change[:, None]
     correction[:, 0] += xp.astype(lit, correction.dtype)
     return correction
+
+
+def dark_floor(amplitude: Float[Array, "n m m"], photon_scale: float) -> Float[Array, "n 1 1"]:
+    """Intensity that is added to data and model before their quotient is taken: keeps dark pixels finite.
+
+    A hundredth of a photon; less where the data are in units so large that it would hide them: then a
+    hundredth of the pattern's mean, but where that is less than its smallest intensity a fiftieth of this.
+    """
+    xp = namespace(amplitude)
+    data = amplitude**2
+    lit = xp.where(data > 0, data, xp.full_like(data, photon_scale))
+    smallest, mean = (f(x, axis=(-2, -1), keepdims=True) for f, x in ((xp.min, lit), (xp.mean, data)))
+    return xp.clip(xp.maximum(2e-2 * smallest, 1e-2 * mean), max=1e-2 * photon_scale)

@@ -11,8 +11,8 @@ and chi_k = F^-1(pull * Psi_k), by which the exit wave is pulled towards the dat
 
 The gradient g to a complex x is that to its real and imaginary parts: dphi = Re sum conj(g) dx. Of several
 modes, I = sum_i |F(Q_i * z)|^2, all are pulled alike and dphi/dz is a sum over them. Poisson's phi is
-eta / (2 m^2) times the negative log-likelihood, without what depends on the data alone; a hundredth of a
-count is added to d and to I, which keeps dark pixels finite.
+eta / (2 m^2) times the negative log-likelihood, without what depends on the data alone; a floor, mostly
+a hundredth of a count, is added to d and to I, which keeps dark pixels finite.
 """
 
 from __future__ import annotations
@@ -26,13 +26,11 @@ from jaxtyping import Complex, Float
 from ptychosuite.backends.arrays import Array, fft2, ifft2, namespace, squared_modulus
 from ptychosuite.core.problem import Problem
 from ptychosuite.physics.forward import MODES, Illumination, accumulate_patches, illuminate, intensity_of
-from ptychosuite.physics.likelihood import detector_correction
+from ptychosuite.physics.likelihood import dark_floor, detector_correction
 
 Waves = Complex[Array, "n *M m m"]
 Amplitudes = Float[Array, "n m m"]
 Mask = Float[Array, "*#n m m"] | None
-
-FLOOR = 1e-2  # counts
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ def poisson_pull(
     model: Float[Array, "n m m"], amplitude: Amplitudes, mask: Mask, count: float
 ) -> Float[Array, "n m m"]:
     """d / I - 1."""
-    floor = FLOOR * count
+    floor = dark_floor(amplitude, count)
     pull = (amplitude**2 + floor) / (model + floor) - 1
     return pull if mask is None else pull * mask
 
@@ -109,7 +107,7 @@ def _poisson_correction(waves: Waves, amplitude: Amplitudes, mask: Mask, count: 
 
 
 def _poisson_misfit(waves: Waves, amplitude: Amplitudes, mask: Mask, count: float) -> Array:
-    floor = FLOOR * count
+    floor = dark_floor(amplitude, count)
     model = intensity_of(waves) + floor
     return _total(model - (amplitude**2 + floor) * namespace(waves).log(model), mask)
 

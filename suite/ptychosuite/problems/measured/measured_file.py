@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from annotated_types import Gt
 
 from ptychosuite.core.patterns import Patterns
 from ptychosuite.core.problem import Problem, split_positions
@@ -16,6 +17,8 @@ from ptychosuite.problems.measured.format import ReadSettings
 from ptychosuite.problems.measured.measurement import Measurement
 from ptychosuite.problems.problem_kind import ProblemKind, Rng, Size
 from ptychosuite.registry.validation import SettingError
+
+LEAST_SEEN = 1e-6  # share of a probe's light that falls on good pixels; less tells nothing of its power
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,16 @@ class MeasuredFile(ReadSettings, ProblemKind):
         What becomes of its power: "counts", scaled so that a pattern of an empty object has the mean counts,
         or "kept", as a calibrated probe has to be that is not updated. By default (null) kept where it comes
         from a run, and scaled otherwise.
+    adu_per_photon
+        What the file's intensities hold for one photon (or electron): the detector's gain in its own units,
+        and what a file was divided by. 1 where it holds counts of photons. The Poisson likelihood needs it.
     """
 
     label: ClassVar[str] = "measured"
-    left_out: ClassVar[Mapping[str, Any]] = {"probe_scale": None}
+    left_out: ClassVar[Mapping[str, Any]] = {"probe_scale": None, "adu_per_photon": 1.0}
 
     probe_scale: Literal["counts", "kept"] | None = None
+    adu_per_photon: Annotated[float, Gt(0)] = 1.0
 
     def read(self) -> Measurement:
         """The measurement, in the suite's conventions; kept in memory until other files are read.
@@ -73,18 +80,28 @@ class MeasuredFile(ReadSettings, ProblemKind):
                 f"{measurement.probe_size}, fwhm_px: {measurement.probe_size // 4}}}"
             )
         intensity = measurement.diffraction_intensity  # 0 at bad pixels
-        counts_per_pattern = float(intensity.sum(dtype=np.float64)) / len(intensity)
-        # with the unnormalised DFT a pattern of an empty object holds m^2 sum |Q|^2
-        scale = np.sqrt(counts_per_pattern / (np.sum(np.abs(probe) ** 2) * measurement.probe_size**2))
-        scale = 1.0 if self.probe_scale == "kept" else scale
+        scale = 1.0 if self.probe_scale == "kept" else _scale(probe, intensity, measurement.detector_mask)
         whole, shifts = split_positions(measurement.scan_positions_px)
         return Problem(
             diffraction_amplitude=Patterns(intensity, 1.0, dtype),
             scan_positions_px=whole,
             probe=scale * probe,
             start_object=np.ones(measurement.object_shape),
-            noise=0.0,
+            noise=float(self.adu_per_photon),
             probe_known=False,
             subpixel_shifts_px=shifts,
             detector_mask=measurement.detector_mask,
         )
+
+
+def _scale(probe: np.ndarray, intensity: np.ndarray, good: np.ndarray | None) -> float:
+    """Factor by which the probe sends the mean counts to the good pixels, through an empty object."""
+    counts = float(intensity.sum(dtype=np.float64)) / len(intensity)
+    pattern = np.abs(np.fft.fft2(probe)) ** 2
+    seen = float(np.sum(pattern if good is None else pattern[good]))
+    if seen < LEAST_SEEN * pattern.sum():
+        raise DataFileError(
+            "the probe to start from sends no light to any good pixel of the detector; "
+            "check the mask, or give another problem.start_probe"
+        )
+    return float(np.sqrt(counts / seen))
