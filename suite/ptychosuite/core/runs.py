@@ -179,6 +179,8 @@ class RunRecord:
     probe_modes: np.ndarray | None = None  # (M, m, m) complex64, all of them where there are several
     pattern_weights: np.ndarray | None = None  # (N, 1 + J): each pattern's intensity, weights of variations
     probe_variations: np.ndarray | None = None  # (J, m, m) complex64
+    given_positions_px: np.ndarray | None = None  # (N, 2) where others were found, and no truth has them
+    pattern_misfit: np.ndarray | None = None  # (N,) Poisson deviance per fitted pixel of each pattern
     provenance: Mapping[str, Any] = field(default_factory=dict)
     message: str = ""  # why it stopped, or the traceback of a failure
     reference: str = ""  # name of the reference file with the truth; empty where none is known

@@ -28,6 +28,7 @@ from ptychosuite.execute.provenance import (
 )
 from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
 from ptychosuite.metrics.metric import metrics_of_run
+from ptychosuite.metrics.misfit import pattern_deviances
 from ptychosuite.physics.forward import MODES, first_mode
 from ptychosuite.problems.build import build_problem
 from ptychosuite.registry.fingerprint import run_id_of
@@ -146,7 +147,7 @@ def _alike(problem: Problem, solver: Solver, other: Problem, other_solver: Solve
 
 
 def _record(spec: RunSpec, problem: Problem, solver: Solver, outcome: Outcome, chosen: Backend) -> RunRecord:
-    metrics, rings = _at_the_end(spec, problem, solver, outcome)
+    metrics, rings, misfit = _at_the_end(spec, problem, solver, outcome)
     found = Found.by(outcome.state)
     return RunRecord(
         run_id=run_id_of(spec),
@@ -159,18 +160,19 @@ def _record(spec: RunSpec, problem: Problem, solver: Solver, outcome: Outcome, c
         **_beside(outcome.state.probe, found.variation),
         snapshots=outcome.snapshots,
         rings=rings,
-        scan_positions_px=_positions(problem, found),
+        **_positions(problem, found),
+        pattern_misfit=misfit,
         message=outcome.message + solver.remarks(outcome.state),
     )
 
 
-def _positions(problem: Problem, found: Found) -> np.ndarray | None:
-    """The positions (N, 2) that the object belongs to, where they were found or no truth has them."""
-    if found.positions_px is not None:
-        return found.positions_px
-    told = None if problem.reference is None else problem.reference.told_positions_px
-    is_told = told is not None and bool(np.abs(problem.positions_px - told).max() <= WHOLE_PX)
-    return None if is_told else problem.positions_px
+def _positions(problem: Problem, found: Found) -> dict[str, Any]:
+    """The positions (N, 2) of the record: found ones, and given ones that no truth has."""
+    told, given = problem.reference, problem.positions_px
+    is_known = told is not None and bool(np.abs(given - told.told_positions_px).max() <= WHOLE_PX)
+    if found.positions_px is None:
+        return {} if is_known else {"scan_positions_px": given}
+    return {"scan_positions_px": found.positions_px, **({} if is_known else {"given_positions_px": given})}
 
 
 def _beside(probe: Array, variation: ProbeVariation | None) -> dict[str, Any]:
@@ -189,10 +191,10 @@ def _beside(probe: Array, variation: ProbeVariation | None) -> dict[str, Any]:
 
 def _at_the_end(
     spec: RunSpec, problem: Problem, solver: Solver, outcome: Outcome
-) -> tuple[dict[str, float], Mapping[str, np.ndarray]]:
-    """Metrics that are not taken on the way, and the ring correlation, of a run that went well."""
+) -> tuple[dict[str, float], Mapping[str, np.ndarray], np.ndarray | None]:
+    """Metrics that are not taken on the way, ring correlation, and misfits of a run that went well."""
     if outcome.status is not Status.COMPLETED:
-        return {}, {}
+        return {}, {}, None
     halves = None
     if spec.half_scans:
         halves = half_scan_objects(spec, problem, solver, int(outcome.metrics["iterations"]))
@@ -201,7 +203,8 @@ def _at_the_end(
     metrics = metrics_of_run(spec.metrics, problem, spec.half_scans, solver)
     found = {metric.name: float(metric.value(evaluation)) for metric in metrics if not metric.on_the_way}
     has_rings = spec.half_scans or problem.reference is not None
-    return found, evaluation.resolution.rings if has_rings else {}
+    misfit = pattern_deviances(evaluation.seen, state.object, state.probe)
+    return found, evaluation.resolution.rings if has_rings else {}, misfit
 
 
 def _problem_key(spec: RunSpec) -> str:

@@ -108,6 +108,15 @@ def half_deviance(
     mask: Float[Array, "m m"] | None,
 ) -> float:
     """sum n log(n / lambda) - n + lambda, in a form that keeps its digits where lambda is close to n."""
+    return _total(_deviance_terms(waves, amplitude, photon_scale, mask))
+
+
+def _deviance_terms(
+    waves: Complex[Array, "n m m"],
+    amplitude: Float[Array, "n m m"],
+    photon_scale: float,
+    mask: Float[Array, "*#n m m"] | None,
+) -> Float[Array, "n m m"]:
     xp = namespace(waves)
     rate = squared_modulus(waves) / photon_scale
     counts = amplitude**2 / photon_scale
@@ -115,7 +124,7 @@ def half_deviance(
     counted = xp.where(lit, counts, xp.ones_like(counts))
     ratio = xp.maximum(rate / counted, RATE_FLOOR / xp.clip(counted, min=1.0))
     per_pixel = xp.where(lit, counts * (ratio - 1 - xp.log(ratio)), rate)
-    return _total(per_pixel if mask is None else per_pixel * mask)
+    return per_pixel if mask is None else per_pixel * mask
 
 
 @accelerated
@@ -154,6 +163,22 @@ def poisson_deviance(problem: Problem, obj: Complex[Array, "H W"], probe: Comple
         for batch in batches(problem.n_positions, problem.probe_size, like=obj)
     )
     return 2 * total / problem.fitted_count
+
+
+def pattern_deviances(
+    problem: Problem, obj: Complex[Array, "H W"], probe: Complex[Array, "*M m m"]
+) -> Float[np.ndarray, " N"]:
+    """Poisson deviance per fitted pixel of each pattern, on the host; their mean is that of all.
+
+    As many pixels are fitted of each pattern.
+    """
+    found = []
+    for batch in batches(problem.n_positions, problem.probe_size, like=obj):
+        waves = one_wave(fft2(illuminate(problem, obj, probe, batch).exit_waves))
+        amplitude, mask = problem.diffraction_amplitude[batch], problem.mask(batch)
+        terms = _deviance_terms(waves, amplitude, problem.photon_scale, mask)
+        found.append(to_numpy(namespace(terms).sum(terms, axis=(-2, -1), dtype=namespace(terms).float64)))
+    return 2 * problem.n_positions / problem.fitted_count * np.concatenate(found)
 
 
 def one_wave(waves: Complex[Array, "n *M m m"]) -> Complex[Array, "n m m"]:

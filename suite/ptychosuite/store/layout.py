@@ -36,6 +36,7 @@ DIMENSIONS = {
     "scan_positions_px": ("position", "axis"),
     "probe_modes": ("mode", "probe_y", "probe_x"),
     "pattern_weights": ("position", "weight"),
+    "pattern_misfit": ("position",),
     "probe_variations": ("variation", "probe_y", "probe_x"),
     "given_positions_px": ("position", "axis"),
     "intensity": ("position",),
@@ -50,6 +51,8 @@ BESIDE = {
     "probe_modes": np.complex64,
     "pattern_weights": np.float64,
     "probe_variations": np.complex64,
+    "given_positions_px": np.float64,
+    "pattern_misfit": np.float64,
 }
 """What some runs have beside object and probe, under the names of the record's fields."""
 

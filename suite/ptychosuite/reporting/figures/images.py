@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -13,6 +13,7 @@ from ptychosuite.errors import NothingToDraw
 from ptychosuite.metrics.image import bounding_box
 from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
 from ptychosuite.reporting.figures.gallery import Gallery, Tile, gallery, pictured
+from ptychosuite.reporting.figures.tiles import add_bar, is_narrow, leave_empty, say_instead
 from ptychosuite.reporting.figures.wanted import Ends
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class ImagesFigure(FigureKind):
             _draw_row(line, tile, once, [(scales[panel], found[panel]) for panel in columns])
         for line, panel in zip(axes.T, columns, strict=True):
             _set_title(line[0], TITLES[panel])
-            _add_bar(figure, line, scales[panel])
+            add_bar(figure, line, scales[panel])
         caption = shown.caption(material.table) + _hatched(shown, columns)
         caption += clipping((TITLES[panel], scales[panel]) for panel in columns)
         return Drawn(
@@ -159,8 +160,8 @@ class ProbeFigure(FigureKind):
             tiles = [tile.without_condition for tile in block] if once else block
             _draw_probes(axes[2 * number : 2 * number + 2], tiles, magnitude, phase)
         for upper, lower in zip(axes[::2], axes[1::2], strict=True):
-            _add_bar(figure, upper, magnitude, "magnitude", "right")
-            _add_bar(figure, lower, phase, "phase / rad", "right")
+            add_bar(figure, upper, magnitude, "magnitude", "right")
+            add_bar(figure, lower, phase, "phase / rad", "right")
         caption = f"Reconstructed probes. {shown.caption(material.table)}"
         caption += clipping([("magnitude", magnitude)])
         told = f"Magnitude above phase of {_words(shown)}."
@@ -211,26 +212,18 @@ def _draw_row(
     """Draw the pictures of one run; ``said`` is whether its condition stands elsewhere."""
     for axis, (scale, pixels) in zip(axes, pictures, strict=True):
         if pixels is None:
-            _leave_empty(axis)
+            leave_empty(axis)
         else:
             scale.draw(axis, pixels.image, pixels.mask)
-    size = "small" if _is_narrow(axes[0]) else "medium"
+    size = "small" if is_narrow(axes[0]) else "medium"
     axes[0].set_ylabel(tile.without_condition.label if said else tile.label, fontsize=size)
     if tile.shown is None:
-        _say(axes[0], tile.note)
-
-
-def _is_narrow(axis: Axes) -> bool:
-    from ptychosuite.reporting.style import AROUND_INCHES, NARROW_INCHES
-
-    columns = axis.get_gridspec().ncols  # type: ignore[union-attr]
-    figure: Any = axis.get_figure()
-    return bool((figure.get_figwidth() - AROUND_INCHES) / columns < NARROW_INCHES)
+        say_instead(axes[0], tile.note)
 
 
 def _say_once(figure: Figure, shown: Gallery, axis: Axes) -> bool:
     """Whether the only condition stands at the side, where pictures are too small to say it beside each."""
-    if len(shown.blocks) > 1 or not _is_narrow(axis):
+    if len(shown.blocks) > 1 or not is_narrow(axis):
         return False
     figure.supylabel(shown.tiles[0].condition, fontsize="small")
     return True
@@ -238,7 +231,7 @@ def _say_once(figure: Figure, shown: Gallery, axis: Axes) -> bool:
 
 def _set_title(axis: Axes, title: str) -> None:
     """Above a picture, on two lines where it is narrow."""
-    if _is_narrow(axis):
+    if is_narrow(axis):
         axis.set_title(title.replace(" − ", "\n− "), fontsize="small")
     else:
         axis.set_title(title)
@@ -248,11 +241,11 @@ def _draw_probes(axes: Any, block: Sequence[Tile], magnitude: Scale, phase: Scal
     """Magnitude and phase, (2, n) axes, of a block of at most n tiles."""
     for tile, (upper, lower) in zip(block, axes.T, strict=False):
         probe = _probe(tile)
-        upper.set_title(tile.label, fontsize="small" if _is_narrow(upper) else "medium")
+        upper.set_title(tile.label, fontsize="small" if is_narrow(upper) else "medium")
         if probe is None:
-            _leave_empty(upper)
-            _leave_empty(lower)
-            _say(upper, tile.note or "no probe was kept")
+            leave_empty(upper)
+            leave_empty(lower)
+            say_instead(upper, tile.note or "no probe was kept")
             continue
         magnitude.draw(upper, np.abs(probe))
         phase.draw(lower, np.angle(probe))
@@ -269,41 +262,6 @@ def _probe_magnitudes(shown: Gallery) -> tuple[list[np.ndarray], list[np.ndarray
     found = [(tile.is_truth, np.abs(probe)) for tile in shown.tiles if (probe := _probe(tile)) is not None]
     truths = [image for is_truth, image in found if is_truth]
     return truths, [image for is_truth, image in found if not is_truth]
-
-
-def _leave_empty(axis: Axes) -> None:
-    axis.set(xticks=[], yticks=[])
-    axis.grid(False)
-    axis.spines[:].set_visible(False)
-
-
-def _say(axis: Axes, note: str) -> None:
-    """Words in the place of a picture."""
-    axis.set_box_aspect(1)
-    axis.patch.set_facecolor("#f6f6f6")
-    words = note.replace(", ", ",\n")
-    axis.text(0.5, 0.5, words, ha="center", va="center", color="#b3261e", transform=axis.transAxes)
-
-
-def _add_bar(
-    figure: Figure, axes: Iterable[Axes], scale: Scale, label: str = "", location: str = "bottom"
-) -> None:
-    """The colour bar of axes that share a scale, with tips where pixels lie beyond it."""
-    from ptychosuite.reporting.photographs import few_ticks
-
-    mappable = next((axis.images[0] for axis in axes if axis.images), None)
-    if mappable is None:
-        return
-    beside: dict[str, Any] = {"shrink": 0.85, "pad": 0.02} if location == "bottom" else {}
-    bar = figure.colorbar(
-        mappable, ax=list(axes), location=location, extend=scale.extend, label=label, **beside
-    )
-    if location == "bottom":
-        few_ticks(bar)
-    if _is_narrow(mappable.axes):
-        bar.set_label(label, fontsize="x-small")
-        bar.ax.tick_params(labelsize="x-small")
-        bar.ax.locator_params(nbins=3)
 
 
 def _hatched(shown: Gallery, columns: Sequence[str]) -> str:
