@@ -184,6 +184,9 @@ GROUPS: Mapping[str, Group] = {
             "probe": "ptychosuite.reporting.figures.images:ProbeFigure",
             "rings": "ptychosuite.reporting.figures.rings:RingsFigure",
             "speed-up": "ptychosuite.reporting.figures.speed_up:SpeedUpFigure",
+            "positions": "ptychosuite.reporting.figures.positions_map:PositionsFigure",
+            "modes": "ptychosuite.reporting.figures.modes_grid:ModesFigure",
+            "position-misfit": "ptychosuite.reporting.figures.misfit_map:PositionMisfitFigure",
         },
     ),
 }

@@ -94,6 +94,7 @@ class FigureChecks:
         ):
             yield from _refused(figure, settings, refuse, path)
         yield from self._same_axes(figure, names.axes, path)
+        yield from self._lacking(figure, path)
         where = figure.get("where") or {}
         if isinstance(where, Mapping):
             yield from self._nothing_selected(where, (*path, "where"))
@@ -143,6 +144,19 @@ class FigureChecks:
             if other != setting:
                 message = f"'{name}' is on two axes, {other} and {setting}; name two factors"
                 yield SettingError((*path, setting), message)
+
+    def _lacking(self, figure: Mapping[str, Any], path: Keys) -> Iterator[SettingError]:
+        """Why all runs lack what the figure shows."""
+        if self.possible:
+            return
+        built = registry.build("figures", figure)
+        seen = {(id(run.problem), id(run.solver)): run for run in self.runs}.values()
+        reasons = (
+            built.lacks(outline_of(run.problem), registry.build("solvers", run.solver)) for run in seen
+        )
+        first = next(reasons, "")
+        if first and all(reasons):
+            yield SettingError((*path, "kind"), first)
 
     def _nothing_selected(self, where: Mapping[str, Any], path: Keys) -> Iterator[SettingError]:
         """What ``where`` asks for that no run has; of what overrides have changed, names alone."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ptychosuite.reporting.figures.wanted import Where
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from ptychosuite.core.problem import Problem
     from ptychosuite.reporting.figures.material import Material
 
 
@@ -92,6 +93,14 @@ class FigureKind:
         """Name of the figure's files without a key; that of the class, "speed-up" for ``SpeedUpFigure``."""
         name = type(self).__name__
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name.removesuffix("Figure") or name).lower()
+
+    def lacks(self, problem: Problem, solver: Any) -> str:
+        """Why it can show nothing of runs of ``solver`` on ``problem``; empty where it can.
+
+        Asked when a study is planned, of an outline of the problem; a study is refused all of whose runs
+        lack what it shows.
+        """
+        return ""
 
     def pictured(self, material: Material) -> Iterable[str]:
         """The run files, as in the column ``path``, whose images (object, probe) the drawing needs.
