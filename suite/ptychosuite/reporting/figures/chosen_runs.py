@@ -106,7 +106,7 @@ def map_panels(number: int, width: str | None) -> tuple[Figure, list[Axes]]:
     columns = min(number, 1 if width == "column" else 2 if number in (2, 4) else 3)
     rows = -(-number // columns)
     inches = width_of(width, max(PANEL_INCHES * columns + 0.9, 4.6))
-    figure = Figure(figsize=(inches, rows * (inches - 0.9) / columns + 0.55 * rows + 0.4))
+    figure = Figure(figsize=(inches, rows * (inches - 0.9) / columns + 0.7 * rows + 0.5))
     axes = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
     for axis in axes[number:]:
         axis.set_visible(False)

@@ -63,7 +63,7 @@ class ModesFigure(FigureKind):
             raise NothingToDraw("no run has kept its probe")
         scales = [_scale(modes, place) for place in range(columns)]
         inches, height = photographs_size(columns, (1.9, 1.9), self.width)
-        figure = Figure(figsize=(max(3.5, inches), (2 * height + 0.2) * len(tiles) + 0.7))
+        figure = Figure(figsize=(max(3.5, inches), (2 * height + 0.5) * len(tiles) + 0.9))
         axes = figure.subplots(2 * len(tiles), columns, squeeze=False)
         phase = whole_circle()
         for place, (tile, found) in enumerate(zip(tiles, modes, strict=True)):
