@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ptychosuite.physics.likelihood import wave_correction
+from ptychosuite.physics.likelihood import modes_correction, wave_correction
 
 from tests.backends.fused import DTYPES, M, amplitude, assert_same, complex_random, good_pixels
 
@@ -14,6 +14,26 @@ def test_wave_correction(dtype, shape, masked):
     mask = good_pixels(dtype) if masked else None
     args = complex_random(dtype, *shape, dark=True), amplitude(dtype, *shape), mask
     assert_same(wave_correction(*args), wave_correction.__wrapped__(*args), dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("masked", [False, True])
+def test_modes_correction(dtype, masked):
+    mask = good_pixels(dtype) if masked else None
+    waves = complex_random(dtype, 2, 3, M, M, dark=True).copy()
+    waves[:, :, 2, 5] = 0  # dark in all modes
+    args = waves, amplitude(dtype, 2, M, M), mask
+    assert_same(modes_correction(*args), modes_correction.__wrapped__(*args), dtype)
+
+
+def test_one_mode_is_a_coherent_wave():
+    """Both forms of a single mode, and of modes that differ by a factor, are those of one wave."""
+    waves, measured = complex_random("complex128", 3, M, M), amplitude("complex128", 3, M, M)
+    alone = wave_correction(waves, measured)
+    np.testing.assert_allclose(modes_correction(waves[:, None], measured)[:, 0], alone, atol=1e-13)
+    two = modes_correction(np.stack([0.6 * waves, 0.8j * waves], axis=1), measured)
+    np.testing.assert_allclose(two[:, 0], 0.6 * alone, atol=1e-13)
+    np.testing.assert_allclose(two[:, 1], 0.8j * alone, atol=1e-13)
 
 
 def test_slices():

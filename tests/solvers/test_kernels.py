@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from ptychosuite.solvers import adam, adam_kernels
+from ptychosuite.solvers.adam import algorithm_1
 from ptychosuite.solvers.emagpie import geometric_mean
 from ptychosuite.solvers.multigrid import hierarchy, v_cycle
 from ptychosuite.solvers.pie import regularisation, step_size
@@ -39,6 +41,17 @@ def test_v_cycle(dtype, levels, probe_shape, shape):
 def test_geometric_mean(dtype, shape):
     a, b = complex_random(dtype, *shape, dark=True), complex_random(dtype, 3, M, M, dark=True)[::-1]
     assert_same(geometric_mean(a, b), geometric_mean.__wrapped__(a, b), dtype)
+
+
+@both_dtypes
+@pytest.mark.parametrize("t", [1, 2, 1000])
+def test_algorithm_1(dtype, t):
+    g, m, v = (complex_random(dtype, M, M, dark=True).real for _ in range(3))
+    arguments = (g, m, v**2, 0.01, t)
+    for found, expected in zip(algorithm_1(*arguments), algorithm_1.__wrapped__(*arguments), strict=True):
+        assert_same(found, expected, dtype)
+    for name in ("BETA_1", "BETA_2", "EPSILON"):
+        assert getattr(adam, name) == getattr(adam_kernels, name)
 
 
 def test_slices_of_an_object():

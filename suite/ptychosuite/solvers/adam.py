@@ -28,13 +28,14 @@ from annotated_types import Ge, Gt
 from jaxtyping import Complex, Float
 
 from ptychosuite.backends.arrays import Array, as_complex, as_reals, modulus, namespace
+from ptychosuite.backends.compiled import accelerated
 from ptychosuite.core.problem import Problem
 from ptychosuite.solvers.gradients import LIKELIHOODS, Pulled, misfit_of, pulled
 from ptychosuite.solvers.positions import PositionShifts
 from ptychosuite.solvers.solver import SweepState
 from ptychosuite.solvers.sweep import JointSweeping, Sweep
 
-BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8  # in algorithm 1's compiled form as well
 RATE_DIVISOR = 5.0  # at a plateau
 EQUAL = 1e-9  # relative change of the loss that is none
 
@@ -102,7 +103,7 @@ class Adam(JointSweeping):
     """
 
     label: ClassVar[str] = "Adam"
-    typical_cost: ClassVar[float] = 5.0
+    typical_cost: ClassVar[float] = 4.5
 
     likelihood: Literal["poisson", "amplitude"] = "poisson"
     learning_rate: Annotated[float, Gt(0)] = 0.01
@@ -175,9 +176,17 @@ def adam_step(
     x: Complex[Array, "*d"], gradient: Complex[Array, "*d"], moments: Moments, rate: float
 ) -> tuple[Complex[Array, "*d"], Moments]:
     """One step of algorithm 1, real and imaginary parts apart."""
-    g, t = as_reals(gradient), moments.steps + 1
-    m = BETA_1 * moments.first + (1 - BETA_1) * g  # (a)
-    v = BETA_2 * moments.second + (1 - BETA_2) * g**2
-    spread = namespace(v).sqrt(v / (1 - BETA_2**t))
-    change = rate / (1 - BETA_1**t) * m / (spread + EPSILON)  # (b)
+    t = moments.steps + 1
+    change, m, v = algorithm_1(as_reals(gradient), moments.first, moments.second, rate, t)
     return x - as_complex(change), Moments(m, v, t)
+
+
+@accelerated
+def algorithm_1(
+    g: Float[Array, "*d 2"], m: Float[Array, "*d 2"], v: Float[Array, "*d 2"], rate: float, t: int
+) -> tuple[Float[Array, "*d 2"], Float[Array, "*d 2"], Float[Array, "*d 2"]]:
+    """What (b) takes off, and the new moments (a)."""
+    m = BETA_1 * m + (1 - BETA_1) * g
+    v = BETA_2 * v + (1 - BETA_2) * g**2
+    spread = namespace(v).sqrt(v / (1 - BETA_2**t))
+    return rate / (1 - BETA_1**t) * m / (spread + EPSILON), m, v

@@ -130,7 +130,8 @@ class LSQML(JointSweeping):
     ) -> tuple[Array, Illumination, Array]:
         """Move ``obj``, which the caller owns, by one batch.
 
-        The new probe is returned, the batch as it was, and what is left of the change that it asked for.
+        The new probe is returned, the batch as it was, and, under a probe that varies, what is left of the
+        change that it asked for.
         """
         xp, step = namespace(obj), self.step_length
         lit = illuminate(problem, obj, probe, batch)
@@ -151,12 +152,13 @@ class LSQML(JointSweeping):
             probe_waves = lit.laid(dQ) * z
             a, b = _optimal_steps(chi, object_waves, probe_waves)  # (c)
             probe = probe + step * xp.mean(b) * dQ  # (e)
-            change = step * xp.mean(b) * probe_waves
         else:
             a = _real_sum(chi, object_waves) / _positive(_real_sum(object_waves, object_waves))  # (c), no b
-            change = 0
         part += dz * _weighted_mean(step * a, light, norm, local)  # (d)
-        return probe, lit, chi - change - step * _each(a, chi) * object_waves
+        if problem.variation is not None:  # somebody asks for what is left
+            chi = chi - step * _each(a, chi) * object_waves
+            chi = chi - step * xp.mean(b) * probe_waves if moves_probe else chi
+        return probe, lit, chi
 
     def _regularised(self, divisor: Float[Array, "h w"]) -> Float[Array, "h w"]:
         return divisor + self.regularisation * namespace(divisor).max(divisor)

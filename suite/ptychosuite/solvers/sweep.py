@@ -175,13 +175,10 @@ def power_scale(probe: Complex[Array, "*R m m"], start: Complex[Array, "*R m m"]
     1 where the probe has none, or is not finite.
     """
     xp = namespace(probe)
-    axes = tuple(range(probe.ndim - start.ndim, probe.ndim))
-    each = (-2, -1) if probe.ndim == start.ndim else axes
-    then = xp.sum(squared_modulus(start), axis=(-2, -1), keepdims=True)
-    now = xp.sum(squared_modulus(probe), axis=each, keepdims=True)
-    good = (now > 0) & xp.isfinite(now)
-    ratio = then / xp.where(good, now, then)
-    return xp.sqrt(ratio[0] if ratio.ndim > start.ndim else ratio)
+    then, now = (xp.sum(squared_modulus(x), axis=(-2, -1), keepdims=True) for x in (start, probe))
+    if probe.ndim > start.ndim:
+        now = xp.sum(now, axis=0)
+    return xp.sqrt(then / xp.where((now > 0) & xp.isfinite(now), now, then))
 
 
 def sweep(
@@ -228,7 +225,7 @@ def _update_patch(
     else:
         chi = exit_wave_correction((probe * patch)[None], amplitude[k : k + 1], mask(slice(k, k + 1)))
         g = namespace(chi).sum(conjugate * chi, axis=1)
-        patch[...] = solver.new_patches(patch[None], g, weights)[0, 0]
+        patch[...] = solver.new_patches(patch[None, None], g[:, None], weights)[0, 0]
 
 
 def _update_batch(
