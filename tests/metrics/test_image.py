@@ -17,7 +17,9 @@ REFERENCE = small_problem().reference
 
 
 def of(obj, reference=REFERENCE):
-    problem = dataclasses.replace(small_problem(), reference=reference)
+    problem = dataclasses.replace(
+        small_problem(), reference=reference, scan_positions_px=reference.scan_positions_px
+    )
     evaluation = Evaluation(ProblemConstants(problem), obj, problem.probe)
     metrics = [m for m in metrics_of_run((), problem) if m.needs == "truth" and m.on_the_way]
     return {metric.name: metric.value(evaluation) for metric in metrics}

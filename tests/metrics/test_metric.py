@@ -58,7 +58,7 @@ def test_every_metric_says_all(name):
     assert metric.name == name
     assert metric.label
     assert metric.label.endswith(metric.unit) or metric.unit == "dB"
-    assert metric.better in ("lower", "higher") or name == "iterations"
+    assert metric.better in ("lower", "higher") or name in ("iterations", "first_mode_share")
     assert metric.needs in ("data", "truth", "half scans", "the loop")
     assert type(metric).__doc__
 
@@ -84,9 +84,10 @@ def test_order_of_a_baseline():
     """As in the baselines that there are; what is asked for comes behind."""
     judged = [m.name for m in known_metrics() if m.in_baseline and m.name in BUILT_IN]
     assert judged == [
-        "residual", "error", "poisson_nll", "poisson_deviance", "phase_rmse_rad", "nmse",
-        "frc_resolution_px", "half_frc_resolution_px", "iterations", "iterations_to_tol", "data_passes",
-        "peak_host_bytes", "peak_device_bytes", "psnr_phase", "ssim_phase",
+        "residual", "error", "poisson_nll", "poisson_deviance", "held_out_deviance", "phase_rmse_rad", "nmse",
+        "frc_resolution_px", "half_frc_resolution_px", "position_error_px", "mode_overlap",
+        "iterations", "iterations_to_tol", "data_passes",
+        "peak_host_bytes", "peak_device_bytes", "psnr_phase", "ssim_phase", "normalised_misfit",
     ]  # fmt: skip
 
 
@@ -134,7 +135,8 @@ def test_default_metrics():
     assert "frc_crossing" not in halves
     blind = {m.name for m in metrics_of_run(("psnr_phase",), dataclasses.replace(problem, reference=None))}
     assert blind == {"residual", "gradient_norm", "poisson_nll", "poisson_deviance"}
-    assert [name for name in BUILT_IN if not is_default(name)] == ["psnr_phase", "ssim_phase"]
+    asked_for = [name for name in BUILT_IN if not is_default(name)]
+    assert asked_for == ["psnr_phase", "ssim_phase", "normalised_misfit"]
 
 
 def test_one_pass_and_one_alignment(monkeypatch):

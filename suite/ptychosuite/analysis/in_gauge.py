@@ -13,7 +13,7 @@ from jaxtyping import Bool, Complex128
 
 from ptychosuite.core.problem import Reference
 from ptychosuite.core.runs import RunRecord
-from ptychosuite.metrics.gauge import Gauge, apply_gauge
+from ptychosuite.metrics.gauge import probe_in_gauge
 from ptychosuite.metrics.image import TrueObject, scanned_area
 from ptychosuite.problems.problem_kind import knows_probe
 
@@ -25,17 +25,20 @@ class Shown:
     Parameters
     ----------
     object, probe
-        In that gauge, both. The probe is None where the run has kept none.
+        In that gauge, both. The probe, of several modes the strongest, is None where the run has kept none.
     compared
         Pixels whose magnitudes a metric compares: all with a known probe, otherwise the scanned ones.
     scanned
         Pixels whose phases a metric compares: those that the probe has lit.
+    modes
+        All modes of the probe in the same gauge, strongest first; None where there is but one.
     """
 
     object: Complex128[np.ndarray, "H W"]
     probe: Complex128[np.ndarray, "m m"] | None
     compared: Bool[np.ndarray, "H W"]
     scanned: Bool[np.ndarray, "H W"]
+    modes: Complex128[np.ndarray, "M m m"] | None = None
 
 
 @dataclass(frozen=True)
@@ -81,28 +84,28 @@ class Scene:
         if self.reference is None:
             return None
         obj, probe = (x.astype(np.complex128) for x in (self.reference.object, self.reference.probe))
-        return Shown(obj, probe, self._truth.compared, self._truth.scanned)
+        modes = _in_double(self.reference.probe_modes)
+        return Shown(obj, probe, self._truth.compared, self._truth.scanned, modes)
 
     def show(self, record: RunRecord) -> Shown:
         """A run that has kept its object."""
         assert record.object is not None
         if self.reference is None:
             return _by_itself(record)
-        obj, gauge = self._truth.align(record.object)
+        found = record.scan_positions_px
+        positions = self.reference.told_positions_px if found is None else found
+        obj, gauge = self._truth.align(record.object, positions)
         factor = self._truth.phase_factor(obj)
-        if self.probe_known:  # the probe is given: the phase is the object's alone
-            probe = None if record.probe is None else record.probe.astype(np.complex128)
-        else:
-            probe = _opposite(record.probe, replace(gauge, scale=gauge.scale * factor))
-        return Shown(obj * np.complex128(factor), probe, self._truth.compared, self._truth.scanned)
+        probe, modes = _in_double(record.probe), _in_double(record.probe_modes)
+        if not self.probe_known and gauge.scale:  # of a known probe the phase is the object's alone
+            gauge = replace(gauge, scale=gauge.scale * factor)
+            probe, modes = (None if x is None else probe_in_gauge(x, gauge) for x in (probe, modes))
+        obj = obj * np.complex128(factor)
+        return Shown(obj, probe, self._truth.compared, self._truth.scanned, modes)
 
 
-def _opposite(probe: np.ndarray | None, gauge: Gauge) -> np.ndarray | None:
-    """The probe in the gauge that its object was brought to: their product only moves."""
-    if probe is None or not gauge.scale:
-        return probe
-    rows, columns = gauge.ramp_rad_per_px
-    return apply_gauge(probe, Gauge(1 / gauge.scale, (-rows, -columns), gauge.shift_px))
+def _in_double(probe: np.ndarray | None) -> np.ndarray | None:
+    return None if probe is None else probe.astype(np.complex128)
 
 
 def _by_itself(record: RunRecord) -> Shown:
@@ -113,5 +116,6 @@ def _by_itself(record: RunRecord) -> Shown:
         scanned = scanned_area(Reference(obj, record.probe, record.scan_positions_px))
     seen = obj[scanned]
     unit = float(np.median(np.abs(seen))) * np.exp(1j * np.angle(seen.mean())) or 1.0
-    probe = None if record.probe is None else record.probe.astype(np.complex128) * unit
-    return Shown(obj / unit, probe, scanned, scanned)
+    held = _in_double(record.probe), _in_double(record.probe_modes)
+    probe, modes = (None if x is None else x * unit for x in held)
+    return Shown(obj / unit, probe, scanned, scanned, modes)

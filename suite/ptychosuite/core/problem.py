@@ -147,6 +147,13 @@ class Problem:
         return self.scan_positions_px + self.subpixel_shifts_px
 
     @property
+    def positions_are_true(self) -> bool:
+        """Whether these positions are the true ones; as far as is known, where no truth is."""
+        if self.reference is None:
+            return True
+        return bool(np.abs(self.positions_px - self.reference.scan_positions_px).max() <= WHOLE_PX)
+
+    @property
     def probe_size(self) -> int:
         return int(self.probe.shape[-1])
 

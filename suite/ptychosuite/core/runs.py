@@ -146,7 +146,8 @@ class RunSpec:
 FIELDS = tuple(f.name for f in fields(RunSpec))
 FOUND_BY = ("study", "where", "began_with")
 """Settings that lead to the run whose ``run_id`` stands beside them, or follow from it."""
-NOT_OF_DATA = ("start_object", "start_positions", "probe_scale")  # settings of a problem that change no count
+NOT_OF_DATA = ("start_object", "start_positions", "probe_scale", "hold_out")
+"""Settings of a problem that change no count."""
 IDLE: Mapping[str, Mapping[str, Any]] = {
     "problem": {"photons": None, "margin_px": 0, "rotation_deg": 0.0, "hold_out": 0.0},
     "solver": {

@@ -68,7 +68,9 @@ class Track:
         extra: Sequence[str] = (),
     ) -> None:
         self.solver, self.stop, self.constants = solver, stop, ProblemConstants(problem)
-        self.metrics = [metric for metric in metrics_of_run(extra, problem) if metric.on_the_way]
+        self.metrics = [
+            metric for metric in metrics_of_run(extra, problem, solver=solver) if metric.on_the_way
+        ]
         self.first = self.latest = self.measure(start)
         self.curves = Curves()
         self.curves.append(seconds=0.0, data_passes=solver.data_passes(start, 0), **self.latest)

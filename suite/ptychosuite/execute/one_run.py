@@ -15,7 +15,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from ptychosuite.backends.arrays import Array, Backend, backend, to_numpy
-from ptychosuite.core.problem import Found, ProbeVariation, Problem
+from ptychosuite.core.problem import WHOLE_PX, Found, ProbeVariation, Problem
 from ptychosuite.core.runs import Lane, RunRecord, RunSpec, Status, canonical_json
 from ptychosuite.errors import BackendError, DataFileError, HopelessRun
 from ptychosuite.execute.loop import Outcome, reconstruct, reconstruct_stack
@@ -150,7 +150,6 @@ def _alike(problem: Problem, solver: Solver, other: Problem, other_solver: Solve
 def _record(spec: RunSpec, problem: Problem, solver: Solver, outcome: Outcome, chosen: Backend) -> RunRecord:
     metrics, rings = _at_the_end(spec, problem, solver, outcome)
     found = Found.by(outcome.state)
-    given = problem.positions_px if problem.reference is None else None
     return RunRecord(
         run_id=run_id_of(spec),
         spec=spec,
@@ -162,9 +161,18 @@ def _record(spec: RunSpec, problem: Problem, solver: Solver, outcome: Outcome, c
         **_beside(outcome.state.probe, found.variation),
         snapshots=outcome.snapshots,
         rings=rings,
-        scan_positions_px=given if found.positions_px is None else found.positions_px,
+        scan_positions_px=_positions(problem, found),
         message=outcome.message + solver.remarks(outcome.state),
     )
+
+
+def _positions(problem: Problem, found: Found) -> np.ndarray | None:
+    """The positions (N, 2) that the object belongs to, where they were found or no truth has them."""
+    if found.positions_px is not None:
+        return found.positions_px
+    told = None if problem.reference is None else problem.reference.told_positions_px
+    is_told = told is not None and bool(np.abs(problem.positions_px - told).max() <= WHOLE_PX)
+    return None if is_told else problem.positions_px
 
 
 def _beside(probe: Array, variation: ProbeVariation | None) -> dict[str, Any]:
@@ -192,7 +200,7 @@ def _at_the_end(
         halves = half_scan_objects(spec, problem, solver, int(outcome.metrics["iterations"]))
     state = outcome.state
     evaluation = Evaluation(ProblemConstants(problem), state.object, state.probe, halves, Found.by(state))
-    metrics = metrics_of_run(spec.metrics, problem, spec.half_scans)
+    metrics = metrics_of_run(spec.metrics, problem, spec.half_scans, solver)
     found = {metric.name: float(metric.value(evaluation)) for metric in metrics if not metric.on_the_way}
     has_rings = spec.half_scans or problem.reference is not None
     return found, evaluation.resolution.rings if has_rings else {}

@@ -28,7 +28,7 @@ from jaxtyping import Complex
 
 from ptychosuite.backends.arrays import Array, Backend, copy, namespace, numerical_errors
 from ptychosuite.core.jumps import Jump, Schedule, Snapshot, figures_of, rejections_of
-from ptychosuite.core.problem import Problem
+from ptychosuite.core.problem import Found, Problem
 from ptychosuite.errors import CannotAdvance
 from ptychosuite.fastforward.pull import refitted_probe
 from ptychosuite.metrics.misfit import poisson_deviance
@@ -67,6 +67,11 @@ class FastForwardState:
     def probe(self) -> Complex[Array, "m m"]:
         return self.inner.probe
 
+    @property
+    def found(self) -> Found | None:
+        found: Found | None = getattr(self.inner, "found", None)
+        return found
+
 
 @dataclass(frozen=True)
 class Branch:
@@ -85,6 +90,10 @@ class FastForward(Solver):
     schedule: Schedule
     advance: Advance  # of an operator
     backend: Backend
+
+    @property
+    def constituents(self) -> tuple[Solver, ...]:
+        return self.solver.constituents
 
     def init(self, problem: Problem) -> FastForwardState:
         return self._complete(FastForwardState(self.solver.init(problem)))

@@ -173,13 +173,14 @@ def _on(problem: Problem, device: torch.device) -> Problem:
     def there(array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.asarray(array)).to(device)
 
-    mask = problem.detector_mask
+    mask, fitted = problem.detector_mask, problem.fitted_pixels
     return replace(
         problem,
         diffraction_amplitude=there(problem.diffraction_amplitude[:]),
         probe=there(problem.probe),
         start_object=there(problem.start_object),
         detector_mask=None if mask is None else there(mask),
+        fitted_pixels=None if fitted is None else there(fitted),
     )
 
 

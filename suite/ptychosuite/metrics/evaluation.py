@@ -12,6 +12,7 @@ from jaxtyping import Complex, Complex128
 from ptychosuite.backends.arrays import Array, to_numpy
 from ptychosuite.core.problem import Found, Problem, Reference
 from ptychosuite.metrics.frc import Resolution, half_bit_threshold, one_bit_threshold, resolution_between
+from ptychosuite.metrics.gauge import Gauge, probe_in_gauge
 from ptychosuite.metrics.image import TrueObject, scanned_area
 from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
 from ptychosuite.physics.forward import first_mode
@@ -78,12 +79,28 @@ class Evaluation:
         return to_numpy(self.object)
 
     @cached_property
+    def host_probe(self) -> Complex[np.ndarray, "*M m m"]:
+        """The probe on the host, with all its modes."""
+        return to_numpy(self.probe)
+
+    @cached_property
+    def _alignment(self) -> tuple[HostObject, Gauge]:
+        return self.truth.align(self.host_object, self.seen.positions_px)
+
+    @property
     def aligned_object(self) -> HostObject:
         """The object on the host, in the gauge of the truth where the probe is unknown.
 
-        With a known probe nothing but a global phase is arbitrary; it is left as it is.
+        With a known probe nothing but a global phase is arbitrary, and it is left as it is; where the
+        positions were found, or given, with a common shift, the object is moved back by that.
         """
-        return self.truth.aligned(self.host_object)
+        return self._alignment[0]
+
+    @cached_property
+    def aligned_probe(self) -> Complex[np.ndarray, "*M m m"]:
+        """The probe on the host, with all its modes, in the gauge of :attr:`aligned_object`."""
+        gauge = self._alignment[1]
+        return probe_in_gauge(self.host_probe, gauge) if gauge.scale else self.host_probe
 
     @cached_property
     def scanned_object(self) -> Complex128[np.ndarray, " n"]:

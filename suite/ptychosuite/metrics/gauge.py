@@ -121,6 +121,17 @@ def apply_gauge(obj: Image, gauge: Gauge) -> Field:
     return gauge.scale * _add_ramp(moved, np.array(gauge.ramp_rad_per_px))
 
 
+def probe_in_gauge(probe: Complex[np.ndarray, "*M m m"], gauge: Gauge) -> Complex128[np.ndarray, "*M m m"]:
+    """The probe that belongs to an object with ``gauge`` applied: moved with it, ramp and scale undone.
+
+    Exit waves only move; each of several modes has the same gauge.
+    """
+    if probe.ndim > 2:
+        return np.stack([probe_in_gauge(mode, gauge) for mode in probe])
+    rows, columns = gauge.ramp_rad_per_px
+    return apply_gauge(probe, Gauge(1 / gauge.scale, (-rows, -columns), gauge.shift_px))
+
+
 def _add_ramp(obj: Field, ramp: Pair) -> Field:
     rows, columns = (np.exp(1j * k * _centred(n)) for k, n in zip(ramp, obj.shape, strict=True))
     return obj * rows[:, None] * columns

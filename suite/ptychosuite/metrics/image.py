@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Complex
+from jaxtyping import Bool, Complex, Real
 
 from ptychosuite.core.problem import Reference, split_positions
-from ptychosuite.metrics.gauge import Aligner, Gauge
+from ptychosuite.metrics.gauge import NEGLIGIBLE, Aligner, Gauge, apply_gauge
+from ptychosuite.metrics.modes import listed_modes
+from ptychosuite.metrics.positions import common_shift_px
 
 SCANNED_SHARE = 0.05  # of the largest illumination: dimmer pixels do not count as scanned
 
@@ -31,6 +33,9 @@ class TrueObject:
     def __init__(self, reference: Reference, probe_known: bool) -> None:
         self.object = reference.object  # (H, W) complex
         self.scanned = scanned_area(reference)  # (H, W) bool
+        self.positions_px = reference.scan_positions_px  # (N, 2), the true ones
+        modes = reference.probe_modes
+        self.modes = listed_modes(reference.probe if modes is None else modes)  # (M, m, m)
         self._aligner = None if probe_known else Aligner(self.object, self.scanned)
         self.compared = np.ones_like(self.scanned) if probe_known else self.scanned  # whose magnitudes are
         self._modulus = np.abs(self.object[self.compared])
@@ -42,12 +47,28 @@ class TrueObject:
         """Rows and columns of the smallest rectangle around the scanned area."""
         return bounding_box(self.scanned)
 
-    def aligned(self, obj: Complex[np.ndarray, "H W"]) -> Complex[np.ndarray, "H W"]:
-        """``obj`` in the gauge of the truth; as it is where the probe is known."""
-        return self.align(obj)[0]
+    def align(
+        self, obj: Complex[np.ndarray, "H W"], positions_px: Real[np.ndarray, "N 2"] | None = None
+    ) -> tuple[Complex[np.ndarray, "H W"], Gauge]:
+        """``obj`` in the gauge of the truth, and the gauge that object and probe have in common.
 
-    def align(self, obj: Complex[np.ndarray, "H W"]) -> tuple[Complex[np.ndarray, "H W"], Gauge]:
-        """:meth:`aligned`, and what was applied: the identity where the probe is known."""
+        Parameters
+        ----------
+        positions_px
+            Those that it was reconstructed with; None: the true ones. By what all of them are off the object
+            alone is moved back first: the probe has no part in that, be it known or not.
+
+        Returns
+        -------
+        aligned
+            The object; with a known probe nothing else is removed.
+        gauge
+            What was removed from the object then; the probe has the opposite (:func:`probe_in_gauge`).
+        """
+        if positions_px is not None:
+            shift = common_shift_px(positions_px, self.positions_px)
+            if np.abs(shift).max() > NEGLIGIBLE:
+                obj = apply_gauge(obj, Gauge(shift_px=(-float(shift[0]), -float(shift[1]))))
         return (obj, Gauge()) if self._aligner is None else self._aligner.align(obj)
 
     def phase_factor(self, aligned: Complex[np.ndarray, "H W"]) -> complex:
@@ -91,10 +112,14 @@ def bounding_box(area: Bool[np.ndarray, "H W"]) -> tuple[slice, slice]:
 
 
 def scanned_area(reference: Reference) -> Bool[np.ndarray, "H W"]:
-    """Where the summed illumination exceeds ``SCANNED_SHARE`` of its maximum."""
+    """Where the summed illumination, of all modes, exceeds ``SCANNED_SHARE`` of its maximum.
+
+    What a position is outside of the object is left out.
+    """
     illumination = np.zeros(reference.object.shape)
-    size = reference.probe.shape[-1]
+    modes = listed_modes(reference.probe if reference.probe_modes is None else reference.probe_modes)
+    light, size = np.sum(np.abs(modes) ** 2, axis=0), modes.shape[-1]
     whole, _ = split_positions(reference.scan_positions_px)
-    for r, c in whole:
-        illumination[r : r + size, c : c + size] += np.abs(reference.probe) ** 2
+    for r, c in np.clip(whole, 0, np.array(illumination.shape) - size):
+        illumination[r : r + size, c : c + size] += light
     return illumination > SCANNED_SHARE * illumination.max()

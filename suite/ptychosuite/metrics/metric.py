@@ -10,7 +10,7 @@ import contextlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -193,6 +193,13 @@ class Metric:
             "the loop": False,
         }[self.needs]
 
+    def concerns(self, problem: Problem, solver: Any) -> bool:
+        """Whether it tells anything of a run of ``solver`` on ``problem``; where not, the run has none.
+
+        ``solver`` is None where it is not known: one that finds nothing but an object and a probe.
+        """
+        return True
+
     def value(self, evaluation: Evaluation) -> float:
         """Its value for one state of one problem; NaN where there is none."""
         raise NotImplementedError
@@ -257,11 +264,14 @@ def is_default(name: str) -> bool:
     return name in GROUPS["metrics"].built_in and bool(class_of("metrics", name).always)
 
 
-def metrics_of_run(extra: Sequence[str], problem: Problem, half_scans: bool = False) -> list[Metric]:
+def metrics_of_run(
+    extra: Sequence[str], problem: Problem, half_scans: bool = False, solver: Any = None
+) -> list[Metric]:
     """What is computed of a run on ``problem``: the default metrics, and those that its study asks for.
 
-    What needs a truth, or half scans, is left out where there is none.
+    What needs a truth, or half scans, is left out where there is none, and what tells nothing of ``solver``.
     """
     default = [metric_named(name) for name in GROUPS["metrics"].built_in if is_default(name)]
     found = [*default, *map(metric_named, extra)]
-    return [metric for metric in found if metric.is_available(problem, half_scans)]
+    available = [metric for metric in found if metric.is_available(problem, half_scans)]
+    return [metric for metric in available if metric.concerns(problem, solver)]

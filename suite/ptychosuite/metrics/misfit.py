@@ -7,7 +7,12 @@ All figures come out of one pass over the scan::
     poisson_nll       sum lambda - n log lambda + log n!             n counts, lambda = |F psi|^2 / eta
     poisson_deviance  2 mean(n log(n / lambda) - n + lambda)         near 1 at the noise limit
 
-eta is taken as 1 where the data are noiseless.
+over the detector pixels that are fitted, and where some are held out of the fit::
+
+    held_out_deviance  the same as poisson_deviance, over those
+
+What fits noise lowers the deviance of the pixels that are fitted, and raises that of the others. eta is taken
+as 1 where the data are noiseless.
 
 gradient_norm is that of the papers where the probe is known. With an unknown one it would depend on the
 gauge: z -> c z, Q -> Q / c leaves exit waves, and chi = R - psi, as they are, but conj(Q) * chi falls with
@@ -20,7 +25,7 @@ How well a state explains the counts: what the safeguard compares.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.special
@@ -38,8 +43,9 @@ class DataConstants:
     """What the figures need of the data alone; computed once a problem."""
 
     saturated_nll: float  # sum n - n log n + log n!, the Poisson NLL of a model that meets every count
-    pixels: int  # good detector pixels in all patterns
+    pixels: int  # detector pixels in all patterns that are fitted
     dark_residual: float  # the residual of an object that is zero everywhere
+    unseen_pixels: int = 0  # those that are held out of the fit
 
     @classmethod
     def of(cls, problem: Problem) -> DataConstants:
@@ -52,20 +58,24 @@ class DataConstants:
             per_pixel = counts - scipy.special.xlogy(counts, counts) + scipy.special.gammaln(counts + 1)
             saturated_nll += float(per_pixel.sum())
             intensity_sum += float(intensity.sum())
-        return cls(saturated_nll, problem.fitted_count, intensity_sum / (2 * problem.probe_size**2))
+        good = replace(problem, fitted_pixels=None).fitted_count
+        fitted = problem.fitted_count
+        return cls(saturated_nll, fitted, intensity_sum / (2 * problem.probe_size**2), good - fitted)
 
 
 def misfit_metrics(
     problem: Problem, obj: Complex[Array, "H W"], probe: Complex[Array, "m m"], constants: DataConstants
 ) -> dict[str, float]:
-    """The four figures above for one object and probe."""
+    """The figures above for one object and probe."""
     size = problem.probe_size
-    residual = gradient_norm = deviance = 0.0
+    residual = gradient_norm = deviance = unseen = 0.0
     for batch in batches(problem.n_positions, size, like=obj):
         amplitude = problem.diffraction_amplitude[batch]
         lit, mask = illuminate(problem, obj, probe, batch), problem.mask(batch)
         waves = fft2(lit.exit_waves)
         deviance += half_deviance(one_wave(waves), amplitude, problem.photon_scale, mask)
+        if (held_out := problem.held_out(batch)) is not None:
+            unseen += half_deviance(one_wave(waves), amplitude, problem.photon_scale, held_out)
         correction = detector_correction(waves, amplitude, mask)
         residual += sum_of_squares(correction) / (2 * size**2)  # Parseval
         gradient_norm += sum_of_norms(lit.probes, ifft2(correction))
@@ -74,6 +84,11 @@ def misfit_metrics(
         "gradient_norm": gauge_factor(problem, probe) * gradient_norm / (problem.n_positions * size),
         "poisson_nll": deviance + constants.saturated_nll,
         "poisson_deviance": 2 * deviance / constants.pixels,
+        **(
+            {}
+            if problem.fitted_pixels is None
+            else {"held_out_deviance": 2 * unseen / constants.unseen_pixels}
+        ),
     }
 
 
@@ -139,22 +154,6 @@ def poisson_deviance(problem: Problem, obj: Complex[Array, "H W"], probe: Comple
         for batch in batches(problem.n_positions, problem.probe_size, like=obj)
     )
     return 2 * total / problem.fitted_count
-
-
-def held_out_deviance(problem: Problem, obj: Complex[Array, "H W"], probe: Complex[Array, "*M m m"]) -> float:
-    """Poisson deviance per detector pixel that is held out of the fit; NaN where none is.
-
-    What fits noise lowers the deviance of the pixels that are fitted, and raises that of the others.
-    """
-    total = pixels = 0.0
-    for batch in batches(problem.n_positions, problem.probe_size, like=obj):
-        mask = problem.held_out(batch)
-        if mask is None:
-            return float("nan")
-        waves = one_wave(fft2(illuminate(problem, obj, probe, batch).exit_waves))
-        total += half_deviance(waves, problem.diffraction_amplitude[batch], problem.photon_scale, mask)
-        pixels += float(mask.sum())
-    return 2 * total / pixels if pixels else float("nan")
 
 
 def one_wave(waves: Complex[Array, "n *M m m"]) -> Complex[Array, "n m m"]:

@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ptychosuite.core.problem import Problem
 from ptychosuite.metrics.evaluation import Evaluation
 from ptychosuite.metrics.metric import Count, Direction, Memory, Metric, Need, Tolerance
 
@@ -55,6 +56,41 @@ class PoissonDeviance(_Misfit):
     label: ClassVar[str] = "Poisson deviance per pixel"
     tolerance: ClassVar[Tolerance | None] = Tolerance(floors={"complex64": 1e-8, "complex128": 1e-24})
     aliases: ClassVar[tuple[str, ...]] = ("deviance",)
+
+
+@dataclass(frozen=True)
+class HeldOutDeviance(_Misfit):
+    """Poisson deviance of the counts that were held out of the fit; rises where noise is fitted.
+
+    Only where the study holds some out: ``hold_out``.
+    """
+
+    name: ClassVar[str] = "held_out_deviance"
+    label: ClassVar[str] = "deviance of held-out pixels"
+    tolerance: ClassVar[Tolerance | None] = Tolerance(floors={"complex64": 1e-8, "complex128": 1e-24})
+
+    def is_available(self, problem: Problem, half_scans: bool) -> bool:
+        return problem.fitted_pixels is not None
+
+
+@dataclass(frozen=True)
+class NormalisedMisfit(_Misfit):
+    """4 mean (sqrt(n) - sqrt(lambda))^2 of n counts, lambda expected; 1 at the noise limit of bright pixels.
+
+    The square root of a Poisson count has the variance 1/4, however bright (M. S. Bartlett, J. R. Stat. Soc.
+    Suppl. 3, 68, 1936): the amplitude misfit, in units of what photons leave. Noiseless data count as they
+    are.
+    """
+
+    name: ClassVar[str] = "normalised_misfit"
+    label: ClassVar[str] = "amplitude misfit over photon noise"
+    always: ClassVar[bool] = False
+    in_show: ClassVar[bool] = True
+
+    def value(self, evaluation: Evaluation) -> float:
+        problem = evaluation.problem
+        squares = 2 * problem.probe_size**2 * evaluation.misfit["residual"]  # sum (sqrt(d) - sqrt(I))^2
+        return 4 * squares / problem.photon_scale / evaluation.constants.data.pixels
 
 
 @dataclass(frozen=True)

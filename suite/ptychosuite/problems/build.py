@@ -9,7 +9,8 @@ from ptychosuite.core.patterns import Patterns
 from ptychosuite.core.problem import Problem
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.physics.forward import batches
-from ptychosuite.problems.problem_kind import START_PROBE, kind_of
+from ptychosuite.problems.hold_out import fitted_pixels
+from ptychosuite.problems.problem_kind import HOLD_OUT, START_PROBE, kind_of
 from ptychosuite.problems.starts import with_starts
 from ptychosuite.registry.lookup import build
 
@@ -29,6 +30,7 @@ def build_problem(spec: RunSpec, backend: Backend) -> Problem:
     made = with_starts(kind.make(spec.rng, real, probe), kind, spec.problem, spec.rng)
     modes = made.probe_modes if start is None else start.modes()
     mask = made.detector_mask
+    fitted = fitted_pixels(made, spec.problem.get(HOLD_OUT, 0), spec.rng("hold-out"))
     return replace(
         made,
         diffraction_amplitude=_amplitude(made.diffraction_amplitude, backend, real),
@@ -36,6 +38,7 @@ def build_problem(spec: RunSpec, backend: Backend) -> Problem:
         probe_modes=None if modes is None else backend.asarray(modes, spec.dtype),
         start_object=backend.asarray(made.start_object, spec.dtype),
         detector_mask=None if mask is None else backend.asarray(mask, real),
+        fitted_pixels=None if fitted is None else backend.asarray(fitted),
     )
 
 

@@ -6,11 +6,12 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from annotated_types import Ge, Lt
 
-from ptychosuite.core.problem import Problem
+from ptychosuite.core.problem import Problem, Reference
 from ptychosuite.core.runs import by_identity
 from ptychosuite.errors import DataFileError, StudyError, UserError
 from ptychosuite.registry import lookup as registry
@@ -106,7 +107,27 @@ START_OBJECT, START_PROBE, START_POSITIONS = "start_object", "start_probe", "sta
 STARTS: Mapping[str, str] = {START_OBJECT: "objects", START_PROBE: "probes", START_POSITIONS: "scans"}
 """Settings of every problem, not of its kind: what to start from, with the group of each."""
 
+HOLD_OUT = "hold_out"
+
 Rng = Callable[[str], np.random.Generator]
+
+
+@dataclass(frozen=True)
+class OfEveryProblem:
+    """Plain settings of every problem, not of its kind.
+
+    Parameters
+    ----------
+    hold_out
+        Share of the good detector pixels of each pattern, drawn at random with equal chances, that solvers
+        do not see. How well they are predicted tells a better model from one that fits the noise: the metric
+        ``held_out_deviance``. The counts stay what they are.
+    """
+
+    hold_out: Annotated[float, Ge(0), Lt(1)] = 0.0
+
+
+OF_EVERY_PROBLEM = tuple(f.name for f in dataclasses.fields(OfEveryProblem))
 
 
 @dataclass(frozen=True)
@@ -141,6 +162,14 @@ class ProblemKind(FileSettings):
     knows_truth: ClassVar[bool] = False
     knows_probe: ClassVar[bool] = False
     left_out: ClassVar[Mapping[str, Any]] = {}
+
+    @property
+    def truth_has(self) -> frozenset[str]:
+        """What its truth has of all that a :class:`~ptychosuite.core.problem.Reference` may be without.
+
+        Names of its fields, asked for when a study is planned; all of them where a kind does not say.
+        """
+        return frozenset(f.name for f in dataclasses.fields(Reference) if f.default is None)
 
     @property
     def counted(self) -> bool:
@@ -193,8 +222,8 @@ class ProblemKind(FileSettings):
 def kind_of(problem: Mapping[str, Any]) -> ProblemKind:
     """The kind behind a run's problem, with its settings."""
     settings = {"kind": DEFAULT_KIND, **problem}
-    for start in STARTS:
-        settings.pop(start, None)
+    for setting in (*STARTS, *OF_EVERY_PROBLEM):
+        settings.pop(setting, None)
     kind: ProblemKind = registry.build("problems", settings)
     return kind
 

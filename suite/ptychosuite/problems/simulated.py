@@ -75,6 +75,18 @@ class Simulated(ProblemKind):
     detector: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def truth_has(self) -> frozenset[str]:
+        beam, light = UnstableBeam(**self.illumination), Coherence(**self.coherence)
+        has = {
+            "given_positions_px": any(map(np.any, self.position_errors.values())) or beam.position_rms_px,
+            "probe_modes": len(light.powers) > 1 or light.source_fwhm_px,
+            "intensity": beam.intensity_rms,
+            "probe_variation": beam.variation,
+            "variation_weights": beam.variation,
+        }
+        return frozenset(name for name, value in has.items() if value)
+
+    @property
     def counted(self) -> bool:
         return bool(self.noise or self.photons)
 

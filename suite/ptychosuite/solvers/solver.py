@@ -53,14 +53,16 @@ class Solver:
     ``label`` is what figures call it, its name by default. ``typical_cost`` is the time of an iteration on a
     CPU in units of one forward and one inverse transform of every pattern, for estimates
     (``benchmarks/speed.py`` measures it). ``can_go_back`` says whether a state may be stepped from more than
-    once, which a fast-forward needs. ``packages`` names other distributions that do its work: their versions
-    are part of a run's code. ``stackable`` says whether runs of it can be advanced side by side, by a method
-    ``step_stack``.
+    once, which a fast-forward needs. ``can_hold_out`` says whether it masks its data by
+    ``problem.mask(batch)``, which may be another one for each pattern. ``packages`` names other distributions
+    that do its work: their versions are part of a run's code. ``stackable`` says whether runs of it can be
+    advanced side by side, by a method ``step_stack``.
     """
 
     label: ClassVar[str] = ""
     typical_cost: ClassVar[float] = 2.0
     can_go_back: ClassVar[bool] = True
+    can_hold_out: ClassVar[bool] = True
     packages: ClassVar[tuple[str, ...]] = ()
     parts: ClassVar[
         Mapping[str, str]

@@ -13,7 +13,7 @@ import numpy as np
 from ptychosuite.backends.arrays import GPU_BACKENDS, fft2, ifft2
 from ptychosuite.core.problem import BATCH_PIXELS, GPU_BATCH_PIXELS, Footprint
 from ptychosuite.core.runs import RunSpec
-from ptychosuite.problems.problem_kind import kind_of
+from ptychosuite.problems.problem_kind import HOLD_OUT, kind_of
 from ptychosuite.registry import lookup as registry
 from ptychosuite.study.schema import problem_size
 
@@ -64,6 +64,7 @@ def footprint(spec: RunSpec) -> Footprint:
     object_pixels = size.object_shape[0] * size.object_shape[1]
     kind = kind_of(spec.problem)
     patterns = detector_pixels * (BYTES_A_COUNT if kind.counted else wave_bytes / 2)
+    fitted = detector_pixels if spec.problem.get(HOLD_OUT) else 0  # a byte each: whether it is fitted
     on_gpu = spec.backend in GPU_BACKENDS
     batch_pixels = max(size.probe_size**2, min(detector_pixels, GPU_BATCH_PIXELS if on_gpu else BATCH_PIXELS))
     work = wave_bytes * (OBJECTS * object_pixels + BATCHES * batch_pixels)
@@ -71,9 +72,9 @@ def footprint(spec: RunSpec) -> Footprint:
     fixed = PROCESS_BYTES[spec.backend]
     amplitudes = detector_pixels * wave_bytes / 2
     if on_gpu:
-        return Footprint(fixed + patterns + evaluation, amplitudes + work)
+        return Footprint(fixed + patterns + fitted + evaluation, amplitudes + fitted + work)
     data = patterns if spec.backend == "numpy" else patterns + amplitudes
-    return Footprint(fixed + data + work + evaluation)
+    return Footprint(fixed + data + fitted + work + evaluation)
 
 
 def _iterations_beside(fast_forward: Mapping[str, Any] | None) -> int:

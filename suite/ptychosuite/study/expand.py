@@ -21,7 +21,7 @@ from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec, by_identity
 from ptychosuite.core.stages import STAGES
 from ptychosuite.errors import StudyError, nearest
-from ptychosuite.problems.problem_kind import DEFAULT_KIND, STARTS, ProblemKind
+from ptychosuite.problems.problem_kind import DEFAULT_KIND, STARTS, OfEveryProblem, ProblemKind
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.factors import are_numbers, fast_forward_as_one, is_hash
 from ptychosuite.registry.fingerprint import run_id_of
@@ -249,7 +249,7 @@ def _known_paths() -> tuple[str, ...]:
     classes = [("stop", Stop), *(("solver", cls) for cls in registry.classes("solvers").values())]
     for head, group in {"fast_forward": "operators", **parts}.items():
         classes += [(head, cls) for cls in registry.classes(group).values()]
-    classes += [("problem", cls) for cls in problems]
+    classes += [("problem", cls) for cls in (*problems, OfEveryProblem)]
     classes += [(f"problem.{name}", group) for cls in problems for name, group in cls.groups.items()]
     paths = [f"{head}.{f.name}" for head, cls in classes for f in dataclasses.fields(cls)]
     kinds = (*(f"{part}.kind" for part in parts), "problem.kind")

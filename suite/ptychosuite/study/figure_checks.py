@@ -6,15 +6,15 @@ What a figure's settings name, its class says: ``FigureKind.names``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import SimpleNamespace
 from typing import Any, cast
 
-from ptychosuite.core.problem import Problem
-from ptychosuite.core.runs import RunSpec, as_scalar
+from ptychosuite.core.problem import Problem, Reference
+from ptychosuite.core.runs import RunSpec, as_scalar, by_identity
 from ptychosuite.errors import MOST_NAMES, nearest
 from ptychosuite.metrics.metric import Metric, is_default, known_metrics, metric_named
-from ptychosuite.problems.problem_kind import kind_of
+from ptychosuite.problems.problem_kind import HOLD_OUT, START_POSITIONS, kind_of
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.factors import factor_names, factor_value, is_value
 from ptychosuite.registry.validation import Keys, SettingError
@@ -237,9 +237,23 @@ def _is_asked_for(metric: Metric, run: RunSpec) -> bool:
 
 
 def _is_available(metric: Metric, run: RunSpec) -> bool:
-    """As far as is known of a problem before it is made: whether it has a truth."""
-    outline = SimpleNamespace(reference=True if kind_of(run.problem).knows_truth else None)
+    """As far as is known of a problem before it is made."""
+    outline = cast(Problem, outline_of(run.problem))
     try:
-        return metric.is_available(cast(Problem, outline), run.half_scans)
+        available = metric.is_available(outline, run.half_scans)
+        return available and metric.concerns(outline, registry.build("solvers", run.solver))
     except AttributeError:
         return True
+
+
+@by_identity
+def outline_of(problem: Mapping[str, Any]) -> SimpleNamespace:
+    """What is known of a problem before it is made: its truth, its positions, what is held out."""
+    kind = kind_of(problem)
+    has = kind.truth_has if kind.knows_truth else frozenset()
+    parts = {field.name: field.name in has or None for field in fields(Reference)}
+    return SimpleNamespace(
+        reference=SimpleNamespace(**parts) if kind.knows_truth else None,
+        positions_are_true="given_positions_px" not in has and problem.get(START_POSITIONS) is None,
+        fitted_pixels=True if problem.get(HOLD_OUT) else None,
+    )

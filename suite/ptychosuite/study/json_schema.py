@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ptychosuite.fastforward.training_file import Training
-from ptychosuite.problems.problem_kind import DEFAULT_KIND, STARTS, ProblemKind
+from ptychosuite.problems.problem_kind import DEFAULT_KIND, STARTS, OfEveryProblem, ProblemKind
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.validation import FOUND, settings_model
 from ptychosuite.study.schema import RUN_FIELDS, RunFields, Stop
@@ -85,6 +85,7 @@ def _problem(kind: str, cls: type[ProblemKind]) -> dict[str, Any]:
         schema["required"].remove("kind")
     schema["properties"] |= {part: _choice(group, "kind") for part, group in cls.parts.items()}
     schema["properties"] |= {start: _choice(group, "kind") for start, group in STARTS.items()}
+    schema["properties"] |= _object(OfEveryProblem)["properties"]
     schema["properties"] |= {
         name: {"oneOf": [_object(group), {"type": "null"}]} for name, group in cls.groups.items()
     }

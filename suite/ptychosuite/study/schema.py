@@ -20,7 +20,16 @@ from ptychosuite.core.runs import RunSpec, by_identity
 from ptychosuite.core.stages import STAGES, solver_name, stages_of
 from ptychosuite.errors import UserError, nearest
 from ptychosuite.metrics.metric import is_default, metric_named
-from ptychosuite.problems.problem_kind import DEFAULT_KIND, START_PROBE, STARTS, Size, kind_of
+from ptychosuite.problems.problem_kind import (
+    DEFAULT_KIND,
+    HOLD_OUT,
+    OF_EVERY_PROBLEM,
+    START_PROBE,
+    STARTS,
+    OfEveryProblem,
+    Size,
+    kind_of,
+)
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.factors import is_own
 from ptychosuite.registry.validation import Keys, SettingError, as_mapping, refuse_unknown, validate
@@ -159,6 +168,8 @@ class Completion:
         )
         if single["half_scans"]:
             _check_half_scans(size.n_positions)
+        if problem[HOLD_OUT]:
+            _check_can_hold_out(solver)
         if fast_forward is not None:
             _check_fast_forward(fast_forward, solver, problem, stop["iterations"])
         run = RunSpec(problem=problem, solver=solver, stop=stop, fast_forward=fast_forward, **single)
@@ -206,6 +217,7 @@ def _complete_problem(given: Any, base: Path) -> dict[str, Any]:
     cls = _class_of(problem, "problems", "kind", ("problem",))
     problem |= resolved_files(cls, problem, base, ("problem",))
     given_starts = {start: problem.pop(start, None) for start in STARTS}
+    plain = {name: problem.pop(name) for name in OF_EVERY_PROBLEM if name in problem}
     refuse_unknown(problem, ["kind", *(f.name for f in dataclasses.fields(cls))], ("problem",))
     problem = part_defaults(cls) | problem
     for part, group in cls.parts.items():
@@ -220,11 +232,19 @@ def _complete_problem(given: Any, base: Path) -> dict[str, Any]:
         if given_starts[start] is not None
     }
     result |= {START_PROBE: None, **starts, **_probe_scale(result, starts.get(START_PROBE))}
+    result |= dataclasses.asdict(validate(OfEveryProblem, plain, ("problem",)))
     result = {
         key: value for key, value in result.items() if key not in cls.left_out or value != cls.left_out[key]
     }
     check_starts(result, problem_size(result))
+    _check_hold_out(result[HOLD_OUT], problem_size(result).probe_size)
     return _plain(result, sort_keys=True)
+
+
+def _check_hold_out(share: float, probe_size: int) -> None:
+    if 0 < share < 1 / probe_size**2:
+        message = f"found {share:g}: of {probe_size} x {probe_size} pixels that is none; say more, or 0"
+        raise SettingError(("problem", HOLD_OUT), message)
 
 
 def _probe_scale(problem: Mapping[str, Any], start_probe: Mapping[str, Any] | None) -> dict[str, str]:
@@ -337,6 +357,12 @@ def _check_solver(solver: Mapping[str, Any], probe_size: int) -> None:
         name, _, message = str(error).partition(": ")
         path = (int(part) if part.isdigit() else part for part in name.split("."))
         raise SettingError(("solver", *path), message) from error
+
+
+def _check_can_hold_out(solver: Mapping[str, Any]) -> None:
+    if not all(part.can_hold_out for part in registry.build("solvers", solver).constituents):
+        message = f"'{solver_name(solver)}' has one mask for all patterns and cannot hold pixels out; say 0"
+        raise SettingError(("problem", HOLD_OUT), message, partner=("solver",))
 
 
 def _complete_kind(settings: Any, group: str, key: str, path: Keys) -> dict[str, Any]:

@@ -7,9 +7,10 @@ import math
 from collections.abc import Sequence
 from typing import Any, get_args
 
+import array_api_compat
 import numpy as np
 
-from ptychosuite.backends.arrays import asarray_like, backend, to_numpy
+from ptychosuite.backends.arrays import asarray_like, backend, namespace, to_numpy
 from ptychosuite.core.problem import Problem
 from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
 from ptychosuite.metrics.metric import Direction, Metric, Need
@@ -43,7 +44,7 @@ def check_metric(metric: Any, *, backends: Sequence[str] = ("numpy",)) -> None:
     if metric.needs == "the loop":
         return
     for name in backends:
-        problem = small_problem(backend(name))
+        problem = _with_everything(small_problem(backend(name)))
         if metric.needs == "data":
             start = to_numpy(problem.start_object)
             _checked_value(metric, dataclasses.replace(problem, reference=None), [start, start])
@@ -52,6 +53,20 @@ def check_metric(metric: Any, *, backends: Sequence[str] = ("numpy",)) -> None:
         )
         for known in (True, False):
             _check_values(metric, dataclasses.replace(problem, probe_known=known))
+
+
+def _with_everything(problem: Problem) -> Problem:
+    """The problem with a second mode in its truth, and a tenth of its detector pixels held out of the fit."""
+    truth = truth_of(problem)
+    modes = np.stack([truth.probe, 0.3 * truth.probe * np.linspace(-1, 1, problem.probe_size)])
+    shape = problem.n_positions, problem.probe_size, problem.probe_size
+    fitted = np.random.default_rng(2).random(shape) > 0.1
+    device = array_api_compat.device(problem.probe)
+    return dataclasses.replace(
+        problem,
+        reference=dataclasses.replace(truth, probe_modes=modes),
+        fitted_pixels=namespace(problem.probe).asarray(fitted, device=device),
+    )
 
 
 def _check_attributes(metric: Metric) -> None:

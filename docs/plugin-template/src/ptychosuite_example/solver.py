@@ -35,7 +35,8 @@ class RelaxedDescent:
     def step(self, problem, state, rng):
         z, xp = state.object, namespace(state.object)
         lit = illuminate(problem, z, state.probe, slice(None))
-        chi = exit_wave_correction(lit.exit_waves, problem.diffraction_amplitude[:], problem.detector_mask)
+        amplitude, mask = problem.diffraction_amplitude[:], problem.mask(slice(None))
+        chi = exit_wave_correction(lit.exit_waves, amplitude, mask)
         ascent = add_patches(xp.zeros_like(z), xp.conj(lit.probes) * chi, lit.positions)
         power = xp.broadcast_to(squared_modulus(lit.probes), lit.patches.shape)
         illumination = add_patches(xp.zeros_like(z.real), power, lit.positions)
