@@ -1,4 +1,4 @@
-"""Errors a user can act on, and the two that say that there is no number, or nothing to draw.
+"""Errors a user can act on, and those that say that there is no result, no number, or nothing to draw.
 
 Each message of a :class:`UserError` says what was found, what was expected and what to do. The command line
 prints the message alone, without a traceback, and leaves with ``exit_code``.
@@ -10,6 +10,10 @@ import difflib
 from collections.abc import Iterable
 
 MOST_NAMES = 24  # in one message
+
+
+class HopelessRun(Exception):
+    """What a run asks for cannot be computed: it has failed, with this message; other runs go on."""
 
 
 class UserError(Exception):

@@ -229,7 +229,7 @@ def test_file_becomes_a_problem(measurement, tmp_path, kind, each_backend):
     mask = measurement.detector_mask
     assert not problem.probe_known
     assert problem.reference is None
-    assert problem.noise == 0
+    assert problem.photon_scale == 1
     np.testing.assert_array_equal(to_numpy(problem.detector_mask), mask)
     np.testing.assert_allclose(
         to_numpy(problem.diffraction_amplitude[:]) ** 2, measurement.diffraction_intensity * mask, rtol=1e-12
@@ -244,14 +244,14 @@ def test_file_becomes_a_problem(measurement, tmp_path, kind, each_backend):
 @pytest.mark.parametrize("precision", ["complex64", "complex128"])
 @pytest.mark.parametrize("masked", [True, False])
 def test_probe_is_scaled_to_the_counts(measurement, tmp_path, dtype, precision, masked):
-    """m^2 sum |Q|^2 is the mean count of a pattern, bad pixels left out; its shape is the file's."""
+    """An empty object sends a pattern's mean count to the good pixels; the probe's shape is the file's."""
     counts = np.minimum(measurement.diffraction_intensity, 200)
     changes = {} if masked else {"detector_mask": None}
     settings = written(measurement, tmp_path, dtype=dtype, diffraction_intensity=counts, **changes)
     problem = build_problem(changed(problem=settings, dtype=precision), backend("numpy"))
     good = counts * (measurement.detector_mask if masked else 1)
-    power = float(np.sum(np.abs(problem.probe) ** 2))
-    assert SIZE**2 * power == pytest.approx(good.sum() / len(good), rel=1e-5)
+    light = np.abs(np.fft.fft2(problem.probe)) ** 2 * (measurement.detector_mask if masked else 1)
+    assert light.sum() == pytest.approx(good.sum() / len(good), rel=1e-5)
     assert problem.probe.dtype == precision
     ratio = problem.probe / measurement.probe
     np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-4)
@@ -281,7 +281,10 @@ def test_start_probe_goes_before_the_files(measurement, tmp_path):
         for p in (None, {"kind": "disk", "size": SIZE, "diameter_px": 12.0})
     )
     assert np.count_nonzero(np.abs(given.probe) > 1e-9) < 200 < np.count_nonzero(np.abs(own.probe) > 1e-9)
-    assert np.sum(np.abs(given.probe) ** 2) == pytest.approx(np.sum(np.abs(own.probe) ** 2), rel=1e-12)
+    given_light, own_light = (
+        np.sum(np.abs(np.fft.fft2(each.probe)) ** 2 * each.detector_mask) for each in (given, own)
+    )
+    assert given_light == pytest.approx(own_light, rel=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["npz", "cxi"])

@@ -73,6 +73,17 @@ def test_same_specification_same_numbers(solver):
         np.testing.assert_array_equal(one.curves[name], other.curves[name])
 
 
+@pytest.mark.parametrize(("noise", "says"), [(1e-16, "more than can be counted"), (1e6, "no photon")])
+def test_data_that_cannot_be_are_a_failure_in_words(noise, says):
+    """Too many photons to count, or none at all: a failed run that says so, without a traceback."""
+    record, problem = execute(changed(problem={**SPEC.problem, "noise": noise}))
+    assert record.status is Status.FAILED
+    assert problem is None
+    assert says in record.message
+    assert "problem.noise" in record.message
+    assert "\n" not in record.message
+
+
 def test_runs_do_not_disturb_each_other():
     """Runs that share a problem in one process give what each gives alone."""
     alone, problem = execute(SPEC)

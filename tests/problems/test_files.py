@@ -264,3 +264,14 @@ def test_file_changed_between_hash_and_first_read(tmp_path):
     np.save(path, np.array([[0, 0], [1, 1]]))
     with pytest.raises(DataFileError, match="has changed"):
         planned.positions((40, 40), 16, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("n", [8, 9, 12, 13])
+@pytest.mark.parametrize("crop", [8, 9, 10, 11, 14, 15])
+def test_a_probe_stays_centred(tmp_path, n, crop):
+    """Cut or padded, odd or even: the pixel in the middle stays in the middle."""
+    array = np.zeros((n, n), complex)
+    array[n // 2, n // 2] = 1
+    np.save(tmp_path / "p.npy", array)
+    probe = ProbeFile(str(tmp_path / "p.npy"), crop=crop).make()
+    assert np.argwhere(probe).tolist() == [[crop // 2, crop // 2]]

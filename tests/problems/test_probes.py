@@ -166,3 +166,13 @@ def test_zone_plate_that_lets_nothing_through():
     """A beam stop as wide as the lens is refused, not turned into NaN."""
     with pytest.raises((UserError, ValueError)):
         FresnelZonePlate(size=16, beam_stop_diameter_m=200e-6).make()
+
+
+@pytest.mark.parametrize("size", [24, 25])
+@pytest.mark.parametrize("kind", [FresnelZonePlate, Gaussian, Disk, Lens])
+def test_round_probes_are_centred_at_odd_sizes_as_at_even_ones(kind, size):
+    """Turned by half a turn about the pixel [size // 2, size // 2] they are the same."""
+    probe = kind(size=size).make()[
+        (size + 1) % 2 :, (size + 1) % 2 :
+    ]  # the first row of an even one is alone
+    np.testing.assert_allclose(probe, probe[::-1, ::-1], atol=1e-9 * np.abs(probe).max())

@@ -40,6 +40,11 @@ ADDED = {
     "unknown solver in an axis": ("axes: {solver: [rpie, {name: lbgfs}]}\n", "6:24", ["lbgfs", "'lbfgs'"]),
     "solver without a name": ("solver: {alpha: 0.1}\n", "6:1", ["'name' is missing", "rpie"]),
     "solver is a number": ("solver: 3\n", "6:1", ["solver", "3"]),
+    "half scans of one position": (
+        "half_scans: on\naxes: {problem.scan.step_px: [4, 99]}\n",
+        "6:1",
+        ["half_scans", "1 position;", "take 4"],
+    ),
     "unknown backend": ("backend: torhc\n", "6:1", ["torhc", "'torch'"]),
     "unknown dtype": ("axes: {dtype: [complex32]}\n", "6:16", ["complex32", "complex64"]),
     "fast-forward is a number": ("fast_forward: 3\n", "6:1", ["fast_forward", "found 3", "keys and values"]),

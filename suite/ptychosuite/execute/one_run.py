@@ -17,7 +17,7 @@ from threadpoolctl import ThreadpoolController
 from ptychosuite.backends.arrays import Array, Backend, backend, to_numpy
 from ptychosuite.core.problem import WHOLE_PX, Found, ProbeVariation, Problem
 from ptychosuite.core.runs import Lane, RunRecord, RunSpec, Status, canonical_json
-from ptychosuite.errors import BackendError, DataFileError
+from ptychosuite.errors import BackendError, DataFileError, HopelessRun
 from ptychosuite.execute.loop import Outcome, reconstruct, reconstruct_stack
 from ptychosuite.execute.provenance import (
     code_provenance,
@@ -71,6 +71,8 @@ def execute(spec: RunSpec, threads: int = 1, lane: Lane = Lane.TIMING) -> tuple[
             record = _record(spec, problem, solver, outcome, chosen)
         except (BackendError, DataFileError):
             raise
+        except HopelessRun as error:
+            record = RunRecord(run_id_of(spec), spec, Status.FAILED, message=str(error))
         except Exception:
             record = RunRecord(run_id_of(spec), spec, Status.FAILED, message=traceback.format_exc())
     return replace(record, provenance={**provenance, **code_provenance(spec), "end": now()}), problem

@@ -270,12 +270,12 @@ def _complex_image(path: str, key: str, sha256: str) -> np.ndarray:
 
 
 def _fit(array: np.ndarray, size: int, pad_options: dict[str, Any]) -> np.ndarray:
-    """Cut or pad both axes to ``size`` around the centre."""
+    """Cut or pad both axes to ``size``; the pixel in the middle, n // 2, stays there."""
     for axis, n in enumerate(array.shape):
+        before = size // 2 - n // 2
         if n >= size:
-            array = np.take(array, np.arange((n - size) // 2, (n - size) // 2 + size), axis=axis)
+            array = np.take(array, np.arange(-before, size - before), axis=axis)
         else:
-            before = (size - n) // 2
             widths = [(0, 0), (0, 0)]
             widths[axis] = (before, size - n - before)
             array = np.pad(array, widths, **pad_options)

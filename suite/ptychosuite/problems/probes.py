@@ -57,7 +57,8 @@ class FresnelZonePlate(ProbeKind):
         pupil = annulus * np.exp(1j * curvature * pupil_radius**2)
         field = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(pupil)))
         field *= np.exp(1j * np.pi / (self.wavelength_m * distance) * (_radius(n) * pixel) ** 2)
-        return _scaled(field[::fine, ::fine], self.power)
+        first = n // 2 - fine * (self.size // 2)  # the pixel in the middle stays there
+        return _scaled(field[first::fine, first::fine], self.power)
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,12 @@ import numpy as np
 
 from ptychosuite.core.patterns import Patterns, Recorder, narrowest
 from ptychosuite.core.problem import Reference
+from ptychosuite.errors import HopelessRun
 from ptychosuite.problems.detector import Detector
 from ptychosuite.problems.exposure import Exposure
 from ptychosuite.problems.problem_kind import Rng
+
+MOST_PHOTONS = 1e18  # in a pixel: as many as 64 bits can count
 
 
 def measure(
@@ -29,20 +32,36 @@ def measure(
     -------
     The patterns, and the mask (m, m), 1 for good pixels and 0 for those that record nothing; None where there
     are none of these.
+
+    Raises
+    ------
+    HopelessRun
+        More photons in a pixel than can be counted, or none in all patterns.
     """
     n_patterns, size = len(truth.scan_positions_px), truth.probe.shape[-1]
     chance, of_detector = rng("data"), rng("detector")
     good = detector.good_pixels(size, of_detector)
-    recorder = Recorder(n_patterns)
+    recorder, brightest = Recorder(n_patterns), 0.0
     for light in exposure.intensities(truth):
         photons = light / noise if noise > 0 else light
+        brightest = max(brightest, float(photons.max()))
         if detector.dark:
             photons = photons + detector.dark
         if noise > 0:
+            if brightest > MOST_PHOTONS:
+                raise HopelessRun(
+                    f"{brightest:.3g} photons are expected in the brightest pixel, more than can be counted "
+                    f"({MOST_PHOTONS:g}); raise problem.noise, or say 0 for data without noise"
+                )
             photons = chance.poisson(photons)
         values = detector.recorded(photons, noise > 0, of_detector)
         recorder.append(narrowest(values) if noise > 0 else values.astype(dtype))
     values = recorder.values
+    if not values.any():
+        raise HopelessRun(
+            "no photon is in any pattern, there is nothing to reconstruct from: the brightest pixel expects "
+            f"{brightest:.2g} of them; lower problem.noise or raise problem.photons"
+        )
     if detector.saturation and detector.mask_saturated:
         unsaturated = values.max(axis=0) < detector.saturation
         good = unsaturated if good is None else good & unsaturated

@@ -39,6 +39,7 @@ from ptychosuite.study.start_checks import check_starts
 from ptychosuite.study.start_runs import resolved_run
 
 JSON = json.JSONEncoder()
+LEAST_TO_HALVE = 4  # scan positions: two in each half
 RUN_FIELDS = (
     "problem",
     "solver",
@@ -161,8 +162,12 @@ class Completion:
         stop = self._part("stop", [given_stop, stages], lambda _: _complete_stop(given_stop, stages))
         single = self._part("single", {name: fields[name] for name in SINGLE}, _complete_single)
         fast_forward = self._part("fast_forward", fields["fast_forward"], self._fast_forward)
-        size = problem_size(problem).probe_size
-        self._part("check", [fields["solver"], size], lambda _: _check_solver(solver, size))
+        size = problem_size(problem)
+        self._part(
+            "check", [fields["solver"], size.probe_size], lambda _: _check_solver(solver, size.probe_size)
+        )
+        if single["half_scans"]:
+            _check_half_scans(size.n_positions)
         if problem[HOLD_OUT]:
             _check_can_hold_out(solver)
         if fast_forward is not None:
@@ -333,6 +338,15 @@ def _check_metrics(run: RunSpec) -> None:
         if name in settings or is_own(name):
             taken = f"the setting {settings[name]}" if name in settings else "a column of the results"
             raise SettingError(("metrics",), f"the metric '{name}' has the name of {taken}; rename it")
+
+
+def _check_half_scans(n_positions: int) -> None:
+    if n_positions < LEAST_TO_HALVE:
+        raise SettingError(
+            ("half_scans",),
+            f"the scan has {n_positions} position{'s' if n_positions > 1 else ''}; halves of at least two "
+            f"positions each take {LEAST_TO_HALVE}. Say 'half_scans: off', or scan more positions",
+        )
 
 
 def _check_solver(solver: Mapping[str, Any], probe_size: int) -> None:
