@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 MAX_MODES = 8
 CAPTION = (
     "Modes of the probe, strongest first, magnitude above phase, with their share of the power; one scale of "
-    "magnitudes a column. Each is known up to a phase of its own; it has the one nearest to the true "
-    "mode's."
+    "magnitudes a column."
 )
+PHASES = " Each is known up to a phase of its own; it has the one nearest to the true mode's."
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,8 @@ class ModesFigure(FigureKind):
         phases = next(axis.images[0] for axis in axes[1::2].ravel() if axis.images)
         share = min(1.0, 1.5 / len(tiles))
         figure.colorbar(phases, ax=axes.ravel().tolist(), shrink=share, aspect=25, label="phase / rad")
-        caption = f"{CAPTION} {shown.caption(material.table)}"
+        phases_told = PHASES if any(tile.is_truth for tile in tiles) else ""
+        caption = f"{CAPTION}{phases_told} {shown.caption(material.table)}"
         numbers = _numbers(tiles, [_whole_modes(tile) for tile in tiles], material.table)
         return Drawn(figure, caption, numbers, _in_words(numbers, tiles), is_photograph=True)
 
