@@ -43,7 +43,7 @@ def test_idle_groups_are_no_part_of_the_identity(tmp_path):
     bare = {
         name: value
         for name, value in plain.problem.items()
-        if name not in (*Simulated.groups, "photons", "margin_px", "rotation_deg")
+        if name not in (*Simulated.groups, "photons", "margin_px", "rotation_deg", "hold_out")
     }
     assert set(bare) == {"kind", "object", "probe", "scan", "noise", "start_probe"}
     before = RunSpec(**{**plain.to_dict(), "problem": bare})

@@ -97,5 +97,5 @@ def above_start(rows: pd.DataFrame) -> pd.Series:
 
     Runs of earlier versions do not say.
     """
-    completed = rows["status"] == Status.COMPLETED
+    completed = rows["status"].astype(object) == Status.COMPLETED
     return completed & (rows["above_start"] == 1 if "above_start" in rows else False)
