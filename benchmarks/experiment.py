@@ -42,9 +42,7 @@ def main() -> None:
     with threads(1):
         problem = make_problem(options.side, options.probe, "complex64", chosen, overlap=0.75)
         problem = replace(problem.at(problem.positions_px + 0.3), probe_known=False)
-        print(
-            f"{problem.n_positions} patterns of {options.probe} x {options.probe}, times of one mode's iteration"
-        )
+        print(f"{problem.n_positions} patterns of {options.probe} x {options.probe}")
         for label, solver in SOLVERS.items():
             actions = {way: stepper(problem, {**solver, **settings}) for way, settings in WAYS.items()}
             seconds = typical_seconds(actions, options.rounds, chosen)

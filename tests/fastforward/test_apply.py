@@ -20,6 +20,7 @@ from ptychosuite.solvers.solver import SweepState
 
 from tests.conftest import small_problem
 from tests.execute.test_loop import STOP, Scaling
+from tests.solvers.experiment import suffering_problem
 from tests.solvers.test_contract import SOLVERS
 
 NUMPY = backend("numpy")
@@ -402,3 +403,18 @@ def test_bare_solvers_are_carried_ahead(operator, safeguard):
     found, counted = (run(solver, toy(operator)(**plan)) for solver in (bare, RPIE(alpha=0.1)))
     same(found, counted)
     np.testing.assert_array_equal(found.curves["data_passes"], counted.curves["data_passes"])
+
+
+def test_corrected_positions_are_judged_where_they_are():
+    """A jump is compared at the positions that the solver has found; the identity's goes on with them."""
+    problem = suffering_problem(error_px=0.8, noise=1.0)
+    solver = EPIE(positions="gradient", positions_start=1)
+    found = run(solver, Identity(warm_up=6, jumps=1, look_ahead=2), problem, iterations=10)
+    (jump,) = found.state.jumps
+    rng, state = np.random.default_rng(0), solver.init(problem)
+    for _ in range(6):
+        state = solver.step(problem, state, rng)
+    seen = state.found.applied_to(problem)
+    assert jump.deviance_before == pytest.approx(poisson_deviance(seen, state.object, state.probe))
+    assert jump.deviance_before < 0.9 * poisson_deviance(problem, state.object, state.probe)
+    assert np.abs(found.state.found.positions_px - problem.positions_px).max() > 0.1

@@ -76,6 +76,16 @@ def test_a_stage_that_cannot_go_back_refuses_a_jump(tmp_path):
         plan_text(tmp_path, extra)
 
 
+@pytest.mark.parametrize(
+    "solver", ["{name: rpie, probe_modes: 2}", "[{name: epie, iterations: 3, probe_modes: 2}, epie]"]
+)
+def test_several_modes_refuse_a_jump(tmp_path, solver):
+    """An operator moves one probe; where a stage has more it is said when the study is planned."""
+    extra = f"solver: {solver}\nfast_forward: {{kind: identity, warm_up: 1}}\n"
+    with pytest.raises(StudyError, match="moves a probe of one mode"):
+        plan_text(tmp_path, extra)
+
+
 def test_axes_vary_one_stage(tmp_path):
     """By its place in the list, short or long; the others stay."""
     plan = plan_text(tmp_path, f"{LIST}axes: {{solver.stages.0.alpha: [0.1, 0.2]}}\n")

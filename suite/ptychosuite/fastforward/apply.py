@@ -189,7 +189,7 @@ class FastForward(Solver):
 
         All branches have the same scan orders; ``rng`` goes on after them.
         """
-        before = poisson_deviance(problem, state.object, state.probe)
+        before = _deviance(problem, state, state)
         supposed, passes = self._supposed(problem, state, before)
         jump, passes = replace(jump, deviance_before=before), passes + 1
         start, plain, chosen = deepcopy(rng), None, None
@@ -233,7 +233,7 @@ class FastForward(Solver):
         """
         try:
             first, passes = self._restart(problem, state, proposal, step)
-            inserted = poisson_deviance(problem, first.object, first.probe)
+            inserted = _deviance(problem, first, first)
             branch = self._branch(problem, state, first, rng)
         except numerical_errors() as error:
             return None, replace(jump, reason=_reason(error))
@@ -246,7 +246,7 @@ class FastForward(Solver):
         shot = state.shot(PACE_OVER)
         if shot is None:
             return 0.0, 0
-        then = poisson_deviance(problem, shot.object, shot.probe)
+        then = _deviance(problem, shot, state)
         share = min(now / then, 1.0) if then > 0 else 0.0
         return now * share ** (PACE * self.schedule.look_ahead / PACE_OVER), 1
 
@@ -276,7 +276,7 @@ class FastForward(Solver):
         for _ in range(self.schedule.look_ahead):
             states.append(self.solver.step(problem, states[-1], rng))
         last = states[-1]
-        deviance = poisson_deviance(problem, last.object, last.probe)
+        deviance = _deviance(problem, last, last)
         passes = self.solver.data_passes(last, state.iteration + self.schedule.look_ahead)
         passes -= self.solver.data_passes(first, state.iteration)
         return Branch(tuple(states[1:]), passes + 1, deviance)
@@ -289,6 +289,11 @@ class FastForward(Solver):
     def _now(self) -> float:
         self.backend.synchronise()
         return time.perf_counter()
+
+
+def _deviance(problem: Problem, image: Any, state: Any) -> float:
+    """Of the object and probe of ``image``, at the positions that ``state`` has found."""
+    return poisson_deviance(Found.by(state).applied_to(problem), image.object, image.probe)
 
 
 def _differ(a: Field, b: Field) -> bool:

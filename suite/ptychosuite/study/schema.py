@@ -407,6 +407,9 @@ def _check_fast_forward(
     if not registry.build("solvers", solver).can_go_back:
         message = f"the solver '{solver_name(solver)}' cannot go back to an earlier state; say 'off'"
         raise SettingError(("fast_forward",), message, partner=("solver",))
+    if any(getattr(part, "probe_modes", 1) > 1 for part in registry.build("solvers", solver).constituents):
+        message = "an operator moves a probe of one mode, and the solver has several; say 'off'"
+        raise SettingError(("fast_forward",), message, partner=("solver", "probe_modes"))
     operator = registry.build("operators", settings)
     if operator.needs_truth and not kind_of(problem).knows_truth:
         message = f"'{settings['kind']}' needs the truth, which only a simulation knows; say 'off'"
