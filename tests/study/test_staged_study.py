@@ -77,7 +77,7 @@ def test_a_stage_that_cannot_go_back_refuses_a_jump(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "solver", ["{name: rpie, probe_modes: 2}", "[{name: epie, iterations: 3, probe_modes: 2}, epie]"]
+    "solver", ["{name: rpie, probe_modes: 2}", "[{name: epie, iterations: 1, probe_modes: 2}, epie]"]
 )
 def test_several_modes_refuse_a_jump(tmp_path, solver):
     """An operator moves one probe; where a stage has more it is said when the study is planned."""
