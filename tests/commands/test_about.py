@@ -84,7 +84,7 @@ def test_what_works_is_listed_all_the_same(command, plug_ins):
     listed = json.loads(command("solvers", "--json")[1])
     assert listed["fine"]["settings"] == {"strength": "required", "places": [1, 2]}
     assert listed["fine"]["summary"] == "A solver of another package."
-    assert listed["rpie"]["settings"]["alpha"] == 0.01
+    assert listed["rpie"]["settings"]["alpha"] == 0.05
     assert "stepless" not in listed
     out = command("doctor")[1]
     assert ", fine (faulty-plug-ins 2.5)\n" in out

@@ -54,4 +54,4 @@ def add_bar(
     if is_narrow(mappable.axes):
         bar.set_label(label, fontsize="x-small")
         bar.ax.tick_params(labelsize="x-small")
-        bar.ax.locator_params(nbins=3)
+        bar.ax.locator_params(nbins=2)  # three may touch where they have a sign and decimals
