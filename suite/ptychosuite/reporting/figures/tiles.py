@@ -54,4 +54,6 @@ def add_bar(
     if is_narrow(mappable.axes):
         bar.set_label(label, fontsize="x-small")
         bar.ax.tick_params(labelsize="x-small")
-        bar.ax.locator_params(nbins=2)  # three may touch where they have a sign and decimals
+        bar.ax.locator_params(nbins=3)
+        inside = [tick for tick in bar.get_ticks() if scale.low <= tick <= scale.high]
+        bar.set_ticks(inside[:: max(1, len(inside) - 1)])  # the outer two: more may touch
