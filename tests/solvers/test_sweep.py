@@ -51,6 +51,8 @@ def one_sweep(solver, problem, batches):
 
 
 # Batches
+# at the truth Adam's steps are as long as ever: tests/solvers/test_adam.py
+STAYING = [name for name, settings in SOLVERS.items() if settings["name"] != "adam"]
 
 
 @pytest.mark.parametrize("positions", PROBLEMS)
@@ -305,7 +307,7 @@ def test_mask_of_good_pixels_changes_nothing(solver):
 
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("solver", STAYING)
 def test_truth_between_pixels_is_a_fixed_point(each_backend, solver, dtype, masked):
     """From the true object and probe, noiseless data at fractional positions move neither."""
     problem = fractional_problem(each_backend, dtype, masked=masked)

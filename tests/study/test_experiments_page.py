@@ -24,7 +24,7 @@ def test_examples_are_problems(tmp_path, example):
     """As they stand, with the object and probe of a study that says nothing of them."""
     head = f"study: example\n{example}stop: {{iterations: 1}}\n"
     (run,) = plan_of(study_file(tmp_path, head=head)).runs
-    for name, said in YAML(typ="safe").load(example)["problem"].items():
+    for name, said in YAML(typ="safe").load(example).get("problem", {}).items():
         if name in Simulated.groups:
             assert said.keys() <= run.problem[name].keys()
             assert any(run.problem[name].values())
@@ -34,7 +34,7 @@ def test_examples_are_problems(tmp_path, example):
 def test_every_setting_is_on_the_page():
     shown: dict[str, set[str]] = {}
     for example in EXAMPLES:
-        for name, said in YAML(typ="safe").load(example)["problem"].items():
+        for name, said in YAML(typ="safe").load(example).get("problem", {}).items():
             shown.setdefault(name, set()).update(said if isinstance(said, dict) else ())
     for name, group in Simulated.groups.items():
         assert shown[name] == {field.name for field in dataclasses.fields(group)}
