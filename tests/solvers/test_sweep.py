@@ -44,6 +44,10 @@ SWEEPS = ["sequential", "colour-groups", "minibatch"]
 PROBLEMS = {"whole": small_problem, "fractional": fractional_problem}
 
 
+# at the truth Adam's steps are as long as ever: tests/solvers/test_adam.py
+STAYING = [name for name, settings in SOLVERS.items() if settings["name"] != "adam"]
+
+
 def one_sweep(solver, problem, batches):
     """Object and probe after one pass over ``batches`` by the updates of ``solver``."""
     state = solver.init(problem)
@@ -51,8 +55,6 @@ def one_sweep(solver, problem, batches):
 
 
 # Batches
-# at the truth Adam's steps are as long as ever: tests/solvers/test_adam.py
-STAYING = [name for name, settings in SOLVERS.items() if settings["name"] != "adam"]
 
 
 @pytest.mark.parametrize("positions", PROBLEMS)
