@@ -109,6 +109,14 @@ def test_start_modes():
     assert np.ptp(np.abs(ratio)) < 1e-12
 
 
+def test_more_modes_than_are_known_are_updated():
+    """Two known modes are enough for two; of three none is the true one, and all are found."""
+    problem = suffering_problem(POWERS[:2])
+    for n_modes, moves in ((1, False), (2, False), (3, True)):
+        solver = EPIE(probe_modes=n_modes)
+        assert solver.moves_probe(problem, solver.init(problem)) is moves
+
+
 @pytest.mark.parametrize("on", ["numpy", "torch"])
 def test_orthogonalised_is_the_same_light(on):
     """A mixture has the mutual intensity that it had, orthogonal and in the order of power."""

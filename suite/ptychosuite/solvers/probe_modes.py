@@ -28,11 +28,15 @@ def start_modes(problem: Problem, n_modes: int) -> Complex[Array, "*M m m"]:
     probe = first_mode(problem.probe)
     if n_modes == 1:
         return probe
-    known = problem.probe_modes
-    if known is None or len(known) < n_modes:
+    if problem.probe_modes is None or not knows_modes(problem, n_modes):
         return asarray_like(modes_from(to_numpy(probe), n_modes), probe)
-    modes = known[:n_modes]
+    modes = problem.probe_modes[:n_modes]
     return modes * math.sqrt(power(probe) / power(modes))
+
+
+def knows_modes(problem: Problem, n_modes: int) -> bool:
+    """Whether the problem has so many modes to begin from; its probe is one."""
+    return n_modes == 1 or (problem.probe_modes is not None and len(problem.probe_modes) >= n_modes)
 
 
 def modes_from(probe: Complex[np.ndarray, "m m"], n_modes: int) -> Complex[np.ndarray, "M m m"]:

@@ -31,7 +31,7 @@ from ptychosuite.physics.forward import (
 )
 from ptychosuite.physics.likelihood import exit_wave_correction
 from ptychosuite.solvers.positions import CorrectsPositions, PositionShifts
-from ptychosuite.solvers.probe_modes import orthogonalised, start_modes
+from ptychosuite.solvers.probe_modes import knows_modes, orthogonalised, start_modes
 from ptychosuite.solvers.scan_geometry import any_overlap, colour_groups
 from ptychosuite.solvers.solver import CountingSolver, PatchSolver, SweepState, mean_probe
 from ptychosuite.solvers.stack import RunStack, sweep_stack
@@ -133,7 +133,7 @@ class JointSweeping(Sweeping):
         return super().stackable and self.probe_modes == 1
 
     def moves_probe(self, problem: Problem, state: SweepState) -> bool:
-        known = problem.probe_known and (self.probe_modes == 1 or problem.probe_modes is not None)
+        known = problem.probe_known and knows_modes(problem, self.probe_modes)
         wanted = not known if self.update_probe is None else self.update_probe
         return wanted and state.data_passes >= self.probe_start
 
