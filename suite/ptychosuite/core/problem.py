@@ -157,6 +157,10 @@ class Problem:
     def probe_size(self) -> int:
         return int(self.probe.shape[-1])
 
+    def has_modes(self, n_modes: int) -> bool:
+        """Whether there are so many modes to begin from; the probe is one."""
+        return n_modes == 1 or (self.probe_modes is not None and len(self.probe_modes) >= n_modes)
+
     @property
     def fitted_count(self) -> int:
         """Detector pixels of all patterns that are neither masked nor held out of the fit."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from jaxtyping import Complex
+from jaxtyping import Complex, Float
 
-from ptychosuite.backends.arrays import Array, asarray_like, namespace, to_numpy
+from ptychosuite.backends.arrays import Array, asarray_like, namespace, squared_modulus, to_numpy
 from ptychosuite.core.problem import Problem
 from ptychosuite.physics.forward import first_mode
 
@@ -28,15 +28,10 @@ def start_modes(problem: Problem, n_modes: int) -> Complex[Array, "*M m m"]:
     probe = first_mode(problem.probe)
     if n_modes == 1:
         return probe
-    if problem.probe_modes is None or not knows_modes(problem, n_modes):
+    if problem.probe_modes is None or not problem.has_modes(n_modes):
         return asarray_like(modes_from(to_numpy(probe), n_modes), probe)
     modes = problem.probe_modes[:n_modes]
     return modes * math.sqrt(power(probe) / power(modes))
-
-
-def knows_modes(problem: Problem, n_modes: int) -> bool:
-    """Whether the problem has so many modes to begin from; its probe is one."""
-    return n_modes == 1 or (problem.probe_modes is not None and len(problem.probe_modes) >= n_modes)
 
 
 def modes_from(probe: Complex[np.ndarray, "m m"], n_modes: int) -> Complex[np.ndarray, "M m m"]:
@@ -76,3 +71,15 @@ def power(probe: Complex[Array, "*M m m"]) -> float:
     """sum |Q|^2, over all modes, in double precision."""
     xp = namespace(probe)
     return float(xp.sum(probe.real**2 + probe.imag**2, dtype=xp.float64))
+
+
+def power_scale(probe: Complex[Array, "*R m m"], start: Complex[Array, "*R m m"]) -> Float[Array, "*R 1 1"]:
+    """Factor that gives a probe the power of ``start``; one for each of R runs; over all modes of one.
+
+    1 where the probe has none, or is not finite.
+    """
+    xp = namespace(probe)
+    then, now = (xp.sum(squared_modulus(x), axis=(-2, -1), keepdims=True) for x in (start, probe))
+    if probe.ndim > start.ndim:
+        now = xp.sum(now, axis=0)
+    return xp.sqrt(then / xp.where((now > 0) & xp.isfinite(now), now, then))

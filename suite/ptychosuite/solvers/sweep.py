@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from annotated_types import Ge
-from jaxtyping import Complex, Float, Int
+from jaxtyping import Complex, Int
 
 from ptychosuite.backends.arrays import Array, copy, divide, is_on_gpu, namespace, squared_modulus
 from ptychosuite.core.patterns import Patterns
@@ -31,7 +31,7 @@ from ptychosuite.physics.forward import (
 )
 from ptychosuite.physics.likelihood import exit_wave_correction
 from ptychosuite.solvers.positions import CorrectsPositions, PositionShifts
-from ptychosuite.solvers.probe_modes import knows_modes, orthogonalised, start_modes
+from ptychosuite.solvers.probe_modes import orthogonalised, power_scale, start_modes
 from ptychosuite.solvers.scan_geometry import any_overlap, colour_groups
 from ptychosuite.solvers.solver import CountingSolver, PatchSolver, SweepState, mean_probe
 from ptychosuite.solvers.stack import RunStack, sweep_stack
@@ -133,7 +133,7 @@ class JointSweeping(Sweeping):
         return super().stackable and self.probe_modes == 1
 
     def moves_probe(self, problem: Problem, state: SweepState) -> bool:
-        known = problem.probe_known and knows_modes(problem, self.probe_modes)
+        known = problem.probe_known and problem.has_modes(self.probe_modes)
         wanted = not known if self.update_probe is None else self.update_probe
         return wanted and state.data_passes >= self.probe_start
 
@@ -167,18 +167,6 @@ class JointSweeping(Sweeping):
             obj /= scale
             probe = probe * scale
         return replace(state, object=obj, probe=probe)
-
-
-def power_scale(probe: Complex[Array, "*R m m"], start: Complex[Array, "*R m m"]) -> Float[Array, "*R 1 1"]:
-    """Factor that gives a probe the power of ``start``; one for each of R runs; over all modes of one.
-
-    1 where the probe has none, or is not finite.
-    """
-    xp = namespace(probe)
-    then, now = (xp.sum(squared_modulus(x), axis=(-2, -1), keepdims=True) for x in (start, probe))
-    if probe.ndim > start.ndim:
-        now = xp.sum(now, axis=0)
-    return xp.sqrt(then / xp.where((now > 0) & xp.isfinite(now), now, then))
 
 
 def sweep(
