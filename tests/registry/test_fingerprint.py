@@ -90,7 +90,7 @@ def test_comment_in_any_file(specs, file):
     ("solvers/multigrid.py", {"magpie", "network"}),  # eMAGPIE is built on it as well
     ("solvers/lbfgs.py", {"torch"}),
     ("fastforward/unet.py", {"network"}),
-    ("problems/measured/cxi.py", {"measured"}),
+    ("problems/measured/formats/cxi.py", {"measured"}),
     ("problems/objects.py", set(EXAMPLES) - {"measured"}),
     ("fastforward/train.py", set()),
     ("registry/lookup.py", set()),

@@ -6,8 +6,10 @@ identified by what the file held, not by where it lay.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
+import re
 import stat
 from dataclasses import dataclass
 from functools import lru_cache
@@ -148,15 +150,36 @@ class ScanFile(ScanKind):
         return positions
 
 
+def files_of(path: str) -> tuple[str, ...]:
+    """The files that a path with wildcards stands for, scan_2 before scan_10; of one without, itself."""
+    if os.path.exists(path) or not any(sign in path for sign in "*?["):
+        return (path,)
+    return tuple(sorted(glob.glob(path), key=_in_order))
+
+
+def _in_order(path: str) -> list[tuple[int, str]]:
+    """Numbers in a name by their value, whatever is between them by its letters."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path)]
+
+
+def exists(path: str) -> bool:
+    """Whether there is such a file, or any for its wildcards."""
+    return any(os.path.exists(file) for file in files_of(path))
+
+
 def file_sha256(path: str) -> str:
-    """SHA-256 of a file.
+    """SHA-256 of a file; of several, which wildcards stand for, that of their hashes.
 
     Raises
     ------
     DataFileError
-        The file is missing or unreadable.
+        A file is missing or unreadable, or there is none for the wildcards.
     """
-    return _sha256(path, stamp(path))
+    files = files_of(path)
+    if not files:
+        raise DataFileError(f"no file is called like {path}; check the path")
+    found = [_sha256(file, stamp(file)) for file in files]
+    return found[0] if len(found) == 1 else hashlib.sha256("".join(found).encode()).hexdigest()
 
 
 def stamp(path: str) -> tuple[int, int, int]:

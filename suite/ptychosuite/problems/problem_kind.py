@@ -24,14 +24,16 @@ class FileSettings:
     """Base of the nouns whose settings may name files.
 
     A setting ``x`` names a file where the class has a field ``x_sha256``: when a study is planned, its path
-    becomes absolute and its hash is taken. ``bundled_files`` are files that come with the package, by the
-    names that a study gives them; ``bundled_images`` are names that stand for an image without a file.
-    ``label`` is what figures call the class, its name by default.
+    becomes absolute and its hash is taken. ``in_files`` are settings that may be ``{path: FILE, key: NAME}``,
+    an array of a file; their paths are treated likewise. ``bundled_files`` are files that come with the
+    package, by the names that a study gives them; ``bundled_images`` are names that stand for an image
+    without a file. ``label`` is what figures call the class, its name by default.
     """
 
     label: ClassVar[str] = ""
     bundled_files: ClassVar[Mapping[str, Path]] = {}
     bundled_images: ClassVar[Sequence[str]] = ()
+    in_files: ClassVar[Sequence[str]] = ()
 
     @property
     def from_file(self) -> bool:

@@ -190,9 +190,16 @@ def _solver_classes(settings: Mapping[str, Any]) -> tuple[type[Any] | None, ...]
 def _problem_classes(problem: Mapping[str, Any]) -> tuple[type[Any] | None, ...]:
     """The classes of a problem, its parts and its file's format; of all formats where the file decides."""
     kind = _named("problems", {"kind": "simulated", **problem})
-    parts = (_named(group, problem.get(part)) for part, group in PARTS.items())
+    parts = (
+        _named(group, settings)
+        for part, group in PARTS.items()
+        if isinstance(settings := problem.get(part), Mapping)  # a measured probe is the name of an array
+    )
     name = problem.get("format") if "formats" in GROUPS else None
-    formats = classes("formats").values() if name == "auto" else (_named("formats", {"kind": name}),)
+    decided = name == "auto" or any(
+        isinstance(problem.get(part), Mapping) for part in (kind.in_files if kind else ())
+    )
+    formats = classes("formats").values() if decided else (_named("formats", {"kind": name}),)
     return (kind, *parts, *formats)
 
 

@@ -58,10 +58,10 @@ GROUPS: Mapping[str, Group] = {
         "ptychosuite.problems.measured.format:DataFormat",
         ("recognises", "read"),
         {
-            "cxi": "ptychosuite.problems.measured.cxi:CXI",
-            "nexus": "ptychosuite.problems.measured.nexus:NeXus",
-            "ptyd": "ptychosuite.problems.measured.ptyd:Ptyd",
-            "arrays": "ptychosuite.problems.measured.plain_arrays:PlainArrays",
+            "cxi": "ptychosuite.problems.measured.formats.cxi:CXI",
+            "nexus": "ptychosuite.problems.measured.formats.nexus:NeXus",
+            "ptyd": "ptychosuite.problems.measured.formats.ptyd:Ptyd",
+            "arrays": "ptychosuite.problems.measured.formats.plain_arrays:PlainArrays",
         },
     ),
     "solvers": Group(

@@ -12,10 +12,10 @@ from typing import Any
 
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.errors import DataFileError, UserError, nearest
-from ptychosuite.problems.files import file_sha256
+from ptychosuite.problems.files import exists, file_sha256
 from ptychosuite.problems.problem_kind import DEFAULT_KIND, STARTS
 from ptychosuite.registry import lookup as registry
-from ptychosuite.registry.validation import Keys, SettingError, shown
+from ptychosuite.registry.validation import Keys, SettingError, refuse_unknown, shown
 
 VARIABLE = re.compile(r"\$\{(\w+)\}")  # an environment variable in a path
 
@@ -29,7 +29,21 @@ def resolved_files(cls: type[Any], settings: Mapping[str, Any], base: Path, path
             raise SettingError((*path, key), f"unknown key '{key}'; hashes of files are taken, not given")
         if f"{key}_sha256" in fields:
             resolved |= _resolved_file(key, settings[key], base, path, cls)
+        elif key in cls.in_files and isinstance(settings[key], Mapping):
+            resolved[key] = _resolved_array(settings[key], base, (*path, key))
     return resolved
+
+
+def _resolved_array(place: Mapping[str, Any], base: Path, path: Keys) -> dict[str, str]:
+    """An array of another file: the file's absolute path, its hash, and the array's name."""
+    refuse_unknown(place, ["path", "key"], path)
+    if "path" not in place:
+        raise SettingError(path, "'path' is missing: which file?")
+    for field, value in place.items():
+        if not isinstance(value, str):
+            raise SettingError((*path, field), f"found {shown(value)}; expected a text")
+    file = _absolute(place["path"], base, (*path, "path"))
+    return {"key": "", **place, "path": str(file), "path_sha256": _hash_of(file, (*path, "path"))}
 
 
 def _resolved_file(field: str, value: Any, base: Path, path: Keys, cls: type[Any]) -> dict[str, str]:
@@ -44,12 +58,15 @@ def _resolved_file(field: str, value: Any, base: Path, path: Keys, cls: type[Any
     if bundled and not PurePath(value).suffix:
         message = f"found '{value}', neither a name nor a file with a suffix; {nearest(value, bundled)}"
         raise SettingError((*path, field), message)
-    value = with_variables(value, (*path, field))
-    file = (base / value).expanduser().resolve()
+    file = _absolute(value, base, (*path, field))
     if images and not file.exists():
         message = f"image '{value}' is neither a file ({file}) nor a bundled image; {nearest(value, images)}"
         raise SettingError((*path, field), message)
     return {field: str(file), f"{field}_sha256": _hash_of(file, (*path, field))}
+
+
+def _absolute(value: str, base: Path, path: Keys) -> Path:
+    return (base / with_variables(value, path)).expanduser().resolve()
 
 
 def with_variables(value: str, path: Keys) -> str:
@@ -92,25 +109,28 @@ def with_files_here(spec: RunSpec, data: Path | None = None) -> RunSpec:
 def _here(settings: Mapping[str, Any], group: str, data: Path | None) -> dict[str, Any]:
     """``settings`` of a class with every file (what has a hash beside it) found or refused."""
     result = dict(settings)
-    bundled = registry.class_of(group, settings.get("kind", DEFAULT_KIND)).bundled_files
+    cls = registry.class_of(group, settings.get("kind", DEFAULT_KIND))
+    bundled = cls.bundled_files
     for key, value in settings.items():
         sha256 = settings.get(f"{key}_sha256")
         if sha256 and value in bundled:
             _refuse_changed(bundled[value], sha256)
         elif sha256:
             result[key] = str(_file_here(Path(value), sha256, data))
+        elif key in cls.in_files and isinstance(value, Mapping):
+            result[key] = {**value, "path": str(_file_here(Path(value["path"]), value["path_sha256"], data))}
     return result
 
 
 def _file_here(file: Path, sha256: str, data: Path | None) -> Path:
-    if not file.exists() and data is not None and (data / file.name).exists():
+    if not exists(str(file)) and data is not None and exists(str(data / file.name)):
         file = data / file.name
     _refuse_changed(file, sha256)
     return file
 
 
 def _refuse_changed(file: Path, sha256: str) -> None:
-    if not file.exists():
+    if not exists(str(file)):
         raise DataFileError(
             f"{file} is gone; put it back, or name the folder that has {file.name} with --data"
         )

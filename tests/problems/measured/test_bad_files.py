@@ -104,8 +104,8 @@ def test_cxi(tmp_path: Path, changes: dict[str, Any], array: str, says: str) -> 
 def test_nexus(tmp_path: Path) -> None:
     path = small.nexus(tmp_path / "bad.nxs")
     with h5py.File(path, "a") as file:
-        file["entry_1/instrument_1/detector_1/distance"].attrs["units"] = "furlong"
-    assert "'/entry_1/instrument_1/detector_1/distance' has the unit 'furlong'" in refusal(path)
+        file["entry_1/instrument_1/detector_1/distance"].attrs["units"] = "flibbert"
+    assert "'/entry_1/instrument_1/detector_1/distance' has the unit 'flibbert'" in refusal(path)
     assert "no positions at '/entry_1/sample_1/geometry_1/translation'" in refusal(
         small.nexus(tmp_path / "none.nxs", translation=None)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -13,7 +13,7 @@ from ptychosuite.core.patterns import Patterns
 from ptychosuite.core.problem import Problem, split_positions
 from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured import reading
-from ptychosuite.problems.measured.format import ReadSettings
+from ptychosuite.problems.measured.format import LEFT_OUT, PARTS, ReadSettings
 from ptychosuite.problems.measured.measurement import Measurement
 from ptychosuite.problems.problem_kind import ProblemKind, Rng, Size
 from ptychosuite.registry.validation import SettingError
@@ -39,10 +39,13 @@ class MeasuredFile(ReadSettings, ProblemKind):
     """
 
     label: ClassVar[str] = "measured"
-    left_out: ClassVar[Mapping[str, Any]] = {"probe_scale": None, "adu_per_photon": 1.0}
+    left_out: ClassVar[Mapping[str, Any]] = {"probe_scale": None, "adu_per_photon": 1.0, **LEFT_OUT}
+    in_files: ClassVar[Sequence[str]] = PARTS
 
     probe_scale: Literal["counts", "kept"] | None = None
     adu_per_photon: Annotated[float, Gt(0)] = 1.0
+
+    __hash__ = ReadSettings.__hash__
 
     def read(self) -> Measurement:
         """The measurement, in the suite's conventions; kept in memory until other files are read.
@@ -72,7 +75,9 @@ class MeasuredFile(ReadSettings, ProblemKind):
 
     def make(self, rng: Rng, dtype: str, start_probe: np.ndarray | None) -> Problem:
         measurement = self.read()
-        probe = measurement.probe if start_probe is None else start_probe
+        probe, modes = measurement.probe, measurement.probe_modes
+        if start_probe is not None:
+            probe, modes = start_probe, None
         if probe is None:
             raise DataFileError(
                 f"{self.path} holds no probe to start from; give one as problem.start_probe, "
@@ -86,6 +91,7 @@ class MeasuredFile(ReadSettings, ProblemKind):
             diffraction_amplitude=Patterns(intensity, 1.0, dtype),
             scan_positions_px=whole,
             probe=scale * probe,
+            probe_modes=None if modes is None else scale * modes,
             start_object=np.ones(measurement.object_shape),
             noise=float(self.adu_per_photon),
             probe_known=False,

@@ -25,7 +25,8 @@ class Measurement:
 
     diffraction_intensity: np.ndarray  # (N, m, m) float32 or unsigned counts; zero frequency at [0, 0]
     scan_positions_px: np.ndarray  # (N, 2) float64: (row, column) of each patch's first corner; minimum 0
-    probe: np.ndarray | None = None  # (m, m) complex128, centred in its window
+    probe: np.ndarray | None = None  # (m, m) complex128, centred; of modes the strongest at all power
+    probe_modes: np.ndarray | None = None  # (M, m, m) complex128, of several mutually incoherent ones all
     detector_mask: np.ndarray | None = None  # (m, m) bool, True = good pixel; zero frequency at [0, 0]
     object_guess: np.ndarray | None = None  # (H, W) complex128
     pixel_m: float | None = None  # pixel of object and probe; mean of both axes
@@ -182,6 +183,8 @@ def describe(measurement: Measurement) -> dict[str, str]:
         lines["masked pixels"] = f"{bad} of {measurement.detector_mask.size}"
     if measurement.probe is not None:
         lines["probe"] = f"power {np.sum(np.abs(measurement.probe) ** 2):.4g}"
+    if measurement.probe_modes is not None:
+        lines["probe"] += f", of {len(measurement.probe_modes)} modes"
     for name, value in (
         ("pixel", measurement.pixel_m),
         ("wavelength", measurement.wavelength_m),

@@ -76,6 +76,14 @@ class PatternStack:
         return int(part.array.shape[part.axes[1]]), int(part.array.shape[part.axes[2]])
 
     @property
+    def scan_shape(self) -> tuple[int, int] | None:
+        """Slow and fast axis of a raster, where one array has both."""
+        part = self.parts[0]
+        if len(self.parts) > 1 or part.outer is None:
+            return None
+        return int(part.array.shape[part.outer]), part.inner
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         return np.result_type(*(part.array.dtype for part in self.parts))
 

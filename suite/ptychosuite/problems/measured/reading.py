@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,8 +10,14 @@ import numpy as np
 
 from ptychosuite.core.patterns import Recorder, narrowest
 from ptychosuite.errors import DataFileError
-from ptychosuite.problems.files import check_unchanged
-from ptychosuite.problems.measured.format import ReadSettings, format_of
+from ptychosuite.problems.measured.assembly import described
+from ptychosuite.problems.measured.format import ReadSettings
+from ptychosuite.problems.measured.geometry import (
+    in_pixels,
+    object_pixels,
+    override_geometry,
+    positions_of,
+)
 from ptychosuite.problems.measured.measurement import (
     Measurement,
     check,
@@ -23,8 +27,8 @@ from ptychosuite.problems.measured.measurement import (
     object_shape,
 )
 from ptychosuite.problems.measured.pattern_stack import Part
-from ptychosuite.problems.measured.raw import ENERGY_J, PIXELS, Raw, length_factor, wavelength_of_energy
-from ptychosuite.problems.measured.source import DAMAGED, Source
+from ptychosuite.problems.measured.raw import Raw
+from ptychosuite.problems.measured.waves import strongest_and_all
 from ptychosuite.problems.measured.window import Window, fit_probe, is_corner, window
 from ptychosuite.problems.problem_kind import Size
 
@@ -49,10 +53,12 @@ def measurement(settings: ReadSettings) -> Measurement:
     with described(settings) as raw:
         plan = _plan(raw, settings)
         patterns = _patterns(raw, plan, settings)
+        probe, modes = _probe(raw, plan, settings)
         read = Measurement(
             diffraction_intensity=patterns,
             scan_positions_px=plan.positions_px,
-            probe=_probe(raw, plan, settings),
+            probe=probe,
+            probe_modes=modes,
             detector_mask=_mask(raw, plan, settings),
             object_guess=_object_guess(raw, plan),
             pixel_m=plan.pixel_m,
@@ -62,8 +68,8 @@ def measurement(settings: ReadSettings) -> Measurement:
             source=plan.source,
         )
     check(read, settings.path)
-    for array in (read.diffraction_intensity, read.scan_positions_px, read.probe, read.detector_mask,
-                  read.object_guess):  # fmt: skip
+    for array in (read.diffraction_intensity, read.scan_positions_px, read.probe, read.probe_modes,
+                  read.detector_mask, read.object_guess):  # fmt: skip
         if array is not None:
             array.setflags(write=False)
     return read
@@ -78,63 +84,25 @@ def size(settings: ReadSettings) -> Size:
     return Size(object_shape(plan.positions_px, pixels), pixels, len(plan.positions_px))
 
 
-@contextmanager
-def described(settings: ReadSettings) -> Iterator[Raw]:
-    """The file described by its format, open for as long as its patterns are wanted."""
-    path = settings.path
-    check_unchanged(path, settings.path_sha256)
-    with Source(path) as source:
-        name, chosen = format_of(source, settings.format)
-        try:
-            raw = chosen.read(source, settings.places)
-        except DAMAGED as error:
-            raise DataFileError(
-                f"{path} cannot be read as '{name}' ({error}); the file is damaged, or give another 'format'"
-            ) from error
-        raw.source = {"format": name, "data": raw.stack.name, "positions": "positions"} | raw.source
-        for what, held in (("mask", raw.good), ("probe", raw.probe), ("object", raw.object_guess)):
-            if held is not None:
-                raw.source.setdefault(what, what)
-        yield raw
-
-
 def _plan(raw: Raw, settings: ReadSettings, look: bool = True) -> Reading:
     """Decide how to read a file; without a ``look`` at its patterns, only sizes and positions count."""
     path, source = settings.path, raw.source
     data = source["data"]
-    _override_geometry(raw, settings)
+    override_geometry(raw, settings)
     corner = _corner(raw, settings, look)
     centre = None if corner else _centre(raw, settings)
-    kept = window(raw.stack.frame, settings.crop, settings.bin, corner, centre, data, path)
+    kept = window(raw.patterns.frame, settings.crop, settings.bin, corner, centre, data, path)
     source["zero frequency"] += f"; window of {kept.size} pixels" + (f" around {centre}" if centre else "")
-    pixels = _object_pixels(raw, kept, settings)
-    check_pixel(_mean(pixels), source, path)
-    positions = _in_pixels(raw, kept, pixels, settings)
-    check_positions(positions, raw.stack.n_patterns, kept.size // kept.bin, source["positions"], data, path)
+    pixel_m = object_pixels(raw, kept, settings)
+    check_pixel(_mean(pixel_m), source, path)
+    positions = in_pixels(positions_of(raw, settings), raw, kept, pixel_m, settings)
+    check_positions(
+        positions, raw.patterns.n_patterns, kept.size // kept.bin, source["positions"], data, path
+    )
     positions = positions[:: settings.every]
     check_positions(positions, len(positions), kept.size // kept.bin, source["positions"], data, path)
     bins = None if raw.detector_pixel_m is None else tuple(kept.bin * p for p in raw.detector_pixel_m)
-    return Reading(kept, corner, positions - positions.min(axis=0), _mean(pixels), _mean(bins), source)
-
-
-def _override_geometry(raw: Raw, settings: ReadSettings) -> None:
-    """The user's wavelength, distance and detector pixel over the file's."""
-    given = "the settings"
-    if settings.wavelength_m and settings.energy_kev:
-        raise DataFileError(f"{settings.path}: both 'wavelength_m' and 'energy_kev' are given; give one")
-    if settings.energy_kev:
-        raw.wavelength_m = wavelength_of_energy(settings.energy_kev * ENERGY_J["kev"])
-    raw.wavelength_m = settings.wavelength_m or raw.wavelength_m
-    raw.distance_m = settings.distance_m or raw.distance_m
-    if settings.detector_pixel_m:
-        raw.detector_pixel_m = (settings.detector_pixel_m, settings.detector_pixel_m)
-    for name, value in (
-        ("wavelength", settings.wavelength_m or settings.energy_kev),
-        ("distance", settings.distance_m),
-        ("detector pixel", settings.detector_pixel_m),
-    ):
-        if value:
-            raw.source[name] = given
+    return Reading(kept, corner, positions - positions.min(axis=0), _mean(pixel_m), _mean(bins), source)
 
 
 def _corner(raw: Raw, settings: ReadSettings, look: bool) -> bool:
@@ -145,7 +113,7 @@ def _corner(raw: Raw, settings: ReadSettings, look: bool) -> bool:
     if settings.centre_row is not None or settings.centre_column is not None:
         raw.source["zero frequency"] = "centre, by the settings"
         return False
-    seen = is_corner(raw.stack.sample(SAMPLE, settings.path), raw.good) if look else None
+    seen = is_corner(raw.patterns.sample(SAMPLE, settings.path), raw.good) if look else None
     if seen is not None:
         raw.source["zero frequency"] = f"{'corner' if seen else 'centre'}, where the patterns are bright"
         return seen
@@ -156,7 +124,7 @@ def _corner(raw: Raw, settings: ReadSettings, look: bool) -> bool:
 
 def _centre(raw: Raw, settings: ReadSettings) -> tuple[int, int] | None:
     """Pixel of zero frequency where it is not the middle of the frame."""
-    rows, columns = raw.stack.frame
+    rows, columns = raw.patterns.frame
     row, column = rows // 2, columns // 2
     if raw.centre is not None and settings.zero_frequency == "auto":
         row, column = (math.floor(value + 0.5) for value in raw.centre)
@@ -171,51 +139,10 @@ def _centre(raw: Raw, settings: ReadSettings) -> tuple[int, int] | None:
     return None if (row, column) == (rows // 2, columns // 2) else (row, column)
 
 
-def _object_pixels(raw: Raw, kept: Window, settings: ReadSettings) -> tuple[float, float] | None:
-    """Height and width in metres of a pixel of the object: wavelength * distance / window on the detector.
-
-    Binning leaves it as it is: fewer pixels, each larger by the same factor.
-    """
-    if raw.wavelength_m is None or raw.distance_m is None or raw.detector_pixel_m is None:
-        return None
-    height, width = (raw.wavelength_m * raw.distance_m / (kept.size * p) for p in raw.detector_pixel_m)
-    return (width, height) if settings.transpose else (height, width)
-
-
-def _in_pixels(
-    raw: Raw, kept: Window, pixels: tuple[float, float] | None, settings: ReadSettings
-) -> np.ndarray:
-    """Positions (N, 2) in pixels of the object as (row, column), not yet shifted to begin at zero."""
-    path, name = settings.path, raw.source["positions"]
-    positions = raw.positions[:, ::-1] if settings.columns == "column-row" else raw.positions
-    positions = positions * np.where([settings.flip_rows, settings.flip_columns], -1.0, 1.0)
-    unit = raw.positions_unit if settings.positions_unit == "auto" else settings.positions_unit
-    raw.source["positions unit"] = unit
-    if not unit:
-        # A scan of less than a pixel makes no sense in pixels, one of more than a metre none in metres.
-        known = positions[np.isfinite(positions).all(axis=1)]
-        span = float(np.ptp(known, axis=0).max()) if len(known) else 0.0
-        unit = "m" if 0 < span < 1 else "px"
-        raw.source["positions unit"] = f"{unit}, guessed from a span of {span:.3g}"
-    if unit.lower() in PIXELS:
-        # The file's pixels belong to its whole patterns; a smaller window has larger ones.
-        rows, columns = raw.stack.frame[::-1] if settings.transpose else raw.stack.frame
-        return positions * [kept.size / rows, kept.size / columns]
-    if pixels is None:
-        lacking = [setting for setting, value in (
-            ("'wavelength_m' or 'energy_kev'", raw.wavelength_m), ("'distance_m'", raw.distance_m),
-            ("'detector_pixel_m'", raw.detector_pixel_m)) if value is None]  # fmt: skip
-        raise DataFileError(
-            f"{path}: '{name}' is in {unit}, which takes the geometry to turn into pixels; "
-            f"give {', '.join(lacking)}, or 'positions_unit: px'"
-        )
-    return positions * length_factor(unit, name, path) / np.array(pixels)
-
-
 def _patterns(raw: Raw, plan: Reading, settings: ReadSettings) -> np.ndarray:
     """Patterns (N, m, m) with zero frequency at [0, 0], read, masked and binned a block at a time."""
     good = None if raw.good is None else plan.window.cut(raw.good)
-    blocks = list(raw.stack.blocks(settings.every, plan.window.size**2))
+    blocks = list(raw.patterns.blocks(settings.every, plan.window.size**2))
     recorder = Recorder(sum(len(numbers) for _, _, numbers in blocks))
     for first, part, numbers in blocks:
         recorder.append(_block(raw, plan, settings, good, first, part, numbers))
@@ -232,7 +159,7 @@ def _block(
     numbers: range,
 ) -> np.ndarray:
     kept, name = plan.window, raw.source["data"]
-    block = raw.stack.read(part, numbers, kept.rows, kept.columns, settings.path)
+    block = raw.patterns.read(part, numbers, kept.rows, kept.columns, settings.path)
     if good is not None:
         block = np.where(good, block, block.dtype.type(0))
     if settings.negative == "zero":
@@ -262,17 +189,20 @@ def _mask(raw: Raw, plan: Reading, settings: ReadSettings) -> np.ndarray | None:
     return np.fft.ifftshift(good.T if settings.transpose else good)
 
 
-def _probe(raw: Raw, plan: Reading, settings: ReadSettings) -> np.ndarray | None:
+def _probe(
+    raw: Raw, plan: Reading, settings: ReadSettings
+) -> tuple[np.ndarray, np.ndarray | None] | tuple[None, None]:
     if raw.probe is None:
-        return None
-    frame = raw.stack.frame
-    fitted = fit_probe(raw.probe, frame[0] if frame[0] == frame[1] else 0, plan.window)
-    if fitted is None:
+        return None, None
+    frame, modes = raw.patterns.frame, raw.probe.reshape(-1, *raw.probe.shape[-2:])
+    square = frame[0] if frame[0] == frame[1] else 0
+    fitted = [fit_probe(mode, square, plan.window) for mode in modes]
+    if any(mode is None for mode in fitted):
         raise DataFileError(
             f"{settings.path}: '{raw.source['probe']}' has shape {raw.probe.shape}; expected the "
             f"patterns' {frame}, or {plan.window.size // plan.window.bin} on a side"
         )
-    return fitted
+    return strongest_and_all(np.stack(fitted))  # type: ignore[arg-type]  # none is None
 
 
 def _object_guess(raw: Raw, plan: Reading) -> np.ndarray | None:
@@ -280,7 +210,7 @@ def _object_guess(raw: Raw, plan: Reading) -> np.ndarray | None:
     if raw.object_guess is None:
         return None
     needed = object_shape(plan.positions_px, plan.window.size // plan.window.bin)
-    if plan.window.size != raw.stack.frame[0] or np.less(raw.object_guess.shape, needed).any():
+    if plan.window.size != raw.patterns.frame[0] or np.less(raw.object_guess.shape, needed).any():
         plan.source["object"] += ", left out: on another grid"
         return None
     return raw.object_guess

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import IO, Any
 
 import h5py
+import hdf5plugin  # noqa: F401  # registers the filters of detectors: bitshuffle, LZ4, Blosc, Zstandard
 import numpy as np
 import scipy.io
 from numpy.lib import format as npy
 
 from ptychosuite.errors import DataFileError
+from ptychosuite.problems.measured.finding import datasets
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 PACKED: Mapping[bytes, Any] = {b"BZh": bz2, b"\x1f\x8b": gzip}  # first bytes -> who unpacks it
@@ -127,7 +129,7 @@ class Source:
         """The arrays by name, with shape, dtype and slices, read when they are sliced."""
         if self._container is None:
             raise DataFileError(f"{self.path} is neither an HDF5, an NPZ nor a MAT file; give its 'format'")
-        return named_arrays(self._container) if self.is_hdf5 else self._container
+        return named_arrays(self._container) if self.is_hdf5 else dict(self._container)
 
     @cached_property
     def _container(self) -> Any:
@@ -165,12 +167,9 @@ def _npz_arrays(archive: zipfile.ZipFile) -> dict[str, NpzArray]:
 
 
 def named_arrays(file: h5py.File) -> dict[str, Any]:
-    """The arrays of an HDF5 file by name."""
-    found: dict[str, Any] = {}
-
-    def keep(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset) and not name.startswith("#"):
-            found[name] = MatlabArray(item) if "MATLAB_class" in item.attrs else item
-
-    file.visititems(keep)
-    return found
+    """The arrays of an HDF5 file by name, those behind links as well."""
+    return {
+        name: MatlabArray(item) if "MATLAB_class" in item.attrs else item
+        for name, item in datasets(file)
+        if not name.startswith("#")
+    }

@@ -14,13 +14,14 @@ from ptychosuite.problems.measured.pattern_stack import single_stack
 from ptychosuite.problems.measured.raw import (
     Raw,
     as_mask,
+    as_modes,
     as_positions,
     as_wave,
     is_positive,
     mask_rule,
-    unit_of,
 )
 from ptychosuite.problems.measured.source import Source
+from ptychosuite.problems.measured.units import unit_of
 
 # The last part of a name, lower case; the first that is there is taken.
 USUAL: Mapping[str, Sequence[str]] = {
@@ -47,22 +48,36 @@ class PlainArrays(DataFormat):
 
     def read(self, source: Source, places: Places) -> Raw:
         arrays, path = source.arrays, places.path
-        data = _required(arrays, places.data, "data", path)
-        positions, unit, name = _positions(arrays, places)
-        stack = single_stack(arrays[data], data, path, n_positions=len(positions))
-        raw = Raw(stack, positions[:, :2], unit, convention="", source={"data": data, "positions": name})
-        if found := _find(arrays, places.mask, "mask", path):
+        raw = Raw(None, None, "", convention="")
+        if places.wants("positions"):
+            _take_positions(arrays, raw, places)
+        if places.wants("data"):
+            data = _required(arrays, places.data, "data", path)
+            n = None if raw.positions is None else len(raw.positions)
+            raw.stack = single_stack(arrays[data], data, path, n_positions=n)
+            raw.source["data"] = data
+        if found := self._found(arrays, places, "mask"):
             rule = mask_rule(places.mask_good, is_positive)
-            raw.good = as_mask(_values(arrays, found), stack.frame, rule, found, path)
+            raw.good = as_mask(_values(arrays, found), raw.frame, rule, found, path)
             raw.source["mask"] = found
-        if found := _find(arrays, places.probe, "probe", path):
-            raw.probe = as_wave(_values(arrays, found), found, path)
+        if found := self._found(arrays, places, "probe"):
+            raw.probe = as_modes(_values(arrays, found), found, path)
             raw.source["probe"] = found
-        guess = _find(arrays, "", "object", path)
-        if guess and arrays[guess].dtype.kind == "c" and len(arrays[guess].shape) >= 2:
+        guess = self._found(arrays, places, "object")
+        if guess and (places.object or arrays[guess].dtype.kind == "c") and len(arrays[guess].shape) >= 2:
             raw.object_guess = as_wave(_values(arrays, guess), guess, path)
             raw.source["object"] = guess
         return raw
+
+    @staticmethod
+    def _found(arrays: Mapping[str, Any], places: Places, what: str) -> str:
+        return _find(arrays, getattr(places, what), what, places.path) if places.wants(what) else ""
+
+
+def _take_positions(arrays: Mapping[str, Any], raw: Raw, places: Places) -> None:
+    """Positions (N, 2) as row, column; of three columns, which are x, y, z everywhere, as y, x."""
+    positions, raw.positions_unit, raw.source["positions"] = _positions(arrays, places)
+    raw.positions = positions[:, 1::-1] if positions.shape[1] == 3 else positions
 
 
 def _positions(arrays: Mapping[str, Any], places: Places) -> tuple[np.ndarray, str, str]:

@@ -15,25 +15,19 @@ import h5py
 import numpy as np
 
 from ptychosuite.errors import DataFileError
+from ptychosuite.problems.measured.finding import pick, require
 from ptychosuite.problems.measured.format import DataFormat, Places
 from ptychosuite.problems.measured.pattern_stack import PatternStack, single_stack
-from ptychosuite.problems.measured.raw import (
-    PIXELS,
-    Raw,
-    as_mask,
-    as_positions,
-    as_wave,
-    is_zero,
+from ptychosuite.problems.measured.raw import Raw, as_mask, as_modes, as_positions, is_zero, mask_rule
+from ptychosuite.problems.measured.source import Source
+from ptychosuite.problems.measured.units import (
+    is_pixels,
     length_factor,
-    mask_rule,
-    pick,
     read_energy,
     read_length,
-    require,
     unit_of,
     wavelength_of_energy,
 )
-from ptychosuite.problems.measured.source import Source
 
 DEFINITIONS = ("NXcxi_ptycho", "NXptycho")
 
@@ -78,11 +72,15 @@ class NeXus(DataFormat):
         entry = find_entry(file) or ("/entry_1" if "/entry_1" in file else "/entry")
         detector = _group(file, entry, "NXdetector", "instrument_1/detector_1")
         plots = [group.name for group in _groups(file, entry, "NXdata")]
-        usual = [f"{entry}/data_1/data", f"{detector}/data", *(f"{plot}/data" for plot in plots)]
-        data = require(file, places.data, usual, "data", path)
-        stack = single_stack(file[data], data, path)
-        positions, unit, name = _positions(file, entry, detector, plots, stack, places)
-        raw = Raw(stack, positions, unit, convention="centre", source={"data": data, "positions": name})
+        raw = Raw(None, None, "m", convention="centre")
+        if places.wants("data"):
+            usual = [f"{entry}/data_1/data", f"{detector}/data", *(f"{plot}/data" for plot in plots)]
+            data = require(file, places.data, usual, "data", path)
+            raw.stack, raw.source["data"] = single_stack(file[data], data, path), data
+        if places.wants("positions"):
+            raw.positions, raw.positions_unit, raw.source["positions"] = _positions(
+                file, entry, detector, plots, raw.stack, places
+            )
         _geometry(file, raw, entry, detector, path)
         _optional(file, raw, detector, places)
         return raw
@@ -103,7 +101,7 @@ def _group(file: Any, entry: str, nx_class: str, usual: str) -> str:
 
 
 def _positions(
-    file: Any, entry: str, detector: str, plots: list[str], stack: PatternStack, places: Places
+    file: Any, entry: str, detector: str, plots: list[str], stack: PatternStack | None, places: Places
 ) -> tuple[np.ndarray, str, str]:
     """Positions (N, 2) as y, x, their unit, and where they are."""
     path = places.path
@@ -122,17 +120,17 @@ def _positions(
     raise DataFileError(f"{path} has no positions at '{usual[0]}'; name the array with 'positions'")
 
 
-def _motors(x: Any, y: Any, stack: PatternStack, path: str) -> np.ndarray:
+def _motors(x: Any, y: Any, stack: PatternStack | None, path: str) -> np.ndarray:
     """Positions from one array a motor: one value a pattern, or the axes of a raster."""
     factor = length_factor(unit_of(y), y.name, path) / length_factor(unit_of(x), x.name, path)
     rows, columns = np.squeeze(y[()]).astype(np.float64) * factor, np.squeeze(x[()]).astype(np.float64)
-    slow = [part for part in stack.parts if part.outer is not None]
-    if slow and rows.ndim == columns.ndim == 1 and rows.size * columns.size == stack.n_patterns:
+    slow = [part for part in stack.parts if part.outer is not None] if stack else []
+    if slow and stack and rows.ndim == columns.ndim == 1 and rows.size * columns.size == stack.n_patterns:
         rows, columns = np.meshgrid(rows, columns, indexing="ij")
     if rows.size != columns.size:
         raise DataFileError(
             f"{path}: '{y.name}' holds {rows.size} values and '{x.name}' {columns.size}; "
-            f"expected one of each for every one of {stack.n_patterns} patterns"
+            f"expected one of each for every pattern"
         )
     return np.stack([rows.ravel(), columns.ravel()], axis=1)
 
@@ -170,24 +168,24 @@ def _centre(file: Any, raw: Raw, detector: str, path: str) -> None:
     centre = []
     for name, pixel in zip(names, raw.detector_pixel_m or (0.0, 0.0), strict=True):
         value, unit = float(np.ravel(file[name][()])[0]), unit_of(file[name])
-        if unit and unit.lower() not in PIXELS:
+        if unit and not is_pixels(unit):
             if not pixel:
                 return
             value *= length_factor(unit, name, path) / pixel
         centre.append(value)
-    if all(1 <= value <= size - 1 for value, size in zip(centre, raw.stack.frame, strict=True)):
+    if raw.stack and all(1 <= value <= size - 1 for value, size in zip(centre, raw.stack.frame, strict=True)):
         raw.centre = (centre[0], centre[1])
         raw.source["centre"] = ", ".join(names)
 
 
 def _optional(file: Any, raw: Raw, detector: str, places: Places) -> None:
     path = places.path
-    mask = pick(file, places.mask, [f"{detector}/pixel_mask", f"{detector}/mask"], "mask", path)
+    mask = places.find(file, "mask", [f"{detector}/pixel_mask", f"{detector}/mask"])
     if mask:
         rule = mask_rule(places.mask_good, is_zero)
-        raw.good = as_mask(file[mask], raw.stack.frame, rule, mask, path)
+        raw.good = as_mask(file[mask], raw.frame, rule, mask, path)
         raw.source["mask"] = mask
-    probe = pick(file, places.probe, [], "probe", path)
+    probe = places.find(file, "probe", [])
     if probe:
-        raw.probe = as_wave(file[probe], probe, path)
+        raw.probe = as_modes(file[probe], probe, path)
         raw.source["probe"] = probe

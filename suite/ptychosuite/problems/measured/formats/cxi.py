@@ -16,24 +16,19 @@ import h5py
 import numpy as np
 
 from ptychosuite.errors import DataFileError
+from ptychosuite.problems.measured.finding import pick, require
 from ptychosuite.problems.measured.format import DataFormat, Places
 from ptychosuite.problems.measured.measurement import Measurement
 from ptychosuite.problems.measured.pattern_stack import single_stack
-from ptychosuite.problems.measured.raw import (
-    Raw,
-    as_mask,
-    as_positions,
-    as_wave,
+from ptychosuite.problems.measured.raw import Raw, as_mask, as_modes, as_positions, as_wave, mask_rule
+from ptychosuite.problems.measured.source import Source
+from ptychosuite.problems.measured.units import (
     energy_of_wavelength,
-    mask_rule,
-    pick,
     read_energy,
     read_length,
-    require,
     unit_of,
     wavelength_of_energy,
 )
-from ptychosuite.problems.measured.source import Source
 
 ENTRY = "/entry_1"
 DETECTOR = f"{ENTRY}/instrument_1/detector_1"
@@ -65,23 +60,25 @@ class CXI(DataFormat):
 
     def read(self, source: Source, places: Places) -> Raw:
         file, path = source.hdf5, places.path
-        data = require(file, places.data, DATA, "data", path)
-        stack = single_stack(file[data], data, path)
-        name = require(file, places.positions, POSITIONS, "positions", path)
-        translation = as_positions(file[name], name, path)
         basis = _basis(file, path)
-        axes = basis / np.linalg.norm(basis, axis=0)
-        raw = Raw(
-            stack,
-            # CXI moves the sample, patches follow the beam.
-            positions=-translation @ axes[: translation.shape[1]],
-            positions_unit=unit_of(file[name]) or "m",
-            convention="centre",
-            source={"data": data, "positions": name},
-        )
+        raw = Raw(None, None, "m", convention="centre", radiation="photons")
+        if places.wants("data"):
+            data = require(file, places.data, DATA, "data", path)
+            raw.stack, raw.source["data"] = single_stack(file[data], data, path), data
+        if places.wants("positions"):
+            _positions(file, raw, basis, places)
         _geometry(file, raw, basis, path)
         _optional(file, raw, places)
         return raw
+
+
+def _positions(file: Any, raw: Raw, basis: np.ndarray, places: Places) -> None:
+    name = require(file, places.positions, POSITIONS, "positions", places.path)
+    translation = as_positions(file[name], name, places.path)
+    axes = basis / np.linalg.norm(basis, axis=0)
+    # CXI moves the sample, patches follow the beam.
+    raw.positions = -translation @ axes[: translation.shape[1]]
+    raw.positions_unit, raw.source["positions"] = unit_of(file[name]) or "m", name
 
 
 def _basis(file: Any, path: str) -> np.ndarray:
@@ -134,16 +131,16 @@ def _distance(file: Any, raw: Raw, basis: np.ndarray, path: str) -> None:
 
 def _optional(file: Any, raw: Raw, places: Places) -> None:
     path = places.path
-    mask = pick(file, places.mask, (MASK,), "mask", path)
+    mask = places.find(file, "mask", (MASK,))
     if mask:
         rule = mask_rule(places.mask_good, is_good)
-        raw.good = as_mask(file[mask], raw.stack.frame, rule, mask, path)
+        raw.good = as_mask(file[mask], raw.frame, rule, mask, path)
         raw.source["mask"] = mask
-    probe = pick(file, places.probe, PROBE, "probe", path)
+    probe = places.find(file, "probe", PROBE)
     if probe:
-        raw.probe = as_wave(file[probe], probe, path)
+        raw.probe = as_modes(file[probe], probe, path)
         raw.source["probe"] = probe
-    guess = pick(file, "", (OBJECT,), "object", path)
+    guess = places.find(file, "object", (OBJECT,))
     if guess:
         raw.object_guess = as_wave(file[guess], guess, path)
         raw.source["object"] = guess

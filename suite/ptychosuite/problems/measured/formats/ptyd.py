@@ -14,21 +14,12 @@ import h5py
 import numpy as np
 
 from ptychosuite.errors import DataFileError
+from ptychosuite.problems.measured.finding import pick
 from ptychosuite.problems.measured.format import DataFormat, Places
 from ptychosuite.problems.measured.pattern_stack import Part, PatternStack, single_stack
-from ptychosuite.problems.measured.raw import (
-    Raw,
-    as_mask,
-    as_positions,
-    as_wave,
-    is_positive,
-    mask_rule,
-    pick,
-    read_energy,
-    read_length,
-    wavelength_of_energy,
-)
+from ptychosuite.problems.measured.raw import Raw, as_mask, as_modes, as_positions, is_positive, mask_rule
 from ptychosuite.problems.measured.source import Source
+from ptychosuite.problems.measured.units import read_energy, read_length, wavelength_of_energy
 
 
 @dataclass(frozen=True)
@@ -46,14 +37,17 @@ class Ptyd(DataFormat):
     def read(self, source: Source, places: Places) -> Raw:
         file, path = source.hdf5, places.path
         chunks = _chunks(file, places)
-        stack = _stack(chunks, places)
-        positions, name = _positions(file, chunks, places)
-        raw = Raw(stack, positions, "m", convention="centre", source={"data": stack.name, "positions": name})
+        raw = Raw(None, None, "m", convention="centre")
+        if places.wants("data"):
+            raw.stack = _stack(chunks, places)
+        if places.wants("positions"):
+            raw.positions, raw.source["positions"] = _positions(file, chunks, places)
         _geometry(file, raw, path)
-        _mask(file, raw, chunks, places)
-        probe = pick(file, places.probe, (), "probe", path)
+        if places.wants("mask"):
+            _mask(file, raw, chunks, places)
+        probe = places.find(file, "probe", ())
         if probe:
-            raw.probe = as_wave(file[probe], probe, path)
+            raw.probe = as_modes(file[probe], probe, path)
             raw.source["probe"] = probe
         return raw
 
@@ -126,7 +120,7 @@ def _has_value(item: Any) -> bool:
 
 
 def _mask(file: Any, raw: Raw, chunks: list[Any], places: Places) -> None:
-    path, frame = places.path, raw.stack.frame
+    path, frame = places.path, _stack(chunks, places).frame
     rule = mask_rule(places.mask_good, is_positive)
     weights = [chunk.get("weights") for chunk in chunks]
     shared = pick(file, places.mask, ("/meta/weight2d", "/info/weight2d", "/common/weight2d"), "mask", path)

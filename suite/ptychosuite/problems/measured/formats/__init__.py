@@ -1,0 +1,1 @@
+"""The layouts of files of measured data, one a file."""

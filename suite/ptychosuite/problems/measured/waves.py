@@ -1,0 +1,20 @@
+"""Modes of a probe as files have them, and as a problem does."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def strongest_and_all(probe: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """The strongest mode with the power of all (m, m), and all that have any, strongest first (M, m, m).
+
+    ``probe`` is (m, m) or (M, m, m); of a single mode the second is None.
+    """
+    modes = probe.reshape(-1, *probe.shape[-2:])
+    powers = np.sum(np.abs(modes) ** 2, axis=(1, 2))
+    order = np.argsort(-powers, kind="stable")
+    order = order[powers[order] > 0] if powers.any() else order[:1]
+    modes, powers = modes[order], powers[order]
+    if len(modes) == 1:
+        return modes[0], None
+    return modes[0] * np.sqrt(powers.sum() / powers[0]), modes
