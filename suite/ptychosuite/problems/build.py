@@ -29,7 +29,7 @@ def build_problem(spec: RunSpec, backend: Backend) -> Problem:
     kind = kind_of(spec.problem)
     made = with_starts(kind.make(spec.rng, real, probe), kind, spec.problem, spec.rng)
     modes = made.probe_modes if start is None else start.modes()
-    mask = made.detector_mask
+    mask, valid = made.detector_mask, made.valid_pixels
     fitted = fitted_pixels(made, spec.problem.get(HOLD_OUT, 0), spec.rng("hold-out"))
     return replace(
         made,
@@ -39,6 +39,7 @@ def build_problem(spec: RunSpec, backend: Backend) -> Problem:
         start_object=backend.asarray(made.start_object, spec.dtype),
         detector_mask=None if mask is None else backend.asarray(mask, real),
         fitted_pixels=None if fitted is None else backend.asarray(fitted),
+        valid_pixels=None if valid is None else backend.asarray(valid),
     )
 
 
