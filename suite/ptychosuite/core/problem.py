@@ -196,7 +196,7 @@ class Problem:
         return self._real(unseen if self.valid_pixels is None else unseen & self.valid_pixels[which])
 
     def _chosen(self, which: int | slice | np.ndarray) -> Bool[Array, "*n m m"] | None:
-        """Where pixels of some patterns are fitted, bad ones of the whole detector aside; None: everywhere."""
+        """Where pixels of some patterns are fitted, but for those that are bad in all; None: everywhere."""
         chosen = [pixels[which] for pixels in (self.fitted_pixels, self.valid_pixels) if pixels is not None]
         return None if not chosen else chosen[0] if len(chosen) == 1 else chosen[0] & chosen[1]
 

@@ -261,7 +261,7 @@ def test_contents_decide_the_format_not_the_name(tmp_path: Path) -> None:
 
 
 def test_siemens_star(measured_data: Path) -> None:
-    settings = MeasuredFile(str(measured_data / "siemens-star-small.npz.bz2"))
+    settings = MeasuredFile(str(measured_data / "siemens-star-small.npz.bz2"), positions_unit="px")
     measurement = settings.read()
     assert measurement.diffraction_intensity.shape == (516, 128, 128)
     assert measurement.diffraction_intensity.dtype == np.float32

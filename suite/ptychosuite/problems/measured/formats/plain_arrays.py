@@ -85,7 +85,7 @@ def _positions(arrays: Mapping[str, Any], places: Places) -> tuple[np.ndarray, s
     path = places.path
     if "," not in places.positions:
         name = _required(arrays, places.positions, "positions", path)
-        return as_positions(_values(arrays, name), name, path), unit_of(arrays[name]), name
+        return as_positions(_values(arrays, name), name, path), _unit(arrays, name), name
     names = [_required(arrays, part.strip(), "positions", path) for part in places.positions.split(",")]
     columns = [np.ravel(_values(arrays, name)) for name in names]
     if len(columns) != 2 or len(columns[0]) != len(columns[1]):
@@ -94,7 +94,13 @@ def _positions(arrays: Mapping[str, Any], places: Places) -> tuple[np.ndarray, s
             "expected two arrays of one length, rows first"
         )
     pairs = as_positions(np.stack(columns, axis=1), places.positions, path)
-    return pairs, unit_of(arrays[names[0]]), ", ".join(names)
+    return pairs, _unit(arrays, names[0]), ", ".join(names)
+
+
+def _unit(arrays: Mapping[str, Any], name: str) -> str:
+    """The unit that an array says, or the end of its name: positions_px, probe_position_x_m."""
+    end = name.rsplit("_", 1)[-1].lower()
+    return unit_of(arrays[name]) or (end if end in ("px", "m", "mm", "um", "nm") else "")
 
 
 def _required(arrays: Mapping[str, Any], given: str, what: str, path: str) -> str:
