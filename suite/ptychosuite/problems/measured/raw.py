@@ -125,6 +125,23 @@ def _complex(array: Any, name: str, path: str) -> np.ndarray:
     return values
 
 
+def as_image(array: Any, name: str, path: str) -> np.ndarray:
+    """An image of the detector (rows, columns) in double precision; of several their mean.
+
+    Raises
+    ------
+    DataFileError
+        Fewer than two axes, or not real numbers.
+    """
+    values = np.asarray(array)
+    if values.dtype.kind not in "uifb" or values.ndim < 2:
+        raise DataFileError(
+            f"{path}: '{name}' has shape {values.shape} of {values.dtype}; expected an image of the "
+            "detector, (rows, columns)"
+        )
+    return np.asarray(values.reshape(-1, *values.shape[-2:]).mean(axis=0, dtype=np.float64))
+
+
 def as_mask(
     array: Any,
     frame: tuple[int, int] | None,
