@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ptychosuite.errors import DataFileError
-from ptychosuite.problems.measured.source import DAMAGED
+from ptychosuite.problems.measured.source import DAMAGED, as_told
+from ptychosuite.problems.measured.whole import check_memory, check_whole, check_written
 
 BLOCK_BYTES = 64 * 2**20
 
@@ -118,13 +119,26 @@ class PatternStack:
             pieces = [[part.read(numbers, r, c) for c in columns] for r in rows]
         except DAMAGED as error:
             raise DataFileError(
-                f"{path}: '{self.name}' cannot be read at pattern {numbers.start} ({error}); "
+                f"{path}: '{self.name}' cannot be read at pattern {numbers.start} ({as_told(error)}); "
                 "the file is damaged or was not copied whole"
             ) from error
         return np.concatenate([np.concatenate(line, axis=2) for line in pieces], axis=1)
 
+    def check_ends(self, rows: Sequence[slice], columns: Sequence[slice], path: str) -> None:
+        """Read the first and the last pattern of each array, as a file that was cut short cannot.
+
+        Raises
+        ------
+        DataFileError
+            The file is damaged there.
+        """
+        for part in self.parts:
+            for number in sorted({0, part.n_patterns - 1}):
+                self.read(part, range(number, number + 1), rows, columns, path)
+
     def sample(self, n: int, path: str) -> np.ndarray:
         """At most ``n`` whole patterns spread over the stack."""
+        check_memory((min(n, self.n_patterns), *self.frame), self.name, path, pixel_bytes=8)
         every = max(1, math.ceil(self.n_patterns / n))
         whole = (slice(None),)
         found = [
@@ -145,11 +159,15 @@ def single_stack(array: Any, name: str, path: str, n_positions: int | None = Non
     DataFileError
         Another number of axes, or contents that are not real numbers.
     """
+    check_whole(array, name, path)
     if array.dtype.kind not in "uifb":
         raise DataFileError(
             f"{path}: '{name}' holds {array.dtype}, not real numbers; name another with 'data'"
         )
     shape = tuple(array.shape)
+    if 0 in shape:
+        raise DataFileError(f"{path}: '{name}' has shape {shape} and holds no patterns")
+    check_written(array, name, path)
     lead = 0
     while len(shape) - lead > 3 and shape[lead] == 1:
         lead += 1
