@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import json
 import os
 import re
 import stat
@@ -20,6 +21,8 @@ import numpy as np
 from annotated_types import Ge, Gt, Le
 
 from ptychosuite.errors import DataFileError, nearest
+from ptychosuite.problems.guard import check_harmless
+from ptychosuite.problems.linked_files import linked_files
 from ptychosuite.problems.problem_kind import MAX_SIZE, ObjectKind, ProbeKind, ScanKind
 
 
@@ -170,6 +173,9 @@ def exists(path: str) -> bool:
 def file_sha256(path: str) -> str:
     """SHA-256 of a file; of several, which wildcards stand for, that of their hashes.
 
+    An HDF5 file that refers to others (links, virtual datasets, raw numbers beside it) has the hash of its
+    own and theirs, for what is read from it lies in them.
+
     Raises
     ------
     DataFileError
@@ -178,7 +184,7 @@ def file_sha256(path: str) -> str:
     files = files_of(path)
     if not files:
         raise DataFileError(f"no file is called like {path}; check the path")
-    found = [_sha256(file, stamp(file)) for file in files]
+    found = [_with_linked(file, _sha256(file, stamp(file))) for file in files]
     return found[0] if len(found) == 1 else hashlib.sha256("".join(found).encode()).hexdigest()
 
 
@@ -190,6 +196,8 @@ def stamp(path: str) -> tuple[int, int, int]:
         raise DataFileError(f"cannot read {path}: {error.strerror}; check the path") from error
     if stat.S_ISDIR(status.st_mode):
         raise DataFileError(f"cannot read {path}: it is a folder (directory); name a file")
+    if not stat.S_ISREG(status.st_mode):
+        raise DataFileError(f"cannot read {path}: it is a pipe or a device; name a file")
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 
@@ -199,7 +207,18 @@ def check_unchanged(path: str, sha256: str) -> None:
         raise DataFileError(f"{path} has changed since the study was planned; plan and run it again")
 
 
-@lru_cache(maxsize=64)
+def _with_linked(path: str, own: str) -> str:
+    """The hash of a file, ``own`` where it refers to no others; one that is not there counts as missing."""
+    linked = linked_files(path)
+    if not linked:
+        return own
+    theirs = [
+        (each.name, _sha256(each.path, stamp(each.path)) if each.path else "missing") for each in linked
+    ]
+    return hashlib.sha256(json.dumps([own, theirs]).encode()).hexdigest()
+
+
+@lru_cache(maxsize=1024)
 def _sha256(path: str, stamp: tuple[int, int, int]) -> str:
     try:
         with open(path, "rb") as file:
@@ -232,6 +251,8 @@ def _read_array(path: str, key: str, stamp: tuple[int, int, int]) -> np.ndarray:
     }
     if suffix not in readers:
         raise DataFileError(f"{path}: unknown kind of file '{suffix}'; expected one of {', '.join(readers)}")
+    if suffix in (".mat", ".h5", ".hdf5"):
+        check_harmless(path)
     try:
         array = readers[suffix](path, key)
     except DataFileError:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ptychosuite.errors import DataFileError
-from ptychosuite.problems.measured.source import DAMAGED
+from ptychosuite.problems.measured.source import DAMAGED, as_told
+from ptychosuite.problems.measured.whole import check_memory, check_whole, check_written
 
 BLOCK_BYTES = 64 * 2**20
 
@@ -135,14 +136,30 @@ class PatternStack:
             pieces = [[block.part.read(block.numbers, r, c) for c in columns] for r in rows]
         except DAMAGED as error:
             raise DataFileError(
-                f"{path}: '{self.name}' cannot be read at pattern {block.of_stack[0]} ({error}); "
+                f"{path}: '{self.name}' cannot be read at pattern {block.of_stack[0]} ({as_told(error)}); "
                 "the file is damaged or was not copied whole"
             ) from error
         whole = np.concatenate([np.concatenate(line, axis=2) for line in pieces], axis=1)
         return whole if block.wanted.all() else whole[block.wanted]
 
+    def check_ends(self, rows: Sequence[slice], columns: Sequence[slice], path: str) -> None:
+        """Read the first and the last pattern of each array, as a file that was cut short cannot.
+
+        Raises
+        ------
+        DataFileError
+            The file is damaged there.
+        """
+        before = 0
+        for part in self.parts:
+            for number in sorted({0, part.n_patterns - 1}):
+                one = Block(part, range(number, number + 1), np.ones(1, bool), np.array([before + number]))
+                self.read(one, rows, columns, path)
+            before += part.n_patterns
+
     def sample(self, n: int, path: str) -> np.ndarray:
         """At most ``n`` whole patterns spread over the stack."""
+        check_memory((min(n, self.n_patterns), *self.frame), self.name, path, pixel_bytes=8)
         chosen = np.zeros(self.n_patterns, dtype=bool)
         chosen[:: max(1, math.ceil(self.n_patterns / n))] = True
         whole, found = [slice(None)], []
@@ -163,11 +180,15 @@ def single_stack(array: Any, name: str, path: str, n_positions: int | None = Non
     DataFileError
         Another number of axes, or contents that are not real numbers.
     """
+    check_whole(array, name, path)
     if array.dtype.kind not in "uifb":
         raise DataFileError(
             f"{path}: '{name}' holds {array.dtype}, not real numbers; name another with 'data'"
         )
     shape = tuple(array.shape)
+    if 0 in shape:
+        raise DataFileError(f"{path}: '{name}' has shape {shape} and holds no patterns")
+    check_written(array, name, path)
     lead = 0
     while len(shape) - lead > 3 and shape[lead] == 1:
         lead += 1

@@ -10,6 +10,7 @@ import numpy as np
 
 from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured.pattern_stack import PatternStack
+from ptychosuite.problems.measured.whole import check_small, check_whole
 
 Pair = tuple[float, float]
 
@@ -67,7 +68,7 @@ def as_positions(array: Any, name: str, path: str) -> np.ndarray:
     DataFileError
         Another shape, or not real numbers.
     """
-    values = np.asarray(array)
+    values = _values(array, name, path)
     if values.dtype.kind not in "uif":
         raise DataFileError(f"{path}: '{name}' holds {values.dtype}, not positions")
     if values.size == 0:
@@ -112,8 +113,16 @@ def as_modes(array: Any, name: str, path: str) -> np.ndarray:
     return np.asarray(values, dtype=np.complex128)
 
 
+def _values(array: Any, name: str, path: str) -> np.ndarray:
+    """All numbers of an array, where they are there and fit into the memory."""
+    check_whole(array, name, path)
+    if hasattr(array, "dtype"):
+        check_small(array, name, path)
+    return np.asarray(array)
+
+
 def _complex(array: Any, name: str, path: str) -> np.ndarray:
-    values = np.asarray(array)
+    values = _values(array, name, path)
     if values.dtype.names in (("real", "imag"), ("r", "i")):  # how MATLAB and others keep complex numbers
         first, second = values.dtype.names
         values = values[first] + 1j * values[second]
@@ -156,8 +165,11 @@ def as_mask(
     Raises
     ------
     DataFileError
-        Its size is not that of the patterns.
+        Its size is not that of the patterns, or it holds no numbers.
     """
+    check_whole(array, name, path)
+    if array.dtype.kind not in "uifb":
+        raise DataFileError(f"{path}: '{name}' holds {array.dtype}, not a mask")
     shape = tuple(array.shape)
     if len(shape) < 2 or shape[-2:] != (frame or shape[-2:]):
         raise DataFileError(f"{path}: '{name}' has shape {shape}; the patterns have {frame}")

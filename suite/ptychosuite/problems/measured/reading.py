@@ -30,6 +30,7 @@ from ptychosuite.problems.measured.pixels import Correction
 from ptychosuite.problems.measured.plausibility import refuse_implausible
 from ptychosuite.problems.measured.raw import Raw
 from ptychosuite.problems.measured.waves import strongest_and_all
+from ptychosuite.problems.measured.whole import check_memory
 from ptychosuite.problems.measured.window import Window, fit_probe, is_corner, window
 from ptychosuite.problems.problem_kind import Size
 
@@ -89,6 +90,7 @@ def size(settings: ReadSettings) -> Size:
     """
     with described(settings) as raw:
         plan = _plan(raw, settings, look=raw.centre is not None)
+        raw.patterns.check_ends(plan.window.rows, plan.window.columns, settings.path)
         refuse_implausible(raw, plan.window, plan.positions_px, plan.chosen, settings)
     pixels = plan.window.size // plan.window.bin
     return Size(object_shape(plan.positions_px, pixels), pixels, len(plan.positions_px))
@@ -102,6 +104,8 @@ def _plan(raw: Raw, settings: ReadSettings, look: bool = True) -> Reading:
     corner = _corner(raw, settings, look)
     centre = None if corner else _centre(raw, settings)
     kept = window(raw.patterns.frame, settings.crop, settings.bin, corner, centre, data, path)
+    taken = math.ceil(raw.patterns.n_patterns / settings.every)
+    check_memory((taken, kept.size // kept.bin, kept.size // kept.bin), data, path)
     source["zero frequency"] += f"; window of {kept.size} pixels" + (f" around {centre}" if centre else "")
     pixel_m = object_pixels(raw, kept, settings)
     check_pixel(_mean(pixel_m), source, path)
