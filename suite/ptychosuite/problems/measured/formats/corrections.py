@@ -10,9 +10,33 @@ import numpy as np
 
 from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured.format import Places
-from ptychosuite.problems.measured.raw import Raw
+from ptychosuite.problems.measured.raw import Raw, as_mask, as_modes, as_wave, is_zero, mask_rule
 
 BLOCK = 64  # images read at a time
+
+
+def take_named(file: Any, raw: Raw, places: Places, *parts: str) -> None:
+    """Those of the optional parts that the user has named, of a file whose format has no places for them."""
+    parts = parts or ("mask", "dark", "flat", "intensities", "probe", "object")
+    takers = {"mask": take_mask, "dark": take_dark, "flat": take_flat, "intensities": take_intensities}
+    for part in parts:
+        if part in takers:
+            takers[part](file, raw, places, ())
+        elif name := places.find(file, part, ()):
+            raw.source[part] = name
+            if part == "probe":
+                raw.probe = as_modes(file[name], name, places.path)
+            else:
+                raw.object_guess = as_wave(file[name], name, places.path)
+
+
+def take_mask(file: Any, raw: Raw, places: Places, usual: Sequence[str]) -> None:
+    """Good pixels, which are those of value 0."""
+    mask = places.find(file, "mask", usual)
+    if mask:
+        rule = mask_rule(places.mask_good, is_zero)
+        raw.good = as_mask(file[mask], raw.frame, rule, mask, places.path)
+        raw.source["mask"] = mask
 
 
 def take_dark(file: Any, raw: Raw, places: Places, usual: Sequence[str]) -> None:

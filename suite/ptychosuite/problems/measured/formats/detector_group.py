@@ -11,8 +11,8 @@ import numpy as np
 
 from ptychosuite.problems.measured.finding import pick
 from ptychosuite.problems.measured.format import Places
-from ptychosuite.problems.measured.formats.corrections import take_dark, take_flat
-from ptychosuite.problems.measured.raw import Raw, as_mask, is_zero, mask_rule
+from ptychosuite.problems.measured.formats.corrections import take_dark, take_flat, take_mask
+from ptychosuite.problems.measured.raw import Raw
 from ptychosuite.problems.measured.units import is_pixels, length_factor, read_length, unit_of
 
 DISTANCES = ("distance", "detector_distance")
@@ -61,15 +61,6 @@ def take_centre(file: Any, raw: Raw, detector: str, path: str) -> None:
     if all(1 <= value <= size - 1 for value, size in zip(centre, raw.stack.frame, strict=True)):
         raw.centre = (centre[0], centre[1])
         raw.source["centre"] = ", ".join(names)
-
-
-def take_mask(file: Any, raw: Raw, places: Places, usual: list[str]) -> None:
-    """Good pixels, which are those of value 0."""
-    mask = places.find(file, "mask", usual)
-    if mask:
-        rule = mask_rule(places.mask_good, is_zero)
-        raw.good = as_mask(file[mask], raw.frame, rule, mask, places.path)
-        raw.source["mask"] = mask
 
 
 def flat_is_applied(file: Any, detector: str) -> bool:

@@ -15,7 +15,7 @@ from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured.finding import pick, require
 from ptychosuite.problems.measured.format import DataFormat, Places
 from ptychosuite.problems.measured.formats.beam_group import radiation, take_wavelength
-from ptychosuite.problems.measured.formats.corrections import take_intensities
+from ptychosuite.problems.measured.formats.corrections import take_intensities, take_named
 from ptychosuite.problems.measured.formats.detector_group import take_detector
 from ptychosuite.problems.measured.formats.nexus_axes import positions_of, scan_shapes
 from ptychosuite.problems.measured.formats.nexus_groups import (
@@ -30,7 +30,7 @@ from ptychosuite.problems.measured.formats.nexus_groups import (
 )
 from ptychosuite.problems.measured.formats.nexus_motors import Motor, find_motors, named_motors
 from ptychosuite.problems.measured.pattern_stack import single_stack
-from ptychosuite.problems.measured.raw import Raw, as_modes, as_positions
+from ptychosuite.problems.measured.raw import Raw, as_positions
 from ptychosuite.problems.measured.source import Source
 from ptychosuite.problems.measured.units import unit_of
 
@@ -75,8 +75,7 @@ def read_nexus(file: Any, entries: list[str], places: Places) -> Raw:
     take_detector(file, raw, detector, places)
     monitors = [f"{group.name}/data" for group in groups_of(file, entry, "NXmonitor")]
     take_intensities(file, raw, places, [*monitors, f"{entry}/control/data"])
-    if probe := places.find(file, "probe", []):  # NXsource has a word of that name
-        raw.probe, raw.source["probe"] = as_modes(file[probe], probe, places.path), probe
+    take_named(file, raw, places, "probe", "object")  # the probe of NXsource is a word
     return raw
 
 

@@ -51,8 +51,11 @@ def scan_shapes(stack: PatternStack | None, file: Any, entry: str) -> list[Shape
         part = stack.parts[0]
         found.append(tuple(int(n) for n in part.array.shape[: part.axes[1]]))
     for plot in groups_of(file, entry, "NXdata"):
-        if has_images(signal := signal_of(plot)):
+        signal = signal_of(plot)
+        if has_images(signal):
             found.append(tuple(int(n) for n in signal.shape[:-2]))
+        elif stack is None and signal is not None:  # of counts, where the patterns are in another file
+            found.append(tuple(int(n) for n in signal.shape))
     n = stack.n_patterns if stack is not None else None
     return [shape for shape in dict.fromkeys(found) if n in (None, math.prod(shape))]
 
