@@ -46,6 +46,7 @@ class Raw:
     dark: np.ndarray | None = None  # (rows, columns), to be taken off every pattern
     flat: np.ndarray | None = None  # (rows, columns), by which every pattern is to be divided
     intensities: np.ndarray | None = None  # (N,), of each pattern's light, in any unit
+    saturation: float | None = None  # counts from which on a pixel is bad, where the file says
     source: dict[str, str] = field(default_factory=dict)
 
     @property
