@@ -11,7 +11,10 @@ def strongest_and_all(probe: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]
     ``probe`` is (m, m) or (M, m, m); of a single mode the second is None.
     """
     modes = probe.reshape(-1, *probe.shape[-2:])
-    powers = np.sum(np.abs(modes) ** 2, axis=(1, 2))
+    with np.errstate(over="ignore"):  # numbers beyond all sense are refused by ``check_wave``
+        powers = np.sum(np.abs(modes) ** 2, axis=(1, 2))
+    if not np.isfinite(powers).all():
+        return np.full_like(modes[0], np.inf), None
     order = np.argsort(-powers, kind="stable")
     order = order[powers[order] > 0] if powers.any() else order[:1]
     modes, powers = modes[order], powers[order]
