@@ -20,6 +20,8 @@ from ptychosuite.testing import check_format
 
 from tests.problems.measured import small
 
+KINDS = ("cxi", "nexus", "ptyd", "arrays")  # those of beamlines are in test_beamlines.py
+
 
 def assert_small(measurement: Measurement, metres: bool = True) -> None:
     good = True if measurement.detector_mask is None else measurement.detector_mask
@@ -44,13 +46,10 @@ def test_a_format_gives_patterns_positions_and_geometry(tmp_path: Path, kind: st
     assert MeasuredFile(path).size() == Size(measurement.object_shape, small.M, small.N)
 
 
-OWN = ("cxi", "nexus", "ptyd", "arrays")  # the others have tests of their own
-
-
-@pytest.mark.parametrize("kind", OWN)
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_every_format_promises(tmp_path: Path, kind: str) -> None:
     """A NeXus file is a CXI file too, and every file of ours holds arrays: those are no strangers."""
-    files = {name: getattr(small, name)(tmp_path / f"{name}.h5") for name in OWN}
+    files = {name: getattr(small, name)(tmp_path / f"{name}.h5") for name in KINDS}
     foreign = {"cxi": ["ptyd", "arrays"], "arrays": []}.get(kind, files.keys() - {kind})
     patterns = small.patterns()
     if kind == "ptyd":

@@ -7,8 +7,7 @@ from typing import Any
 
 from scipy.constants import e
 
-from ptychosuite.problems.measured.finding import pick
-from ptychosuite.problems.measured.formats.nexus_groups import text_at
+from ptychosuite.problems.measured.formats.nexus_groups import pick_given, text_at
 from ptychosuite.problems.measured.raw import Raw
 from ptychosuite.problems.measured.units import (
     read_energy,
@@ -43,8 +42,8 @@ def take_wavelength(
     DataFileError
         Not a number, or of an unknown unit.
     """
-    wavelength = pick(file, "", wavelengths, "wavelength", path)
-    energy = pick(file, "", energies, "energy", path)
+    wavelength = pick_given(file, wavelengths, "wavelength", path)
+    energy = pick_given(file, energies, "energy", path)
     if wavelength:
         raw.wavelength_m = read_length(file[wavelength], path)
     elif energy and raw.radiation:

@@ -13,6 +13,7 @@ from ptychosuite.problems.measured.format import Places
 from ptychosuite.problems.measured.raw import Raw, as_mask, as_modes, as_wave, is_zero, mask_rule
 
 BLOCK = 64  # images read at a time
+MOST_IMAGES = 100_000  # of which a mean is taken
 
 
 def take_named(file: Any, raw: Raw, places: Places, *parts: str) -> None:
@@ -59,17 +60,14 @@ def take_intensities(file: Any, raw: Raw, places: Places, usual: Sequence[str]) 
     name = places.find(file, "intensities", usual)
     if not name:
         return
-    values = np.asarray(file[name])
-    wrong = "not numbers"
-    if values.dtype.kind in "uif":
-        values = values.astype(np.float64).ravel()
-        n = values.size if raw.stack is None else raw.stack.n_patterns
-        if values.size != n:
-            wrong = f"{values.size} values for {n} patterns"
-        else:
-            wrong = "" if np.isfinite(values).all() and (values > 0).all() else "not all above zero"
+    array, n = file[name], raw.stack.n_patterns if raw.stack else file[name].size
+    wrong = "not numbers" if array.dtype.kind not in "uif" else ""
+    if array.size != n:
+        wrong = f"{array.size} values for {n} patterns"
     if not wrong:
-        raw.intensities = values
+        values = np.asarray(array, dtype=np.float64).ravel()
+        wrong = "" if np.isfinite(values).all() and (values > 0).all() else "not all above zero"
+        raw.intensities = None if wrong else values
     _tell(raw, places, "intensities", name, wrong)
 
 
@@ -80,6 +78,8 @@ def _image(file: Any, raw: Raw, places: Places, part: str, usual: Sequence[str])
     array = file[name]
     if array.dtype.kind not in "uifb" or len(array.shape) < 2 or not array.size:
         wrong = f"{array.dtype} of shape {array.shape}"
+    elif math.prod(array.shape[:-2]) > MOST_IMAGES:
+        wrong = f"{math.prod(array.shape[:-2])} images"
     elif raw.frame and array.shape[-2:] != raw.frame:
         wrong = f"shape {array.shape}, the patterns have {raw.frame}"
     else:

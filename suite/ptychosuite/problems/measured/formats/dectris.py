@@ -95,8 +95,8 @@ def _stack(file: Any, places: Places) -> PatternStack:
     absent = sorted(set(range(1, max(numbers) + 1)) - set(numbers))
     if absent:
         raise DataFileError(
-            f"{path}: '{DATA}/data_{absent[0]:06d}' is missing among {len(numbers)} links to images; name those "
-            "that count with 'data'"
+            f"{path}: '{DATA}/data_{absent[0]:06d}' is missing among {len(numbers)} links to images; name "
+            "those that count with 'data'"
         )
     parts: list[Part] = []
     for name in numbers.values():

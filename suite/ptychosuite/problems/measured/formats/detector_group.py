@@ -12,6 +12,7 @@ import numpy as np
 from ptychosuite.problems.measured.finding import pick
 from ptychosuite.problems.measured.format import Places
 from ptychosuite.problems.measured.formats.corrections import take_dark, take_flat, take_mask
+from ptychosuite.problems.measured.formats.nexus_groups import pick_given
 from ptychosuite.problems.measured.raw import Raw
 from ptychosuite.problems.measured.units import is_pixels, length_factor, read_length, unit_of
 
@@ -30,11 +31,11 @@ def take_detector(file: Any, raw: Raw, detector: str, places: Places) -> None:
         One of them is no number, of an unknown unit, or of another size than the patterns.
     """
     path = places.path
-    distance = pick(file, "", [f"{detector}/{name}" for name in DISTANCES], "distance", path)
+    distance = pick_given(file, [f"{detector}/{name}" for name in DISTANCES], "distance", path)
     if distance:
         raw.distance_m = read_length(file[distance], path)
         raw.source["distance"] = distance
-    names = [pick(file, "", [f"{detector}/{axis}_pixel_size"], "pixel", path) for axis in "yx"]
+    names = [pick_given(file, [f"{detector}/{axis}_pixel_size"], "pixel", path) for axis in "yx"]
     if sizes := [name for name in names if name]:
         raw.detector_pixel_m = (read_length(file[sizes[0]], path), read_length(file[sizes[-1]], path))
         raw.source["detector pixel"] = sizes[0]

@@ -1,8 +1,9 @@
 """NeXus files as Diamond's GDA writes them, and other files of a scan without an application definition.
 
 An entry (entry, entry1, ...) with something measured in an NXdata group or with images of an NXdetector, and
-with two motors across the beam: I08, J08, I13, I14. The axes' metadata are those of NXdata; ptypy's loaders for these beamlines take the
-motors' values without a change of sign, as is done here. Older files give no units, so a study has to.
+with two motors across the beam: I08, J08, I13, I14. The axes' metadata are those of NXdata; ptypy's loaders
+for these beamlines take the motors' values without a change of sign, as is done here. Older files give no
+units, so a study has to.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ptychosuite.errors import DataFileError
-from ptychosuite.problems.measured.finding import pick, require
+from ptychosuite.problems.measured.finding import is_dataset, pick, require
 from ptychosuite.problems.measured.format import DataFormat, Places
 from ptychosuite.problems.measured.formats.beam_group import radiation, take_wavelength
 from ptychosuite.problems.measured.formats.corrections import take_intensities, take_named
@@ -74,7 +74,8 @@ def read_nexus(file: Any, entries: list[str], places: Places) -> Raw:
     _take_beam(file, raw, entry, places.path)
     take_detector(file, raw, detector, places)
     monitors = [f"{group.name}/data" for group in groups_of(file, entry, "NXmonitor")]
-    take_intensities(file, raw, places, [*monitors, f"{entry}/control/data"])
+    times = [name for name in [f"{detector}/count_time"] if is_dataset(file, name) and file[name].size > 1]
+    take_intensities(file, raw, places, [*monitors, f"{entry}/control/data", *times])
     take_named(file, raw, places, "probe", "object")  # the probe of NXsource is a word
     return raw
 

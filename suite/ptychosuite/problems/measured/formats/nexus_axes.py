@@ -18,11 +18,13 @@ from ptychosuite.problems.measured.formats.nexus_motors import Motor
 from ptychosuite.problems.measured.pattern_stack import PatternStack
 from ptychosuite.problems.measured.units import length_factor, unit_of
 
+MOST_PATTERNS = 100_000_000  # of a scan that makes sense
+
 Shape = tuple[int, ...]
 
 
 def positions_of(motors: Sequence[Motor], shapes: Sequence[Shape], path: str) -> tuple[np.ndarray, str]:
-    """Positions (N, 2) along rows and columns, and their unit, which is that of the first motor.
+    """Positions (N, 2) along rows and columns, and their unit, which is that of the first motor with one.
 
     ``shapes`` are those that the scan may have; the first into which all motors fit is taken.
 
@@ -31,17 +33,29 @@ def positions_of(motors: Sequence[Motor], shapes: Sequence[Shape], path: str) ->
     DataFileError
         The motors fit into none of them, or in two ways; or one has a unit that is no length.
     """
-    unit = next((found for motor in motors if (found := unit_of(motor.array))), "")
+    first = next((motor for motor in motors if unit_of(motor.array)), motors[0])
     for shape in shapes or _own_shapes(motors):
+        if math.prod(shape) > MOST_PATTERNS:
+            raise DataFileError(
+                f"{path}: '{motors[0].name}' belongs to a raster of {shape}; is the file damaged?"
+            )
         axes = [found for found in _axes(motors, shape) if found is not None]
         if len(axes) == len(motors):
             positions = np.zeros((math.prod(shape), 2))
             for motor, own in zip(motors, axes, strict=True):
-                metres = length_factor(unit_of(motor.array) or unit, motor.name, path)
-                values = _spread(motor, own, shape) * (metres / length_factor(unit, motor.name, path))
+                values = _spread(motor, own, shape) * _ratio(motor, first, path)
                 positions += np.multiply.outer(values, motor.direction)
-            return positions, unit
+            return positions, unit_of(first.array)
     raise DataFileError(f"{path}: {_misfit(motors, shapes)}")
+
+
+def _ratio(motor: Motor, first: Motor, path: str) -> float:
+    """How many units of the ``first`` motor one of ``motor`` is; a word that both have may mean anything."""
+    unit = unit_of(first.array)
+    own = unit_of(motor.array) or unit
+    if own == unit:
+        return 1.0
+    return length_factor(own, motor.name, path) / length_factor(unit, first.name, path)
 
 
 def scan_shapes(stack: PatternStack | None, file: Any, entry: str) -> list[Shape]:

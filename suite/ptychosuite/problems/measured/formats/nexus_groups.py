@@ -9,8 +9,11 @@ import h5py
 import numpy as np
 
 from ptychosuite.errors import DataFileError, nearest
+from ptychosuite.problems.measured.finding import pick
 from ptychosuite.problems.measured.format import Places
 from ptychosuite.problems.measured.raw import Raw
+
+MOST_NUMBERS = 10_000  # of one setting of an instrument, if it is recorded for every pattern
 
 
 def text(value: Any) -> str:
@@ -30,6 +33,19 @@ def text_at(file: Any, name: str) -> str:
 
 def is_text(array: Any) -> bool:
     return h5py.check_string_dtype(array.dtype) is not None
+
+
+def pick_given(file: Any, names: Sequence[str], what: str, path: str) -> str:
+    """The first of ``names`` that is there and is not 0, which detectors write for what nobody has told them."""
+    given = (name for name in names if pick(file, "", [name], what, path) and not _is_nothing(file[name]))
+    return next(given, "")
+
+
+def _is_nothing(array: Any) -> bool:
+    if array.dtype.kind not in "uif" or array.size > MOST_NUMBERS:
+        return False
+    values = np.asarray(array[()], dtype=np.float64)
+    return not (np.isfinite(values).all() and values.any())
 
 
 def class_of_group(group: Any) -> str:

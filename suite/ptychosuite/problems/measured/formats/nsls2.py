@@ -18,6 +18,7 @@ from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured.finding import require
 from ptychosuite.problems.measured.format import DataFormat, Places
 from ptychosuite.problems.measured.formats.corrections import take_named
+from ptychosuite.problems.measured.formats.nexus_groups import pick_given
 from ptychosuite.problems.measured.pattern_stack import single_stack
 from ptychosuite.problems.measured.raw import Raw
 from ptychosuite.problems.measured.source import Source
@@ -75,7 +76,7 @@ def _take_points(file: Any, raw: Raw, places: Places) -> None:
 
 def _take_geometry(file: Any, raw: Raw, path: str) -> None:
     def number(name: str) -> float | None:
-        return read_number(file[name], path) if name in file else None
+        return read_number(file[name], path) if pick_given(file, [name], name, path) else None
 
     if wavelength := number("lambda_nm"):
         raw.wavelength_m, raw.source["wavelength"] = wavelength * 1e-9, "lambda_nm"
