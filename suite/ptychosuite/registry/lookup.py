@@ -65,6 +65,7 @@ GROUPS: Mapping[str, Group] = {
             "dectris": "ptychosuite.problems.measured.formats.dectris:Dectris",
             "gda": "ptychosuite.problems.measured.formats.gda:GDA",
             "nsls2": "ptychosuite.problems.measured.formats.nsls2:NSLS2",
+            "ptychodus": "ptychosuite.problems.measured.formats.ptychodus:Ptychodus",
             "arrays": "ptychosuite.problems.measured.formats.plain_arrays:PlainArrays",
         },
     ),

@@ -47,6 +47,8 @@ class Raw:
     flat: np.ndarray | None = None  # (rows, columns), by which every pattern is to be divided
     intensities: np.ndarray | None = None  # (N,), of each pattern's light, in any unit
     saturation: float | None = None  # counts from which on a pixel is bad, where the file says
+    pattern_numbers: np.ndarray | None = None  # (N,), which exposure each pattern is, where the file says
+    position_numbers: np.ndarray | None = None  # likewise of the positions
     source: dict[str, str] = field(default_factory=dict)
 
     @property
