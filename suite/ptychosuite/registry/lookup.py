@@ -66,6 +66,8 @@ GROUPS: Mapping[str, Group] = {
             "gda": "ptychosuite.problems.measured.formats.gda:GDA",
             "nsls2": "ptychosuite.problems.measured.formats.nsls2:NSLS2",
             "ptychodus": "ptychosuite.problems.measured.formats.ptychodus:Ptychodus",
+            "ptychoshelves": "ptychosuite.problems.measured.formats.ptychoshelves:PtychoShelves",
+            "ptylab": "ptychosuite.problems.measured.formats.ptylab:PtyLab",
             "arrays": "ptychosuite.problems.measured.formats.plain_arrays:PlainArrays",
         },
     ),

@@ -9,9 +9,14 @@ import numpy as np
 
 from ptychosuite.errors import DataFileError, nearest
 from ptychosuite.problems.measured.format import Places
+from ptychosuite.problems.measured.raw import as_positions
+from ptychosuite.problems.measured.source import Source
 from ptychosuite.problems.measured.units import read_number
 
-MATLAB = b"MATLAB"  # how .mat files of version 5 and 7.3 begin
+
+def from_matlab(source: Source) -> bool:
+    """Whether a file with arrays is one of MATLAB's: versions 5 and 7.3 say so, and 4 is all that is left."""
+    return source.head.startswith(b"MATLAB") or not (source.is_hdf5 or source.head.startswith(b"PK"))
 
 
 def named(arrays: Mapping[str, Any], places: Places, part: str, usual: Sequence[str]) -> str:
@@ -30,6 +35,23 @@ def named(arrays: Mapping[str, Any], places: Places, part: str, usual: Sequence[
             f"{places.path} has no array '{given}' for '{part}'; {nearest(given, list(arrays))}"
         )
     return given or next((name for name in usual if name in arrays), "")
+
+
+def rows_and_columns(arrays: Mapping[str, Any], y: str, x: str, path: str) -> np.ndarray:
+    """Positions (N, 2) from an array along the rows and one along the columns.
+
+    Raises
+    ------
+    DataFileError
+        They are not of one length, or no real numbers.
+    """
+    rows, columns = np.ravel(values(arrays, y)), np.ravel(values(arrays, x))
+    if len(rows) != len(columns):
+        raise DataFileError(
+            f"{path}: '{y}' holds {len(rows)} values and '{x}' {len(columns)}; expected one of each for "
+            "every pattern"
+        )
+    return as_positions(np.stack([rows, columns], axis=1), f"{y}, {x}", path)
 
 
 def values(arrays: Mapping[str, Any], name: str) -> np.ndarray:

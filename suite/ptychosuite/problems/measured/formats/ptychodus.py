@@ -17,8 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.constants import e
 
-from ptychosuite.errors import DataFileError
-from ptychosuite.problems.measured.array_names import named, number, values
+from ptychosuite.problems.measured.array_names import named, number, rows_and_columns, values
 from ptychosuite.problems.measured.format import DataFormat, Places
 from ptychosuite.problems.measured.pattern_stack import single_stack
 from ptychosuite.problems.measured.raw import (
@@ -78,7 +77,7 @@ class Ptychodus(DataFormat):
 
 
 def _with_attributes(source: Source) -> Mapping[str, Any]:
-    """The arrays of a file, with the attributes of an .h5 product under the names that they have elsewhere."""
+    """The arrays of a file, and the attributes of an .h5 product by the names that they have in an .npz."""
     if not source.is_hdf5:
         return source.arrays
     found: dict[str, Any] = {key: np.asarray(value) for key, value in source.hdf5.attrs.items()}
@@ -97,11 +96,7 @@ def _positions(arrays: Mapping[str, Any], raw: Raw, places: Places) -> None:
         found = as_positions(values(arrays, name), name, path)
         raw.positions = found[:, 1::-1] if found.shape[1] == 3 else found
     elif X in arrays and Y in arrays:
-        name = f"{Y}, {X}"
-        y, x = np.ravel(values(arrays, Y)), np.ravel(values(arrays, X))
-        if len(y) != len(x):
-            raise DataFileError(f"{path}: '{Y}' holds {len(y)} values, '{X}' {len(x)}; expected the same")
-        raw.positions = as_positions(np.stack([y, x], axis=1), name, path)
+        name, raw.positions = f"{Y}, {X}", rows_and_columns(arrays, Y, X, path)
     if raw.positions is not None:
         raw.source["positions"] = name
         numbers = next((key for key in NUMBERS if key in arrays), "")
