@@ -16,7 +16,8 @@ from ptychosuite.problems.measured.units import read_number
 
 def from_matlab(source: Source) -> bool:
     """Whether a file with arrays is one of MATLAB's: versions 5 and 7.3 say so, and 4 is all that is left."""
-    return source.head.startswith(b"MATLAB") or not (source.is_hdf5 or source.head.startswith(b"PK"))
+    others = source.is_hdf5 or source.head.startswith((b"PK", b"\x93NUMPY"))
+    return source.head.startswith(b"MATLAB") or not others
 
 
 def named(arrays: Mapping[str, Any], places: Places, part: str, usual: Sequence[str]) -> str:
