@@ -84,8 +84,8 @@ def usual(
         There are several of the same name.
     """
     for expected in USUAL[part]:
-        found = [name for name in arrays if expected in (last(name), stem(name)) and fits(arrays[name])]
-        found = _different(arrays, found)
+        fitting = [name for name in arrays if stem(name) == expected and fits(arrays[name])]
+        found = _different(arrays, [name for name in fitting if last(name) == expected] or fitting)
         if len(found) > 1:
             raise DataFileError(
                 f"{path} has several arrays for {part}: {', '.join(found)}; name one with '{part}'"

@@ -61,7 +61,7 @@ class PlainArrays(DataFormat):
         raw = Raw(None, None, "", convention="")
         data = _data(arrays, places)
         if places.wants("positions"):
-            _positions(arrays, raw, data, places)
+            _positions(arrays, raw, data, places, matlab)
         if data:
             n = None if raw.positions is None else len(raw.positions)
             raw.stack = single_stack(arrays[data], data, path, n_positions=n, matlab=matlab)
@@ -98,11 +98,11 @@ def _refuse_without(arrays: Arrays, part: str, path: str) -> str:
     )
 
 
-def _positions(arrays: Arrays, raw: Raw, data: str, places: Places) -> None:
+def _positions(arrays: Arrays, raw: Raw, data: str, places: Places, matlab: bool) -> None:
     """Positions (N, 2) as row and column, their unit, and where they are."""
     path = places.path
     shape = tuple(arrays[data].shape) if data else ()
-    if pair := _pair(arrays, shape, places):
+    if pair := _pair(arrays, shape, places, matlab):
         raw.positions, raw.positions_unit = _two_axes(arrays, *pair, shape, path)
         raw.source["positions"] = ", ".join(pair)
         return
@@ -113,7 +113,7 @@ def _positions(arrays: Arrays, raw: Raw, data: str, places: Places) -> None:
     raw.positions_unit, raw.source["positions"] = unit_in(arrays, name), name
 
 
-def _pair(arrays: Arrays, shape: tuple[int, ...], places: Places) -> tuple[str, str] | None:
+def _pair(arrays: Arrays, shape: tuple[int, ...], places: Places, matlab: bool) -> tuple[str, str] | None:
     """Names of two arrays of positions, rows and columns: the user's "y, x", else some called so.
 
     Those of usual names have to be as long as the stack of patterns, whose ``shape`` may not be known.
@@ -123,21 +123,22 @@ def _pair(arrays: Arrays, shape: tuple[int, ...], places: Places) -> tuple[str, 
         found = [_given(arrays, Places(path, positions=name.strip()), "positions")
                  for name in places.positions.split(",")]  # fmt: skip
         if len(found) != 2:
-            raise DataFileError(f"{path}: '{places.positions}' ; expected two names, that of rows first")
+            raise DataFileError(f"{path}: '{places.positions}': expected two names, that of rows first")
         return found[0], found[1]
     if places.positions or usual(arrays, "positions", path):
         return None
-    pairs = [pair for pair in axes_of(arrays) if not shape or _are_of(arrays, pair, shape)]
+    pairs = [pair for pair in axes_of(arrays) if not shape or _are_of(arrays, pair, shape, matlab)]
     if len(pairs) > 1:
         words = " or ".join(f"'{y}, {x}'" for y, x in pairs)
         raise DataFileError(f"{path} has several arrays for positions: {words}; name them with 'positions'")
     return pairs[0] if pairs else None
 
 
-def _are_of(arrays: Arrays, pair: tuple[str, str], shape: tuple[int, ...]) -> bool:
+def _are_of(arrays: Arrays, pair: tuple[str, str], shape: tuple[int, ...], matlab: bool) -> bool:
     """Whether two arrays are as long as a stack of that shape, or as the sides of a raster."""
     y, x = (prod(arrays[name].shape) for name in pair)
-    return (y == x and y in (shape[0], shape[-1], prod(shape[:-2]))) or (y, x) == shape[-4:-2]
+    counts = {prod(shape[:-2])} | ({shape[-1]} if matlab else set())
+    return (y == x and y in counts) or (y, x) == shape[-4:-2]
 
 
 def _two_axes(arrays: Arrays, y: str, x: str, shape: tuple[int, ...], path: str) -> tuple[np.ndarray, str]:

@@ -36,7 +36,7 @@ CXI_GROUP = "entry_1/ptychodus"
 X, Y = "probe_position_x_m", "probe_position_y_m"
 TRANSLATION = "entry_1/sample_1/geometry_1/translation"
 CXI_ENERGY = "entry_1/instrument_1/source_1/energy"
-DATA = ("patterns", "dp")
+DATA = ("patterns", "dp", "data")
 PROBE = ("probe", "entry_1/image_1/data")
 OBJECT = ("object", "entry_1/image_2/data")
 NUMBERS = ("probe_position_indexes", f"{CXI_GROUP}/probe_position_indexes")
@@ -55,7 +55,8 @@ class Ptychodus(DataFormat):
         if source.is_hdf5 and CXI_GROUP in source.hdf5:
             return True
         held = set(source.arrays) if source.holds_arrays else set()
-        return {X, Y} <= held or {"patterns", "indexes"} <= held
+        is_product = {X, Y} <= held and bool({"probe", NUMBERS[0]} & held)
+        return is_product or {"patterns", "indexes"} <= held
 
     def read(self, source: Source, places: Places) -> Raw:
         arrays, path = _with_attributes(source), places.path

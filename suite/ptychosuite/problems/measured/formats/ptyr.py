@@ -1,8 +1,8 @@
 """The .ptyr files in which ptypy saves a reconstruction (github.com/ptycho/ptypy).
 
-``/content/probe/<storage>/data`` is (modes, rows, columns), ``/content/obj/<storage>/data`` likewise, with the
-pixel ``_psize`` in metres and the ``_energy`` in keV beside them. A storage is called after its scan. There are
-no patterns, and no positions.
+``/content/probe/<storage>/data`` is (modes, rows, columns), ``/content/obj/<storage>/data`` likewise, with
+the pixel ``_psize`` in metres and the ``_energy`` in keV beside them. A storage is called after its scan.
+There are no patterns, and no positions.
 """
 
 from __future__ import annotations
