@@ -11,13 +11,14 @@ import numpy as np
 from ptychosuite.errors import DataFileError, nearest
 from ptychosuite.problems.files import check_unchanged, files_of
 from ptychosuite.problems.measured.format import PARTS, Places, ReadSettings, format_of
+from ptychosuite.problems.measured.pairing import pair
 from ptychosuite.problems.measured.pattern_stack import PatternStack
 from ptychosuite.problems.measured.raw import Raw, as_image
 from ptychosuite.problems.measured.source import DAMAGED, Source
 
 HELD: Mapping[str, tuple[str, ...]] = {
-    "data": ("stack", "convention", "centre"),
-    "positions": ("positions", "positions_unit"),
+    "data": ("stack", "convention", "centre", "pattern_numbers"),
+    "positions": ("positions", "positions_unit", "position_numbers"),
     "probe": ("probe",),
     "object": ("object_guess",),
     "mask": ("good",),
@@ -46,6 +47,7 @@ def described(settings: ReadSettings) -> Iterator[Raw]:
             _add(raw, part, _beside(part, place, settings, opened), place["path"])
         if raw.stack is None:
             raise DataFileError(f"{settings.path} holds no patterns; name them with 'data'")
+        pair(raw, settings.path)
         yield raw
 
 

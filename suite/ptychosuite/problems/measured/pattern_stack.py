@@ -170,10 +170,13 @@ class PatternStack:
         return np.concatenate(found)
 
 
-def single_stack(array: Any, name: str, path: str, n_positions: int | None = None) -> PatternStack:
+def single_stack(
+    array: Any, name: str, path: str, n_positions: int | None = None, matlab: bool = False
+) -> PatternStack:
     """The stack that one array holds: (N, r, c), a raster (A, B, r, c), or MATLAB's (r, c, N).
 
-    Axes of length one in front are passed over.
+    Axes of length one in front are passed over. Of three axes the one that has ``n_positions`` is that of the
+    patterns; where that does not tell, it is the last one of an array from MATLAB, else the first.
 
     Raises
     ------
@@ -194,7 +197,7 @@ def single_stack(array: Any, name: str, path: str, n_positions: int | None = Non
         lead += 1
     axes = tuple(range(lead, len(shape)))
     if len(axes) == 3:
-        last = n_positions is not None and shape[axes[0]] != n_positions == shape[axes[2]]
+        last = _patterns_last((shape[axes[0]], shape[axes[1]], shape[axes[2]]), n_positions, matlab)
         order = (axes[2], axes[0], axes[1]) if last else (axes[0], axes[1], axes[2])
         return PatternStack((Part(array, order),), name)
     if len(axes) == 4:
@@ -203,3 +206,10 @@ def single_stack(array: Any, name: str, path: str, n_positions: int | None = Non
         f"{path}: '{name}' has shape {shape}; expected patterns (number, rows, columns) or, for a raster "
         "scan, (slow, fast, rows, columns)"
     )
+
+
+def _patterns_last(shape: tuple[int, int, int], n_positions: int | None, matlab: bool) -> bool:
+    """Whether the last of three axes counts the patterns, and not the first."""
+    if n_positions is not None and (shape[0] == n_positions) != (shape[2] == n_positions):
+        return shape[2] == n_positions
+    return matlab and not shape[0] != shape[1] == shape[2]

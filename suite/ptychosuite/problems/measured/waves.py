@@ -21,3 +21,13 @@ def strongest_and_all(probe: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]
     if len(modes) == 1:
         return modes[0], None
     return modes[0] * np.sqrt(powers.sum() / powers[0]), modes
+
+
+def modes_first(wave: np.ndarray, matlab: bool) -> np.ndarray:
+    """Modes before rows and columns, where MATLAB has them behind: (r, c, M, V) becomes (V, M, r, c).
+
+    An array from MATLAB whose last two axes alone are equal has them in front already.
+    """
+    if not matlab or wave.ndim < 3 or (wave.shape[0] != wave.shape[1] and wave.shape[-2] == wave.shape[-1]):
+        return wave
+    return np.swapaxes(wave.T, -1, -2)
