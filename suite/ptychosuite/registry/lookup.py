@@ -62,6 +62,11 @@ GROUPS: Mapping[str, Group] = {
             "nexus": "ptychosuite.problems.measured.formats.nexus:NeXus",
             "ptyd": "ptychosuite.problems.measured.formats.ptyd:Ptyd",
             "arrays": "ptychosuite.problems.measured.formats.plain_arrays:PlainArrays",
+            "emd": "ptychosuite.problems.measured.formats.emd:EMD",
+            "hyperspy": "ptychosuite.problems.measured.formats.hyperspy:HyperSpy",
+            "microscopes": "ptychosuite.problems.measured.formats.microscopes:MicroscopeFile",
+            "empad": "ptychosuite.problems.measured.formats.empad:EMPAD",
+            "tiff": "ptychosuite.problems.measured.formats.tiff:TIFF",
         },
     ),
     "solvers": Group(

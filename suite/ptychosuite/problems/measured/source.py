@@ -1,4 +1,4 @@
-"""A file of data: HDF5, NPZ, MAT (all versions) or anything else, also packed with bzip2 or gzip."""
+"""A file of data: HDF5, NPZ, NPY, MAT (all versions) or anything else, also packed with bzip2 or gzip."""
 
 from __future__ import annotations
 
@@ -107,12 +107,16 @@ class Source:
             return stream.read(4096)
 
     @property
+    def is_packed(self) -> bool:
+        return self._unpacker is not None
+
+    @property
     def is_hdf5(self) -> bool:
         return isinstance(self._container, h5py.File)
 
     @property
     def holds_arrays(self) -> bool:
-        """Whether this is an HDF5, NPZ or MAT file."""
+        """Whether this is an HDF5, NPZ, NPY or MAT file."""
         return self._container is not None
 
     @property
@@ -140,6 +144,9 @@ class Source:
                 return h5py.File(stream, "r")
             if self.head.startswith(b"PK"):
                 return _npz_arrays(zipfile.ZipFile(io.BytesIO(self.open().read())))
+            if self.head.startswith(npy.MAGIC_PREFIX):
+                mapped = stream == self.path
+                return {"data": np.load(stream, mmap_mode="r" if mapped else None, allow_pickle=False)}
             if self.path.lower().removesuffix(".gz").removesuffix(".bz2").endswith(".mat"):
                 return {k: v for k, v in scipy.io.loadmat(stream).items() if isinstance(v, np.ndarray)}
         return None
