@@ -70,6 +70,11 @@ GROUPS: Mapping[str, Group] = {
             "ptychoshelves": "ptychosuite.problems.measured.formats.ptychoshelves:PtychoShelves",
             "ptylab": "ptychosuite.problems.measured.formats.ptylab:PtyLab",
             "arrays": "ptychosuite.problems.measured.formats.plain_arrays:PlainArrays",
+            "emd": "ptychosuite.problems.measured.formats.emd:EMD",
+            "hyperspy": "ptychosuite.problems.measured.formats.hyperspy:HyperSpy",
+            "microscopes": "ptychosuite.problems.measured.formats.microscopes:MicroscopeFile",
+            "empad": "ptychosuite.problems.measured.formats.empad:EMPAD",
+            "tiff": "ptychosuite.problems.measured.formats.tiff:TIFF",
         },
     ),
     "solvers": Group(

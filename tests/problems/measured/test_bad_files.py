@@ -157,7 +157,9 @@ def test_truncated_and_foreign_files(tmp_path: Path) -> None:
     (tmp_path / "a.mat").write_bytes(b"MATLAB 5.0 MAT-file, but not really")
     assert "cannot be read" in refusal(str(tmp_path / "a.mat"))
     (tmp_path / "a.tiff").write_bytes(b"II*\0")
-    assert "is not a file of measured data" in refusal(str(tmp_path / "a.tiff"))
+    assert "cannot be read as TIFF" in refusal(str(tmp_path / "a.tiff"))
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n")
+    assert "is not a file of measured data" in refusal(str(tmp_path / "a.png"))
     assert "no such file" in refusal(str(tmp_path / "none.cxi"))
     assert "say 'format: arrays'" in refusal(str(tmp_path / "whole.npz"), format="cxi")
 

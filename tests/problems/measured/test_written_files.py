@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from ptychosuite.execute.one_run import execute
 from ptychosuite.problems.measured import MeasuredFile, Measurement
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import gaussian_filter, map_coordinates
 
 from tests.study.small import plan_of, study_file
 
@@ -108,10 +108,14 @@ def test_these_are_the_patterns_of_the_truth(folder: Path, truth: dict[str, np.n
     assert chi2 == pytest.approx(1, abs=0.05)
 
 
+SMOOTHING_PX = 1.5  # noise hides the curvature of a single pixel
+
+
 def curvature(obj: np.ndarray) -> np.ndarray:
-    """The phase's second differences, which no ramp changes, away from the rim that few patterns see."""
+    """The phase's second differences, which no ramp changes."""
     unit = np.exp(1j * np.angle(obj))
-    second = [np.angle(np.roll(unit, 1, a) * np.roll(unit, -1, a) * unit.conj() ** 2) for a in (0, 1)]
+    smooth = gaussian_filter(unit.real, SMOOTHING_PX) + 1j * gaussian_filter(unit.imag, SMOOTHING_PX)
+    second = [np.angle(np.roll(smooth, 1, a) * np.roll(smooth, -1, a) * smooth.conj() ** 2) for a in (0, 1)]
     return np.add(*second)
 
 
@@ -150,10 +154,15 @@ def test_the_truth_is_reconstructed_the_right_way_round(
     size = MeasuredFile(**{k: v for k, v in settings.items() if k != "kind"}).read().probe_size
     ratio = len(truth["probe"]) / size  # of the pixels, where the file's centre leaves a smaller window
     np.savez(tmp_path / "probe.npz", probe=resampled(truth["probe"], ratio, (size, size)))
-    probe = "{kind: file, path: probe.npz}"
+    start, solver = "start_probe: {kind: file, path: probe.npz}", "update_probe: off"
+    if name.startswith("ptychodus"):  # these patterns are of two modes
+        start, solver = (
+            f"start_probe: {{kind: file, path: {folder / 'ptychodus/product.h5'}}}",
+            "probe_modes: 2",
+        )
     words = ", ".join(f"{key}: {value!r}" for key, value in settings.items())
-    text = f"study: tiny\nproblem: {{{words}, start_probe: {probe}}}\nstop: {{iterations: 40}}\n"
-    (spec,) = plan_of(study_file(tmp_path, head=text + "solver: {name: rpie, alpha: 0.1}\n")).runs
+    text = f"study: tiny\nproblem: {{{words}, {start}}}\nstop: {{iterations: 40}}\n"
+    (spec,) = plan_of(study_file(tmp_path, head=f"{text}solver: {{name: rpie, alpha: 0.1, {solver}}}\n")).runs
     record, _ = execute(spec)
     whole = truth["object"]
     object_ = resampled(record.object, 1 / ratio, whole.shape)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from ptychosuite.errors import DataFileError, nearest
 from ptychosuite.problems.files import check_unchanged, files_of
 from ptychosuite.problems.measured.format import PARTS, Places, ReadSettings, format_of
 from ptychosuite.problems.measured.pairing import pair
-from ptychosuite.problems.measured.pattern_stack import PatternStack
+from ptychosuite.problems.measured.pattern_stack import PatternStack, refuse_one_pattern
 from ptychosuite.problems.measured.raw import Raw, as_image
 from ptychosuite.problems.measured.source import DAMAGED, Source
 
@@ -41,14 +42,71 @@ def described(settings: ReadSettings) -> Iterator[Raw]:
     """
     check_unchanged(settings.path, settings.path_sha256)
     with ExitStack() as opened:
-        raw = _read(settings.path, settings.format, settings.places, opened)
+        raw = _read_all(settings.path, settings.format, settings.places, opened)
         for part, place in settings.beside.items():
             check_unchanged(place["path"], place.get("path_sha256", ""))
             _add(raw, part, _beside(part, place, settings, opened), place["path"])
         if raw.stack is None:
             raise DataFileError(f"{settings.path} holds no patterns; name them with 'data'")
+        refuse_one_pattern(raw.stack, settings.path)
         pair(raw, settings.path)
         yield raw
+
+
+def _read_all(path: str, format_name: str, places: Places, opened: ExitStack) -> Raw:
+    """What a file holds; of several, which wildcards stand for, one scan after the other.
+
+    All else than patterns, positions and intensities is that of the first.
+    """
+    files = files_of(path)
+    if len(files) < 2:
+        return _read(files[0] if files else path, format_name, places, opened)
+    first, *others = (_read_closed(file, format_name, replace(places, path=file)) for file in files)
+    if first.stack is not None:
+        first.stack = _joined([first, *others], path)
+    if len(units := {raw.positions_unit for raw in (first, *others)}) > 1:
+        raise DataFileError(f"{path}: positions in several units: {', '.join(sorted(units))}")
+    for name in ("positions", "intensities"):
+        arrays = [getattr(raw, name) for raw in (first, *others)]
+        given = [array for array in arrays if array is not None]
+        setattr(first, name, np.concatenate(given) if len(given) == len(files) else None)
+    return first
+
+
+def _read_closed(file: str, format_name: str, places: Places) -> Raw:
+    """What one of many files holds, with patterns that open it again when they are read."""
+    with ExitStack() as opened:
+        raw = _read(file, format_name, places, opened)
+        if raw.stack is not None:
+            only = replace(places, elsewhere=frozenset(PARTS) - {"data"})
+            parts = tuple(
+                replace(part, array=ArrayOfFile(file, raw.source["format"], only, i, part.array))
+                for i, part in enumerate(raw.stack.parts)
+            )
+            raw.stack = PatternStack(parts, raw.stack.name)
+    return raw
+
+
+class ArrayOfFile:
+    """Patterns of one file of many, which is open only while they are read: systems limit open files."""
+
+    def __init__(self, file: str, format_name: str, places: Places, number: int, array: Any) -> None:
+        self._file, self._format, self._places, self._number = file, format_name, places, number
+        self.shape, self.dtype = tuple(array.shape), array.dtype
+        self.chunks = getattr(array, "chunks", None)
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        with ExitStack() as opened:
+            stack = _read(self._file, self._format, self._places, opened).patterns
+            return np.asarray(stack.parts[self._number].array[key])
+
+
+def _joined(several: Sequence[Raw], path: str) -> PatternStack:
+    stacks = [raw.stack for raw in several if raw.stack is not None]
+    frames = {stack.frame for stack in stacks}
+    if len(frames) > 1:
+        raise DataFileError(f"{path}: patterns of several sizes: {sorted(frames)}")
+    return PatternStack(tuple(part for stack in stacks for part in stack.parts), stacks[0].name)
 
 
 def _read(path: str, format_name: str, places: Places, opened: ExitStack) -> Raw:
@@ -90,16 +148,7 @@ def _beside(part: str, place: Mapping[str, str], settings: ReadSettings, opened:
         elsewhere=frozenset(PARTS) - {part},
         **{part: place.get("key", "")},
     )
-    files = files_of(place["path"])
-    found = [_read(file, "auto", replace(places, path=file), opened) for file in files]
-    if part == "data" and len(found) > 1:
-        stacks = [raw.stack for raw in found if raw.stack is not None]
-        frames = {stack.frame for stack in stacks}
-        if len(frames) > 1:
-            raise DataFileError(f"{place['path']}: patterns of several sizes: {sorted(frames)}")
-        parts = tuple(each for stack in stacks for each in stack.parts)
-        found[0].stack = PatternStack(parts, stacks[0].name)
-    return found[0]
+    return _read_all(place["path"], "auto", places, opened)
 
 
 def _add(raw: Raw, part: str, other: Raw, path: str) -> None:

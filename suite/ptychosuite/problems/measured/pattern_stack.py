@@ -60,6 +60,25 @@ class Part:
 
 
 @dataclass(frozen=True)
+class OnePattern:
+    """An array of two axes as a stack of one pattern: (1, rows, columns)."""
+
+    array: Any
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        rows, columns = self.array.shape
+        return 1, int(rows), int(columns)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(self.array.dtype)
+
+    def __getitem__(self, key: tuple[Any, ...]) -> np.ndarray:
+        return np.asarray(self.array[key[1:]])[np.newaxis][key[0]]
+
+
+@dataclass(frozen=True)
 class Block:
     """Patterns that are read at once."""
 
@@ -96,17 +115,17 @@ class PatternStack:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return np.result_type(*(part.array.dtype for part in self.parts))
+        return np.result_type(*{part.array.dtype for part in self.parts})
 
     def blocks(self, chosen: np.ndarray, pixels: int) -> Iterator[Block]:
         """The patterns that are ``chosen`` (N,) bool, in blocks of about 64 MB of ``pixels`` pixels each."""
         before = 0
+        fitting = max(1, BLOCK_BYTES // (pixels * self.dtype.itemsize))
         for part in self.parts:
             wanted = np.flatnonzero(chosen[before : before + part.n_patterns])
             step = int(np.gcd.reduce(np.diff(wanted))) if len(wanted) > 1 else 1
             chunks = getattr(part.array, "chunks", None)
             together = chunks[part.axes[0]] if chunks else 1
-            fitting = max(1, BLOCK_BYTES // (pixels * self.dtype.itemsize))
             # Whole chunks of the file, so that none is decompressed twice.
             length = math.ceil(fitting * step / together) * together
             for start in range(0, part.n_patterns, length):
@@ -173,10 +192,11 @@ class PatternStack:
 def single_stack(
     array: Any, name: str, path: str, n_positions: int | None = None, matlab: bool = False
 ) -> PatternStack:
-    """The stack that one array holds: (N, r, c), a raster (A, B, r, c), or MATLAB's (r, c, N).
+    """The stack that one array holds: (N, r, c), a raster (A, B, r, c), MATLAB's (r, c, N), or one pattern.
 
-    Axes of length one in front are passed over. Of three axes the one that has ``n_positions`` is that of the
-    patterns; where that does not tell, it is the last one of an array from MATLAB, else the first.
+    Axes of length one in front are passed over. One pattern (r, c) serves where there are several files. Of
+    three axes the one that has ``n_positions`` is that of the patterns; where that does not tell, it is the
+    last one of an array from MATLAB, else the first.
 
     Raises
     ------
@@ -202,7 +222,29 @@ def single_stack(
         return PatternStack((Part(array, order),), name)
     if len(axes) == 4:
         return PatternStack((Part(array, (axes[1], axes[2], axes[3]), outer=axes[0]),), name)
-    raise DataFileError(
+    if len(axes) == 2:
+        return PatternStack((Part(OnePattern(array), (0, 1, 2)),), name)
+    raise DataFileError(unexpected_shape(shape, name, path))
+
+
+def refuse_one_pattern(stack: PatternStack, path: str) -> None:
+    """Refuse an array (rows, columns) that has come alone.
+
+    Raises
+    ------
+    DataFileError
+        It has.
+    """
+    array = stack.parts[0].array
+    if isinstance(array, OnePattern):
+        raise DataFileError(
+            unexpected_shape(array.shape[1:], stack.name, path)
+            + "; where each file holds one pattern, give the path of all with '*'"
+        )
+
+
+def unexpected_shape(shape: tuple[int, ...], name: str, path: str) -> str:
+    return (
         f"{path}: '{name}' has shape {shape}; expected patterns (number, rows, columns) or, for a raster "
         "scan, (slow, fast, rows, columns)"
     )

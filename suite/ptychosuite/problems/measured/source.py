@@ -76,6 +76,10 @@ class Source:
             return stream.read(4096)
 
     @property
+    def is_packed(self) -> bool:
+        return self._unpacker is not None
+
+    @property
     def is_hdf5(self) -> bool:
         return isinstance(self._container, h5py.File)
 

@@ -105,7 +105,8 @@ def _different(arrays: Mapping[str, Any], names: Sequence[str]) -> list[str]:
 
 
 def _same(one: Any, other: Any) -> bool:
-    return isinstance(one, h5py.Dataset) and isinstance(other, h5py.Dataset) and bool(one == other)
+    datasets = [getattr(array, "dataset", array) for array in (one, other)]
+    return isinstance(datasets[0], h5py.Dataset) and bool(datasets[0] == datasets[1])
 
 
 def pairs_of(arrays: Mapping[str, Any], part: str) -> Iterator[tuple[str, str]]:
