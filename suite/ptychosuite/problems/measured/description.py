@@ -1,4 +1,4 @@
-"""All that can be told of a file of measured data, read as the settings say, also where a run would refuse it."""
+"""All that can be told of a file of measured data, also where a run would refuse it."""
 
 from __future__ import annotations
 

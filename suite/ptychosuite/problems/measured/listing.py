@@ -119,7 +119,7 @@ def _value(array: Any) -> str:
     if array.shape is None or np.prod(array.shape) > SMALL or array.dtype.kind not in "OSUuifb":
         return ""
     try:
-        values = np.ravel(np.asarray(array[()])).tolist()
+        values = list(np.ravel(np.asarray(array[()])))
     except DAMAGED:
         return "cannot be read"
     texts = [value.decode(errors="replace") if isinstance(value, bytes) else str(value) for value in values]

@@ -20,12 +20,13 @@ COUNTS_OF_OTHER_SIDE = 20  # which make no count at all a fault, and no chance: 
 SATURATED_TIMES, SATURATED_COUNTS = 10, 200  # chance hardly makes as many pixels share the largest count
 LEAST_OVERLAP = 0.3  # of probes side by side, as a share of their diameter
 OFF_CENTRE = 1 / 20  # of a pattern's side
-LIGHT_ON_MASK = 0.2  # share of the counts
+LIGHT_ON_MASK = 0.5  # share of the logarithm of the counts
 CONTRAST = 1.15  # of the middle of a far-field pattern to its edge, at least
 SHOWN = 5  # numbers in a sentence
-WORDS = ("dark", "background", "bkg", "flat", "white", "monitor", "intensit", "ion_chamber", "bad_pixel",
-         "pixel_mask", "valid", "mask", "weight", "probe", "illumination")  # fmt: skip
+WORDS = ("dark", "background", "bkg", "flat", "white", "monitor", "intensit", "bad_pixel", "mask", "valid",
+         "weight", "probe", "illumination")  # fmt: skip
 """What arrays are called that a measurement may have use for."""
+NUMBERS = ("index", "indic", "number", "time")  # and those of one value a pattern that it has none for
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,9 @@ def overlap(seen: Seen) -> str:
     m, step = seen.measurement.probe_size, seen.step_px
     if step > m:
         return (
-            f"neighbouring positions are {step:.4g} pixels apart, more than the {m} of a pattern, so nothing "
-            "overlaps; check 'positions_unit', wavelength, distance and detector pixel, or is this near field?"
+            f"neighbouring positions are {step:.4g} pixels apart, more than the {m} of a pattern, so "
+            "nothing overlaps; check 'positions_unit', wavelength, distance and detector pixel, or is this "
+            "near field?"
         )
     modes = seen.measurement.modes
     width = m / 2 if modes is None else diameter(modes)
@@ -137,7 +139,7 @@ def saturated(seen: Seen) -> str:
     times = int(np.count_nonzero(patterns == largest))
     if largest < SATURATED_COUNTS or times < SATURATED_TIMES:
         return ""
-    return f"the largest count, {largest:g}, occurs {times} times; if pixels are full there, give 'saturation'"
+    return f"the largest count, {largest:g}, occurs {times} times; full pixels take 'saturation'"
 
 
 def hot_pixels(seen: Seen) -> str:
@@ -205,7 +207,7 @@ def _has_middle(seen: Seen) -> bool:
     middle[m // 4 : m - m // 4, m // 4 : m - m // 4] = True
     brightness = np.log1p(seen.mean / max(float(np.median(seen.mean[seen.mean > 0])), 1e-300))
     parts = [brightness[part & seen.good] for part in (middle, ~middle)]
-    if not all(map(len, parts)):
+    if min(map(len, parts)) < m:  # too little is left of the pattern to tell
         return True
     return bool(parts[0].mean() > CONTRAST * parts[1].mean())
 
@@ -226,7 +228,7 @@ LOOKS: Mapping[str, Callable[[Seen], str]] = {
 
 
 def light_on_mask(patterns: np.ndarray, good: np.ndarray | None) -> str:
-    """A mask that takes away much of the light.
+    """A mask that takes away much of the light; logarithms keep a few hot pixels from deciding it.
 
     Parameters
     ----------
@@ -241,25 +243,21 @@ def light_on_mask(patterns: np.ndarray, good: np.ndarray | None) -> str:
     light = counts > 0
     if patterns.dtype.kind in "ui":
         light &= patterns < np.iinfo(patterns.dtype).max
-    counts = np.where(light, counts, 0)
-    total = counts.sum()
-    share = float(counts[:, ~good].sum() / total) if total else 0.0
+    if not light.any():
+        return ""
+    brightness = np.log1p(np.where(light, counts, 0) / np.median(counts[light]))
+    share = float(brightness[:, ~good].sum() / brightness.sum())
     if share < LIGHT_ON_MASK:
         return ""
     return (
-        f"{share:.0%} of the light falls on pixels that the mask calls bad; is it the other way round? "
-        "'mask_good' says the value of a good pixel, 'mask: none' leaves it out"
+        "most of the light falls on pixels that the mask calls bad; is it the other way round? 'mask_good' "
+        "says the value of a good pixel, 'mask: none' leaves it out"
     )
 
 
 def unused_arrays(arrays: Sequence[ListedArray], n_patterns: int) -> str:
     """Arrays that by their names, or one number a pattern, look as if they were of use."""
-    odd = [
-        array.name
-        for array in arrays
-        if array.unused
-        and (any(word in array.name.lower() for word in WORDS) or array.shape == (n_patterns,))
-    ]
+    odd = [array.name for array in arrays if array.unused and _may_be_of_use(array, n_patterns)]
     if not odd:
         return ""
     more = f" and {len(odd) - SHOWN} more" if len(odd) > SHOWN else ""
@@ -267,6 +265,13 @@ def unused_arrays(arrays: Sequence[ListedArray], n_patterns: int) -> str:
         f"{', '.join(odd[:SHOWN])}{more} may be of use; 'mask', 'dark', 'flat', 'intensities', 'probe' name "
         "an array"
     )
+
+
+def _may_be_of_use(array: ListedArray, n_patterns: int) -> bool:
+    last = array.name.rsplit("/", 1)[-1].lower()
+    if any(word in last for word in NUMBERS):
+        return False
+    return array.shape == (n_patterns,) or any(word in last for word in WORDS)
 
 
 def _column(seen: Seen, place: np.ndarray) -> np.ndarray:
