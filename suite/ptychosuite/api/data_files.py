@@ -14,7 +14,7 @@ from ptychosuite.api.display import Displayed
 from ptychosuite.api.planning import File, Settings, Study, overrides_of, plan_of
 from ptychosuite.backends.arrays import backend
 from ptychosuite.core.runs import RunSpec
-from ptychosuite.errors import StudyError
+from ptychosuite.errors import DataFileError, StudyError
 from ptychosuite.problems.build import build_problem
 from ptychosuite.problems.measured import MeasuredFile
 from ptychosuite.problems.measured.description import description
@@ -220,5 +220,5 @@ def _readable(measured: MeasuredFile) -> Measurement:
     try:
         measured.size()
     except SettingError as error:
-        raise StudyError(error.message) from error
+        raise DataFileError(error.message) from error
     return measured.read()

@@ -13,7 +13,7 @@ from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 
 from ptychosuite.errors import StoreError
-from ptychosuite.reporting.style import COLOURS, PANEL_INCHES, house_style, save
+from ptychosuite.reporting.style import COLOURS, PANEL_INCHES, house_style, lay_out, save
 
 BAD = COLOURS[0]  # of bad pixels
 MOST_MODES = 3  # of a probe that are drawn
@@ -61,6 +61,7 @@ def draw_measurement(
         figure.suptitle(title)
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
+            lay_out(figure)
             figure.savefig(out)
         except (OSError, ValueError) as error:
             raise StoreError(f"cannot write the picture {out}: {error}") from error

@@ -70,9 +70,9 @@ def test_reads_back_the_same(tmp_path, name):
 def test_odd_sizes_and_no_mask(tmp_path, name, size):
     """Zero frequency of an odd pattern stays where it is, and a scan without a mask has all its pixels."""
     counts = small.corner(small.patterns(rows=size, columns=size))
-    made = measurement(diffraction_intensity=counts, probe=None, probe_modes=None, object_guess=None,
-                       detector_mask=None,
-                       pixel_m=small.WAVELENGTH_M * small.DISTANCE_M / (size * small.DETECTOR_PIXEL_M))  # fmt: skip
+    none = dict.fromkeys(("probe", "probe_modes", "object_guess", "detector_mask"))
+    pixel_m = small.WAVELENGTH_M * small.DISTANCE_M / (size * small.DETECTOR_PIXEL_M)
+    made = measurement(diffraction_intensity=counts, pixel_m=pixel_m, **none)
     write(made, tmp_path / "scan", name)
     found = MeasuredFile(str(tmp_path / "scan")).read()
     assert_same(found, made, ())
