@@ -17,6 +17,8 @@ from tests.problems.measured import small
 from tests.study.test_measured_study import write_star
 
 KINDS = ["npz", "cxi"]
+LENGTHS = {"wavelength_m": small.WAVELENGTH_M, "distance_m": small.DISTANCE_M,
+           "detector_pixel_m": small.DETECTOR_PIXEL_M}  # fmt: skip
 
 
 @pytest.fixture(params=KINDS)
@@ -54,7 +56,6 @@ def test_text(command, data_file):
     assert heads == ["from:", "arrays:", "suspicions:"]
     odd = out.split("suspicions:")[-1]
     assert "overlap by 1" in odd
-    assert ("guessed" in odd) == (not is_cxi)
 
 
 def test_json(command, data_file):
@@ -98,6 +99,27 @@ def test_arrays_and_what_they_are_used_for(command, tmp_path):
     assert arrays["entry_1/monitor/counts"] == "12, int64: in the file, not used"
     assert arrays["entry_1/notes"] == "text: by night"
     assert content["suspicions"]["unused arrays"].startswith("entry_1/monitor/counts ")
+
+
+def test_what_a_run_refuses_is_shown(command, tmp_path):
+    """A guessed unit and a mask turned round at once, where a run stops at the first."""
+    good = np.zeros((small.M, small.M), dtype=np.uint8)
+    good[0, :4] = 1
+    np.savez(tmp_path / "a.npz", data=small.patterns(), mask=good, xy=small.positions() * 1e-7)
+    content = ptychosuite.describe_data(tmp_path / "a.npz", {"positions": "xy"} | LENGTHS)
+    assert {"positions unit", "mask"} <= content["suspicions"].keys()
+    assert all("(a run is refused)" in content["suspicions"][about] for about in ("positions unit", "mask"))
+    told = ptychosuite.describe_data(
+        tmp_path / "a.npz", {"positions": "xy", "positions_unit": "m", "mask_good": "zero"} | LENGTHS
+    )
+    assert not {"positions unit", "mask"} & told.get("suspicions", {}).keys()
+
+
+def test_link_that_leads_nowhere(command, tmp_path):
+    path = small.cxi(tmp_path / "scan.cxi")
+    with h5py.File(path, "a") as file:
+        file["entry_1/dark"] = h5py.ExternalLink("lost.h5", "/dark")
+    assert "lost.h5" in ptychosuite.describe_data(path)["arrays"]["entry_1/dark"]
 
 
 def test_arrays_of_other_files(command, tmp_path):

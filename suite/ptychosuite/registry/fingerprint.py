@@ -194,14 +194,16 @@ def _solver_classes(settings: Mapping[str, Any]) -> tuple[type[Any] | None, ...]
 def _problem_classes(problem: Mapping[str, Any]) -> tuple[type[Any] | None, ...]:
     """The classes of a problem, its parts and its file's format; of all formats where the file decides."""
     kind = _named("problems", {"kind": "simulated", **problem})
-    parts = (
+    parts = [
         _named(group, settings)
         for part, group in PARTS.items()
         if isinstance(settings := problem.get(part), Mapping)  # a measured probe is the name of an array
-    )
+    ]
     name = problem.get("format") if "formats" in GROUPS else None
-    decided = name == "auto" or any(
-        isinstance(problem.get(part), Mapping) for part in (kind.in_files if kind else ())
+    decided = (
+        name == "auto"
+        or any(isinstance(problem.get(part), Mapping) for part in (kind.in_files if kind else ()))
+        or any(part.reads_formats for part in parts if part)
     )
     formats = classes("formats").values() if decided else (_named("formats", {"kind": name}),)
     return (kind, *parts, *formats)

@@ -143,8 +143,9 @@ def test_ptychodus_takes_a_probe_and_its_endings(tmp_path):
 
 @pytest.mark.parametrize("name", ["cxi", "ptyd"])
 def test_without_lengths_nothing_is_written(tmp_path, name):
-    with pytest.raises(DataFileError, match="'wavelength_m' or 'energy_kev', 'distance_m'"):
+    with pytest.raises(DataFileError, match="'wavelength_m' or 'energy_kev', 'distance_m'") as caught:
         write(measurement(distance_m=None), tmp_path / "scan", name)
+    assert str(caught.value).startswith(f"{tmp_path / 'scan'}: ")
     assert not list(tmp_path.iterdir())
 
 
@@ -176,27 +177,64 @@ def test_a_failure_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
 
 
 def test_formats_that_are_only_read_are_no_writers():
-    assert {"cxi", "ptyd"} <= set(writers())
+    assert {"cxi", "ptyd", "ptychodus"} <= set(writers())
     assert not {"nexus", "arrays"} & set(writers())
     with pytest.raises(StudyError, match="'nexus'; valid: "):
         writer("nexus")
 
 
+def ptychodus_settings(file: Path) -> dict[str, object]:
+    """What reads back the two files: the product has all that is not in the patterns' own."""
+    product = {"path": str(product_of(file)), "key": ""}
+    return {"path": str(file), **dict.fromkeys(("positions", "probe", "object"), product)}
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".npz"])
+def test_ptychodus_reads_back_the_same(tmp_path, suffix):
+    """Through our own reader, with the pair of files; the probe up to the scale that the layout asks for."""
+    made, file = measurement(), tmp_path / f"scan{suffix}"
+    assert write(made, file, "ptychodus") == Written((file, product_of(file)), ())
+    found = MeasuredFile(**ptychodus_settings(file)).read()
+    np.testing.assert_array_equal(found.diffraction_intensity, made.diffraction_intensity)
+    np.testing.assert_allclose(found.scan_positions_px, made.scan_positions_px, atol=1e-9)
+    np.testing.assert_array_equal(found.detector_mask, made.detector_mask)
+    for name in ("pixel_m", "wavelength_m", "distance_m"):
+        assert getattr(found, name) == pytest.approx(getattr(made, name), rel=1e-9)
+    scale = np.abs(found.probe).max() / np.abs(made.probe).max()
+    np.testing.assert_allclose(found.probe_modes, scale * made.probe_modes, atol=1e-5 * scale)
+    np.testing.assert_allclose(found.object_guess, made.object_guess, rtol=1e-5)
+    write(found, tmp_path / f"again{suffix}", "ptychodus")  # the scale is found once, and stays
+    again = MeasuredFile(**ptychodus_settings(tmp_path / f"again{suffix}")).read()
+    np.testing.assert_allclose(again.probe_modes, found.probe_modes, rtol=1e-5, atol=1e-8)
+
+
+def test_masks_of_single_patterns(tmp_path):
+    """A layout without them gets the pixels that are good in every pattern, and it is said."""
+    valid = np.ones((small.N, small.M, small.M), dtype=bool)
+    valid[3, 0, 1] = valid[5, 1, 2] = False
+    made = measurement(valid_pixels=valid)
+    for name, left_out in {"cxi": ("masks",), "ptyd": ("probe", "object"), "ptychodus": ("masks",)}.items():
+        assert write(made, tmp_path / f"{name}.h5", name).left_out == left_out
+        found = MeasuredFile(**ptychodus_settings(tmp_path / "ptychodus.h5")) if name == "ptychodus" else (
+            MeasuredFile(str(tmp_path / f"{name}.h5")))  # fmt: skip
+        np.testing.assert_array_equal(found.read().good_always, made.good_always)
+    with h5py.File(tmp_path / "ptyd.h5") as file:
+        weights = small.corner(file["chunks/0/weights"][()])
+    np.testing.assert_array_equal(weights, valid & made.detector_mask)
+
+
 @pytest.mark.parametrize("name", ["cxi", "ptyd", "ptychodus"])
 def test_siemens_star_and_back(tmp_path, measured_data, name):
-    """The measured one through each writer: 516 patterns, its probe, its positions between pixels."""
+    """The measured one through each writer: its patterns, its probe, its positions between pixels."""
     lengths = {"energy_kev": 8.8, "distance_m": 2.0, "detector_pixel_m": 75e-6, "positions_unit": "px"}
-    star = MeasuredFile(str(measured_data / "siemens-star-small.npz.bz2"), **lengths).read()
+    star = MeasuredFile(str(measured_data / "siemens-star-small.npz.bz2"), every=4, **lengths).read()
     file = tmp_path / "star.h5"
-    if name == "ptychodus":
-        write_ptychodus(file, star)
-        found = stored(product_of(file))
-        assert found["probe"].shape == (1, 1, 128, 128)
-        np.testing.assert_array_equal(small.corner(stored(file)["dp"]), star.diffraction_intensity)
-        return
     write(star, file, name)
-    again = MeasuredFile(str(file)).read()
+    settings = ptychodus_settings(file) if name == "ptychodus" else {"path": str(file)}
+    again = MeasuredFile(**settings).read()
     np.testing.assert_array_equal(again.diffraction_intensity, star.diffraction_intensity)
     np.testing.assert_allclose(again.scan_positions_px, star.scan_positions_px, atol=1e-6)
-    if name == "cxi":
-        np.testing.assert_array_equal(again.probe, star.probe)
+    assert MeasuredFile(**settings).size().n_positions == 129  # a run takes it
+    if name != "ptyd":
+        scale = np.abs(again.probe).max() / np.abs(star.probe).max()
+        np.testing.assert_allclose(again.probe, scale * star.probe, atol=1e-6 * scale)

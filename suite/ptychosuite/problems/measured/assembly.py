@@ -6,16 +6,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields, replace
 
-from ptychosuite.errors import DataFileError
+import numpy as np
+
+from ptychosuite.errors import DataFileError, nearest
 from ptychosuite.problems.files import check_unchanged, files_of
 from ptychosuite.problems.measured.format import PARTS, Places, ReadSettings, format_of
+from ptychosuite.problems.measured.pairing import pair
 from ptychosuite.problems.measured.pattern_stack import PatternStack
-from ptychosuite.problems.measured.raw import Raw
+from ptychosuite.problems.measured.raw import Raw, as_image
 from ptychosuite.problems.measured.source import DAMAGED, Source
 
 HELD: Mapping[str, tuple[str, ...]] = {
-    "data": ("stack", "convention", "centre"),
-    "positions": ("positions", "positions_unit"),
+    "data": ("stack", "convention", "centre", "pattern_numbers"),
+    "positions": ("positions", "positions_unit", "position_numbers"),
     "probe": ("probe",),
     "object": ("object_guess",),
     "mask": ("good",),
@@ -44,6 +47,7 @@ def described(settings: ReadSettings) -> Iterator[Raw]:
             _add(raw, part, _beside(part, place, settings, opened), place["path"])
         if raw.stack is None:
             raise DataFileError(f"{settings.path} holds no patterns; name them with 'data'")
+        pair(raw, settings.path)
         yield raw
 
 
@@ -56,11 +60,26 @@ def _read(path: str, format_name: str, places: Places, opened: ExitStack) -> Raw
         raise DataFileError(
             f"{path} cannot be read as '{name}' ({error}); the file is damaged, or give another 'format'"
         ) from error
+    for part in ("dark", "flat", "intensities"):
+        if getattr(places, part) and places.wants(part) and getattr(raw, part) is None:
+            _take_named(raw, part, source, places)
     raw.source = {"format": name} | raw.source
     for part, (held, *_) in HELD.items():
         if getattr(raw, held) is not None:
             raw.source.setdefault(part, raw.stack.name if part == "data" and raw.stack else part)
     return raw
+
+
+def _take_named(raw: Raw, part: str, source: Source, places: Places) -> None:
+    """An array that the user names, and the format knows nothing of."""
+    given = getattr(places, part).strip("/")
+    if given not in source.arrays:
+        raise DataFileError(
+            f"{places.path} has no array '{given}' for '{part}'; {nearest(given, source.arrays)}"
+        )
+    values = np.asarray(source.arrays[given][...])
+    setattr(raw, part, np.ravel(values) if part == "intensities" else as_image(values, given, places.path))
+    raw.source[part] = given
 
 
 def _beside(part: str, place: Mapping[str, str], settings: ReadSettings, opened: ExitStack) -> Raw:

@@ -9,14 +9,12 @@ from typing import Any
 from ptychosuite.errors import DataFileError
 from ptychosuite.problems.files import files_of
 from ptychosuite.problems.measured import reading
-from ptychosuite.problems.measured.assembly import described
 from ptychosuite.problems.measured.format import ReadSettings
 from ptychosuite.problems.measured.listing import ListedArray, listed
 from ptychosuite.problems.measured.measurement import Measurement, describe
-from ptychosuite.problems.measured.suspicions import light_on_mask, suspicions, unused_arrays
+from ptychosuite.problems.measured.suspicions import suspicions, unused_arrays
 
 SOURCE = "source of "  # what describe() calls where a part comes from
-SAMPLE = 8  # patterns of which the light on the mask is looked at
 MOST_ARRAYS = 300  # that are listed of a file
 
 
@@ -67,8 +65,7 @@ def description(settings: ReadSettings) -> Description:
         return Description(None, arrays, {}, str(error))
     arrays = _arrays(settings, measurement.source)
     found = suspicions(measurement)
-    if odd := _on_mask(settings):
-        found["mask"] = odd
+    found |= {about: f"{words} (a run is refused)" for about, words in reading.doubts_of(settings).items()}
     everything = [array for listing in arrays.values() for array in listing]
     if odd := unused_arrays(everything, measurement.n_positions):
         found["unused arrays"] = odd
@@ -80,11 +77,6 @@ def _arrays(settings: ReadSettings, source: Mapping[str, str]) -> dict[str, list
     beside = [file for place in settings.beside.values() for file in files_of(place["path"])[:1]]
     found = {settings.path: listed(settings.path, source, main=True)}
     return found | {path: listed(path, source, main=False) for path in beside if path not in found}
-
-
-def _on_mask(settings: ReadSettings) -> str:
-    with described(settings) as raw:
-        return light_on_mask(raw.patterns.sample(SAMPLE, settings.path), raw.good)
 
 
 def _lines(arrays: list[ListedArray]) -> dict[str, str]:

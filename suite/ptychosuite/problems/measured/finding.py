@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import h5py
 
 from ptychosuite.errors import DataFileError, nearest
 
-MOST_NAMES, MOST_LEVELS = 10_000, 30  # arrays and levels of groups of a file that makes sense
+MOST_NAMES, MOST_LEVELS = 10_000, 30  # objects and levels of groups of a file that makes sense
 
 
 def pick(file: Any, given: str, usual: Sequence[str], what: str, path: str) -> str:
@@ -24,11 +25,8 @@ def pick(file: Any, given: str, usual: Sequence[str], what: str, path: str) -> s
     for name in [given] if given else usual:
         if is_dataset(file, name):
             return name
-        if target := broken_link(file, name):
-            raise DataFileError(
-                f"{path}: '{name}' is a link to {target}, which is not there; put the linked file beside it, "
-                f"or name another array with '{what}'"
-            )
+        if trouble := trouble_at(file, name):
+            raise DataFileError(f"{path}: '{name}' {trouble}, or name another array with '{what}'")
     if not given:
         return ""
     raise DataFileError(f"{path} has no array '{given}' for '{what}'; {nearest(given, dataset_names(file))}")
@@ -58,10 +56,19 @@ def broken_link(file: Any, name: str) -> str:
         link = file.get(place, getlink=True)
         if link is None:
             return ""
-        if file.get(place) is None:
-            target = getattr(link, "path", "")
+        if file.get(place) is None and not isinstance(link, h5py.HardLink):
             where = getattr(link, "filename", "")
-            return f"'{target}' of {where}" if where else f"'{target}'"
+            return f"'{link.path}' of {where}" if where else f"'{link.path}'"
+    return ""
+
+
+def trouble_at(file: Any, name: str) -> str:
+    """Why there is no array at ``name`` although the file has that name, the end of a sentence; else ""."""
+    if target := broken_link(file, name):
+        return f"is a link to {target}, which is not there; put the linked file beside it"
+    with suppress(KeyError, ValueError):
+        if isinstance(file.get(name, getlink=True), h5py.HardLink) and file.get(name) is None:
+            return "cannot be opened; the file is damaged"
     return ""
 
 
@@ -75,13 +82,17 @@ def datasets(file: Any) -> Iterator[tuple[str, Any]]:
 
     A group is entered once on any way down, so that a link to a group above ends there.
     """
+    return ((name, item) for name, item in members(file) if isinstance(item, h5py.Dataset))
+
+
+def members(file: Any) -> Iterator[tuple[str, Any]]:
+    """Path and object of all that is in an HDF5 file, None where it cannot be opened; see ``datasets``."""
     return itertools.islice(_below(file, "", (file.id,)), MOST_NAMES)
 
 
 def _below(group: Any, place: str, above: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
     for name in group:
         item = group.get(name)
-        if isinstance(item, h5py.Dataset):
-            yield place + name, item
-        elif isinstance(item, h5py.Group) and item.id not in above and len(above) < MOST_LEVELS:
+        yield place + name, item
+        if isinstance(item, h5py.Group) and item.id not in above and len(above) < MOST_LEVELS:
             yield from _below(item, f"{place}{name}/", (*above, item.id))

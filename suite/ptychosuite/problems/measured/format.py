@@ -64,7 +64,7 @@ class DataFormat:
     ``label`` is what people call the format, its name by default; ``suffixes`` are the usual endings of its
     files, for messages only. Where the user names no format, those of a higher ``priority`` are asked first,
     those of the same in the order of their names in the registry. ``writes`` are the parts that ``write`` has
-    a place for, of :data:`PARTS`; a format that is only read has none.
+    a place for, of :data:`PARTS`, and "masks", of single patterns; a format that is only read has none.
     """
 
     label: ClassVar[str] = ""

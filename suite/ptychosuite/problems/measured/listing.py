@@ -10,6 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured.source import DAMAGED, Source
 
 NO_ARRAYS = ("format", "zero frequency", "positions unit")  # what a measurement's source says besides
@@ -101,9 +102,10 @@ def _used_for(name: str, uses: Mapping[str, list[str]]) -> str:
 
 def _identity(array: Any, name: str) -> Any:
     """Equal for two names of one array."""
-    if not isinstance(array, h5py.Dataset):
+    dataset = getattr(array, "dataset", None)
+    if not isinstance(dataset, h5py.Dataset):
         return name
-    info = h5py.h5o.get_info(array.id)
+    info = h5py.h5o.get_info(dataset.id)
     return info.fileno, info.addr
 
 
@@ -116,11 +118,13 @@ def _type(array: Any) -> str:
 
 def _value(array: Any) -> str:
     """The content of a small array, or of a text."""
+    if trouble := getattr(array, "trouble", ""):  # a link that leads nowhere
+        return str(trouble)
     if array.shape is None or np.prod(array.shape) > SMALL or array.dtype.kind not in "OSUuifb":
         return ""
     try:
         values = list(np.ravel(np.asarray(array[()])))
-    except DAMAGED:
+    except (DataFileError, *DAMAGED):
         return "cannot be read"
     texts = [value.decode(errors="replace") if isinstance(value, bytes) else str(value) for value in values]
     text = " ".join(", ".join(texts).split())

@@ -10,6 +10,7 @@ import numpy as np
 
 from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured.pattern_stack import PatternStack
+from ptychosuite.problems.measured.whole import check_small, check_whole
 
 Pair = tuple[float, float]
 
@@ -45,6 +46,9 @@ class Raw:
     dark: np.ndarray | None = None  # (rows, columns), to be taken off every pattern
     flat: np.ndarray | None = None  # (rows, columns), by which every pattern is to be divided
     intensities: np.ndarray | None = None  # (N,), of each pattern's light, in any unit
+    saturation: float | None = None  # counts from which on a pixel is bad, where the file says
+    pattern_numbers: np.ndarray | None = None  # (N,), which exposure each pattern is, where the file says
+    position_numbers: np.ndarray | None = None  # likewise of the positions
     source: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -67,7 +71,7 @@ def as_positions(array: Any, name: str, path: str) -> np.ndarray:
     DataFileError
         Another shape, or not real numbers.
     """
-    values = np.asarray(array)
+    values = _values(array, name, path)
     if values.dtype.kind not in "uif":
         raise DataFileError(f"{path}: '{name}' holds {values.dtype}, not positions")
     if values.size == 0:
@@ -112,17 +116,47 @@ def as_modes(array: Any, name: str, path: str) -> np.ndarray:
     return np.asarray(values, dtype=np.complex128)
 
 
+def _values(array: Any, name: str, path: str) -> np.ndarray:
+    """All numbers of an array, where they are there and fit into the memory."""
+    check_whole(array, name, path)
+    if hasattr(array, "dtype"):
+        check_small(array, name, path)
+    return np.asarray(array)
+
+
+def joined(array: np.ndarray) -> np.ndarray:
+    """Complex numbers from those that MATLAB and others keep as pairs; anything else as it is."""
+    if array.dtype.names in (("real", "imag"), ("r", "i")):
+        first, second = array.dtype.names
+        return np.asarray(array[first] + 1j * array[second])
+    return array
+
+
 def _complex(array: Any, name: str, path: str) -> np.ndarray:
-    values = np.asarray(array)
-    if values.dtype.names in (("real", "imag"), ("r", "i")):  # how MATLAB and others keep complex numbers
-        first, second = values.dtype.names
-        values = values[first] + 1j * values[second]
-    if values.dtype.kind not in "uifc" or values.ndim < 2:
+    values = joined(_values(array, name, path))
+    if values.dtype.kind not in "uifc" or values.ndim < 2 or not values.size:
         raise DataFileError(
             f"{path}: '{name}' has shape {values.shape} of {values.dtype}; expected complex numbers "
             "(rows, columns)"
         )
     return values
+
+
+def as_image(array: Any, name: str, path: str) -> np.ndarray:
+    """An image of the detector (rows, columns) in double precision; of several their mean.
+
+    Raises
+    ------
+    DataFileError
+        Fewer than two axes, or not real numbers.
+    """
+    values = np.asarray(array)
+    if values.dtype.kind not in "uifb" or values.ndim < 2:
+        raise DataFileError(
+            f"{path}: '{name}' has shape {values.shape} of {values.dtype}; expected an image of the "
+            "detector, (rows, columns)"
+        )
+    return np.asarray(values.reshape(-1, *values.shape[-2:]).mean(axis=0, dtype=np.float64))
 
 
 def as_mask(
@@ -139,8 +173,11 @@ def as_mask(
     Raises
     ------
     DataFileError
-        Its size is not that of the patterns.
+        Its size is not that of the patterns, or it holds no numbers.
     """
+    check_whole(array, name, path)
+    if array.dtype.kind not in "uifb":
+        raise DataFileError(f"{path}: '{name}' holds {array.dtype}, not a mask")
     shape = tuple(array.shape)
     if len(shape) < 2 or shape[-2:] != (frame or shape[-2:]):
         raise DataFileError(f"{path}: '{name}' has shape {shape}; the patterns have {frame}")

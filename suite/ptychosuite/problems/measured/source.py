@@ -1,14 +1,18 @@
-"""A file of data: HDF5, NPZ, MAT (all versions) or anything else, also packed with bzip2 or gzip."""
+"""A file of data: HDF5, NPZ, NPY, MAT (all versions) or anything else, also packed with bzip2 or gzip."""
 
 from __future__ import annotations
 
 import bz2
 import gzip
 import io
+import lzma
+import os
+import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
@@ -16,59 +20,24 @@ from typing import IO, Any
 import h5py
 import hdf5plugin  # noqa: F401  # registers the filters of detectors: bitshuffle, LZ4, Blosc, Zstandard
 import numpy as np
+import psutil
 import scipy.io
-from numpy.lib import format as npy
+from scipy.io.matlab import MatReadError
 
 from ptychosuite.errors import DataFileError
-from ptychosuite.problems.measured.finding import datasets
+from ptychosuite.problems.guard import check_harmless
+from ptychosuite.problems.guard_child import HDF5_MAGIC, is_hdf5
+from ptychosuite.problems.measured.file_arrays import NpyArray, hdf5_arrays, matlab_arrays, npz_arrays
+from ptychosuite.problems.measured.whole import in_words
 
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+NPY_MAGIC = b"\x93NUMPY"
 PACKED: Mapping[bytes, Any] = {b"BZh": bz2, b"\x1f\x8b": gzip}  # first bytes -> who unpacks it
-# What h5py, zipfile, NumPy, SciPy and the decompressors raise at damaged files.
-DAMAGED = (OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, NotImplementedError,
-           zipfile.BadZipFile, zlib.error)  # fmt: skip
-
-
-class NpzArray:
-    """An array of an .npz file: its header at once, its numbers when they are asked for."""
-
-    def __init__(self, archive: zipfile.ZipFile, member: str) -> None:
-        self._archive, self._member = archive, member
-        self._values: np.ndarray | None = None
-        with archive.open(member) as stream:
-            version = npy.read_magic(stream)
-            read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-            self.shape, _, self.dtype = read(stream)
-
-    def __getitem__(self, key: Any) -> np.ndarray:
-        if self._values is None:
-            with self._archive.open(self._member) as stream:
-                self._values = npy.read_array(stream, allow_pickle=False)
-        return np.asarray(self._values[key])
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.asarray(self[...], dtype=dtype)
-
-
-class MatlabArray:
-    """An array of a MATLAB 7.3 file, which is HDF5 with the axes in reverse order."""
-
-    def __init__(self, dataset: Any) -> None:
-        self._dataset = dataset
-        self.shape = tuple(reversed(dataset.shape))
-        self.dtype = dataset.dtype
-        self.attrs = dataset.attrs
-        self.chunks = tuple(reversed(dataset.chunks)) if dataset.chunks else None
-
-    def __getitem__(self, key: Any) -> np.ndarray:
-        if not isinstance(key, tuple):
-            key = (key,)
-        if Ellipsis not in key:
-            key = (*key, *(slice(None),) * (len(self.shape) - len(key)))
-        return np.asarray(self._dataset[tuple(reversed(key))]).T
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.asarray(self[...], dtype=dtype)
+UNPACKED = 0.5  # share of the memory that a packed file may take when it is unpacked
+BLOCK_BYTES = 64 * 2**20
+# What h5py, zipfile, NumPy, SciPy and the decompressors raise at damaged files, and who believes these.
+DAMAGED = (OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, AttributeError,
+           AssertionError, ArithmeticError, MemoryError, SystemError, SyntaxError, zipfile.BadZipFile,
+           zipfile.LargeZipFile, zlib.error, lzma.LZMAError, struct.error, MatReadError)  # fmt: skip
 
 
 class Source:
@@ -87,13 +56,13 @@ class Source:
         if not Path(path).is_file():
             raise DataFileError(f"no such file: {path}; check the path")
         self.path = path
+        self._opened = ExitStack()
 
     def __enter__(self) -> Source:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if isinstance(self.__dict__.get("_container"), h5py.File):
-            self._container.close()
+        self._opened.close()
 
     def open(self) -> IO[bytes]:
         """The file's bytes, without the packing by bzip2 or gzip."""
@@ -112,7 +81,7 @@ class Source:
 
     @property
     def holds_arrays(self) -> bool:
-        """Whether this is an HDF5, NPZ or MAT file."""
+        """Whether this is an HDF5, NPZ, NPY or MAT file."""
         return self._container is not None
 
     @property
@@ -126,23 +95,58 @@ class Source:
 
     @cached_property
     def arrays(self) -> Mapping[str, Any]:
-        """The arrays by name, with shape, dtype and slices, read when they are sliced."""
+        """The arrays by name, with shape, dtype and slices, read when they are sliced.
+
+        The one array of an .npy file is called "data".
+        """
         if self._container is None:
-            raise DataFileError(f"{self.path} is neither an HDF5, an NPZ nor a MAT file; give its 'format'")
-        return named_arrays(self._container) if self.is_hdf5 else dict(self._container)
+            raise DataFileError(
+                f"{self.path} is neither an HDF5, an NPZ, an NPY nor a MAT file; give its 'format'"
+            )
+        with self._damage_told():
+            return hdf5_arrays(self._container, self.path) if self.is_hdf5 else dict(self._container)
 
     @cached_property
     def _container(self) -> Any:
-        """An open h5py.File, the named arrays of an .npz or .mat file, or None where it is none of these."""
+        """An open h5py.File, the named arrays of another file, or None where it holds no arrays."""
         with self._damage_told():
-            stream: IO[bytes] | str = io.BytesIO(self.open().read()) if self._unpacker else self.path
-            if self.head.startswith(HDF5_MAGIC) or (stream == self.path and h5py.is_hdf5(stream)):
-                return h5py.File(stream, "r")
+            if self.head.startswith(HDF5_MAGIC) or (not self._unpacker and is_hdf5(self.path)):
+                check_harmless(self.path)
+                return self._opened.enter_context(h5py.File(self._whole(), "r"))
             if self.head.startswith(b"PK"):
-                return _npz_arrays(zipfile.ZipFile(io.BytesIO(self.open().read())))
+                archive = self._opened.enter_context(zipfile.ZipFile(self._whole()))
+                return npz_arrays(archive, self.path)
+            if self.head.startswith(NPY_MAGIC):
+                return {"data": self._npy()}
             if self.path.lower().removesuffix(".gz").removesuffix(".bz2").endswith(".mat"):
-                return {k: v for k, v in scipy.io.loadmat(stream).items() if isinstance(v, np.ndarray)}
+                check_harmless(self.path)
+                with warnings.catch_warnings(action="ignore"):
+                    return matlab_arrays(scipy.io.loadmat(self._whole()))
         return None
+
+    def _npy(self) -> Any:
+        """The array of an .npy file; of one that is not packed, it stays on the disk."""
+        whole = self._whole()
+        if isinstance(whole, str):
+            array = NpyArray(self.open, os.path.getsize(whole), "data", self.path)
+            return array if array.dtype.hasobject or 0 in array.shape else np.load(whole, mmap_mode="r")
+        return NpyArray(lambda: io.BytesIO(whole.getvalue()), len(whole.getvalue()), "data", self.path)
+
+    def _whole(self) -> str | io.BytesIO:
+        """The file's name, or what is in it where it is packed."""
+        if not self._unpacker:
+            return self.path
+        content, most = io.BytesIO(), UNPACKED * psutil.virtual_memory().total
+        with self.open() as stream:
+            while block := stream.read(BLOCK_BYTES):
+                content.write(block)
+                if content.tell() > most:
+                    raise DataFileError(
+                        f"{self.path} unpacks to more than {in_words(most)}, half of this machine's memory; "
+                        "unpack it beforehand"
+                    )
+        content.seek(0)
+        return content
 
     @cached_property
     def _unpacker(self) -> Any:
@@ -157,19 +161,10 @@ class Source:
             yield
         except DAMAGED as error:
             raise DataFileError(
-                f"{self.path} cannot be read ({error}); the file is damaged or was not copied whole"
+                f"{self.path} cannot be read ({as_told(error)}); the file is damaged or was not copied whole"
             ) from error
 
 
-def _npz_arrays(archive: zipfile.ZipFile) -> dict[str, NpzArray]:
-    members = [name for name in archive.namelist() if name.endswith(".npy")]
-    return {name.removesuffix(".npy"): NpzArray(archive, name) for name in members}
-
-
-def named_arrays(file: h5py.File) -> dict[str, Any]:
-    """The arrays of an HDF5 file by name, those behind links as well."""
-    return {
-        name: MatlabArray(item) if "MATLAB_class" in item.attrs else item
-        for name, item in datasets(file)
-        if not name.startswith("#")
-    }
+def as_told(error: BaseException) -> str:
+    """What an error of a library says, in one line; its name, where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__

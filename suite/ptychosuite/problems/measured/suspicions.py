@@ -1,4 +1,4 @@
-"""What is odd about a measurement, in sentences: nothing here refuses it."""
+"""What is odd about a measurement, in sentences. Nothing here refuses it: that does ``plausibility``."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from functools import cached_property
 
 import numpy as np
 from scipy import ndimage
-from scipy.spatial import cKDTree
 
-from ptychosuite.problems.measured.geometry import GUESSED
 from ptychosuite.problems.measured.listing import ListedArray
 from ptychosuite.problems.measured.measurement import Measurement
+from ptychosuite.problems.measured.plausibility import nearest_px
 
 OUTLIER = 10.0  # robust standard deviations of the counts of patterns
 HOT = 10.0  # times the brightest of its neighbours
@@ -20,7 +19,6 @@ COUNTS_OF_OTHER_SIDE = 20  # which make no count at all a fault, and no chance: 
 SATURATED_TIMES, SATURATED_COUNTS = 10, 200  # chance hardly makes as many pixels share the largest count
 LEAST_OVERLAP = 0.3  # of probes side by side, as a share of their diameter
 OFF_CENTRE = 1 / 20  # of a pattern's side
-LIGHT_ON_MASK = 0.5  # share of the logarithm of the counts
 CONTRAST = 1.15  # of the middle of a far-field pattern to its edge, at least
 SHOWN = 5  # numbers in a sentence
 WORDS = ("dark", "background", "bkg", "flat", "white", "monitor", "intensit", "bad_pixel", "mask", "valid",
@@ -51,14 +49,6 @@ class Seen:
         mask = self.measurement.detector_mask
         return np.ones(self.mean.shape, dtype=bool) if mask is None else np.fft.fftshift(mask)
 
-    @cached_property
-    def step_px(self) -> float:
-        """Median distance of a position from the one next to it, pixels; those in one place are one."""
-        places = np.unique(np.round(self.measurement.scan_positions_px, 3), axis=0)
-        if len(places) < 2:
-            return 0.0
-        return float(np.median(cKDTree(places).query(places, k=2)[0][:, 1]))
-
 
 def suspicions(measurement: Measurement) -> dict[str, str]:
     """What is odd, by what it is about; empty where nothing is."""
@@ -67,28 +57,9 @@ def suspicions(measurement: Measurement) -> dict[str, str]:
     return {about: sentence for about, sentence in found.items() if sentence}
 
 
-def guessed_unit(seen: Seen) -> str:
-    unit = seen.measurement.source.get("positions unit", "")
-    return f"{unit}; a run takes 'positions_unit'" if GUESSED in unit else ""
-
-
-def short_scan(seen: Seen) -> str:
-    """A scan of less than a pixel of the object."""
-    span = float(np.ptp(seen.measurement.scan_positions_px, axis=0).max())
-    if span >= 1:
-        return ""
-    return f"the positions span {span:.3g} pixels of the object, less than one; check 'positions_unit'"
-
-
 def overlap(seen: Seen) -> str:
-    """Neighbours that hardly overlap, or not at all."""
-    m, step = seen.measurement.probe_size, seen.step_px
-    if step > m:
-        return (
-            f"neighbouring positions are {step:.4g} pixels apart, more than the {m} of a pattern, so "
-            "nothing overlaps; check 'positions_unit', wavelength, distance and detector pixel, or is this "
-            "near field?"
-        )
+    """Neighbours that hardly overlap."""
+    m, step = seen.measurement.probe_size, nearest_px(seen.measurement.scan_positions_px)
     modes = seen.measurement.modes
     width = m / 2 if modes is None else diameter(modes)
     share = max(0.0, 1 - step / width)
@@ -213,8 +184,6 @@ def _has_middle(seen: Seen) -> bool:
 
 
 LOOKS: Mapping[str, Callable[[Seen], str]] = {
-    "positions unit": guessed_unit,
-    "span of the scan": short_scan,
     "overlap": overlap,
     "empty patterns": empty_patterns,
     "outlying patterns": outliers,
@@ -222,37 +191,9 @@ LOOKS: Mapping[str, Callable[[Seen], str]] = {
     "hot pixels": hot_pixels,
     "dead pixels": dead_pixels,
     "centre": off_centre,
-    "near field": flat_patterns,
+    "contrast": flat_patterns,
 }
 """Each look at a measurement, by what it is about."""
-
-
-def light_on_mask(patterns: np.ndarray, good: np.ndarray | None) -> str:
-    """A mask that takes away much of the light; logarithms keep a few hot pixels from deciding it.
-
-    Parameters
-    ----------
-    patterns : (n, rows, columns)
-        Some patterns as they are in the file; what is negative, or the largest number of their type, is not
-        light.
-    good : (rows, columns) bool
-    """
-    if good is None:
-        return ""
-    counts = np.nan_to_num(patterns.astype(np.float64), posinf=0.0, neginf=0.0)
-    light = counts > 0
-    if patterns.dtype.kind in "ui":
-        light &= patterns < np.iinfo(patterns.dtype).max
-    if not light.any():
-        return ""
-    brightness = np.log1p(np.where(light, counts, 0) / np.median(counts[light]))
-    share = float(brightness[:, ~good].sum() / brightness.sum())
-    if share < LIGHT_ON_MASK:
-        return ""
-    return (
-        "most of the light falls on pixels that the mask calls bad; is it the other way round? 'mask_good' "
-        "says the value of a good pixel, 'mask: none' leaves it out"
-    )
 
 
 def unused_arrays(arrays: Sequence[ListedArray], n_patterns: int) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.constants import c, e, h, m_e
 
 from ptychosuite.errors import DataFileError
+from ptychosuite.problems.measured.whole import check_small, check_whole
 
 PIXELS = ("px", "pix", "pixel", "pixels")
 KEV_J = 1e3 * e
@@ -89,6 +90,10 @@ def read_number(dataset: Any, path: str) -> float:
         It is none, or zero, or not finite.
     """
     name = getattr(dataset, "name", "a value")
+    check_whole(dataset, name, path)
+    check_small(dataset, name, path)
+    if 0 in dataset.shape:
+        raise DataFileError(f"{path}: '{name}' holds nothing; expected a number")
     try:
         value = float(np.mean(np.asarray(dataset[()], dtype=np.float64)))
     except (TypeError, ValueError) as error:

@@ -16,8 +16,9 @@ from ptychosuite.problems.measured.format import DataFormat
 from ptychosuite.problems.measured.measurement import Geometry, Measurement
 from ptychosuite.registry import lookup as registry
 
-HELD = {"probe": "probe", "object": "object_guess", "mask": "detector_mask"}
-"""Where a :class:`Measurement` keeps the parts that not every layout has a place for."""
+HELD = {"probe": "probe", "object": "object_guess", "mask": "detector_mask", "masks": "valid_pixels"}
+"""Where a :class:`Measurement` keeps the parts that not every layout has a place for; "masks" are those of
+single patterns, instead of which a layout without them gets the pixels that are good in every pattern."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def write(measurement: Measurement, path: Path, format_name: str, force: bool = 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
-            chosen.write(str(Path(folder, path.name)), measurement)
+            _write_in(folder, chosen, path, measurement)
             made = sorted(Path(folder).iterdir(), key=lambda file: len(file.name))
             targets = tuple(path.parent / file.name for file in made)
             refuse_existing(targets, force)
@@ -75,6 +76,15 @@ def write(measurement: Measurement, path: Path, format_name: str, force: bool = 
         raise DataFileError(f"cannot write {path}: {error}; check the folder and its free space") from error
     held = [part for part, where in HELD.items() if getattr(measurement, where) is not None]
     return Written(targets, tuple(part for part in held if part not in chosen.writes))
+
+
+def _write_in(folder: str, chosen: DataFormat, path: Path, measurement: Measurement) -> None:
+    """Write in a ``folder`` what is to be called ``path``, as it is called in messages already."""
+    inside = Path(folder, path.name)
+    try:
+        chosen.write(str(inside), measurement)
+    except DataFileError as error:
+        raise DataFileError(str(error).replace(str(inside), str(path))) from error
 
 
 def refuse_existing(paths: tuple[Path, ...] | list[Path], force: bool) -> None:

@@ -55,7 +55,7 @@ def write_ptychodus(path: str | Path, measurement: Measurement) -> None:
 
 def _patterns(measurement: Measurement) -> dict[str, Any]:
     patterns = np.fft.fftshift(measurement.diffraction_intensity, axes=(1, 2))
-    good = measurement.detector_mask
+    good = measurement.good_always
     bad = np.zeros(patterns.shape[1:], dtype=bool) if good is None else np.fft.fftshift(~good)
     return {"indexes": np.arange(len(patterns)), "patterns": patterns, "bad_pixels": bad}
 

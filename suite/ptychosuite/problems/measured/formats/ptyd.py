@@ -30,7 +30,7 @@ class Ptyd(DataFormat):
 
     label: ClassVar[str] = "ptypy"
     suffixes: ClassVar[tuple[str, ...]] = (".ptyd",)
-    writes: ClassVar[tuple[str, ...]] = ("data", "positions", "mask")
+    writes: ClassVar[tuple[str, ...]] = ("data", "positions", "mask", "masks")
 
     def recognises(self, source: Source) -> bool:
         if not source.is_hdf5:

@@ -48,7 +48,7 @@ def write_ptyd(path: str | Path, measurement: Measurement) -> None:
             "data": np.fft.fftshift(patterns, axes=(1, 2)),
             "indices": np.arange(len(patterns)),
             "positions": positions_m,
-            "weights": np.broadcast_to(_good(measurement), patterns.shape),
+            "weights": _good(measurement),
         }
         _store(file, "chunks/0", chunk)
         file["chunks"].attrs["type"] = "dict"
@@ -56,9 +56,12 @@ def write_ptyd(path: str | Path, measurement: Measurement) -> None:
 
 
 def _good(measurement: Measurement) -> np.ndarray:
-    mask = measurement.detector_mask
-    shape = measurement.diffraction_intensity.shape[1:]
-    return np.ones(shape, dtype=bool) if mask is None else np.fft.fftshift(mask)
+    """Good pixels of each pattern (N, m, m)."""
+    good = np.ones(measurement.diffraction_intensity.shape, dtype=bool)
+    for mask in (measurement.detector_mask, measurement.valid_pixels):
+        if mask is not None:
+            good &= mask
+    return np.fft.fftshift(good, axes=(1, 2))
 
 
 def _store(file: h5py.File, place: str, values: dict[str, Any]) -> None:
