@@ -41,6 +41,10 @@ COMPUTES_NOTHING: Mapping[str, str] = {
     f"{PACKAGE}.registry.lookup": "lists all names; the classes behind those that a run names count",
     f"{PACKAGE}.registry.validation": "refuses settings before there is a run",
     f"{PACKAGE}.registry.fingerprint": "names the code, and is none of it",
+    **{
+        f"{PACKAGE}.problems.measured.{module}": "writes measurements for other programs"
+        for module in ("writing", "formats.ptyd_writer", "formats.ptychodus_writer")
+    },
     f"{PACKAGE}.execute.provenance": "says where a run was computed and how much memory it took",
 }
 """Modules that a run imports and that cannot change its numbers, with the reason; nor are their imports

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +14,15 @@ from ptychosuite.registry.lookup import class_of
 
 MAX_OBJECT_PX = 2**14  # a wider object comes from wrong units, not from a microscope
 PIXEL_RANGE_M = (1e-12, 1e-4)
+
+
+class Geometry(NamedTuple):
+    """The way from the sample to the detector; the pixel of the object follows from it."""
+
+    wavelength_m: float
+    distance_m: float
+    detector_pixel_m: float
+    pixel_m: float
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,30 @@ class Measurement:
     def object_shape(self) -> tuple[int, int]:
         """The smallest object that every patch fits in, fractions of a pixel included."""
         return object_shape(self.scan_positions_px, self.probe_size)
+
+    @property
+    def good_always(self) -> np.ndarray | None:
+        """Pixels (m, m) that are good in every pattern; None where all are."""
+        if self.valid_pixels is None:
+            return self.detector_mask
+        always = np.asarray(self.valid_pixels.all(axis=0))
+        return always if self.detector_mask is None else always & self.detector_mask
+
+    @property
+    def modes(self) -> np.ndarray | None:
+        """All modes of the probe (M, m, m), the only one too; None where there is no probe."""
+        if self.probe_modes is not None:
+            return self.probe_modes
+        return None if self.probe is None else self.probe[np.newaxis]
+
+    @property
+    def geometry(self) -> Geometry | None:
+        """None where not all of it is known; the detector's pixel may follow from the others."""
+        wavelength, distance, pixel = self.wavelength_m, self.distance_m, self.pixel_m
+        if wavelength is None or distance is None or pixel is None:
+            return None
+        detector_pixel = self.detector_pixel_m or wavelength * distance / (self.probe_size * pixel)
+        return Geometry(wavelength, distance, detector_pixel, pixel)
 
 
 def object_shape(scan_positions_px: np.ndarray, probe_size: int) -> tuple[int, int]:

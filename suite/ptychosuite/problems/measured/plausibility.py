@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -35,13 +38,37 @@ def refuse_implausible(
         The unit of the positions was guessed, the scan is smaller than a pixel, no two patterns overlap, the
         mask rejects most of the light, or the patterns are of the near field.
     """
-    size = kept.size // kept.bin
-    _refuse_guess(raw, settings.path)
-    _refuse_span(positions_px, size, raw, settings.path)
+    for check in _checks(raw, kept, positions_px, chosen, settings).values():
+        check()
+
+
+def doubts(
+    raw: Raw, kept: Window, positions_px: np.ndarray, chosen: np.ndarray, settings: ReadSettings
+) -> dict[str, str]:
+    """All that ``refuse_implausible`` would refuse: its messages without the path, by what they are about."""
+    found = {}
+    for about, check in _checks(raw, kept, positions_px, chosen, settings).items():
+        try:
+            check()
+        except DataFileError as error:
+            found[about] = str(error).removeprefix(f"{settings.path}: ")
+    return found
+
+
+def _checks(
+    raw: Raw, kept: Window, positions_px: np.ndarray, chosen: np.ndarray, settings: ReadSettings
+) -> dict[str, Callable[[], None]]:
+    """What is looked at, by what it is about; a user's word spares a look."""
+    path, size = settings.path, kept.size // kept.bin
+    checks: dict[str, Callable[[], None]] = {
+        "positions unit": partial(_refuse_guess, raw, path),
+        "scan": partial(_refuse_span, positions_px, size, raw, path),
+    }
     if settings.mask_good == "auto":
-        _refuse_mask(raw, kept, settings.path)
+        checks["mask"] = partial(_refuse_mask, raw, kept, path)
     if settings.propagation != "far":
-        _refuse_near_field(raw, kept, positions_px, chosen, settings.path)
+        checks["near field"] = partial(_refuse_near_field, raw, kept, positions_px, chosen, path)
+    return checks
 
 
 def _refuse_guess(raw: Raw, path: str) -> None:

@@ -27,7 +27,7 @@ from ptychosuite.problems.measured.measurement import (
     object_shape,
 )
 from ptychosuite.problems.measured.pixels import Correction
-from ptychosuite.problems.measured.plausibility import refuse_implausible
+from ptychosuite.problems.measured.plausibility import doubts, refuse_implausible
 from ptychosuite.problems.measured.raw import Raw
 from ptychosuite.problems.measured.waves import strongest_and_all
 from ptychosuite.problems.measured.whole import check_memory
@@ -94,6 +94,13 @@ def size(settings: ReadSettings) -> Size:
         refuse_implausible(raw, plan.window, plan.positions_px, plan.chosen, settings)
     pixels = plan.window.size // plan.window.bin
     return Size(object_shape(plan.positions_px, pixels), pixels, len(plan.positions_px))
+
+
+def doubts_of(settings: ReadSettings) -> dict[str, str]:
+    """What a run would refuse of a measurement that can be read, by what it is about."""
+    with described(settings) as raw:
+        plan = _plan(raw, settings)
+        return doubts(raw, plan.window, plan.positions_px, plan.chosen, settings)
 
 
 def _plan(raw: Raw, settings: ReadSettings, look: bool = True) -> Reading:

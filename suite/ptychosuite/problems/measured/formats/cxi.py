@@ -21,7 +21,7 @@ from ptychosuite.problems.measured.format import DataFormat, Places
 from ptychosuite.problems.measured.formats.beam_group import radiation, take_wavelength
 from ptychosuite.problems.measured.formats.corrections import take_dark, take_intensities
 from ptychosuite.problems.measured.formats.nexus_groups import choose_entry, text_at
-from ptychosuite.problems.measured.measurement import Measurement
+from ptychosuite.problems.measured.measurement import Geometry, Measurement
 from ptychosuite.problems.measured.pattern_stack import single_stack
 from ptychosuite.problems.measured.raw import Raw, as_mask, as_modes, as_positions, as_wave, mask_rule
 from ptychosuite.problems.measured.source import Source
@@ -30,6 +30,7 @@ from ptychosuite.problems.measured.units import (
     read_length,
     unit_of,
 )
+from ptychosuite.problems.measured.writing import geometry_of, hdf5_file
 
 ENTRY = "/entry_1"  # the names here are those of the first entry
 DETECTOR = f"{ENTRY}/instrument_1/detector_1"
@@ -59,6 +60,7 @@ class CXI(DataFormat):
 
     label: ClassVar[str] = "CXI"
     suffixes: ClassVar[tuple[str, ...]] = (".cxi",)
+    writes: ClassVar[tuple[str, ...]] = ("data", "positions", "probe", "object", "mask")
 
     def recognises(self, source: Source) -> bool:
         return source.is_hdf5 and any(
@@ -78,6 +80,9 @@ class CXI(DataFormat):
         _geometry(file, raw, entry, basis, path)
         _optional(file, raw, entry, places)
         return raw
+
+    def write(self, path: str, measurement: Measurement) -> None:
+        write_cxi(path, measurement)
 
 
 def _entries(file: Any) -> list[str]:
@@ -171,29 +176,21 @@ def write_cxi(path: str | Path, measurement: Measurement) -> None:
     """Write ``measurement`` to a CXI file.
 
     Patterns get zero frequency in their middle, positions become translations of the sample in metres
-    (column to x, row to y). Probe and object go where SHARP keeps them.
+    (column to x, row to y). Probe, with all its modes, and object go where SHARP keeps them.
 
     Raises
     ------
     DataFileError
         The geometry is unknown, which CXI cannot do without, or the file cannot be written.
     """
-    geometry = (measurement.wavelength_m, measurement.distance_m, measurement.detector_pixel_m)
-    if None in geometry or measurement.pixel_m is None:
-        raise DataFileError(
-            f"{path}: CXI holds positions in metres, so it takes the wavelength, the distance and the "
-            "detector pixel; give 'wavelength_m' or 'energy_kev', 'distance_m' and 'detector_pixel_m'"
-        )
-    try:
-        with h5py.File(path, "w") as file:
-            file["cxi_version"] = CXI_VERSION
-            file["number_of_entries"] = 1
-            _write_data(file, measurement)
-            _write_positions(file, measurement.scan_positions_px * measurement.pixel_m)
-            _write_geometry(file, *(float(value) for value in geometry if value is not None))
-            _write_guesses(file, measurement)
-    except OSError as error:
-        raise DataFileError(f"cannot write {path}: {error}; check the folder and its free space") from error
+    geometry = geometry_of(measurement, path, "CXI")
+    with hdf5_file(path) as file:
+        file["cxi_version"] = CXI_VERSION
+        file["number_of_entries"] = 1
+        _write_data(file, measurement)
+        _write_positions(file, measurement.scan_positions_px * geometry.pixel_m)
+        _write_geometry(file, geometry)
+        _write_guesses(file, measurement)
 
 
 def _write_data(file: h5py.File, measurement: Measurement) -> None:
@@ -203,8 +200,9 @@ def _write_data(file: h5py.File, measurement: Measurement) -> None:
     stored = file.create_dataset(f"{DETECTOR}/data", data=centred, chunks=chunk, compression="gzip")
     stored.attrs["axes"] = np.bytes_("translation:y:x")
     file[f"{ENTRY}/data_1/data"] = h5py.SoftLink(f"{DETECTOR}/data")
-    if measurement.detector_mask is not None:
-        file[f"{DETECTOR}/mask"] = np.fft.fftshift(~measurement.detector_mask).astype(np.uint32)
+    good = measurement.good_always
+    if good is not None:
+        file[f"{DETECTOR}/mask"] = np.fft.fftshift(~good).astype(np.uint32)
 
 
 def _write_positions(file: h5py.File, positions_m: np.ndarray) -> None:
@@ -215,10 +213,11 @@ def _write_positions(file: h5py.File, positions_m: np.ndarray) -> None:
         file[linked] = h5py.SoftLink(place)
 
 
-def _write_geometry(file: h5py.File, wavelength_m: float, distance_m: float, pixel_m: float) -> None:
-    file[f"{SOURCE}/wavelength"] = wavelength_m
-    file[f"{SOURCE}/energy"] = energy_of_wavelength(wavelength_m)
-    file[f"{DETECTOR}/distance"] = distance_m
+def _write_geometry(file: h5py.File, geometry: Geometry) -> None:
+    pixel_m = geometry.detector_pixel_m
+    file[f"{SOURCE}/wavelength"] = geometry.wavelength_m
+    file[f"{SOURCE}/energy"] = energy_of_wavelength(geometry.wavelength_m)
+    file[f"{DETECTOR}/distance"] = geometry.distance_m
     file[f"{DETECTOR}/x_pixel_size"] = pixel_m
     file[f"{DETECTOR}/y_pixel_size"] = pixel_m
     file[f"{DETECTOR}/basis_vectors"] = np.array([[0.0, -pixel_m], [-pixel_m, 0.0], [0.0, 0.0]])
@@ -226,7 +225,8 @@ def _write_geometry(file: h5py.File, wavelength_m: float, distance_m: float, pix
 
 def _write_guesses(file: h5py.File, measurement: Measurement) -> None:
     if measurement.probe is not None:
-        file[PROBE[0]] = measurement.probe
+        modes = measurement.probe_modes
+        file[PROBE[0]] = measurement.probe if modes is None else modes
         file[PROBE[1]] = h5py.SoftLink(PROBE[0])
     if measurement.object_guess is not None:
         file[OBJECT] = measurement.object_guess

@@ -19,6 +19,8 @@ from scipy.constants import e
 
 from ptychosuite.problems.measured.array_names import named, number, rows_and_columns, values
 from ptychosuite.problems.measured.format import DataFormat, Places
+from ptychosuite.problems.measured.formats.ptychodus_writer import write_ptychodus
+from ptychosuite.problems.measured.measurement import Measurement
 from ptychosuite.problems.measured.pattern_stack import single_stack
 from ptychosuite.problems.measured.raw import (
     Raw,
@@ -49,6 +51,7 @@ class Ptychodus(DataFormat):
 
     label: ClassVar[str] = "ptychodus"
     suffixes: ClassVar[tuple[str, ...]] = (".h5", ".npz", ".cxi")
+    writes: ClassVar[tuple[str, ...]] = ("data", "positions", "probe", "object", "mask")
     priority: ClassVar[int] = 1  # its .cxi files look like CXI, which moves the sample and not the beam
 
     def recognises(self, source: Source) -> bool:
@@ -75,6 +78,9 @@ class Ptychodus(DataFormat):
             raw.object_guess, raw.source["object"] = as_wave(values(arrays, guess), guess, path), guess
         _geometry(arrays, raw, path)
         return raw
+
+    def write(self, path: str, measurement: Measurement) -> None:
+        write_ptychodus(path, measurement)
 
 
 def _with_attributes(source: Source) -> Mapping[str, Any]:
