@@ -8,10 +8,11 @@ from dataclasses import fields, replace
 
 from ptychosuite.errors import DataFileError
 from ptychosuite.problems.files import check_unchanged, files_of
+from ptychosuite.problems.guard import place_of_damage
 from ptychosuite.problems.measured.format import PARTS, Places, ReadSettings, format_of
 from ptychosuite.problems.measured.pattern_stack import PatternStack
 from ptychosuite.problems.measured.raw import Raw
-from ptychosuite.problems.measured.source import DAMAGED, Source
+from ptychosuite.problems.measured.source import DAMAGED, Source, as_told
 
 HELD: Mapping[str, tuple[str, ...]] = {
     "data": ("stack", "convention", "centre"),
@@ -54,7 +55,8 @@ def _read(path: str, format_name: str, places: Places, opened: ExitStack) -> Raw
         raw = chosen.read(source, places)
     except DAMAGED as error:
         raise DataFileError(
-            f"{path} cannot be read as '{name}' ({error}); the file is damaged, or give another 'format'"
+            f"{path} cannot be read as '{name}' ({as_told(error)}{place_of_damage(path)}); the file is "
+            "damaged, or give another 'format'"
         ) from error
     raw.source = {"format": name} | raw.source
     for part, (held, *_) in HELD.items():
