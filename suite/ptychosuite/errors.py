@@ -27,7 +27,13 @@ class StudyError(UserError):
 
 
 class DataFileError(UserError):
-    """An input file (image, probe, object, scan) that is missing, unreadable or unsuitable."""
+    """An input file (image, probe, object, scan) that is missing, unreadable or unsuitable.
+
+    What files call their arrays goes to a terminal: characters that steer one are written out.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__("".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in message))
 
 
 class BackendError(UserError):

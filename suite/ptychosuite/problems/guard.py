@@ -36,6 +36,7 @@ class Seen:
 
     linked: list[tuple[str, str, str]] = field(default_factory=list)  # owner, kind, name as it is written
     stamps: dict[str, Stamp] = field(default_factory=dict)  # of all places where one of them is or may be
+    damaged: str = ""  # the first place inside a file where its library had an error
     trouble: str = ""  # why none of it is to be opened
 
     @property
@@ -65,6 +66,12 @@ def check_harmless(path: str) -> None:
         raise DataFileError(trouble)
 
 
+def place_of_damage(path: str) -> str:
+    """Where inside a file that was gone over the first error is, as the end of a phrase; else ""."""
+    found = _remembered.get(os.path.abspath(path), Seen())
+    return f", at '{found.damaged}'" if found.damaged else ""
+
+
 _lock = threading.Lock()
 _remembered: dict[str, Seen] = {}
 _child: subprocess.Popen[bytes] | None = None
@@ -75,7 +82,7 @@ def _seen_by_child(path: str) -> Seen:
     """As a child that is new says, where one that has gone over other files has come to grief."""
     used = _child is not None and _of_process == os.getpid()
     found = _ask(path)
-    return _ask(path) if found.trouble and used else found
+    return _ask(path) if used and "crashes" in found.trouble else found
 
 
 def _ask(path: str) -> Seen:
@@ -94,6 +101,8 @@ def _ask(path: str) -> Seen:
                 found.stamps[file] = _stamp(file)
             elif what == "at":
                 place = words[0]
+            elif what == "damaged":
+                found.damaged = found.damaged or words[0]
             else:
                 _add(found, file, *words)
     except BrokenPipeError:

@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -115,13 +115,11 @@ class HDF5Walk:
         """Touch what a group holds; yields the groups in it that were not seen before."""
         import h5py
 
-        self.say("at", group.name)
-        with suppress(Exception):
+        with self.at(group.name):
             self.seen.add(h5py.h5o.get_info(group.id).addr)
             touch_attributes(group)
             for name in sorted(group):
-                self.say("at", f"{group.name.rstrip('/')}/{name}")
-                with suppress(Exception):
+                with self.at(f"{group.name.rstrip('/')}/{name}"):
                     item = self.new(group, name)
                     if isinstance(item, h5py.Group):
                         yield item
@@ -129,6 +127,17 @@ class HDF5Walk:
                         self.linked += files_of(item)
                         self.touch(item)
                         touch_attributes(item)
+
+    @contextmanager
+    def at(self, place: str) -> Iterator[None]:
+        """Say what is touched, and where the library has an error."""
+        self.say("at", place)
+        try:
+            yield
+        except (OSError, RuntimeError, LookupError):
+            self.say("damaged", place)
+        except Exception:  # h5py's own limits: types that NumPy does not have
+            pass
 
     def new(self, group: Any, name: str) -> Any:
         """The object of that name, if it is one of this file that was not seen before."""

@@ -11,11 +11,12 @@ import numpy as np
 
 from ptychosuite.errors import DataFileError, nearest
 from ptychosuite.problems.files import check_unchanged, files_of
+from ptychosuite.problems.guard import place_of_damage
 from ptychosuite.problems.measured.format import PARTS, Places, ReadSettings, format_of
 from ptychosuite.problems.measured.pairing import pair
 from ptychosuite.problems.measured.pattern_stack import PatternStack, refuse_one_pattern
 from ptychosuite.problems.measured.raw import Raw, as_image
-from ptychosuite.problems.measured.source import DAMAGED, Source
+from ptychosuite.problems.measured.source import DAMAGED, Source, as_told
 
 HELD: Mapping[str, tuple[str, ...]] = {
     "data": ("stack", "convention", "centre", "pattern_numbers"),
@@ -116,7 +117,8 @@ def _read(path: str, format_name: str, places: Places, opened: ExitStack) -> Raw
         raw = chosen.read(source, places)
     except DAMAGED as error:
         raise DataFileError(
-            f"{path} cannot be read as '{name}' ({error}); the file is damaged, or give another 'format'"
+            f"{path} cannot be read as '{name}' ({as_told(error)}{place_of_damage(path)}); the file is "
+            "damaged, or give another 'format'"
         ) from error
     for part in ("dark", "flat", "intensities"):
         if getattr(places, part) and places.wants(part) and getattr(raw, part) is None:

@@ -68,7 +68,7 @@ def trouble_at(file: Any, name: str) -> str:
         return f"is a link to {target}, which is not there; put the linked file beside it"
     with suppress(KeyError, ValueError):
         if isinstance(file.get(name, getlink=True), h5py.HardLink) and file.get(name) is None:
-            return "cannot be opened; the file is damaged"
+            return "cannot be opened; the file is damaged: copy it again"
     return ""
 
 

@@ -13,6 +13,7 @@ from ptychosuite.problems.measured.pattern_stack import PatternStack
 from ptychosuite.problems.measured.whole import check_small, check_whole
 
 Pair = tuple[float, float]
+LARGEST = 1e100  # of a number in any unit
 
 
 @dataclass
@@ -76,6 +77,7 @@ def as_positions(array: Any, name: str, path: str) -> np.ndarray:
         raise DataFileError(f"{path}: '{name}' holds {values.dtype}, not positions")
     if values.size == 0:
         raise DataFileError(f"{path}: '{name}' holds no positions")
+    check_range(values, name, path)
     while values.ndim > 2 and values.shape[0] == 1:
         values = values[0]
     if values.ndim == 3 and values.shape[2] in (2, 3):
@@ -132,6 +134,19 @@ def joined(array: np.ndarray) -> np.ndarray:
     return array
 
 
+def check_range(values: np.ndarray, name: str, path: str) -> None:
+    """Refuse numbers whose squares are beyond double precision, which are bytes of something else.
+
+    Raises
+    ------
+    DataFileError
+        With the largest.
+    """
+    most = max(float(np.nanmax(np.abs(part), initial=0)) for part in (values.real, values.imag))
+    if LARGEST < most < np.inf:
+        raise DataFileError(f"{path}: '{name}' holds numbers up to {most:.2g}; the file is damaged")
+
+
 def _complex(array: Any, name: str, path: str) -> np.ndarray:
     values = joined(_values(array, name, path))
     if values.dtype.kind not in "uifc" or values.ndim < 2 or not values.size:
@@ -139,6 +154,9 @@ def _complex(array: Any, name: str, path: str) -> np.ndarray:
             f"{path}: '{name}' has shape {values.shape} of {values.dtype}; expected complex numbers "
             "(rows, columns)"
         )
+    if not np.isfinite(values).all():
+        raise DataFileError(f"{path}: '{name}' holds NaN or infinite values")
+    check_range(values, name, path)
     return values
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 
 import h5py
@@ -25,7 +26,7 @@ import scipy.io
 from scipy.io.matlab import MatReadError
 
 from ptychosuite.errors import DataFileError
-from ptychosuite.problems.guard import check_harmless
+from ptychosuite.problems.guard import check_harmless, place_of_damage
 from ptychosuite.problems.guard_child import HDF5_MAGIC, is_hdf5
 from ptychosuite.problems.measured.file_arrays import NpyArray, hdf5_arrays, matlab_arrays, npz_arrays
 from ptychosuite.problems.measured.whole import in_words
@@ -35,9 +36,10 @@ PACKED: Mapping[bytes, Any] = {b"BZh": bz2, b"\x1f\x8b": gzip}  # first bytes ->
 UNPACKED = 0.5  # share of the memory that a packed file may take when it is unpacked
 BLOCK_BYTES = 64 * 2**20
 # What h5py, zipfile, NumPy, SciPy and the decompressors raise at damaged files, and who believes these.
-DAMAGED = (OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, AttributeError,
+DAMAGED = (OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, NameError,
            AssertionError, ArithmeticError, MemoryError, SystemError, SyntaxError, zipfile.BadZipFile,
-           zipfile.LargeZipFile, zlib.error, lzma.LZMAError, struct.error, MatReadError)  # fmt: skip
+           zipfile.LargeZipFile, zlib.error, lzma.LZMAError, struct.error, TokenError,
+           MatReadError)  # fmt: skip
 
 
 class Source:
@@ -165,10 +167,12 @@ class Source:
             yield
         except DAMAGED as error:
             raise DataFileError(
-                f"{self.path} cannot be read ({as_told(error)}); the file is damaged or was not copied whole"
+                f"{self.path} cannot be read ({as_told(error)}{place_of_damage(self.path)}); the file is "
+                "damaged or was not copied whole"
             ) from error
 
 
 def as_told(error: BaseException) -> str:
     """What an error of a library says, in one line; its name, where it says nothing."""
-    return " ".join(str(error).split()) or type(error).__name__
+    words = error.args[0] if isinstance(error, KeyError) and error.args else error
+    return " ".join(str(words).split()) or type(error).__name__
