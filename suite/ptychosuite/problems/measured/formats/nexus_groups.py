@@ -36,7 +36,7 @@ def is_text(array: Any) -> bool:
 
 
 def pick_given(file: Any, names: Sequence[str], what: str, path: str) -> str:
-    """The first of ``names`` that is there and is not 0, which detectors write for what nobody has told them."""
+    """The first of ``names`` that is there and not 0, as detectors write what they have not been told."""
     given = (name for name in names if pick(file, "", [name], what, path) and not _is_nothing(file[name]))
     return next(given, "")
 
