@@ -18,7 +18,7 @@ from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured.finding import require
 from ptychosuite.problems.measured.format import DataFormat, Places
 from ptychosuite.problems.measured.formats.corrections import take_intensities, take_named
-from ptychosuite.problems.measured.formats.nexus_groups import has_images
+from ptychosuite.problems.measured.formats.nexus_groups import exists, has_images
 from ptychosuite.problems.measured.pattern_stack import single_stack
 from ptychosuite.problems.measured.raw import Raw
 from ptychosuite.problems.measured.source import Source
@@ -35,9 +35,9 @@ class HXN(DataFormat):
     suffixes: ClassVar[tuple[str, ...]] = (".h5",)
 
     def recognises(self, source: Source) -> bool:
-        return (
-            source.is_hdf5 and bool(_images(source.hdf5)) and any(name in source.hdf5 for name in POSITIONS)
-        )
+        if not source.is_hdf5:
+            return False
+        return bool(_images(source.hdf5)) and any(exists(source.hdf5, name) for name in POSITIONS)
 
     def read(self, source: Source, places: Places) -> Raw:
         file, path = source.hdf5, places.path
