@@ -64,6 +64,7 @@ GROUPS: Mapping[str, Group] = {
             "nanomax": "ptychosuite.problems.measured.formats.nanomax:NanoMAX",
             "dectris": "ptychosuite.problems.measured.formats.dectris:Dectris",
             "gda": "ptychosuite.problems.measured.formats.gda:GDA",
+            "hxn": "ptychosuite.problems.measured.formats.hxn:HXN",
             "nsls2": "ptychosuite.problems.measured.formats.nsls2:NSLS2",
             "ptyr": "ptychosuite.problems.measured.formats.ptyr:Ptyr",
             "ptychodus": "ptychosuite.problems.measured.formats.ptychodus:Ptychodus",

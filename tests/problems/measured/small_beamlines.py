@@ -167,6 +167,18 @@ def nsls2(path: Path) -> str:
     return str(path)
 
 
+def hxn(path: Path) -> str:
+    """An export of HXN: images, light and positions, and maps of another detector."""
+    rows, columns = (grid_px() * PIXEL_UM).T
+    small.write(path, {
+        "diff_data/merlin1/raw_data": raster().astype(np.float32),
+        "diff_data/merlin1/Io": np.linspace(1, 2, 12).reshape(3, 4),
+        "scan/scan_positions": np.stack([columns, rows]),
+        "xrf_roi_data/xrf_roi_array": np.ones((2, 3, 4)),
+    })  # fmt: skip
+    return str(path)
+
+
 def group(parent: Any, name: str, nx_class: str) -> Any:
     made = parent.require_group(name)
     made.attrs["NX_class"] = nx_class

@@ -66,6 +66,7 @@ def refusal(path: str, **settings: Any) -> str:
         ("dectris", "scan_master.h5", beamlines.RASTER | {"zero_frequency": "centre"}),
         ("gda", "i14-7.nxs", beamlines.GEOMETRY | {"wavelength_m": small.WAVELENGTH_M}),
         ("nsls2", "scan_7.h5", {}),
+        ("hxn", "scan_8_merlin1.h5", beamlines.GEOMETRY | {"wavelength_m": small.WAVELENGTH_M}),
     ],
 )
 def test_what_every_format_promises(
@@ -463,6 +464,18 @@ def test_nsls2(tmp_path: Path) -> None:
         del file["points"]
         file["points"] = np.ones((12, 3))
     assert "'points' holds float64 of shape (12, 3); expected (2, positions)" in refusal(path)
+
+
+def test_hxn(tmp_path: Path) -> None:
+    path = beamlines.hxn(tmp_path / "scan.h5")
+    assert_raster(read(path, wavelength_m=small.WAVELENGTH_M, **beamlines.GEOMETRY))
+    raw = raw_of(path)
+    np.testing.assert_array_equal(raw.intensities, np.linspace(1, 2, 12))
+    assert raw.source["intensities"] == "diff_data/merlin1/Io"
+    with h5py.File(path, "a") as file:
+        del file["scan/scan_positions"]
+        file["scan/scan_positions"] = np.ones((3, 12))
+    assert "'scan/scan_positions' holds float64 of shape (3, 12); expected (2, positions)" in refusal(path)
 
 
 # Other people's writers -------------------------------------------------------------------------------------

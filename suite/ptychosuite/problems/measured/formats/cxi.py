@@ -20,7 +20,7 @@ from ptychosuite.problems.measured.finding import pick, require
 from ptychosuite.problems.measured.format import DataFormat, Places
 from ptychosuite.problems.measured.formats.beam_group import radiation, take_wavelength
 from ptychosuite.problems.measured.formats.corrections import take_dark, take_intensities
-from ptychosuite.problems.measured.formats.nexus_groups import choose_entry, text_at
+from ptychosuite.problems.measured.formats.nexus_groups import choose_entry, exists, pick_given, text_at
 from ptychosuite.problems.measured.measurement import Geometry, Measurement
 from ptychosuite.problems.measured.pattern_stack import single_stack
 from ptychosuite.problems.measured.raw import Raw, as_mask, as_modes, as_positions, as_wave, mask_rule
@@ -64,7 +64,7 @@ class CXI(DataFormat):
 
     def recognises(self, source: Source) -> bool:
         return source.is_hdf5 and any(
-            name in source.hdf5 for name in ("cxi_version", ENTRY + "/data_1", DETECTOR)
+            exists(source.hdf5, name) for name in ("cxi_version", ENTRY + "/data_1", DETECTOR)
         )
 
     def read(self, source: Source, places: Places) -> Raw:
@@ -110,7 +110,9 @@ def _basis(file: Any, entry: str, path: str) -> np.ndarray:
     name = pick(file, "", _at(entry, f"{DETECTOR}/basis_vectors"), "basis", path)
     if not name:
         return np.array([[0.0, -1.0], [-1.0, 0.0], [0.0, 0.0]])
-    basis = np.asarray(file[name], dtype=np.float64)
+    basis = (
+        np.asarray(file[name], dtype=np.float64) if file[name].size == 6 else np.zeros(file[name].shape[:2])
+    )
     if basis.shape == (2, 3):
         basis = basis.T
     if basis.shape != (3, 2) or not np.isfinite(basis).all() or not np.linalg.norm(basis, axis=0).all():
@@ -123,7 +125,7 @@ def _geometry(file: Any, raw: Raw, entry: str, basis: np.ndarray, path: str) -> 
     wavelengths, energies = _at(entry, f"{SOURCE}/wavelength"), _at(entry, f"{SOURCE}/energy")
     take_wavelength(file, raw, wavelengths, energies, path, unit="J")
     _distance(file, raw, entry, basis, path)
-    sizes = [pick(file, "", _at(entry, f"{DETECTOR}/{axis}_pixel_size"), "pixel", path) for axis in "yx"]
+    sizes = [pick_given(file, _at(entry, f"{DETECTOR}/{axis}_pixel_size"), "pixel", path) for axis in "yx"]
     vectors = pick(file, "", _at(entry, f"{DETECTOR}/basis_vectors"), "basis", path)
     if vectors:
         height, width = np.linalg.norm(basis, axis=0)
@@ -137,7 +139,7 @@ def _geometry(file: Any, raw: Raw, entry: str, basis: np.ndarray, path: str) -> 
 
 def _distance(file: Any, raw: Raw, entry: str, basis: np.ndarray, path: str) -> None:
     """Sample to detector; from the corner of the detector where it is not given itself."""
-    distance = pick(file, "", _at(entry, f"{DETECTOR}/distance"), "distance", path)
+    distance = pick_given(file, _at(entry, f"{DETECTOR}/distance"), "distance", path)
     corner = pick(file, "", _at(entry, f"{DETECTOR}/corner_position"), "corner", path)
     if distance:
         raw.distance_m = read_length(file[distance], path)

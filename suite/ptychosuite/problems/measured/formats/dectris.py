@@ -19,10 +19,11 @@ from ptychosuite.problems.measured.format import DataFormat, Places
 from ptychosuite.problems.measured.formats.beam_group import take_wavelength
 from ptychosuite.problems.measured.formats.corrections import take_named
 from ptychosuite.problems.measured.formats.detector_group import flat_is_applied, take_detector
+from ptychosuite.problems.measured.formats.nexus_groups import exists, pick_given
 from ptychosuite.problems.measured.pattern_stack import Part, PatternStack, single_stack
 from ptychosuite.problems.measured.raw import Raw, as_positions
 from ptychosuite.problems.measured.source import Source
-from ptychosuite.problems.measured.units import unit_of
+from ptychosuite.problems.measured.units import read_number, unit_of
 
 DATA = "/entry/data"
 DETECTOR = "/entry/instrument/detector"
@@ -46,7 +47,7 @@ class Dectris(DataFormat):
         if not source.is_hdf5:
             return False
         file = source.hdf5
-        return bool(_numbers(file)) or (f"{DATA}/data" in file and SPECIFIC in file)
+        return bool(_numbers(file)) or (exists(file, f"{DATA}/data") and exists(file, SPECIFIC))
 
     def read(self, source: Source, places: Places) -> Raw:
         file, path = source.hdf5, places.path
@@ -117,7 +118,7 @@ def _take_factors(file: Any, raw: Raw, places: Places) -> None:
     name = pick(file, "", [f"{SPECIFIC}/flatfield"], "flat", places.path)
     if not name or places.flat or not places.wants("flat") or raw.flat is not None:
         return
-    if flat_is_applied(file, DETECTOR):
+    if flat_is_applied(file, DETECTOR, places.path):
         raw.source["flat"] = f"{name}, left out: applied already"
     elif raw.frame in (None, file[name].shape):
         factors = np.asarray(file[name], dtype=np.float64)
@@ -126,9 +127,5 @@ def _take_factors(file: Any, raw: Raw, places: Places) -> None:
 
 def _take_saturation(file: Any, raw: Raw, path: str) -> None:
     """Counts from which on the detector is no longer right."""
-    for name in SATURATION:
-        if pick(file, "", [name], "saturation", path) and file[name].size == 1:
-            limit = float(np.ravel(file[name][()])[0])
-            if limit > 0:
-                raw.saturation, raw.source["saturation"] = limit, name
-                return
+    if (name := pick_given(file, SATURATION, "saturation", path)) and file[name].dtype.kind in "uif":
+        raw.saturation, raw.source["saturation"] = read_number(file[name], path), name

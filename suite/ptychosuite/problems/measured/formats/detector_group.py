@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from ptychosuite.problems.measured.finding import pick
 from ptychosuite.problems.measured.format import Places
 from ptychosuite.problems.measured.formats.corrections import take_dark, take_flat, take_mask
 from ptychosuite.problems.measured.formats.nexus_groups import pick_given
@@ -43,13 +42,15 @@ def take_detector(file: Any, raw: Raw, detector: str, places: Places) -> None:
     specific = f"{detector}/detectorSpecific"
     take_mask(file, raw, places, [f"{detector}/pixel_mask", f"{specific}/pixel_mask", f"{detector}/mask"])
     take_dark(file, raw, places, [f"{detector}/{name}" for name in DARKS])
-    take_flat(file, raw, places, [f"{detector}/{name}" for name in FLATS], flat_is_applied(file, detector))
+    take_flat(
+        file, raw, places, [f"{detector}/{name}" for name in FLATS], flat_is_applied(file, detector, path)
+    )
 
 
 def take_centre(file: Any, raw: Raw, detector: str, path: str) -> None:
     """The direct beam on the detector, where the file has it and it lies on the frame."""
     names = [f"{detector}/beam_center_{axis}" for axis in "yx"]
-    if raw.stack is None or not all(pick(file, "", [name], "centre", path) for name in names):
+    if raw.stack is None or not all(pick_given(file, [name], "centre", path) for name in names):
         return
     centre = []
     for name, pixel in zip(names, raw.detector_pixel_m or (0.0, 0.0), strict=True):
@@ -64,7 +65,7 @@ def take_centre(file: Any, raw: Raw, detector: str, path: str) -> None:
         raw.source["centre"] = ", ".join(names)
 
 
-def flat_is_applied(file: Any, detector: str) -> bool:
+def flat_is_applied(file: Any, detector: str, path: str) -> bool:
     """Whether the counts are divided by the flat image already, as the detector says."""
-    name = pick(file, "", [f"{detector}/{name}" for name in APPLIED], "flat", "")
-    return bool(name) and file[name].dtype.kind in "uifb" and bool(np.any(file[name][()]))
+    name = pick_given(file, [f"{detector}/{name}" for name in APPLIED], "flat", path)
+    return bool(name) and file[name].dtype.kind in "uifb"

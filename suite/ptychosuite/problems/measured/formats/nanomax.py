@@ -21,7 +21,7 @@ from ptychosuite.problems.measured.finding import broken_link, pick
 from ptychosuite.problems.measured.format import DataFormat, Places
 from ptychosuite.problems.measured.formats.beam_group import take_wavelength
 from ptychosuite.problems.measured.formats.corrections import take_named
-from ptychosuite.problems.measured.formats.nexus_groups import has_images
+from ptychosuite.problems.measured.formats.nexus_groups import exists, has_images
 from ptychosuite.problems.measured.pattern_stack import single_stack
 from ptychosuite.problems.measured.raw import Raw
 from ptychosuite.problems.measured.source import Source
@@ -43,7 +43,7 @@ class NanoMAX(DataFormat):
         if not source.is_hdf5:
             return False
         file = source.hdf5
-        return bool(_detectors(file)) and any(f"{MEASUREMENT}/{motor}/x" in file for motor in MOTORS)
+        return bool(_detectors(file)) and any(exists(file, f"{MEASUREMENT}/{motor}/x") for motor in MOTORS)
 
     def read(self, source: Source, places: Places) -> Raw:
         file, path = source.hdf5, places.path
@@ -82,7 +82,7 @@ def _take_positions(file: Any, raw: Raw, places: Places) -> None:
     if places.positions:
         names = [pick(file, name.strip(), (), "positions", path) for name in places.positions.split(",")]
     else:
-        group = next((f"{MEASUREMENT}/{name}" for name in MOTORS if f"{MEASUREMENT}/{name}/x" in file), "")
+        group = next((f"{MEASUREMENT}/{m}" for m in MOTORS if exists(file, f"{MEASUREMENT}/{m}/x")), "")
         names = [pick(file, "", [f"{group}/{axis}"], "positions", path) for axis in "yx"]
     if len(names) != 2 or not all(names):
         raise DataFileError(

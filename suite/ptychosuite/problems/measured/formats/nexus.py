@@ -23,6 +23,7 @@ from ptychosuite.problems.measured.formats.nexus_groups import (
     detector_of,
     entries_of_class,
     entries_that_follow,
+    exists,
     group_of,
     groups_of,
     has_images,
@@ -52,7 +53,7 @@ class NeXus(DataFormat):
     def read(self, source: Source, places: Places) -> Raw:
         file = source.hdf5
         found = entries_that_follow(file, DEFINITIONS) or entries_of_class(file)
-        return read_nexus(file, found or ["/entry_1" if "/entry_1" in file else "/entry"], places)
+        return read_nexus(file, found or ["/entry_1" if exists(file, "/entry_1") else "/entry"], places)
 
 
 def read_nexus(file: Any, entries: list[str], places: Places) -> Raw:

@@ -36,9 +36,7 @@ def positions_of(motors: Sequence[Motor], shapes: Sequence[Shape], path: str) ->
     first = next((motor for motor in motors if unit_of(motor.array)), motors[0])
     for shape in shapes or _own_shapes(motors):
         if math.prod(shape) > MOST_PATTERNS:
-            raise DataFileError(
-                f"{path}: '{motors[0].name}' belongs to a raster of {shape}; is the file damaged?"
-            )
+            raise DataFileError(f"{path}: a raster of {shape} is no scan; the file is damaged")
         axes = [found for found in _axes(motors, shape) if found is not None]
         if len(axes) == len(motors):
             positions = np.zeros((math.prod(shape), 2))

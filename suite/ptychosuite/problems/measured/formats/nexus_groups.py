@@ -13,7 +13,7 @@ from ptychosuite.problems.measured.finding import pick
 from ptychosuite.problems.measured.format import Places
 from ptychosuite.problems.measured.raw import Raw
 
-MOST_NUMBERS = 10_000  # of one setting of an instrument, if it is recorded for every pattern
+MOST_NUMBERS = 10_000_000  # of one setting of an instrument, if it is recorded for every pattern
 
 
 def text(value: Any) -> str:
@@ -35,14 +35,33 @@ def is_text(array: Any) -> bool:
     return h5py.check_string_dtype(array.dtype) is not None
 
 
+def exists(file: Any, name: str) -> bool:
+    """Whether there is an array or a group of that name, and not a link to nowhere."""
+    return file.get(name) is not None
+
+
 def pick_given(file: Any, names: Sequence[str], what: str, path: str) -> str:
-    """The first of ``names`` that is there and is not 0, which detectors write for what they do not know."""
-    given = (name for name in names if pick(file, "", [name], what, path) and not _is_nothing(file[name]))
-    return next(given, "")
+    """The first of ``names`` that is there and not 0, as detectors write what they have not been told.
+
+    Raises
+    ------
+    DataFileError
+        It holds more than a setting of an instrument.
+    """
+    for name in names:
+        if not pick(file, "", [name], what, path):
+            continue
+        if (file[name].size or 0) > MOST_NUMBERS:
+            raise DataFileError(f"{path}: '{name}' has shape {file[name].shape}; expected a number")
+        if not _is_nothing(file[name]):
+            return name
+    return ""
 
 
 def _is_nothing(array: Any) -> bool:
-    if array.dtype.kind not in "uif" or array.size > MOST_NUMBERS:
+    if array.shape is None:
+        return True
+    if array.dtype.kind not in "uifb":
         return False
     values = np.asarray(array[()], dtype=np.float64)
     return not (np.isfinite(values).all() and values.any())
@@ -103,7 +122,7 @@ def groups_of(file: Any, place: str, *nx_classes: str) -> Iterator[Any]:
 
 def group_of(file: Any, entry: str, nx_class: str, usual: str) -> str:
     """Path of the group called ``usual`` below the entry, else of the first one of its class."""
-    if f"{entry}/{usual}" in file:
+    if exists(file, f"{entry}/{usual}"):
         return f"{entry}/{usual}"
     return next((str(group.name) for group in groups_of(file, entry, nx_class)), f"{entry}/{usual}")
 
@@ -111,7 +130,7 @@ def group_of(file: Any, entry: str, nx_class: str, usual: str) -> str:
 def detector_of(file: Any, entry: str, raw: Raw) -> str:
     """Path of the detector that holds images; further ones are left in the source."""
     usual = f"{entry}/instrument_1/detector_1"
-    if usual in file:
+    if exists(file, usual):
         return usual
     groups = list(groups_of(file, entry, "NXdetector"))
     images = [str(group.name) for group in groups if has_images(group.get("data"))]
@@ -122,7 +141,7 @@ def detector_of(file: Any, entry: str, raw: Raw) -> str:
 
 def has_images(item: Any) -> bool:
     """Whether this is an array of images, one for each place of a scan."""
-    return isinstance(item, h5py.Dataset) and len(item.shape) >= 3 and min(item.shape[-2:]) > 1
+    return isinstance(item, h5py.Dataset) and len(item.shape or ()) >= 3 and min(item.shape[-2:]) > 1
 
 
 def signal_of(plot: Any) -> Any:

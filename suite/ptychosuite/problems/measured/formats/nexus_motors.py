@@ -17,7 +17,13 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ptychosuite.errors import DataFileError
-from ptychosuite.problems.measured.formats.nexus_groups import groups_of, has_images, signal_of, text
+from ptychosuite.problems.measured.formats.nexus_groups import (
+    MOST_NUMBERS,
+    groups_of,
+    has_images,
+    signal_of,
+    text,
+)
 from ptychosuite.problems.measured.units import factor, unit_of
 
 ROW, COLUMN = np.array([1.0, 0.0]), np.array([0.0, 1.0])
@@ -81,7 +87,7 @@ def _transformations(file: Any, sample: str) -> Iterator[Any]:
     start = group.get("depends_on")
     first = _depended(group, text(start[()])) if isinstance(start, h5py.Dataset) else None
     if first is not None:
-        yield from (item for item in (first, *_chain(first)) if item.size > 1)
+        yield from (item for item in (first, *_chain(first)) if (item.size or 0) > 1)
         return
     places = [*groups_of(file, sample, "NXtransformations"), group.get("transformations")]
     for place in {item.name: item for item in places if isinstance(item, h5py.Group)}.values():
@@ -105,7 +111,7 @@ def _in_groups(groups: Iterator[Any]) -> Iterator[Any]:
 def _arrays(group: Any) -> Iterator[Any]:
     """Arrays of numbers that change in a scan."""
     for item in group.values():
-        if isinstance(item, h5py.Dataset) and item.dtype.kind in "uif" and item.size > 1:
+        if isinstance(item, h5py.Dataset) and item.dtype.kind in "uif" and (item.size or 0) > 1:
             yield item
 
 
@@ -135,10 +141,7 @@ def _converts(unit: str, other: str) -> bool:
 def _direction(item: Any, path: str) -> np.ndarray | None:
     """(row, column) of one step: by the vector, in the frame of what it stands on; else by its name."""
     if "vector" in item.attrs:
-        vector = np.asarray(item.attrs["vector"], dtype=np.float64).ravel()
-        if vector.size != 3 or not np.isfinite(vector).all() or not vector.any():
-            raise DataFileError(f"{path}: the 'vector' of '{item.name}' is {vector}; expected x, y, z")
-        vector /= np.linalg.norm(vector)
+        vector = _vector(item, path)
         for below in _chain(item):
             if text(below.attrs.get("transformation_type", "")) == "rotation":
                 vector = _turn(below, path).apply(vector)
@@ -153,15 +156,24 @@ def _direction(item: Any, path: str) -> np.ndarray | None:
 
 def _turn(item: Any, path: str) -> Rotation:
     """The rotation that the sample had during the scan."""
-    angles = np.ravel(item[()]).astype(np.float64)
-    if angles.size == 0 or np.ptp(angles) > 1e-9:
+    few = item.dtype.kind in "uif" and 0 < (item.size or 0) < MOST_NUMBERS
+    angles = np.ravel(item[()]).astype(np.float64) if few else np.zeros(0)
+    if not few or np.ptp(angles) > 1e-9:
         raise DataFileError(
-            f"{path}: the scan's motors stand on '{item.name}', which has {angles.size} angles; name the "
+            f"{path}: the scan's motors stand on '{item.name}', which has {item.size} angles; name the "
             "positions with 'positions'"
         )
-    axis = np.asarray(item.attrs.get("vector", (0, 1, 0)), dtype=np.float64).ravel()
     angle = angles[0] * factor(unit_of(item) or "deg", "rad", item.name, path)
-    return Rotation.from_rotvec(axis / np.linalg.norm(axis) * angle)
+    return Rotation.from_rotvec(_vector(item, path) * angle)
+
+
+def _vector(item: Any, path: str) -> np.ndarray:
+    """The direction or axis of a transformation, of length one."""
+    given = np.ravel(item.attrs.get("vector", ()))
+    vector = given.astype(np.float64) if given.dtype.kind in "uif" else np.zeros(0)
+    if vector.size != 3 or not np.isfinite(vector).all() or not vector.any():
+        raise DataFileError(f"{path}: the 'vector' of '{item.name}' is {given}; expected x, y, z")
+    return np.asarray(vector / np.linalg.norm(vector))
 
 
 def _chain(item: Any) -> Iterator[Any]:
@@ -199,8 +211,9 @@ def _said_axes(item: Any, plots: Sequence[Any]) -> tuple[int, ...] | None:
     """The axes of the data along which the motor moves, where one of the plots says it."""
     for plot in plots:
         name = next((key for key, member in plot.items() if member == item), _base(item))
-        if (given := plot.attrs.get(f"{name}_indices")) is not None:
-            return tuple(int(index) for index in np.ravel(given))
+        given = np.ravel(plot.attrs.get(f"{name}_indices", ()))
+        if given.size and given.dtype.kind in "ui":
+            return tuple(int(index) for index in given)
         axes = _words(plot.attrs.get("axes"))
         signal = signal_of(plot)
         if not axes and signal is not None:

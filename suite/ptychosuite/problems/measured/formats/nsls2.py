@@ -18,7 +18,7 @@ from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured.finding import require
 from ptychosuite.problems.measured.format import DataFormat, Places
 from ptychosuite.problems.measured.formats.corrections import take_named
-from ptychosuite.problems.measured.formats.nexus_groups import pick_given
+from ptychosuite.problems.measured.formats.nexus_groups import exists, pick_given
 from ptychosuite.problems.measured.pattern_stack import single_stack
 from ptychosuite.problems.measured.raw import Raw
 from ptychosuite.problems.measured.source import Source
@@ -46,7 +46,7 @@ class NSLS2(DataFormat):
     suffixes: ClassVar[tuple[str, ...]] = (".h5",)
 
     def recognises(self, source: Source) -> bool:
-        return source.is_hdf5 and "diffamp" in source.hdf5 and "points" in source.hdf5
+        return source.is_hdf5 and exists(source.hdf5, "diffamp") and exists(source.hdf5, "points")
 
     def read(self, source: Source, places: Places) -> Raw:
         file, path = source.hdf5, places.path
