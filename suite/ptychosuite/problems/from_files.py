@@ -22,7 +22,7 @@ from ptychosuite.problems.measured.geometry import object_pixels
 from ptychosuite.problems.measured.raw import Raw, as_modes, joined
 from ptychosuite.problems.measured.source import DAMAGED, NPY_MAGIC, Source, as_told
 from ptychosuite.problems.measured.units import is_pixels, length_factor
-from ptychosuite.problems.measured.waves import modes_first, strongest_and_all
+from ptychosuite.problems.measured.waves import modes_first, power_of, strongest_and_all
 from ptychosuite.problems.measured.window import Window
 from ptychosuite.problems.problem_kind import MAX_SIZE, ObjectKind, ProbeKind, ScanKind
 
@@ -276,9 +276,10 @@ def _checked(array: np.ndarray, path: str, key: str) -> np.ndarray:
         array = array[..., 0]
     if array.ndim < 2 or not array.size or not np.issubdtype(array.dtype, np.number):
         raise DataFileError(f"{path}: array '{key}' has shape {array.shape}; expected two dimensions")
-    if not np.isfinite(array).all():
-        raise DataFileError(f"{path}: array '{key}' holds NaN or infinite values")
-    return array.astype(np.complex128)
+    wave = array.astype(np.complex128)
+    if not np.isfinite(power_of(wave)):
+        raise DataFileError(f"{path}: array '{key}' holds NaN or infinite values, or such as large as these")
+    return wave
 
 
 def _fit(array: np.ndarray, size: int, pad_options: dict[str, Any]) -> np.ndarray:
