@@ -172,6 +172,7 @@ def test_scan_errors(tmp_path, array):
         (np.zeros(8), "expected two dimensions"),
         (np.full((8, 8), np.nan), "NaN or infinite"),
         (np.full((8, 8), 1j * np.inf), "NaN or infinite"),
+        (np.full((8, 8), 1e200), "as large as these"),
         (np.full((8, 8), "x"), "expected"),
     ],
 )

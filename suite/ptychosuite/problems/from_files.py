@@ -20,14 +20,13 @@ from ptychosuite.problems.measured.array_names import from_matlab
 from ptychosuite.problems.measured.format import PARTS, Places, ReadSettings, format_of
 from ptychosuite.problems.measured.geometry import object_pixels
 from ptychosuite.problems.measured.raw import Raw, as_modes, joined
-from ptychosuite.problems.measured.source import Source
+from ptychosuite.problems.measured.source import DAMAGED, NPY_MAGIC, Source, as_told
 from ptychosuite.problems.measured.units import is_pixels, length_factor
-from ptychosuite.problems.measured.waves import modes_first, strongest_and_all
+from ptychosuite.problems.measured.waves import modes_first, power_of, strongest_and_all
 from ptychosuite.problems.measured.window import Window
 from ptychosuite.problems.problem_kind import MAX_SIZE, ObjectKind, ProbeKind, ScanKind
 
 KINDS = ".npy, .npz, .mat, HDF5, or a format of measured data"
-NUMPY = b"\x93NUMPY"
 
 
 @dataclass(frozen=True)
@@ -202,25 +201,23 @@ def _read_array(path: str, key: str, part: str, stamp: tuple[int, int, int]) -> 
     try:
         with Source(path) as source:
             found = joined(_found(source, key, part))
-    except DataFileError:
-        raise
-    except Exception as error:  # four kinds of files, each with errors of its own
-        raise DataFileError(f"{path} cannot be read ({error}); the file is damaged") from error
+    except DAMAGED as error:
+        raise DataFileError(
+            f"{path} cannot be read ({as_told(error)}); the file is damaged, or name an array with 'key'"
+        ) from error
     found = found.view()
     found.setflags(write=False)
     return found
 
 
 def _found(source: Source, key: str, part: str) -> np.ndarray:
-    if source.head.startswith(NUMPY):
-        with source.open() as stream:
-            return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
     arrays: Mapping[str, Any] = source.arrays if source.holds_arrays else {}
-    if not key and len(arrays) != 1:
+    is_single = len(arrays) == 1 and (not key or source.head.startswith(NPY_MAGIC))
+    if not key and not is_single:
         return _by_format(source, part, arrays)
-    name = key or next(iter(arrays))
     if not arrays:
         raise DataFileError(f"{source.path}: unknown kind of file; expected {KINDS}")
+    name = next(iter(arrays)) if is_single else key
     if name not in arrays:
         raise DataFileError(f"{source.path} has no array '{key}'; {nearest(key, list(arrays))}")
     if part == "probe" and len(arrays[name].shape) > 3:  # which axis counts modes is the format's to say
@@ -231,8 +228,10 @@ def _found(source: Source, key: str, part: str) -> np.ndarray:
 
 def _by_format(source: Source, part: str, arrays: Mapping[str, Any], name: str = "") -> np.ndarray:
     """What the file's format has of a ``part``, or has under a ``name``."""
-    raw = _described(source, part, arrays, name)
-    found = {"probe": raw.probe, "object": raw.object_guess}.get(part)
+    found = None
+    if part in PARTS or not arrays:
+        raw = _described(source, part, arrays, name)
+        found = raw.probe if part == "probe" else raw.object_guess
     if found is None:
         raise DataFileError(
             f"{source.path} holds several arrays, and no key is given; {nearest('', list(arrays))}"
@@ -248,7 +247,8 @@ def _described(source: Source, part: str, arrays: Mapping[str, Any], name: str =
         if arrays:
             raise
         raise DataFileError(f"{source.path}: unknown kind of file; expected {KINDS}") from error
-    return chosen.read(source, Places(source.path, **{part: name}, elsewhere=frozenset(PARTS) - {part}))
+    named = {part: name} if name else {}
+    return chosen.read(source, Places(source.path, **named, elsewhere=frozenset(PARTS) - {part}))
 
 
 def _positions(path: str, key: str, sha256: str, probe_size: int) -> np.ndarray:
@@ -276,9 +276,10 @@ def _checked(array: np.ndarray, path: str, key: str) -> np.ndarray:
         array = array[..., 0]
     if array.ndim < 2 or not array.size or not np.issubdtype(array.dtype, np.number):
         raise DataFileError(f"{path}: array '{key}' has shape {array.shape}; expected two dimensions")
-    if not np.isfinite(array).all():
-        raise DataFileError(f"{path}: array '{key}' holds NaN or infinite values")
-    return array.astype(np.complex128)
+    wave = array.astype(np.complex128)
+    if not np.isfinite(power_of(wave)):
+        raise DataFileError(f"{path}: array '{key}' holds NaN or infinite values, or such as large as these")
+    return wave
 
 
 def _fit(array: np.ndarray, size: int, pad_options: dict[str, Any]) -> np.ndarray:

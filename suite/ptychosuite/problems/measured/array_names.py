@@ -10,13 +10,13 @@ import numpy as np
 from ptychosuite.errors import DataFileError, nearest
 from ptychosuite.problems.measured.format import Places
 from ptychosuite.problems.measured.raw import as_positions
-from ptychosuite.problems.measured.source import Source
+from ptychosuite.problems.measured.source import NPY_MAGIC, Source
 from ptychosuite.problems.measured.units import read_number
 
 
 def from_matlab(source: Source) -> bool:
     """Whether a file with arrays is one of MATLAB's: versions 5 and 7.3 say so, and 4 is all that is left."""
-    others = source.is_hdf5 or source.head.startswith((b"PK", b"\x93NUMPY"))
+    others = source.is_hdf5 or source.head.startswith((b"PK", NPY_MAGIC))
     return source.head.startswith(b"MATLAB") or not others
 
 

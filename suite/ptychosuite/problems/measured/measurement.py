@@ -10,6 +10,7 @@ import numpy as np
 
 from ptychosuite.core.problem import split_positions
 from ptychosuite.errors import DataFileError
+from ptychosuite.problems.measured.waves import power_of
 from ptychosuite.registry.lookup import class_of
 
 MAX_OBJECT_PX = 2**14  # a wider object comes from wrong units, not from a microscope
@@ -195,6 +196,8 @@ def check_wave(wave: np.ndarray, name: str, path: str) -> None:
         raise DataFileError(f"{path}: '{name}' holds NaN or infinite values")
     if not wave.any():
         raise DataFileError(f"{path}: '{name}' is zero everywhere")
+    if not np.isfinite(power_of(wave)):
+        raise DataFileError(f"{path}: '{name}' holds values too large for a wave; the file may be damaged")
 
 
 def describe(measurement: Measurement) -> dict[str, str]:

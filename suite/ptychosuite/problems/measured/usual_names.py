@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import h5py
 import numpy as np
 
 from ptychosuite.errors import DataFileError
+from ptychosuite.problems.measured.file_arrays import HDF5Array
 from ptychosuite.problems.measured.raw import is_positive, is_zero
 from ptychosuite.problems.measured.units import unit_of
 
@@ -105,8 +105,7 @@ def _different(arrays: Mapping[str, Any], names: Sequence[str]) -> list[str]:
 
 
 def _same(one: Any, other: Any) -> bool:
-    datasets = [getattr(array, "dataset", array) for array in (one, other)]
-    return isinstance(datasets[0], h5py.Dataset) and bool(datasets[0] == datasets[1])
+    return isinstance(one, HDF5Array) and isinstance(other, HDF5Array) and bool(one.dataset == other.dataset)
 
 
 def pairs_of(arrays: Mapping[str, Any], part: str) -> Iterator[tuple[str, str]]:

@@ -8,19 +8,24 @@ import numpy as np
 def strongest_and_all(probe: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """The strongest mode with the power of all (m, m), and all that have any, strongest first (M, m, m).
 
-    ``probe`` is (m, m) or (M, m, m); of a single mode the second is None.
+    ``probe`` is (m, m) or (M, m, m); of a single mode the second is None. Where a mode's power is not finite,
+    the first is neither.
     """
     modes = probe.reshape(-1, *probe.shape[-2:])
-    with np.errstate(over="ignore"):  # numbers beyond all sense are refused by ``check_wave``
-        powers = np.sum(np.abs(modes) ** 2, axis=(1, 2))
-    if not np.isfinite(powers).all():
-        return np.full_like(modes[0], np.inf), None
+    powers = np.array([power_of(mode) for mode in modes])
     order = np.argsort(-powers, kind="stable")
-    order = order[powers[order] > 0] if powers.any() else order[:1]
+    order = order[powers[order] != 0] if powers.any() else order[:1]
     modes, powers = modes[order], powers[order]
     if len(modes) == 1:
         return modes[0], None
-    return modes[0] * np.sqrt(powers.sum() / powers[0]), modes
+    with np.errstate(invalid="ignore"):
+        return modes[0] * np.sqrt(powers.sum() / powers[0]), modes
+
+
+def power_of(wave: np.ndarray) -> float:
+    """Sum of |wave|^2; not finite where one of its values is not, or too large for it."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.sum(np.abs(wave) ** 2))
 
 
 def modes_first(wave: np.ndarray, matlab: bool) -> np.ndarray:

@@ -16,8 +16,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from ptychosuite.problems.measured.array_names import from_matlab, named, number, rows_and_columns, values
 from ptychosuite.problems.measured.format import DataFormat, Places
 from ptychosuite.problems.measured.pattern_stack import single_stack
@@ -50,12 +48,12 @@ class PtychoShelves(DataFormat):
     suffixes: ClassVar[tuple[str, ...]] = (".hdf5", ".mat", ".h5")
 
     def recognises(self, source: Source) -> bool:
-        held = set(_arrays(source)) if source.holds_arrays else set()
+        held = set(source.arrays) if source.holds_arrays else set()
         sets = ({X, Y}, {OF_FOLD_SLICE, "probe"}, {OF_PTYCHI, PIXEL_OF_PTYCHI})
         return held == {"dp"} or any(each <= held for each in sets)
 
     def read(self, source: Source, places: Places) -> Raw:
-        arrays, path = _arrays(source), places.path
+        arrays, path = source.arrays, places.path
         matlab = from_matlab(source)
         raw = Raw(None, None, "m", convention="centre")
         if places.wants("positions"):
@@ -73,15 +71,6 @@ class PtychoShelves(DataFormat):
             raw.source["object"] = guess
         _geometry(arrays, raw, path)
         return raw
-
-
-def _arrays(source: Source) -> Mapping[str, Any]:
-    """The arrays of a file, and those in MATLAB's structures, as "outputs/probe_positions"."""
-    found = dict(source.arrays)
-    for name, array in source.arrays.items():
-        if isinstance(array, np.ndarray) and array.dtype.names and array.size == 1:
-            found |= {f"{name}/{field}": np.asarray(array[field].item()) for field in array.dtype.names}
-    return found
 
 
 def _positions(arrays: Mapping[str, Any], raw: Raw, places: Places) -> None:
