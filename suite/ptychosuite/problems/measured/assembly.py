@@ -55,14 +55,15 @@ def described(settings: ReadSettings) -> Iterator[Raw]:
 
 
 def _read_all(path: str, format_name: str, places: Places, opened: ExitStack) -> Raw:
-    """What a file holds; of several, which wildcards stand for, one scan after the other.
+    """What a file holds; of several of one format, which wildcards stand for, one after the other.
 
     All else than patterns, positions and intensities is that of the first.
     """
     files = files_of(path)
     if len(files) < 2:
         return _read(files[0] if files else path, format_name, places, opened)
-    first, *others = (_read_closed(file, format_name, replace(places, path=file)) for file in files)
+    first = _read_closed(files[0], format_name, places)
+    others = [_read_closed(file, first.source["format"], places) for file in files[1:]]
     if first.stack is not None:
         first.stack = _joined([first, *others], path)
     if len(units := {raw.positions_unit for raw in (first, *others)}) > 1:
@@ -76,6 +77,7 @@ def _read_all(path: str, format_name: str, places: Places, opened: ExitStack) ->
 
 def _read_closed(file: str, format_name: str, places: Places) -> Raw:
     """What one of many files holds, with patterns that open it again when they are read."""
+    places = replace(places, path=file)
     with ExitStack() as opened:
         raw = _read(file, format_name, places, opened)
         if raw.stack is not None:

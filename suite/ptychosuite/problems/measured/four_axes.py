@@ -72,8 +72,13 @@ def take_scan(raw: Raw, stack: PatternStack, axes: Sequence[Axis], name: str) ->
     raw.positions_unit, raw.source["positions"] = "m", f"{name}, steps of its axes"
 
 
-def take_pixel(raw: Raw, rows: Axis, columns: Axis, name: str) -> None:
+def take_pixel(raw: Raw, stack: PatternStack, axes: Sequence[Axis], name: str) -> None:
     """The detector's pixel, be it a spatial frequency, an angle or a length."""
+    part = stack.parts[0]
+    whole = [UNKNOWN] * (len(part.array.shape) - len(axes)) + [
+        *axes
+    ]  # one pattern has no axis for its number
+    rows, columns = (whole[axis] for axis in part.axes[1:])
     for unit, held in (
         (PER_LENGTH, "reciprocal_pixel_per_m"),
         (ANGLE, "angular_pixel_rad"),

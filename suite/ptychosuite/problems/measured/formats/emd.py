@@ -51,8 +51,7 @@ class EMD(DataFormat):
         if places.wants("positions"):
             take_scan(raw, stack, axes, name)
             _turn(raw, calibration)
-        rows, columns = (axes[axis] for axis in stack.parts[0].axes[1:])
-        take_pixel(raw, rows, columns, name)
+        take_pixel(raw, stack, axes, name)
         take_named(raw, file, places)
         return raw
 

@@ -45,8 +45,7 @@ class HyperSpy(DataFormat):
             raw.stack, raw.source["data"] = stack, name
         if places.wants("positions"):
             take_scan(raw, stack, axes, name)
-        rows, columns = (axes[axis] for axis in stack.parts[0].axes[1:])
-        take_pixel(raw, rows, columns, name)
+        take_pixel(raw, stack, axes, name)
         take_named(raw, file, places)
         _take_energy(raw, group)
         return raw
