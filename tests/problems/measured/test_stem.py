@@ -289,7 +289,7 @@ def test_npy(tmp_path: Path) -> None:
     np.save(tmp_path / "one.npy", small.patterns()[0])
     assert "give the path of all with '*'" in refusal(str(tmp_path / "one.npy"), **settings)
     np.save(tmp_path / "pickle.npy", np.array([{}], dtype=object), allow_pickle=True)
-    assert "cannot be read" in refusal(str(tmp_path / "pickle.npy"), **settings)
+    assert "holds object, not real numbers" in refusal(str(tmp_path / "pickle.npy"), **settings)
 
 
 def test_empad(tmp_path: Path) -> None:

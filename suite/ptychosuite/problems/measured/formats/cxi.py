@@ -60,6 +60,7 @@ class CXI(DataFormat):
 
     label: ClassVar[str] = "CXI"
     suffixes: ClassVar[tuple[str, ...]] = (".cxi",)
+    has_entries: ClassVar[bool] = True
     writes: ClassVar[tuple[str, ...]] = ("data", "positions", "probe", "object", "mask")
 
     def recognises(self, source: Source) -> bool:

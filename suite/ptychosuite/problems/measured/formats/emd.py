@@ -34,6 +34,7 @@ class EMD(DataFormat):
 
     label: ClassVar[str] = "EMD"
     suffixes: ClassVar[tuple[str, ...]] = (".emd", ".h5")
+    has_entries: ClassVar[bool] = True
 
     def recognises(self, source: Source) -> bool:
         return source.is_hdf5 and next(_scans(source.hdf5), "") != ""

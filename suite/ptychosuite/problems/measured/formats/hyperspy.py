@@ -30,6 +30,7 @@ class HyperSpy(DataFormat):
 
     label: ClassVar[str] = "HyperSpy"
     suffixes: ClassVar[tuple[str, ...]] = (".hspy",)
+    has_entries: ClassVar[bool] = True
 
     def recognises(self, source: Source) -> bool:
         return source.is_hdf5 and bool(_signals(source.hdf5))
