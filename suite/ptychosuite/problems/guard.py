@@ -22,8 +22,8 @@ from typing import Any
 from ptychosuite.errors import DataFileError
 from ptychosuite.problems.guard_child import candidates
 
-LIMIT_S = 30  # for a file; large ones get more
-BYTES_PER_S = 20e6
+LIMIT_S = 30  # for a file
+BYTES_PER_S = 5e6  # large ones get more, for packed ones and slow disks
 CHILD = Path(__file__).with_name("guard_child.py")
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
 

@@ -138,10 +138,17 @@ def hdf5_arrays(file: h5py.File, path: str) -> dict[str, Any]:
         if name.startswith("#"):
             continue
         if isinstance(item, h5py.Dataset):
-            found[name] = (MatlabArray if CLASS in item.attrs else HDF5Array)(item, name, path)
+            found[name] = _hdf5_array(item, name, path)
         elif item is None and (trouble := trouble_at(file, name)):
             found[name] = LostArray(trouble, name, path)
     return found
+
+
+def _hdf5_array(dataset: Any, name: str, path: str) -> Any:
+    try:
+        return (MatlabArray if CLASS in dataset.attrs else HDF5Array)(dataset, name, path)
+    except TypeError:  # h5py's, of types that NumPy does not have
+        return LostArray("holds values of a type that cannot be read here", name, path)
 
 
 def npz_arrays(archive: zipfile.ZipFile, path: str) -> dict[str, NpyArray]:

@@ -87,12 +87,12 @@ def datasets(file: Any) -> Iterator[tuple[str, Any]]:
 
 def members(file: Any) -> Iterator[tuple[str, Any]]:
     """Path and object of all that is in an HDF5 file, None where it cannot be opened; see ``datasets``."""
-    return itertools.islice(_below(file, "", (file.id,)), MOST_NAMES)
+    return itertools.islice(_below(file, "", frozenset({file.id})), MOST_NAMES)
 
 
-def _below(group: Any, place: str, above: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
+def _below(group: Any, place: str, above: frozenset[Any]) -> Iterator[tuple[str, Any]]:
     for name in group:
         item = group.get(name)
         yield place + name, item
         if isinstance(item, h5py.Group) and item.id not in above and len(above) < MOST_LEVELS:
-            yield from _below(item, f"{place}{name}/", (*above, item.id))
+            yield from _below(item, f"{place}{name}/", above | {item.id})

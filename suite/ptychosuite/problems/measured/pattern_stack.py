@@ -11,7 +11,7 @@ import numpy as np
 
 from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured.source import DAMAGED, as_told
-from ptychosuite.problems.measured.whole import check_memory, check_whole, check_written
+from ptychosuite.problems.measured.whole import check_memory, check_whole, check_written, type_in_words
 
 BLOCK_BYTES = 64 * 2**20
 
@@ -206,7 +206,7 @@ def single_stack(
     check_whole(array, name, path)
     if array.dtype.kind not in "uifb":
         raise DataFileError(
-            f"{path}: '{name}' holds {array.dtype}, not real numbers; name another with 'data'"
+            f"{path}: '{name}' holds {type_in_words(array.dtype)}, not real numbers; name another with 'data'"
         )
     shape = tuple(array.shape)
     if 0 in shape:

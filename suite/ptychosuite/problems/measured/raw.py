@@ -12,10 +12,16 @@ import numpy as np
 from ptychosuite.core.patterns import allocate
 from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured.pattern_stack import PatternStack
-from ptychosuite.problems.measured.whole import check_memory, check_small, check_whole
+from ptychosuite.problems.measured.whole import (
+    check_memory,
+    check_range,
+    check_small,
+    check_whole,
+    type_in_words,
+)
 
 Pair = tuple[float, float]
-LARGEST = 1e100  # of a number in any unit
+MOST_MASKS = 10**7
 
 MASK_BLOCK = 2**24  # pixels of masks that are read at once
 
@@ -85,7 +91,7 @@ def as_positions(array: Any, name: str, path: str) -> np.ndarray:
     """
     values = _values(array, name, path)
     if values.dtype.kind not in "uif":
-        raise DataFileError(f"{path}: '{name}' holds {values.dtype}, not positions")
+        raise DataFileError(f"{path}: '{name}' holds {type_in_words(values.dtype)}, not positions")
     if values.size == 0:
         raise DataFileError(f"{path}: '{name}' holds no positions")
     check_range(values, name, path)
@@ -145,25 +151,12 @@ def joined(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def check_range(values: np.ndarray, name: str, path: str) -> None:
-    """Refuse numbers whose squares are beyond double precision, which are bytes of something else.
-
-    Raises
-    ------
-    DataFileError
-        With the largest.
-    """
-    most = max(float(np.nanmax(np.abs(part), initial=0)) for part in (values.real, values.imag))
-    if LARGEST < most < np.inf:
-        raise DataFileError(f"{path}: '{name}' holds numbers up to {most:.2g}; the file is damaged")
-
-
 def _complex(array: Any, name: str, path: str) -> np.ndarray:
     values = joined(_values(array, name, path))
     if values.dtype.kind not in "uifc" or values.ndim < 2 or not values.size:
         raise DataFileError(
-            f"{path}: '{name}' has shape {values.shape} of {values.dtype}; expected complex numbers "
-            "(rows, columns)"
+            f"{path}: '{name}' has shape {values.shape} of {type_in_words(values.dtype)}; expected complex "
+            "numbers (rows, columns)"
         )
     if not np.isfinite(values).all():
         raise DataFileError(f"{path}: '{name}' holds NaN or infinite values")
@@ -206,9 +199,11 @@ def as_mask(
     """
     check_whole(array, name, path)
     if array.dtype.kind not in "uifb":
-        raise DataFileError(f"{path}: '{name}' holds {array.dtype}, not a mask")
+        raise DataFileError(f"{path}: '{name}' holds {type_in_words(array.dtype)}, not a mask")
     shape = tuple(array.shape)
-    if len(shape) < 2 or shape[-2:] != (frame or shape[-2:]):
+    if math.prod(shape[:-2]) > MOST_MASKS:
+        raise DataFileError(f"{path}: '{name}' has shape {shape}, more masks than any scan has patterns")
+    if len(shape) < 2 or 0 in shape or shape[-2:] != (frame or shape[-2:]):
         raise DataFileError(f"{path}: '{name}' has shape {shape}; the patterns have {frame}")
     if len(shape) == 2:
         return np.asarray(is_good(np.asarray(array[()])))

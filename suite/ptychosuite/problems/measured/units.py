@@ -7,11 +7,12 @@ import re
 from functools import cache
 from typing import Any
 
+import h5py
 import numpy as np
 from scipy.constants import c, e, h, m_e
 
 from ptychosuite.errors import DataFileError
-from ptychosuite.problems.measured.whole import check_small, check_whole
+from ptychosuite.problems.measured.whole import check_range, check_small, check_whole
 
 PIXELS = ("px", "pix", "pixel", "pixels")
 KEV_J = 1e3 * e
@@ -45,6 +46,8 @@ def unit_of(dataset: Any) -> str:
     value = attributes.get("units", attributes.get("unit", ""))
     if isinstance(value, np.ndarray):
         value = value.ravel()[0] if value.size else ""
+    elif isinstance(value, h5py.Empty):
+        value = ""
     return value.decode(errors="replace").strip() if isinstance(value, bytes) else str(value).strip()
 
 
@@ -90,17 +93,34 @@ def read_number(dataset: Any, path: str) -> float:
         It is none, or zero, or not finite.
     """
     name = getattr(dataset, "name", "a value")
-    check_whole(dataset, name, path)
-    check_small(dataset, name, path)
-    if 0 in dataset.shape:
-        raise DataFileError(f"{path}: '{name}' holds nothing; expected a number")
-    try:
-        value = float(np.mean(np.asarray(dataset[()], dtype=np.float64)))
-    except (TypeError, ValueError) as error:
-        raise DataFileError(f"{path}: '{name}' is not a number") from error
+    values = read_numbers(dataset, path)
+    check_range(values, name, path)
+    value = float(np.mean(values))
     if not (math.isfinite(value) and value != 0):
         raise DataFileError(f"{path}: '{name}' is {value:g}; expected a positive number")
     return abs(value)  # CXI puts the detector on either side of the sample, by the sign of its distance
+
+
+def read_numbers(dataset: Any, path: str) -> np.ndarray:
+    """All numbers of a small array in double precision.
+
+    Raises
+    ------
+    DataFileError
+        They are not all there, or no numbers, or there are none.
+    """
+    name = getattr(dataset, "name", "a value")
+    check_whole(dataset, name, path)
+    check_small(dataset, name, path)
+    try:
+        if dataset.dtype.kind == "c":
+            raise TypeError
+        values = np.asarray(dataset[()], dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataFileError(f"{path}: '{name}' is not a number") from error
+    if not values.size:
+        raise DataFileError(f"{path}: '{name}' holds nothing; expected a number")
+    return values
 
 
 @cache

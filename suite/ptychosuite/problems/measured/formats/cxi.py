@@ -28,6 +28,7 @@ from ptychosuite.problems.measured.source import Source
 from ptychosuite.problems.measured.units import (
     energy_of_wavelength,
     read_length,
+    read_numbers,
     unit_of,
 )
 from ptychosuite.problems.measured.writing import geometry_of, hdf5_file
@@ -111,9 +112,7 @@ def _basis(file: Any, entry: str, path: str) -> np.ndarray:
     name = pick(file, "", _at(entry, f"{DETECTOR}/basis_vectors"), "basis", path)
     if not name:
         return np.array([[0.0, -1.0], [-1.0, 0.0], [0.0, 0.0]])
-    basis = (
-        np.asarray(file[name], dtype=np.float64) if file[name].size == 6 else np.zeros(file[name].shape[:2])
-    )
+    basis = read_numbers(file[name], path)
     if basis.shape == (2, 3):
         basis = basis.T
     if basis.shape != (3, 2) or not np.isfinite(basis).all() or not np.linalg.norm(basis, axis=0).all():
@@ -146,7 +145,7 @@ def _distance(file: Any, raw: Raw, entry: str, basis: np.ndarray, path: str) -> 
         raw.distance_m = read_length(file[distance], path)
     elif corner and file[corner].shape == (3,):
         normal = np.cross(basis[:, 0], basis[:, 1])
-        raw.distance_m = float(abs(np.asarray(file[corner]) @ normal / np.linalg.norm(normal)))
+        raw.distance_m = float(abs(read_numbers(file[corner], path) @ normal / np.linalg.norm(normal)))
     if raw.distance_m:
         raw.source["distance"] = distance or corner
 

@@ -29,7 +29,7 @@ from ptychosuite.problems.measured.raw import (
     mask_rule,
 )
 from ptychosuite.problems.measured.source import Source
-from ptychosuite.problems.measured.units import read_energy, read_length, wavelength_of_energy
+from ptychosuite.problems.measured.units import read_energy, read_length, read_numbers, wavelength_of_energy
 
 
 @dataclass(frozen=True)
@@ -118,19 +118,19 @@ def _geometry(file: Any, raw: Raw, path: str) -> None:
         raw.distance_m = read_length(file[name], path)
         raw.source["distance"] = name
     if name := stored("psize"):
-        sizes = np.ravel(np.asarray(file[name], dtype=np.float64))
+        sizes = np.ravel(read_numbers(file[name], path))
         raw.detector_pixel_m = (float(sizes[0]), float(sizes[-1]))
         raw.source["detector pixel"] = name
     name = "/meta/center"
     if _has_value(file.get(name)) and file[name].dtype.kind in "uif" and file[name].size == 2:
-        row, column = np.ravel(file[name][()])
+        row, column = np.ravel(read_numbers(file[name], path))
         raw.centre = (float(row), float(column))
         raw.source["centre"] = name
 
 
 def _has_value(item: Any) -> bool:
     """Whether ptypy stored something there; it stores None as a zero marked as such."""
-    return isinstance(item, h5py.Dataset) and item.size > 0 and item.attrs.get("type") != "None"
+    return isinstance(item, h5py.Dataset) and bool(item.size) and item.attrs.get("type") != "None"
 
 
 def _mask(file: Any, raw: Raw, chunks: list[Any], places: Places) -> None:
