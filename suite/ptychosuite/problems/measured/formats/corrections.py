@@ -56,19 +56,26 @@ def take_flat(file: Any, raw: Raw, places: Places, usual: Sequence[str], applied
 
 
 def take_intensities(file: Any, raw: Raw, places: Places, usual: Sequence[str]) -> None:
-    """The light of each pattern; left out where there is not one positive number a pattern."""
+    """The light of each pattern; left out where there is not one positive number a pattern, or but one."""
     name = places.find(file, "intensities", usual)
     if not name:
         return
     array, n = file[name], raw.stack.n_patterns if raw.stack else file[name].size
-    wrong = "not numbers" if array.dtype.kind not in "uif" else ""
-    if array.size != n:
+    if array.dtype.kind not in "uif":
+        wrong = "not numbers"
+    elif array.size != n:
         wrong = f"{array.size} values for {n} patterns"
-    if not wrong:
+    else:
         values = np.asarray(array, dtype=np.float64).ravel()
-        wrong = "" if np.isfinite(values).all() and (values > 0).all() else "not all above zero"
+        wrong = _fault(values)
         raw.intensities = None if wrong else values
     _tell(raw, places, "intensities", name, wrong)
+
+
+def _fault(intensities: np.ndarray) -> str:
+    if not np.isfinite(intensities).all() or not (intensities > 0).all():
+        return "not all above zero"
+    return "the same for all patterns" if np.ptp(intensities) == 0 else ""
 
 
 def _image(file: Any, raw: Raw, places: Places, part: str, usual: Sequence[str]) -> np.ndarray | None:
