@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -26,7 +27,7 @@ HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 PACKED: Mapping[bytes, Any] = {b"BZh": bz2, b"\x1f\x8b": gzip}  # first bytes -> who unpacks it
 # What h5py, zipfile, NumPy, SciPy and the decompressors raise at damaged files.
 DAMAGED = (OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, NotImplementedError,
-           zipfile.BadZipFile, zlib.error)  # fmt: skip
+           SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error)  # fmt: skip
 
 
 class NpzArray:

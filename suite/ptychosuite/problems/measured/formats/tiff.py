@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,6 +65,7 @@ class Pages:
     def _open(self) -> Iterator[Any]:
         import tifffile
 
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong is told by the error
         path, packed = self._source.path, self._source.is_packed
         try:
             with tifffile.TiffFile(io.BytesIO(self._source.open().read()) if packed else path) as file:
