@@ -147,7 +147,8 @@ class ReadSettings:
     Parameters
     ----------
     path
-        The file.
+        The file. With "*" in its name it stands for several, scan_2 before scan_10: a pattern in each, or
+        patterns with their positions, one after the other.
     format
         Its layout, by name or as package.module:Class; "auto" looks inside.
     entry

@@ -45,7 +45,7 @@ class HyperSpy(DataFormat):
         if places.wants("data"):
             raw.stack, raw.source["data"] = stack, name
         if places.wants("positions"):
-            take_scan(raw, stack, axes, name)
+            take_scan(raw, stack, axes, name, places.path)
         take_pixel(raw, stack, axes, name)
         take_named(raw, file, places)
         _take_energy(raw, group)

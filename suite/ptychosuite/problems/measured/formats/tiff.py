@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,6 +65,7 @@ class Pages:
     def _open(self) -> Iterator[Any]:
         import tifffile
 
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong is told by the error
         path, packed = self._source.path, self._source.is_packed
         try:
             with tifffile.TiffFile(io.BytesIO(self._source.open().read()) if packed else path) as file:
@@ -71,6 +73,6 @@ class Pages:
         except DataFileError:
             raise
         except Exception as error:  # tifffile raises many kinds of them at damaged files
-            raise DataFileError(
-                f"{path} cannot be read as TIFF ({error}); the file is damaged or was not copied whole"
-            ) from error
+            packed_by = "imagecodecs" in str(error)
+            cause = "pip install imagecodecs" if packed_by else "the file is damaged or was not copied whole"
+            raise DataFileError(f"{path} cannot be read as TIFF ({error}); {cause}") from error
