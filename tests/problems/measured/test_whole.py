@@ -262,7 +262,7 @@ def test_other_things_in_a_layout(tmp_path: Path, name: str, value: Any) -> None
     path = small.cxi(tmp_path / "a.cxi", **{name: value})
     with h5py.File(path, "a") as file:
         file["/entry_1/data_1/data"] = h5py.SoftLink("/entry_1/instrument_1/detector_1/data")
-    assert f"{name}' " in refusal(path)
+    assert name in refusal(path)
 
 
 @pytest.mark.parametrize("name", ["distance", "translation", "data"])
