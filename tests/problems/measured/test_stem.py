@@ -16,6 +16,7 @@ import psutil
 import pytest
 import tifffile
 from ptychosuite.errors import DataFileError
+from ptychosuite.execute.one_run import execute
 from ptychosuite.problems.measured import MeasuredFile, Measurement
 from ptychosuite.problems.measured.assembly import described
 from ptychosuite.problems.measured.formats.emd import EMD
@@ -25,6 +26,7 @@ from ptychosuite.testing import check_format
 
 from tests.problems.measured import small
 from tests.problems.measured.test_bad_files import refusal
+from tests.study.small import REPOSITORY, plan_of
 
 SLOW, FAST, M = 3, 4, small.M
 STEP_A, PIXEL_PER_A = 30.0, 0.004  # 30 angstrom are 30 * 32 * 0.004 = 3.84 pixels
@@ -396,6 +398,23 @@ def test_real_patterns_of_4dstem(measured_data: Path) -> None:
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(256) * 256, np.fft.fftfreq(256) * 256))
     inside = frequency * 0.016538 < 1.15
     assert read.diffraction_intensity[:, inside].sum() > 0.85 * read.diffraction_intensity.sum()
+
+
+def test_how_a_measured_scan_lies_on_the_detector(
+    measured_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pixels held out are explained best with the turn that the shadows on the bright disk show."""
+    if not (measured_data / "files/real").is_dir():
+        pytest.skip("no measured files")
+    monkeypatch.setenv("PTYCHOSUITE_DATA", str(measured_data))
+    misfit = {}
+    for spec in plan_of(REPOSITORY / "studies/measured/4dstem.yaml").runs:
+        if spec.seed == 0 and spec.problem["columns"] == "row-column":
+            record, _ = execute(spec)
+            misfit[spec.problem["rotation_deg"]] = record.metrics["held_out_deviance"]
+    assert len(misfit) == 4
+    best = misfit.pop(-121.0)
+    assert best < min(misfit.values()) - 0.05
 
 
 def test_damaged_files(tmp_path: Path) -> None:

@@ -27,6 +27,10 @@ from ptychosuite.problems.measured.raw import Raw
 from ptychosuite.problems.measured.source import Source
 from ptychosuite.problems.measured.units import unit_of
 
+KNOWN = ("R_pixel_size", "R_pixel_units", "Q_pixel_size", "Q_pixel_units", "QR_rotation", "QR_flip",
+         "qx0_mean", "qy0_mean")  # fmt: skip
+"""Of py4DSTEM's calibration."""
+
 
 @dataclass(frozen=True)
 class EMD(DataFormat):
@@ -90,7 +94,7 @@ def _calibration(file: Any, name: str) -> dict[str, Any]:
     def values(_: str, item: Any) -> dict[str, Any] | None:
         if not isinstance(item, h5py.Group) or not ("R_pixel_size" in item or "R_pixel_size" in item.attrs):
             return None
-        arrays = {key: value for key in item if isinstance(value := item.get(key), h5py.Dataset)}
+        arrays = {key: value for key in KNOWN if isinstance(value := item.get(key), h5py.Dataset)}
         return {**item.attrs, **{key: value[()] for key, value in arrays.items() if value.size == 1}}
 
     return (root.visititems(values) or {}) if isinstance(root, h5py.Group) else {}
