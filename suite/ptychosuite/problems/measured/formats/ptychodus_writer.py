@@ -57,8 +57,8 @@ def write_ptychodus(path: str | Path, measurement: Measurement) -> None:
 def _patterns(measurement: Measurement) -> dict[str, Any]:
     patterns = np.fft.fftshift(measurement.diffraction_intensity, axes=(1, 2))
     good = measurement.good_always
-    bad = np.zeros(patterns.shape[1:], dtype=bool) if good is None else np.fft.fftshift(~good)
-    return {"indexes": np.arange(len(patterns)), "patterns": patterns, "bad_pixels": bad}
+    content = {"indexes": np.arange(len(patterns)), "patterns": patterns}
+    return content if good is None else content | {"bad_pixels": np.fft.fftshift(~good)}
 
 
 def _product(name: str, measurement: Measurement, geometry: Geometry) -> dict[str, Any]:
@@ -108,7 +108,8 @@ def _save_patterns(path: Path, content: Mapping[str, Any]) -> None:
     patterns = content["patterns"]
     with hdf5_file(path) as file:
         file.create_dataset("dp", data=patterns, chunks=(1, *patterns.shape[1:]), compression="gzip")
-        file["bad_pixels"] = content["bad_pixels"]
+        if "bad_pixels" in content:
+            file["bad_pixels"] = content["bad_pixels"]
 
 
 def _save_product(path: Path, content: Mapping[str, Any]) -> None:
