@@ -64,6 +64,29 @@ def test_simulated_problem(tmp_path):
     assert np.corrcoef(counts.ravel(), expected.ravel())[0, 1] > 0.99
 
 
+@pytest.mark.parametrize("to", ["cxi", "ptychodus"])
+def test_what_was_converted_reconstructs_the_truth(tmp_path, to):
+    """Solvers come to the same object from the file: orientation, positions and probe are right."""
+    file = ptychosuite.convert(STUDY, tmp_path / "simulated.h5", to, LENGTHS).paths[-1]
+    more = {"cxi": {"probe_scale": "kept"}, "ptychodus": {"data": {"path": str(tmp_path / "simulated.h5")}}}
+    problem = {"kind": "file", "path": str(file), **more[to]}
+    solver = {"name": "rpie", "update_probe": False}
+    study = {"study": "again", "problem": problem, "solver": solver, "stop": {"iterations": 30}}
+    ptychosuite.run(study, cluster="none", results=tmp_path, progress=False)
+    found = ptychosuite.open(study, results=tmp_path)
+    obj = found.image(str(found.dataset["run_id"][0].item()))
+    ptychosuite.run(STUDY, cluster="none", results=tmp_path, progress=False)
+    results = ptychosuite.open(STUDY, results=tmp_path)
+    truth = results.truth(str(results.dataset["run_id"][0].item()))
+    row, column = truth.scan_positions_px.min(axis=0).astype(int)
+    expected = truth.object[row : row + obj.shape[0], column : column + obj.shape[1]]
+    inside = (slice(6, -6), slice(6, -6))
+    product = np.vdot(expected[inside], obj[inside])
+    assert np.abs(product) / np.linalg.norm(expected[inside]) / np.linalg.norm(obj[inside]) > 0.98
+    if to == "cxi":  # its probe has its own power, that of ptychodus the mean counts
+        assert np.abs(obj[inside]).mean() == pytest.approx(np.abs(expected[inside]).mean(), rel=0.02)
+
+
 def test_told_positions_and_modes(tmp_path):
     """Where positions are wrong for solvers, they are so in the file; all modes are written."""
     more = {"position_errors": {"random_px": 1.0}, "coherence": {"powers": [0.7, 0.3]}, "margin_px": 6}

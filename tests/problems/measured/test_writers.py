@@ -133,6 +133,17 @@ def stored(path: Path) -> dict[str, np.ndarray]:
     return found
 
 
+def test_ptychodus_reads_what_we_write(tmp_path):
+    product = pytest.importorskip("ptychodus.plugins.h5_product_file")
+    made, file = measurement(), tmp_path / "scan.h5"
+    write_ptychodus(file, made)
+    read = product.H5ProductFileIO().read(product_of(file))
+    y = np.array([each.y_m for each in read.probe_positions]) / small.PIXEL_M
+    np.testing.assert_allclose(y - y.min(), made.scan_positions_px[:, 0], atol=1e-9)
+    assert read.probes.get_array().shape == (1, 2, small.M, small.M)
+    assert read.object_.get_array().shape == (1, *made.object_guess.shape)
+
+
 def test_ptychodus_takes_a_probe_and_its_endings(tmp_path):
     with pytest.raises(DataFileError, match="has a probe"):
         write_ptychodus(tmp_path / "a.h5", measurement(probe=None, probe_modes=None))

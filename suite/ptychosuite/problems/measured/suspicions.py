@@ -17,7 +17,7 @@ OUTLIER = 10.0  # robust standard deviations of the counts of patterns
 HOT = 10.0  # times the brightest of its neighbours
 COUNTS_OF_OTHER_SIDE = 20  # which make no count at all a fault, and no chance: exp(-20)
 SATURATED_TIMES, SATURATED_COUNTS = 10, 200  # chance hardly makes as many pixels share the largest count
-LEAST_OVERLAP = 0.3  # of probes side by side, as a share of their diameter
+LEAST_OVERLAP = 0.2  # of probes side by side, as a share of their diameter
 OFF_CENTRE = 1 / 20  # of a pattern's side
 CONTRAST = 1.15  # of the middle of a far-field pattern to its edge, at least
 SHOWN = 5  # numbers in a sentence
@@ -80,9 +80,9 @@ def overlap(seen: Seen) -> str:
 
 
 def diameter(modes: np.ndarray) -> float:
-    """Pixels across an evenly lit disk as large as the light of all modes (M, m, m)."""
-    light = np.sum(np.abs(modes) ** 2, axis=0)
-    return float(2 * np.sqrt(light.sum() ** 2 / np.sum(light**2) / np.pi))
+    """Pixels across an even disk as large as the amplitude of all modes (M, m, m)."""
+    amplitude = np.sqrt(np.sum(np.abs(modes) ** 2, axis=0))
+    return float(2 * np.sqrt(amplitude.sum() ** 2 / np.sum(amplitude**2) / np.pi))
 
 
 def empty_patterns(seen: Seen) -> str:

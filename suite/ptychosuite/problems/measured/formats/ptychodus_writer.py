@@ -45,22 +45,23 @@ def write_ptychodus(path: str | Path, measurement: Measurement) -> None:
     geometry = geometry_of(measurement, path, "ptychodus")
     if measurement.probe is None:
         raise DataFileError(f"{path}: a product of ptychodus has a probe, and there is none; name one")
-    single = Path(path).suffix == NPZ
-    for file, save, content in (
-        (Path(path), _save_npz if single else _save_patterns, _patterns(measurement)),
-        (product_of(path), _save_npz if single else _save_product, _product(measurement, geometry)),
-    ):
-        save(file, content)
+    product = _product(Path(path).stem, measurement, geometry)
+    if Path(path).suffix == NPZ:
+        _save_npz(Path(path), _patterns(measurement))
+        _save_npz(product_of(path), product)
+    else:
+        _save_patterns(Path(path), _patterns(measurement))
+        _save_product(product_of(path), product)
 
 
 def _patterns(measurement: Measurement) -> dict[str, Any]:
     patterns = np.fft.fftshift(measurement.diffraction_intensity, axes=(1, 2))
     good = measurement.good_always
-    bad = np.zeros(patterns.shape[1:], dtype=bool) if good is None else np.fft.fftshift(~good)
-    return {"indexes": np.arange(len(patterns)), "patterns": patterns, "bad_pixels": bad}
+    content = {"indexes": np.arange(len(patterns)), "patterns": patterns}
+    return content if good is None else content | {"bad_pixels": np.fft.fftshift(~good)}
 
 
-def _product(measurement: Measurement, geometry: Geometry) -> dict[str, Any]:
+def _product(name: str, measurement: Measurement, geometry: Geometry) -> dict[str, Any]:
     rows, columns = measurement.object_shape
     obj = np.ones((rows, columns)) if measurement.object_guess is None else measurement.object_guess
     # of a patch the middle pixel, from the middle of the object
@@ -69,7 +70,7 @@ def _product(measurement: Measurement, geometry: Geometry) -> dict[str, Any]:
     probe, photons = _scaled(measurement)
     sides = ("pixel_width_m", "pixel_height_m")
     return {
-        "name": "",
+        "name": name,
         "comments": "",
         "detector_object_distance_m": geometry.distance_m,
         "photon_energy_eV": energy_of_wavelength(geometry.wavelength_m) / e,
@@ -107,7 +108,8 @@ def _save_patterns(path: Path, content: Mapping[str, Any]) -> None:
     patterns = content["patterns"]
     with hdf5_file(path) as file:
         file.create_dataset("dp", data=patterns, chunks=(1, *patterns.shape[1:]), compression="gzip")
-        file["bad_pixels"] = content["bad_pixels"]
+        if "bad_pixels" in content:
+            file["bad_pixels"] = content["bad_pixels"]
 
 
 def _save_product(path: Path, content: Mapping[str, Any]) -> None:
