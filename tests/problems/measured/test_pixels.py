@@ -101,6 +101,16 @@ def test_negative_counts_can_be_masked_and_NaN_with_them(tmp_path: Path) -> None
     np.testing.assert_array_equal(centred(measurement), np.swapaxes(zeroed, 1, 2))
 
 
+def test_gaps_are_no_zeros_where_negative_counts_are(tmp_path: Path) -> None:
+    data = small.patterns().astype(np.int32) - 3
+    data[:, 6, 7] = -1
+    measurement = read(small.arrays(tmp_path / "a.h5", data=data), negative="zero")
+    assert np.argwhere(~np.fft.fftshift(measurement.detector_mask)).tolist() == [[6, 7]]
+    expected = np.maximum(data, 0)
+    np.testing.assert_array_equal(centred(measurement), expected)
+    assert measurement.source["gaps"].startswith("1 pixels that are -1 or -2")
+
+
 def test_what_is_bad_is_not_fitted(tmp_path: Path) -> None:
     """The misfit of a problem is as if the bad pixels were not there, whatever they hold."""
     from ptychosuite.metrics.misfit import DataConstants, misfit_metrics

@@ -13,6 +13,8 @@ from ptychosuite.problems.measured.measurement import check_counts
 from ptychosuite.problems.measured.raw import Raw
 from ptychosuite.problems.measured.window import Window
 
+MARKS = (-1, -2)  # of gaps and of bad pixels, in signed integers (DECTRIS)
+SAMPLE = 8  # patterns that tell a mark from a count
 # What 32-bit detectors write into gaps, once it has been through single precision
 GAP_IN_FLOATS = float(np.float32(2**32 - 1))
 
@@ -45,6 +47,8 @@ class Correction:
         """
         ever, each = raw.ever_good, raw.good if raw.good is not None and raw.good.ndim == 3 else None
         good = None if ever is None else kept.cut(ever)
+        if settings.negative == "zero" and (gaps := _gaps(raw, kept, settings.path)) is not None:
+            good = ~gaps if good is None else good & ~gaps
         dark = _image(raw, "dark", kept, settings.path)
         flat = _image(raw, "flat", kept, settings.path)
         if dark is not None and settings.counts == "amplitude":
@@ -122,6 +126,17 @@ def _limit(raw: Raw, settings: ReadSettings) -> float | None:
     if dtype.itemsize == 1:
         return None
     return float(np.iinfo(dtype).max) if dtype.kind in "ui" else GAP_IN_FLOATS
+
+
+def _gaps(raw: Raw, kept: Window, path: str) -> np.ndarray | None:
+    """Pixels (size, size) that hold the mark of a gap, or of a bad pixel, in every pattern."""
+    if raw.patterns.dtype.kind != "i":
+        return None
+    gaps = kept.cut(np.isin(raw.patterns.sample(SAMPLE, path), MARKS).all(axis=0))
+    if not gaps.any():
+        return None
+    raw.source["gaps"] = f"{int(gaps.sum())} pixels that are {' or '.join(map(str, MARKS))} in every pattern"
+    return gaps
 
 
 def _image(raw: Raw, part: str, kept: Window, path: str) -> np.ndarray | None:
