@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 _WHERE = {  # name -> module below ptychosuite.api, and what it is called there
     "CheckVerdict": "checking:CheckVerdict",
     "ComparedStores": "comparing:ComparedStores",
+    "Converted": "data_files:Converted",
     "DrawnFigures": "publishing:DrawnFigures",
     "DrawnReport": "watching:DrawnReport",
     "Exported": "publishing:Exported",
@@ -24,7 +25,8 @@ _WHERE = {  # name -> module below ptychosuite.api, and what it is called there
     "available": "installation:available",
     "check": "checking:check",
     "compare": "comparing:compare",
-    "describe_data": "results:describe_data",
+    "convert": "data_files:convert",
+    "describe_data": "data_files:describe_data",
     "doctor": "installation:doctor",
     "export": "publishing:export",
     "faults": "installation:faults",

@@ -4,6 +4,9 @@ from ptychosuite.api.checking import list_baselines as list_baselines
 from ptychosuite.api.checking import save_baseline as save_baseline
 from ptychosuite.api.comparing import ComparedStores as ComparedStores
 from ptychosuite.api.comparing import compare as compare
+from ptychosuite.api.data_files import Converted as Converted
+from ptychosuite.api.data_files import convert as convert
+from ptychosuite.api.data_files import describe_data as describe_data
 from ptychosuite.api.display import Progress as Progress
 from ptychosuite.api.installation import available as available
 from ptychosuite.api.installation import doctor as doctor
@@ -21,7 +24,6 @@ from ptychosuite.api.publishing import trend as trend
 from ptychosuite.api.repeating import Reproduction as Reproduction
 from ptychosuite.api.repeating import reproduce as reproduce
 from ptychosuite.api.results import Results as Results
-from ptychosuite.api.results import describe_data as describe_data
 from ptychosuite.api.results import open_results
 from ptychosuite.api.sweeping import Sweep as Sweep
 from ptychosuite.api.sweeping import SweepOutcome as SweepOutcome

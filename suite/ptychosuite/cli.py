@@ -32,6 +32,7 @@ COMMANDS = {  # in the order in which they are used
     "baseline": Listed("checks", "Save and list baselines, for 'check' to compare with."),
     "reproduce": Listed("checks", "Run what is stored of STUDY again, and compare."),
     "export": Listed("views", "Write the results of STUDY for others."),
+    "convert": Listed("views", "Write measured data, or the problem of a study, for another program."),
     "schema": Listed("views", "Print the JSON Schema of study files, for editors."),
     "solvers": Listed("views", "List the solvers with their settings and defaults."),
     "doctor": Listed("views", "Say what this machine and this installation can do."),

@@ -90,7 +90,10 @@ def written(measurement, folder, kind="npz", dtype=None, **changes):
     else:
         found = dataclasses.replace(measurement, **changes)
         counts = np.fft.fftshift(found.diffraction_intensity, axes=(1, 2))
-        arrays = {"data": counts if dtype is None else counts.astype(dtype), "scan": found.scan_positions_px}
+        arrays = {
+            "data": counts if dtype is None else counts.astype(dtype),
+            "positions_px": found.scan_positions_px,
+        }
         if found.probe is not None:
             arrays["probe"] = found.probe
         if found.detector_mask is not None:

@@ -1,5 +1,6 @@
 """Objects, probes and scans from files."""
 
+import gzip
 import hashlib
 
 import h5py
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 import scipy.io
 from ptychosuite.errors import DataFileError
-from ptychosuite.problems.files import ObjectFile, ProbeFile, ScanFile, file_sha256, read_array
+from ptychosuite.problems.files import file_sha256
+from ptychosuite.problems.from_files import ObjectFile, ProbeFile, ScanFile, read_array
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.standard_normal((12, 10)) + 1j * RNG.standard_normal((12, 10))
@@ -34,6 +36,8 @@ def write_mat73(path):
     with h5py.File(file, "w", userblock_size=512) as h5:
         h5["obj"] = as_compound(IMAGE.T)
         h5["other"] = np.ones(3)
+        for array in h5.values():
+            array.attrs["MATLAB_class"] = np.bytes_("double")
     header = b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM"
     with open(file, "r+b") as raw:
         raw.write(header)
@@ -164,10 +168,11 @@ def test_scan_errors(tmp_path, array):
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros((2, 8, 8)), "expected two dimensions"),
+        (np.zeros((8, 8, 8, 2, 0)), "expected"),
         (np.zeros(8), "expected two dimensions"),
         (np.full((8, 8), np.nan), "NaN or infinite"),
         (np.full((8, 8), 1j * np.inf), "NaN or infinite"),
+        (np.full((8, 8), 1e200), "as large as these"),
         (np.full((8, 8), "x"), "expected"),
     ],
 )
@@ -175,6 +180,29 @@ def test_unsuitable_arrays(tmp_path, settings, array, message):
     """Wrong rank, wrong type, NaN and infinity are refused with the file's name."""
     with pytest.raises(DataFileError, match=rf"a\.npy.*{message}"):
         settings(saved(tmp_path, array)).make()
+
+
+def test_an_object_has_no_modes(tmp_path):
+    with pytest.raises(DataFileError, match=r"shape \(2, 8, 8\); expected two dimensions"):
+        ObjectFile(saved(tmp_path, np.ones((2, 8, 8)))).make()
+
+
+def test_modes_of_a_probe(tmp_path):
+    """All of them, strongest first; as one probe the strongest, with the power of all."""
+    modes = RNG.standard_normal((3, 10, 10)) * np.array([1, 3, 0.1])[:, None, None]
+    order = [1, 0, 2]
+    path = saved(tmp_path, modes[None])
+    np.testing.assert_array_equal(ProbeFile(path).modes(), modes[order])
+    cut = ProbeFile(path, crop=8, power=7.0)
+    assert np.sum(np.abs(cut.modes()) ** 2) == pytest.approx(7)
+    assert np.sum(np.abs(cut.make()) ** 2) == pytest.approx(7)
+    shape = modes[order][:, 1:9, 1:9]
+    np.testing.assert_allclose(cut.modes() / cut.modes()[0, 4, 4], shape / shape[0, 4, 4])
+    np.testing.assert_allclose(cut.make() / cut.make()[4, 4], shape[0] / shape[0, 4, 4])
+    assert ProbeFile(saved(tmp_path, modes[0], "b.npy")).modes() is None
+    matlab = tmp_path / "c.mat"
+    scipy.io.savemat(matlab, {"probe": modes.transpose(1, 2, 0)})
+    np.testing.assert_array_equal(ProbeFile(str(matlab)).modes(), modes[order])
 
 
 def test_unsuitable_probes(tmp_path):
@@ -214,10 +242,22 @@ def test_group_is_no_array(tmp_path):
 
 
 def test_unknown_kind_of_file(tmp_path):
-    """Another suffix is answered with those that can be read."""
+    """Another kind of file is answered with those that can be read, with a key and without."""
     (tmp_path / "a.csv").write_text("1,2")
-    with pytest.raises(DataFileError, match=r"unknown kind of file '\.csv'; expected one of \.npy"):
-        read_array(str(tmp_path / "a.csv"), "")
+    for key in ("", "a"):
+        with pytest.raises(DataFileError, match=r"a\.csv: unknown kind of file; expected \.npy"):
+            read_array(str(tmp_path / "a.csv"), key)
+
+
+def test_the_content_decides_not_the_name(tmp_path):
+    """Files of any name, and packed ones."""
+    for name, write in (("a.dat", write_npz), ("b.h5", write_npy), ("c", write_h5)):
+        path, key = write(tmp_path / name.split(".")[0])
+        renamed = path.rename(tmp_path / name)
+        np.testing.assert_array_equal(read_array(str(renamed), key), IMAGE)
+        packed = tmp_path / f"{name}.gz"
+        packed.write_bytes(gzip.compress(renamed.read_bytes()))
+        np.testing.assert_array_equal(read_array(str(packed), key), IMAGE)
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".mat", ".h5", ".hdf5"])
@@ -225,7 +265,7 @@ def test_unknown_kind_of_file(tmp_path):
 def test_unreadable_content(tmp_path, suffix, content):
     """Content that does not fit its suffix is a user's error, not a crash."""
     (tmp_path / f"a{suffix}").write_bytes(content)
-    with pytest.raises(DataFileError, match=rf"a\{suffix} cannot be read as \{suffix}"):
+    with pytest.raises(DataFileError, match=rf"a\{suffix}(: unknown kind of file| cannot be read)"):
         read_array(str(tmp_path / f"a{suffix}"), "obj")
 
 

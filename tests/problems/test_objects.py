@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from ptychosuite.errors import DataFileError
-from ptychosuite.problems.files import ObjectFile
+from ptychosuite.problems.from_files import ObjectFile
 from ptychosuite.problems.objects import (
     BUNDLED,
     Circuit,

@@ -30,7 +30,7 @@ def write_star(path: Path, *, probe: bool = True) -> Path:
     intensity = diffraction_intensity(truth.object, truth.probe, problem.scan_positions_px)
     arrays = {
         "data": np.fft.fftshift(rng.poisson(intensity), axes=(1, 2)).astype(np.uint32),
-        "scan": problem.scan_positions_px + rng.uniform(-0.3, 0.3, problem.scan_positions_px.shape),
+        "positions_px": problem.scan_positions_px + rng.uniform(-0.3, 0.3, problem.scan_positions_px.shape),
     }
     if probe:
         arrays["probe"] = truth.probe

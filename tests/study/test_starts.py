@@ -239,7 +239,7 @@ def measured(tmp_path):
     intensity = diffraction_intensity(truth.object, truth.probe, problem.scan_positions_px)
     arrays = {
         "data": np.fft.fftshift(rng.poisson(intensity), axes=(1, 2)).astype(np.uint32),
-        "scan": problem.scan_positions_px,
+        "positions_px": problem.scan_positions_px,
         "probe": truth.probe * np.sqrt(0.5),
     }
     np.savez(tmp_path / "bare.npz", **arrays)
@@ -297,7 +297,7 @@ def test_the_probe_of_a_run_is_kept(measured, tmp_path):
 
 def test_positions_enlarge_an_object_that_no_truth_fixes(measured):
     """And an object to start from has to have the size that comes of it."""
-    positions = np.load(measured / "star.npz")["scan"] * 1.5
+    positions = np.load(measured / "star.npz")["positions_px"] * 1.5
     np.save(measured / "told.npy", positions)
     told = "start_positions: {kind: file, path: told.npy}"
     plain = measured_problem(measured, "path: star.npz")[1].start_object.shape

@@ -43,7 +43,7 @@ File = str | os.PathLike[str]
 Study = File | Mapping[str, Any]
 """The path of a study file, or what one holds; relative paths in a dict count from the working directory."""
 
-Settings = Mapping[str, Any] | Sequence[str]
+Settings = Mapping[str, Any] | Sequence[str] | Sequence[Override]
 """Overrides: dotted paths with their values, or texts such as "problem.noise=0.1"."""
 
 
@@ -55,7 +55,7 @@ def read_study(study: Study, settings: Settings = (), override_file: File | None
     StudyError
         It cannot be read, or its outline is wrong: with line and column of a file, or the dotted key of data.
     """
-    overrides = [*(load_overrides(Path(override_file)) if override_file else ()), *_overrides(settings)]
+    overrides = [*(load_overrides(Path(override_file)) if override_file else ()), *overrides_of(settings)]
     if isinstance(study, Mapping):
         return study_of(study, overrides)
     path = Path(study)
@@ -69,14 +69,21 @@ def plan_of(study: Study, settings: Settings = (), override_file: File | None = 
     return make_plan(read_study(study, settings, override_file))
 
 
-def _overrides(settings: Settings) -> list[Override]:
+def overrides_of(settings: Settings) -> list[Override]:
+    """Settings in any of their forms as overrides.
+
+    Raises
+    ------
+    StudyError
+        A text is not PATH=VALUE, or a value is none that a study could have.
+    """
     if isinstance(settings, Mapping):
         return [
             Override(path, plain_data(value, (path,)), f"settings: {path}={value!r}")
             for path, value in settings.items()
         ]
-    texts = [settings] if isinstance(settings, str) else settings
-    return [parse_override(text) for text in texts]
+    given = [settings] if isinstance(settings, str) else settings
+    return [each if isinstance(each, Override) else parse_override(each) for each in given]
 
 
 SHOWN_RUNS = 40

@@ -23,7 +23,6 @@ from ptychosuite.core.problem import Reference
 from ptychosuite.core.runs import RunRecord
 from ptychosuite.errors import UserError
 from ptychosuite.metrics.metric import known_metrics
-from ptychosuite.problems.measured import MeasuredFile, describe
 from ptychosuite.reporting.bundle import Bundle, is_bundle, opened_bundle
 from ptychosuite.store.layout import Store, results_of
 from ptychosuite.store.place import Place
@@ -181,23 +180,3 @@ def selected_runs(
         return selection_of(store, session), {name: session[name] for name in PLANNED if name in session}
     planned = plan_of(study, settings, override_file)
     return selection_of_plan(planned, str(results)), study_content(planned)
-
-
-def describe_data(file: File, picture: File | None = None) -> dict[str, str]:
-    """Say what a data file (CXI, NeXus, ptyd, HDF5, NPZ, MAT) holds; ``picture`` gets scan and mean pattern.
-
-    Raises
-    ------
-    DataFileError
-        It is damaged, or of no format that is known.
-    """
-    measurement = MeasuredFile(path=str(Path(file).resolve())).read()
-    content = describe(measurement)
-    if picture:
-        from ptychosuite.reporting.pictures import draw_measurement  # loads matplotlib
-
-        mean = measurement.diffraction_intensity.mean(axis=0, dtype="float64")
-        draw_measurement(
-            Path(file).name, measurement.scan_positions_px, mean, measurement.probe, Path(picture)
-        )
-    return dict(content)

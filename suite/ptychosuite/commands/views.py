@@ -1,5 +1,5 @@
-"""What there is, read and never written: results (``report``, ``figures``, ``compare``, ``show``, ``export``,
-``trend``) and this installation (``schema``, ``solvers``, ``doctor``)."""
+"""What there is, read and never changed: results (``report``, ``figures``, ``compare``, ``show``, ``export``,
+``trend``), data files (``show``, ``convert``) and this installation (``schema``, ``solvers``, ``doctor``)."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from ptychosuite.commands.options import (
     study_argument,
     study_options,
 )
+from ptychosuite.errors import DataFileError
 
 STUDY_SUFFIXES = (".yaml", ".yml", ".zip")
 pages_option = click.option(
@@ -93,33 +94,99 @@ def compare(a: Path, b: Path | None, results: tuple[str, ...], out: Path, as_jso
     click.echo(json.dumps(compared.to_dict(), indent=1) if as_json else str(compared))
 
 
+data_set_option = click.option(
+    "--set", "settings", multiple=True, metavar="PATH=VALUE",
+    help="Of a data file: a setting of its problem, as in --set crop=256. Of a study: an override, as in "
+    "--set problem.noise=0.1. Repeatable.",
+)  # fmt: skip
+
+
 @click.command()
 @study_argument
 @click.argument("run_id", required=False)
+@data_set_option
 @results_option
 @click.option(
+    "--data", is_flag=True, help="Of a study: say what its data file holds, read as the study says."
+)
+@click.option(
     "--out", type=click.Path(path_type=Path), metavar="PNG",
-    help="Of a data file: draw scan and mean pattern into this picture.",
+    help="Of a data file: draw scan, mean pattern, mask and probe into this picture.",
 )  # fmt: skip
 @json_option
-def show(study: Path, run_id: str | None, results: str, out: Path | None, as_json: bool) -> None:
+def show(
+    study: Path,
+    run_id: str | None,
+    settings: tuple[str, ...],
+    results: str,
+    data: bool,
+    out: Path | None,
+    as_json: bool,
+) -> None:
     """Show how the runs of STUDY (a study file, a results folder, a bundle) ended, or all about one run.
 
     RUN_ID may be shortened to its first digits. Where STUDY is a data file (CXI, NeXus, ptyd, HDF5, NPZ,
-    MAT), say what it holds.
+    MAT), say what it holds, from where, which arrays are not used, and what is odd about it:
+
+    \b
+        ptychosuite show scan.cxi --set crop=256 --set positions_unit=um --out scan.png
+
+    A file that cannot be read as it stands has its arrays listed, and ends with code 2.
     """
-    if study.is_file() and study.suffix not in STUDY_SUFFIXES:
-        content = ptychosuite.describe_data(study, picture=out)
-        click.echo(json.dumps(content, indent=1) if as_json else tree_text(content))
-        if out:
-            click.echo(f"picture: {out}", err=as_json)
+    if data or (study.is_file() and study.suffix not in STUDY_SUFFIXES):
+        _show_data(study, run_id, settings, out, as_json)
         return
+    if settings:
+        raise click.UsageError("--set goes with a data file, or with --data")
     with ptychosuite.open(study, results=results) as opened:
         if run_id is not None:
             described = opened.describe(run_id)
             click.echo(json.dumps(described, indent=1) if as_json else tree_text(described))
         else:
             click.echo(opened.table.to_json(orient="records", indent=1) if as_json else str(opened))
+
+
+def _show_data(
+    file: Path, run_id: str | None, settings: Sequence[str], out: Path | None, as_json: bool
+) -> None:
+    content = ptychosuite.describe_data(file, settings, run=run_id, picture=out)
+    if as_json:
+        click.echo(json.dumps(content, indent=1))
+    refused = content.pop("not read", None)
+    if not as_json:
+        click.echo(tree_text(content))
+    if refused:
+        raise DataFileError(refused)
+    if out:
+        click.echo(f"picture: {out}", err=as_json)
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option(
+    "--to", required=True, metavar="FORM",
+    help="cxi, ptyd (of ptypy), ptychodus (OUT.npz or OUT.h5, and OUT-product beside it), or a plug-in's.",
+)  # fmt: skip
+@data_set_option
+@click.option("--run", metavar="ID", help="Of a study: which run's problem, by the first digits of its id.")
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
+def convert(**asked: Any) -> None:
+    """Write measured data, or the problem of a study, for another program.
+
+    SOURCE is a data file, or a study file, of which the problem of one run is taken: what solvers are told,
+    with the probe that they begin from, and nothing of the truth. Simulated data have no lengths, so they
+    take a wavelength, a distance and a detector pixel:
+
+    \b
+        ptychosuite convert scan.nxs scan.cxi --to cxi --set crop=256
+        ptychosuite convert studies/quickstart.yaml simulated.cxi --to cxi --set energy_kev=8 \\
+            --set distance_m=2 --set detector_pixel_m=75e-6
+
+    What ptychodus gets in two files is read back with path: OUT, positions: {path: PRODUCT} and
+    probe: {path: PRODUCT}.
+    """
+    click.echo(str(ptychosuite.convert(**asked)))
 
 
 @click.command()

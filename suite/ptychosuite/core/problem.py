@@ -134,6 +134,7 @@ class Problem:
     probe_modes: Complex[Array, "M m m"] | None = None  # all that is known of them; ``probe`` is the first
     variation: ProbeVariation | None = None  # None: every pattern has the same probe
     fitted_pixels: Bool[Array, "N m m"] | None = None  # False where a pixel is held out of the fit
+    valid_pixels: Bool[Array, "N m m"] | None = None  # False where a pixel is bad in one pattern alone
 
     @property
     def n_positions(self) -> int:
@@ -164,23 +165,40 @@ class Problem:
     @property
     def fitted_count(self) -> int:
         """Detector pixels of all patterns that are neither masked nor held out of the fit."""
-        mask, fitted = self.detector_mask, self.fitted_pixels
-        if fitted is not None:
-            return int((fitted if mask is None else fitted & (mask > 0)).sum())
+        mask, chosen = self.detector_mask, self._chosen(slice(None))
+        if chosen is not None:
+            return int((chosen if mask is None else chosen & (mask > 0)).sum())
         return self.n_positions * (self.probe_size**2 if mask is None else int(mask.sum()))
+
+    @property
+    def mask_varies(self) -> bool:
+        """Whether patterns differ in the detector pixels that are fitted."""
+        return self.fitted_pixels is not None or self.valid_pixels is not None
+
+    @property
+    def common_mask(self) -> Float[Array, "m m"] | None:
+        """1 for the detector pixels that are good in all patterns, for who can have one mask only."""
+        return self.detector_mask if self.valid_pixels is None else self._real(self.valid_pixels.all(0))
 
     def mask(self, which: int | slice | np.ndarray) -> Float[Array, "*#n m m"] | None:
         """1 for the detector pixels of some patterns that are fitted, 0 for bad and held out ones.
 
         None where all are fitted; one image where it is the same for all patterns.
         """
-        if self.fitted_pixels is None:
-            return self.detector_mask
-        return self._real(self.fitted_pixels[which])
+        chosen = self._chosen(which)
+        return self.detector_mask if chosen is None else self._real(chosen)
 
     def held_out(self, which: int | slice | np.ndarray) -> Float[Array, "*n m m"] | None:
         """1 for good detector pixels of some patterns that are held out of the fit; None where none is."""
-        return None if self.fitted_pixels is None else self._real(~self.fitted_pixels[which])
+        if self.fitted_pixels is None:
+            return None
+        unseen = ~self.fitted_pixels[which]
+        return self._real(unseen if self.valid_pixels is None else unseen & self.valid_pixels[which])
+
+    def _chosen(self, which: int | slice | np.ndarray) -> Bool[Array, "*n m m"] | None:
+        """Where pixels of some patterns are fitted, but for those that are bad in all; None: everywhere."""
+        chosen = [pixels[which] for pixels in (self.fitted_pixels, self.valid_pixels) if pixels is not None]
+        return None if not chosen else chosen[0] if len(chosen) == 1 else chosen[0] & chosen[1]
 
     def _real(self, which: Bool[Array, "*n m m"]) -> Float[Array, "*n m m"]:
         """1 where ``which`` and the pixel is good."""
@@ -194,7 +212,8 @@ class Problem:
 
     def part(self, which: slice | np.ndarray) -> Problem:
         """The same problem with some of its scan positions, a slice or their numbers (n,)."""
-        shifts, patterns, fitted = self.subpixel_shifts_px, self.diffraction_amplitude, self.fitted_pixels
+        shifts, patterns = self.subpixel_shifts_px, self.diffraction_amplitude
+        fitted, valid = self.fitted_pixels, self.valid_pixels
         return replace(
             self,
             diffraction_amplitude=patterns.part(which) if isinstance(patterns, Patterns) else patterns[which],
@@ -202,6 +221,7 @@ class Problem:
             subpixel_shifts_px=None if shifts is None else shifts[which],
             variation=None if self.variation is None else self.variation.part(which),
             fitted_pixels=None if fitted is None else fitted[which],
+            valid_pixels=None if valid is None else valid[which],
         )
 
     def at(self, positions_px: Float[np.ndarray, "N 2"]) -> Problem:

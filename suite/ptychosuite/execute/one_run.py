@@ -142,8 +142,7 @@ def _alike(problem: Problem, solver: Solver, other: Problem, other_solver: Solve
         for p in (problem, other)
     )
     missing = (
-        (p.subpixel_shifts_px is None, p.detector_mask is None, p.fitted_pixels is None)
-        for p in (problem, other)
+        (p.subpixel_shifts_px is None, p.detector_mask is None, p.mask_varies) for p in (problem, other)
     )
     return can_stack(solver, other_solver) and len(set(shapes)) == 1 and len(set(missing)) == 1
 

@@ -173,7 +173,7 @@ def _on(problem: Problem, device: torch.device) -> Problem:
     def there(array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.asarray(array)).to(device)
 
-    mask, fitted = problem.detector_mask, problem.fitted_pixels
+    mask, fitted, valid = problem.detector_mask, problem.fitted_pixels, problem.valid_pixels
     return replace(
         problem,
         diffraction_amplitude=there(problem.diffraction_amplitude[:]),
@@ -181,6 +181,7 @@ def _on(problem: Problem, device: torch.device) -> Problem:
         start_object=there(problem.start_object),
         detector_mask=None if mask is None else there(mask),
         fitted_pixels=None if fitted is None else there(fitted),
+        valid_pixels=None if valid is None else there(valid),
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from ptychosuite.backends.arrays import Array, Backend, real_dtype
 from ptychosuite.core.patterns import Patterns
 from ptychosuite.core.problem import Problem
@@ -28,8 +30,8 @@ def build_problem(spec: RunSpec, backend: Backend) -> Problem:
     probe = None if start is None else start.make()
     kind = kind_of(spec.problem)
     made = with_starts(kind.make(spec.rng, real, probe), kind, spec.problem, spec.rng)
-    modes = made.probe_modes if start is None else start.modes()
-    mask = made.detector_mask
+    modes = made.probe_modes if start is None else _like(made.probe, probe, start.modes())
+    mask, valid = made.detector_mask, made.valid_pixels
     fitted = fitted_pixels(made, spec.problem.get(HOLD_OUT, 0), spec.rng("hold-out"))
     return replace(
         made,
@@ -39,7 +41,15 @@ def build_problem(spec: RunSpec, backend: Backend) -> Problem:
         start_object=backend.asarray(made.start_object, spec.dtype),
         detector_mask=None if mask is None else backend.asarray(mask, real),
         fitted_pixels=None if fitted is None else backend.asarray(fitted),
+        valid_pixels=None if valid is None else backend.asarray(valid),
     )
+
+
+def _like(scaled: Array, probe: np.ndarray | None, modes: np.ndarray | None) -> np.ndarray | None:
+    """The ``modes`` (M, m, m) of a ``probe`` (m, m), as the problem has ``scaled`` it to its counts."""
+    if probe is None or modes is None:
+        return modes
+    return modes * (np.linalg.norm(scaled) / np.linalg.norm(probe))
 
 
 def _amplitude(patterns: Array | Patterns, backend: Backend, dtype: str) -> Array | Patterns:

@@ -18,10 +18,11 @@ def fitted_pixels(
     if not share:
         return None
     shape = problem.n_positions, problem.probe_size, problem.probe_size
-    mask = problem.detector_mask
-    good = np.flatnonzero(np.ones(shape[1:]) if mask is None else np.asarray(mask))
-    number = int(share * len(good))
+    mask, valid = problem.detector_mask, problem.valid_pixels
+    common = np.ones(shape[1:], dtype=bool) if mask is None else np.asarray(mask) > 0
     fitted = np.ones(shape, dtype=bool)
-    for pattern in fitted.reshape(len(fitted), -1):
+    for k, pattern in enumerate(fitted.reshape(len(fitted), -1)):
+        good = np.flatnonzero(common if valid is None else common & np.asarray(valid[k]))
+        number = int(share * len(good))
         pattern[good[rng.choice(len(good), number, replace=False, shuffle=False)]] = False
     return fitted

@@ -27,13 +27,15 @@ class FileSettings:
     becomes absolute and its hash is taken. ``in_files`` are settings that may be ``{path: FILE, key: NAME}``,
     an array of a file; their paths are treated likewise. ``bundled_files`` are files that come with the
     package, by the names that a study gives them; ``bundled_images`` are names that stand for an image
-    without a file. ``label`` is what figures call the class, its name by default.
+    without a file. ``reads_formats`` says that the file's own format decides how it is read. ``label`` is
+    what figures call the class, its name by default.
     """
 
     label: ClassVar[str] = ""
     bundled_files: ClassVar[Mapping[str, Path]] = {}
     bundled_images: ClassVar[Sequence[str]] = ()
     in_files: ClassVar[Sequence[str]] = ()
+    reads_formats: ClassVar[bool] = False
 
     @property
     def from_file(self) -> bool:

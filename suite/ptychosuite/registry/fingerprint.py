@@ -41,6 +41,10 @@ COMPUTES_NOTHING: Mapping[str, str] = {
     f"{PACKAGE}.registry.lookup": "lists all names; the classes behind those that a run names count",
     f"{PACKAGE}.registry.validation": "refuses settings before there is a run",
     f"{PACKAGE}.registry.fingerprint": "names the code, and is none of it",
+    **{
+        f"{PACKAGE}.problems.measured.{module}": "writes measurements for other programs"
+        for module in ("writing", "formats.ptyd_writer", "formats.ptychodus_writer")
+    },
     f"{PACKAGE}.execute.provenance": "says where a run was computed and how much memory it took",
 }
 """Modules that a run imports and that cannot change its numbers, with the reason; nor are their imports
@@ -190,14 +194,16 @@ def _solver_classes(settings: Mapping[str, Any]) -> tuple[type[Any] | None, ...]
 def _problem_classes(problem: Mapping[str, Any]) -> tuple[type[Any] | None, ...]:
     """The classes of a problem, its parts and its file's format; of all formats where the file decides."""
     kind = _named("problems", {"kind": "simulated", **problem})
-    parts = (
+    parts = [
         _named(group, settings)
         for part, group in PARTS.items()
         if isinstance(settings := problem.get(part), Mapping)  # a measured probe is the name of an array
-    )
+    ]
     name = problem.get("format") if "formats" in GROUPS else None
-    decided = name == "auto" or any(
-        isinstance(problem.get(part), Mapping) for part in (kind.in_files if kind else ())
+    decided = (
+        name == "auto"
+        or any(isinstance(problem.get(part), Mapping) for part in (kind.in_files if kind else ()))
+        or any(part.reads_formats for part in parts if part)
     )
     formats = classes("formats").values() if decided else (_named("formats", {"kind": name}),)
     return (kind, *parts, *formats)

@@ -46,7 +46,7 @@ class RunStack:
         first = {id(problem): start for problem, start in zip(different, starts, strict=False)}
         amplitudes = [problem.diffraction_amplitude for problem in different]
         masks = [problem.detector_mask for problem in problems]
-        fitted = [problem.mask(slice(None)) for problem in different if problem.fitted_pixels is not None]
+        fitted = [problem.mask(slice(None)) for problem in different if problem.mask_varies]
         return cls(
             tuple(problems),
             amplitudes[0] if len(amplitudes) == 1 else xp.concat([each[:] for each in amplitudes]),

@@ -13,7 +13,7 @@ import numpy as np
 
 from ptychosuite.errors import DataFileError, StudyError
 from ptychosuite.problems.measured import MeasuredFile, Measurement, reading
-from ptychosuite.problems.measured.format import DataFormat, Places
+from ptychosuite.problems.measured.format import DataFormat
 from ptychosuite.problems.measured.source import Source
 from ptychosuite.testing.common import ROUNDING, noun_of
 
@@ -23,6 +23,7 @@ def check_format(
     file: str | Path,
     expected: Measurement | None = None,
     foreign: Sequence[str | Path] = (),
+    **settings: Any,
 ) -> None:
     """Check what every data format promises, with a file of that format.
 
@@ -39,6 +40,9 @@ def check_format(
         What :class:`MeasuredFile` should read from it; what is None there is not compared.
     foreign
         Files of other formats.
+    settings
+        Settings of :class:`MeasuredFile` that the file does not do without, such as a raster where the format
+        has no positions.
 
     Raises
     ------
@@ -54,11 +58,13 @@ def check_format(
             assert not _recognises(data_format, other), f"it recognises {other}, a file of another format"
     content = Path(file).read_bytes()
     with Source(str(file)) as source:
-        raw = data_format.read(source, Places(str(file)))
+        places = MeasuredFile(str(file), **settings).places
+        raw = data_format.read(source, places)
         n, positions = raw.stack.n_patterns, np.shape(raw.positions)
-        assert positions == (n, 2), f"{n} patterns, and positions of shape {positions}; expected ({n}, 2)"
+        if places.wants("positions"):
+            assert positions == (n, 2), f"{n} patterns, and positions of shape {positions}; expected ({n}, 2)"
     where = f"{cls.__module__}:{cls.__qualname__}"
-    one, again = (_measured(str(file), where) for _ in range(2))
+    one, again = (_measured(str(file), where, settings) for _ in range(2))
     _check_same(one, again, 0.0, "two readings differ in")
     if expected is not None:
         _check_same(one, expected, ROUNDING["complex64"], "not as expected:")
@@ -73,10 +79,10 @@ def _recognises(data_format: DataFormat, file: str | Path) -> bool:
             return False
 
 
-def _measured(file: str, where: str) -> Measurement:
+def _measured(file: str, where: str, settings: dict[str, Any]) -> Measurement:
     reading.measurement.cache_clear()
     try:
-        return MeasuredFile(file, format=where).read()
+        return MeasuredFile(file, format=where, **settings).read()
     except (DataFileError, StudyError) as error:
         raise AssertionError(f"a study cannot read it: {error}") from error
 

@@ -123,6 +123,59 @@ def arrays(path: Path, **changes: Any) -> str:
     return str(path)
 
 
+def ptychodus(path: Path, **changes: Any) -> str:
+    """A product of ptychodus with its patterns in the same file; attributes are given as "object@name"."""
+    contents: dict[str, Any] = {
+        "dp": patterns(),
+        "probe": np.stack([0.5 * probe(), probe()])[None],
+        "probe_position_indexes": np.arange(N),
+        "probe_position_y_m": positions()[:, 0] * PIXEL_M - 1e-6,
+        "probe_position_x_m": positions()[:, 1] * PIXEL_M + 3e-6,
+        "object": np.full((1, 60, 80), 1j),
+        "@photon_energy_eV": ENERGY_J / e,
+        "@detector_object_distance_m": DISTANCE_M,
+        "@far_field": True,
+        "object@pixel_height_m": PIXEL_M,
+        "object@pixel_width_m": PIXEL_M,
+    } | changes
+    write(path, {key: value for key, value in contents.items() if "@" not in key})
+    with h5py.File(path, "a") as file:
+        for key, value in contents.items():
+            name, at, attribute = key.partition("@")
+            if at and value is not None:
+                (file[name] if name else file).attrs[attribute] = value
+    return str(path)
+
+
+def ptychoshelves(path: Path, **changes: Any) -> str:
+    """Patterns and positions of fold_slice in one file, without a detector."""
+    contents: dict[str, Any] = {
+        "dp": patterns(),
+        "ppX": positions()[None, :, 1] * PIXEL_M,
+        "ppY": positions()[None, :, 0] * PIXEL_M,
+        "lambda": [[WAVELENGTH_M]],
+        "dx": [[PIXEL_M]],
+    }
+    write(path, contents | changes)
+    return str(path)
+
+
+def ptylab(path: Path, **changes: Any) -> str:
+    """A measurement as PtyLab writes it, its numbers in arrays of length one."""
+    contents: dict[str, Any] = {
+        "ptychogram": patterns(),
+        "encoder": positions() * PIXEL_M,
+        "binningFactor": 2,
+        "dxd": (DETECTOR_PIXEL_M,),
+        "zo": (DISTANCE_M,),
+        "wavelength": (WAVELENGTH_M,),
+        "entrancePupilDiameter": (3e-6,),
+        "orientation": 0,
+    }
+    write(path, contents | changes)
+    return str(path)
+
+
 def write(path: Path, contents: dict[str, Any]) -> None:
     with h5py.File(path, "w") as file:
         for key, value in contents.items():

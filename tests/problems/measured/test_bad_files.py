@@ -54,6 +54,9 @@ def changed(value: Any, **at: Any) -> np.ndarray:
         ({"scan": small.positions() * 1e-9}, {}, "scan", "give 'wavelength_m' or 'energy_kev', 'distance_m'"),
         ({"probe": small.probe(20)}, {}, "probe", "shape (20, 20); expected the patterns' (32, 32)"),
         ({"probe": 0 * small.probe()}, {}, "probe", "is zero everywhere"),
+        ({"probe": 1e200 * small.probe()}, {}, "probe", "holds numbers up to 1e+200"),
+        ({"probe": np.stack([small.probe(), np.nan * small.probe()])}, {}, "probe", "NaN or infinite"),
+        ({"probe": np.stack([small.probe(), 1e200 * small.probe()])}, {}, "probe", "NaN or infinite"),
         ({"mask": np.ones((3, 3))}, {}, "mask", "has shape (3, 3); the patterns have (32, 32)"),
         ({"mask": np.zeros((small.M, small.M))}, {}, "mask", "leaves no good pixel; give 'mask_good: zero'"),
         ({}, {"data": "dta"}, "dta", "did you mean 'data'?"),
@@ -157,7 +160,9 @@ def test_truncated_and_foreign_files(tmp_path: Path) -> None:
     (tmp_path / "a.mat").write_bytes(b"MATLAB 5.0 MAT-file, but not really")
     assert "cannot be read" in refusal(str(tmp_path / "a.mat"))
     (tmp_path / "a.tiff").write_bytes(b"II*\0")
-    assert "is not a file of measured data" in refusal(str(tmp_path / "a.tiff"))
+    assert "cannot be read as TIFF" in refusal(str(tmp_path / "a.tiff"))
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n")
+    assert "is not a file of measured data" in refusal(str(tmp_path / "a.png"))
     assert "no such file" in refusal(str(tmp_path / "none.cxi"))
     assert "say 'format: arrays'" in refusal(str(tmp_path / "whole.npz"), format="cxi")
 

@@ -15,10 +15,12 @@ from ptychosuite.problems.measured import MeasuredFile, Measurement, describe, w
 from ptychosuite.problems.measured.format import format_of
 from ptychosuite.problems.measured.source import Source
 from ptychosuite.problems.problem_kind import Size
-from ptychosuite.registry.lookup import GROUPS, class_of
+from ptychosuite.registry.lookup import class_of
 from ptychosuite.testing import check_format
 
 from tests.problems.measured import small
+
+KINDS = ("cxi", "nexus", "ptyd", "arrays")  # those of beamlines are in test_beamlines.py
 
 
 def assert_small(measurement: Measurement, metres: bool = True) -> None:
@@ -44,10 +46,10 @@ def test_a_format_gives_patterns_positions_and_geometry(tmp_path: Path, kind: st
     assert MeasuredFile(path).size() == Size(measurement.object_shape, small.M, small.N)
 
 
-@pytest.mark.parametrize("kind", GROUPS["formats"].built_in)
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_every_format_promises(tmp_path: Path, kind: str) -> None:
     """A NeXus file is a CXI file too, and every file of ours holds arrays: those are no strangers."""
-    files = {name: getattr(small, name)(tmp_path / f"{name}.h5") for name in GROUPS["formats"].built_in}
+    files = {name: getattr(small, name)(tmp_path / f"{name}.h5") for name in KINDS}
     foreign = {"cxi": ["ptyd", "arrays"], "arrays": []}.get(kind, files.keys() - {kind})
     patterns = small.patterns()
     if kind == "ptyd":
@@ -261,7 +263,7 @@ def test_contents_decide_the_format_not_the_name(tmp_path: Path) -> None:
 
 
 def test_siemens_star(measured_data: Path) -> None:
-    settings = MeasuredFile(str(measured_data / "siemens-star-small.npz.bz2"))
+    settings = MeasuredFile(str(measured_data / "siemens-star-small.npz.bz2"), positions_unit="px")
     measurement = settings.read()
     assert measurement.diffraction_intensity.shape == (516, 128, 128)
     assert measurement.diffraction_intensity.dtype == np.float32

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields, replace
+from typing import Any
 
-from ptychosuite.errors import DataFileError
+import numpy as np
+
+from ptychosuite.errors import DataFileError, nearest
 from ptychosuite.problems.files import check_unchanged, files_of
 from ptychosuite.problems.guard import place_of_damage
 from ptychosuite.problems.measured.format import PARTS, Places, ReadSettings, format_of
-from ptychosuite.problems.measured.pattern_stack import PatternStack
-from ptychosuite.problems.measured.raw import Raw
+from ptychosuite.problems.measured.pairing import pair
+from ptychosuite.problems.measured.pattern_stack import PatternStack, refuse_one_pattern
+from ptychosuite.problems.measured.raw import Raw, as_image
 from ptychosuite.problems.measured.source import DAMAGED, Source, as_told
 
 HELD: Mapping[str, tuple[str, ...]] = {
-    "data": ("stack", "convention", "centre"),
-    "positions": ("positions", "positions_unit"),
+    "data": ("stack", "convention", "centre", "pattern_numbers"),
+    "positions": ("positions", "positions_unit", "position_numbers"),
     "probe": ("probe",),
     "object": ("object_guess",),
     "mask": ("good",),
@@ -39,13 +43,73 @@ def described(settings: ReadSettings) -> Iterator[Raw]:
     """
     check_unchanged(settings.path, settings.path_sha256)
     with ExitStack() as opened:
-        raw = _read(settings.path, settings.format, settings.places, opened)
+        raw = _read_all(settings.path, settings.format, settings.places, opened)
         for part, place in settings.beside.items():
             check_unchanged(place["path"], place.get("path_sha256", ""))
             _add(raw, part, _beside(part, place, settings, opened), place["path"])
         if raw.stack is None:
             raise DataFileError(f"{settings.path} holds no patterns; name them with 'data'")
+        refuse_one_pattern(raw.stack, settings.path)
+        pair(raw, settings.path)
         yield raw
+
+
+def _read_all(path: str, format_name: str, places: Places, opened: ExitStack) -> Raw:
+    """What a file holds; of several of one format, which wildcards stand for, one after the other.
+
+    All else than patterns, positions and intensities is that of the first.
+    """
+    files = files_of(path)
+    if len(files) < 2:
+        return _read(files[0] if files else path, format_name, places, opened)
+    first = _read_closed(files[0], format_name, places)
+    others = [_read_closed(file, first.source["format"], places) for file in files[1:]]
+    if first.stack is not None:
+        first.stack = _joined([first, *others], path)
+    if len(units := {raw.positions_unit for raw in (first, *others)}) > 1:
+        raise DataFileError(f"{path}: positions in several units: {', '.join(sorted(units))}")
+    for name in ("positions", "intensities"):
+        arrays = [getattr(raw, name) for raw in (first, *others)]
+        given = [array for array in arrays if array is not None]
+        setattr(first, name, np.concatenate(given) if len(given) == len(files) else None)
+    return first
+
+
+def _read_closed(file: str, format_name: str, places: Places) -> Raw:
+    """What one of many files holds, with patterns that open it again when they are read."""
+    places = replace(places, path=file)
+    with ExitStack() as opened:
+        raw = _read(file, format_name, places, opened)
+        if raw.stack is not None:
+            only = replace(places, elsewhere=frozenset(PARTS) - {"data"})
+            parts = tuple(
+                replace(part, array=ArrayOfFile(file, raw.source["format"], only, i, part.array))
+                for i, part in enumerate(raw.stack.parts)
+            )
+            raw.stack = PatternStack(parts, raw.stack.name)
+    return raw
+
+
+class ArrayOfFile:
+    """Patterns of one file of many, which is open only while they are read: systems limit open files."""
+
+    def __init__(self, file: str, format_name: str, places: Places, number: int, array: Any) -> None:
+        self._file, self._format, self._places, self._number = file, format_name, places, number
+        self.shape, self.dtype = tuple(array.shape), array.dtype
+        self.chunks = getattr(array, "chunks", None)
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        with ExitStack() as opened:
+            stack = _read(self._file, self._format, self._places, opened).patterns
+            return np.asarray(stack.parts[self._number].array[key])
+
+
+def _joined(several: Sequence[Raw], path: str) -> PatternStack:
+    stacks = [raw.stack for raw in several if raw.stack is not None]
+    frames = {stack.frame for stack in stacks}
+    if len(frames) > 1:
+        raise DataFileError(f"{path}: patterns of several sizes: {sorted(frames)}")
+    return PatternStack(tuple(part for stack in stacks for part in stack.parts), stacks[0].name)
 
 
 def _read(path: str, format_name: str, places: Places, opened: ExitStack) -> Raw:
@@ -58,11 +122,26 @@ def _read(path: str, format_name: str, places: Places, opened: ExitStack) -> Raw
             f"{path} cannot be read as '{name}' ({as_told(error)}{place_of_damage(path)}); the file is "
             "damaged, or give another 'format'"
         ) from error
+    for part in ("dark", "flat", "intensities"):
+        if getattr(places, part) and places.wants(part) and getattr(raw, part) is None:
+            _take_named(raw, part, source, places)
     raw.source = {"format": name} | raw.source
     for part, (held, *_) in HELD.items():
         if getattr(raw, held) is not None:
             raw.source.setdefault(part, raw.stack.name if part == "data" and raw.stack else part)
     return raw
+
+
+def _take_named(raw: Raw, part: str, source: Source, places: Places) -> None:
+    """An array that the user names, and the format knows nothing of."""
+    given = getattr(places, part).strip("/")
+    if given not in source.arrays:
+        raise DataFileError(
+            f"{places.path} has no array '{given}' for '{part}'; {nearest(given, source.arrays)}"
+        )
+    values = np.asarray(source.arrays[given][...])
+    setattr(raw, part, np.ravel(values) if part == "intensities" else as_image(values, given, places.path))
+    raw.source[part] = given
 
 
 def _beside(part: str, place: Mapping[str, str], settings: ReadSettings, opened: ExitStack) -> Raw:
@@ -73,16 +152,7 @@ def _beside(part: str, place: Mapping[str, str], settings: ReadSettings, opened:
         elsewhere=frozenset(PARTS) - {part},
         **{part: place.get("key", "")},
     )
-    files = files_of(place["path"])
-    found = [_read(file, "auto", replace(places, path=file), opened) for file in files]
-    if part == "data" and len(found) > 1:
-        stacks = [raw.stack for raw in found if raw.stack is not None]
-        frames = {stack.frame for stack in stacks}
-        if len(frames) > 1:
-            raise DataFileError(f"{place['path']}: patterns of several sizes: {sorted(frames)}")
-        parts = tuple(each for stack in stacks for each in stack.parts)
-        found[0].stack = PatternStack(parts, stacks[0].name)
-    return found[0]
+    return _read_all(place["path"], "auto", places, opened)
 
 
 def _add(raw: Raw, part: str, other: Raw, path: str) -> None:

@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt, MaxLen
 
 from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured.finding import pick
+from ptychosuite.problems.measured.measurement import Measurement
 from ptychosuite.problems.measured.raw import Raw
 from ptychosuite.problems.measured.source import Source
 from ptychosuite.registry import lookup as registry
@@ -62,12 +63,14 @@ class DataFormat:
 
     ``label`` is what people call the format, its name by default; ``suffixes`` are the usual endings of its
     files, for messages only. Where the user names no format, those of a higher ``priority`` are asked first,
-    those of the same in the order of their names in the registry.
+    those of the same in the order of their names in the registry. ``writes`` are the parts that ``write`` has
+    a place for, of :data:`PARTS`, and "masks", of single patterns; a format that is only read has none.
     """
 
     label: ClassVar[str] = ""
     suffixes: ClassVar[tuple[str, ...]] = ()
     priority: ClassVar[int] = 0
+    writes: ClassVar[tuple[str, ...]] = ()
 
     def recognises(self, source: Source) -> bool:
         """Whether the file has this layout, from its first bytes or the names of its arrays."""
@@ -80,6 +83,16 @@ class DataFormat:
         ------
         DataFileError
             Something is missing or has an unexpected shape; the message names the array inside the file.
+        """
+        raise NotImplementedError
+
+    def write(self, path: str, measurement: Measurement) -> None:
+        """Write a measurement to ``path``, and to files beside it where the layout takes several.
+
+        Raises
+        ------
+        DataFileError
+            The layout cannot do without something that is not known, or the file cannot be written.
         """
         raise NotImplementedError
 

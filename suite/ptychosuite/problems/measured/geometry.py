@@ -184,8 +184,10 @@ def _lacking(raw: Raw) -> list[str]:
     """The settings that the pixel of the object takes, and the file has not."""
     electrons = raw.radiation == "electrons"
     wavelength = "'accelerating_voltage_kv'" if electrons else "'wavelength_m' or 'energy_kev'"
-    if electrons and raw.angular_pixel_rad is None:
-        return [wavelength, "'detector_pixel_mrad' or 'detector_pixel_per_angstrom'"]
+    if raw.angular_pixel_rad is not None:
+        return [wavelength]
+    if electrons and raw.detector_pixel_m is None:
+        return ["'detector_pixel_per_angstrom', or 'detector_pixel_mrad' and " + wavelength]
     found = {wavelength: raw.wavelength_m, "'distance_m'": raw.distance_m,
              "'detector_pixel_m'": raw.detector_pixel_m}  # fmt: skip
     return [setting for setting, value in found.items() if value is None]

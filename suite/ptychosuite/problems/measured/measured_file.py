@@ -74,6 +74,7 @@ class MeasuredFile(ReadSettings, ProblemKind):
         return found
 
     def make(self, rng: Rng, dtype: str, start_probe: np.ndarray | None) -> Problem:
+        reading.size(self)
         measurement = self.read()
         probe, modes = measurement.probe, measurement.probe_modes
         if start_probe is not None:
@@ -97,6 +98,7 @@ class MeasuredFile(ReadSettings, ProblemKind):
             probe_known=False,
             subpixel_shifts_px=shifts,
             detector_mask=measurement.detector_mask,
+            valid_pixels=measurement.valid_pixels,
         )
 
 

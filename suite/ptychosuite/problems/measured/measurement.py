@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from ptychosuite.core.problem import split_positions
 from ptychosuite.errors import DataFileError
+from ptychosuite.problems.measured.waves import power_of
 from ptychosuite.registry.lookup import class_of
 
 MAX_OBJECT_PX = 2**14  # a wider object comes from wrong units, not from a microscope
 PIXEL_RANGE_M = (1e-12, 1e-4)
+
+
+class Geometry(NamedTuple):
+    """The way from the sample to the detector; the pixel of the object follows from it."""
+
+    wavelength_m: float
+    distance_m: float
+    detector_pixel_m: float
+    pixel_m: float
 
 
 @dataclass(frozen=True)
@@ -28,6 +39,7 @@ class Measurement:
     probe: np.ndarray | None = None  # (m, m) complex128, centred; of modes the strongest at all power
     probe_modes: np.ndarray | None = None  # (M, m, m) complex128, of several mutually incoherent ones all
     detector_mask: np.ndarray | None = None  # (m, m) bool, True = good pixel; zero frequency at [0, 0]
+    valid_pixels: np.ndarray | None = None  # (N, m, m) bool, False where a pixel is bad in one pattern alone
     object_guess: np.ndarray | None = None  # (H, W) complex128
     pixel_m: float | None = None  # pixel of object and probe; mean of both axes
     wavelength_m: float | None = None
@@ -47,6 +59,30 @@ class Measurement:
     def object_shape(self) -> tuple[int, int]:
         """The smallest object that every patch fits in, fractions of a pixel included."""
         return object_shape(self.scan_positions_px, self.probe_size)
+
+    @property
+    def good_always(self) -> np.ndarray | None:
+        """Pixels (m, m) that are good in every pattern; None where all are."""
+        if self.valid_pixels is None:
+            return self.detector_mask
+        always = np.asarray(self.valid_pixels.all(axis=0))
+        return always if self.detector_mask is None else always & self.detector_mask
+
+    @property
+    def modes(self) -> np.ndarray | None:
+        """All modes of the probe (M, m, m), the only one too; None where there is no probe."""
+        if self.probe_modes is not None:
+            return self.probe_modes
+        return None if self.probe is None else self.probe[np.newaxis]
+
+    @property
+    def geometry(self) -> Geometry | None:
+        """None where not all of it is known; the detector's pixel may follow from the others."""
+        wavelength, distance, pixel = self.wavelength_m, self.distance_m, self.pixel_m
+        if wavelength is None or distance is None or pixel is None:
+            return None
+        detector_pixel = self.detector_pixel_m or wavelength * distance / (self.probe_size * pixel)
+        return Geometry(wavelength, distance, detector_pixel, pixel)
 
 
 def object_shape(scan_positions_px: np.ndarray, probe_size: int) -> tuple[int, int]:
@@ -95,19 +131,20 @@ def check(measurement: Measurement, path: str) -> None:
         check_wave(measurement.probe, source.get("probe", "probe"), path)
 
 
-def check_counts(patterns: np.ndarray, name: str, path: str, first: int = 0) -> None:
-    """Refuse counts that are NaN, infinite or negative; ``first`` is the number of the first pattern."""
+def check_counts(patterns: np.ndarray, name: str, path: str, numbers: np.ndarray | None = None) -> None:
+    """Refuse counts that are NaN, infinite or negative; ``numbers`` (n,) are those of the patterns."""
     wrong = []
     if patterns.dtype.kind == "f":
-        wrong.append((~np.isfinite(patterns), "NaN or infinite", ""))
+        wrong.append((~np.isfinite(patterns), "NaN or infinite", "'negative: mask'"))
     if patterns.dtype.kind in "if":
-        wrong.append((patterns < 0, "negative", ", or say 'negative: zero'"))
-    for bad, what, more in wrong:
+        wrong.append((patterns < 0, "negative", "'negative: zero', or 'negative: mask'"))
+    for bad, what, word in wrong:
         if bad.any():
-            number = first + int(np.flatnonzero(bad.any(axis=(1, 2)))[0])
+            found = int(np.flatnonzero(bad.any(axis=(1, 2)))[0])
             raise DataFileError(
                 f"{path}: '{name}' holds {what} counts ({int(bad.sum())} of them, the first in pattern "
-                f"{number}); name a mask that leaves these pixels out{more}"
+                f"{found if numbers is None else numbers[found]}); name a mask that leaves these pixels out, "
+                f"or say {word}"
             )
 
 
@@ -159,6 +196,8 @@ def check_wave(wave: np.ndarray, name: str, path: str) -> None:
         raise DataFileError(f"{path}: '{name}' holds NaN or infinite values")
     if not wave.any():
         raise DataFileError(f"{path}: '{name}' is zero everywhere")
+    if not np.isfinite(power_of(wave)):
+        raise DataFileError(f"{path}: '{name}' holds values too large for a wave; the file may be damaged")
 
 
 def describe(measurement: Measurement) -> dict[str, str]:

@@ -60,6 +60,35 @@ class Part:
 
 
 @dataclass(frozen=True)
+class OnePattern:
+    """An array of two axes as a stack of one pattern: (1, rows, columns)."""
+
+    array: Any
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        rows, columns = self.array.shape
+        return 1, int(rows), int(columns)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(self.array.dtype)
+
+    def __getitem__(self, key: tuple[Any, ...]) -> np.ndarray:
+        return np.asarray(self.array[key[1:]])[np.newaxis][key[0]]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Patterns that are read at once."""
+
+    part: Part
+    numbers: range  # of the patterns in the part that are read
+    wanted: np.ndarray  # which of these are kept, bool
+    of_stack: np.ndarray  # and their numbers in the stack
+
+
+@dataclass(frozen=True)
 class PatternStack:
     """Patterns (N, rows, columns) spread over one or more arrays of a file."""
 
@@ -86,28 +115,35 @@ class PatternStack:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return np.result_type(*(part.array.dtype for part in self.parts))
+        return np.result_type(*{part.array.dtype for part in self.parts})
 
-    def blocks(self, every: int, pixels: int) -> Iterator[tuple[int, Part, range]]:
-        """Each n-th pattern in blocks of about 64 MB of ``pixels`` pixels a pattern.
-
-        Yields the number of the first pattern, the part it lies in, and the patterns in the part.
-        """
+    def blocks(self, chosen: np.ndarray, pixels: int) -> Iterator[Block]:
+        """The patterns that are ``chosen`` (N,) bool, in blocks of about 64 MB of ``pixels`` pixels each."""
         before = 0
+        fitting = max(1, BLOCK_BYTES // (pixels * self.dtype.itemsize))
         for part in self.parts:
+            wanted = np.flatnonzero(chosen[before : before + part.n_patterns])
+            step = int(np.gcd.reduce(np.diff(wanted))) if len(wanted) > 1 else 1
             chunks = getattr(part.array, "chunks", None)
             together = chunks[part.axes[0]] if chunks else 1
-            fitting = max(1, BLOCK_BYTES // (pixels * self.dtype.itemsize))
             # Whole chunks of the file, so that none is decompressed twice.
-            length = math.ceil(fitting / together) * together * every
-            for start in range(-before % every, part.n_patterns, length):
-                numbers = range(start, min(start + length, part.n_patterns), every)
-                yield before + start, part, numbers
+            length = math.ceil(fitting * step / together) * together
+            for start in range(0, part.n_patterns, length):
+                of_block = wanted[(wanted >= start) & (wanted < start + length)]
+                if len(of_block):
+                    numbers = range(int(of_block[0]), int(of_block[-1]) + 1, step)
+                    yield Block(part, numbers, np.isin(numbers, of_block), before + of_block)
             before += part.n_patterns
 
-    def read(
-        self, part: Part, numbers: range, rows: Sequence[slice], columns: Sequence[slice], path: str
-    ) -> np.ndarray:
+    def totals(self, chosen: np.ndarray, good: np.ndarray | None, path: str) -> np.ndarray:
+        """Counts (N,) in the ``good`` pixels of the patterns that are ``chosen``; 0 of the others."""
+        found, whole = np.zeros(len(chosen)), [slice(None)]
+        for block in self.blocks(chosen, math.prod(self.frame)):
+            values = self.read(block, whole, whole, path).astype(np.float64)
+            found[block.of_stack] = values.sum(axis=(1, 2), where=True if good is None else good)
+        return found
+
+    def read(self, block: Block, rows: Sequence[slice], columns: Sequence[slice], path: str) -> np.ndarray:
         """Patterns of one block, put together from pieces of rows and columns.
 
         Raises
@@ -116,13 +152,14 @@ class PatternStack:
             The file is damaged there.
         """
         try:
-            pieces = [[part.read(numbers, r, c) for c in columns] for r in rows]
+            pieces = [[block.part.read(block.numbers, r, c) for c in columns] for r in rows]
         except DAMAGED as error:
             raise DataFileError(
-                f"{path}: '{self.name}' cannot be read at pattern {numbers.start} ({as_told(error)}); "
+                f"{path}: '{self.name}' cannot be read at pattern {block.of_stack[0]} ({as_told(error)}); "
                 "the file is damaged or was not copied whole"
             ) from error
-        return np.concatenate([np.concatenate(line, axis=2) for line in pieces], axis=1)
+        whole = np.concatenate([np.concatenate(line, axis=2) for line in pieces], axis=1)
+        return whole if block.wanted.all() else whole[block.wanted]
 
     def check_ends(self, rows: Sequence[slice], columns: Sequence[slice], path: str) -> None:
         """Read the first and the last pattern of each array, as a file that was cut short cannot.
@@ -132,27 +169,34 @@ class PatternStack:
         DataFileError
             The file is damaged there.
         """
+        before = 0
         for part in self.parts:
             for number in sorted({0, part.n_patterns - 1}):
-                self.read(part, range(number, number + 1), rows, columns, path)
+                one = Block(part, range(number, number + 1), np.ones(1, bool), np.array([before + number]))
+                self.read(one, rows, columns, path)
+            before += part.n_patterns
 
     def sample(self, n: int, path: str) -> np.ndarray:
         """At most ``n`` whole patterns spread over the stack."""
         check_memory((min(n, self.n_patterns), *self.frame), self.name, path, pixel_bytes=8)
-        every = max(1, math.ceil(self.n_patterns / n))
-        whole = (slice(None),)
-        found = [
-            self.read(part, range(i, i + 1), whole, whole, path)
-            for _, part, numbers in self.blocks(every, math.prod(self.frame))
-            for i in numbers
-        ]
+        chosen = np.zeros(self.n_patterns, dtype=bool)
+        chosen[:: max(1, math.ceil(self.n_patterns / n))] = True
+        whole, found = [slice(None)], []
+        for number in np.flatnonzero(chosen):  # one by one: what lies between is not read
+            only = np.zeros_like(chosen)
+            only[number] = True
+            found += [self.read(block, whole, whole, path) for block in self.blocks(only, 1)]
         return np.concatenate(found)
 
 
-def single_stack(array: Any, name: str, path: str, n_positions: int | None = None) -> PatternStack:
-    """The stack that one array holds: (N, r, c), a raster (A, B, r, c), or MATLAB's (r, c, N).
+def single_stack(
+    array: Any, name: str, path: str, n_positions: int | None = None, matlab: bool = False
+) -> PatternStack:
+    """The stack that one array holds: (N, r, c), a raster (A, B, r, c), MATLAB's (r, c, N), or one pattern.
 
-    Axes of length one in front are passed over.
+    Axes of length one in front are passed over. One pattern (r, c) serves where there are several files. Of
+    three axes the one that has ``n_positions`` is that of the patterns; where that does not tell, it is the
+    last one of an array from MATLAB, else the first.
 
     Raises
     ------
@@ -173,12 +217,41 @@ def single_stack(array: Any, name: str, path: str, n_positions: int | None = Non
         lead += 1
     axes = tuple(range(lead, len(shape)))
     if len(axes) == 3:
-        last = n_positions is not None and shape[axes[0]] != n_positions == shape[axes[2]]
+        last = _patterns_last((shape[axes[0]], shape[axes[1]], shape[axes[2]]), n_positions, matlab)
         order = (axes[2], axes[0], axes[1]) if last else (axes[0], axes[1], axes[2])
         return PatternStack((Part(array, order),), name)
     if len(axes) == 4:
         return PatternStack((Part(array, (axes[1], axes[2], axes[3]), outer=axes[0]),), name)
-    raise DataFileError(
+    if len(axes) == 2:
+        return PatternStack((Part(OnePattern(array), (0, 1, 2)),), name)
+    raise DataFileError(unexpected_shape(shape, name, path))
+
+
+def refuse_one_pattern(stack: PatternStack, path: str) -> None:
+    """Refuse an array (rows, columns) that has come alone.
+
+    Raises
+    ------
+    DataFileError
+        It has.
+    """
+    array = stack.parts[0].array
+    if isinstance(array, OnePattern):
+        raise DataFileError(
+            unexpected_shape(array.shape[1:], stack.name, path)
+            + "; where each file holds one pattern, give the path of all with '*'"
+        )
+
+
+def unexpected_shape(shape: tuple[int, ...], name: str, path: str) -> str:
+    return (
         f"{path}: '{name}' has shape {shape}; expected patterns (number, rows, columns) or, for a raster "
         "scan, (slow, fast, rows, columns)"
     )
+
+
+def _patterns_last(shape: tuple[int, int, int], n_positions: int | None, matlab: bool) -> bool:
+    """Whether the last of three axes counts the patterns, and not the first."""
+    if n_positions is not None and (shape[0] == n_positions) != (shape[2] == n_positions):
+        return shape[2] == n_positions
+    return matlab and not shape[0] != shape[1] == shape[2]

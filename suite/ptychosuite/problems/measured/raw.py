@@ -48,6 +48,9 @@ class Raw:
     dark: np.ndarray | None = None  # (rows, columns), to be taken off every pattern
     flat: np.ndarray | None = None  # (rows, columns), by which every pattern is to be divided
     intensities: np.ndarray | None = None  # (N,), of each pattern's light, in any unit
+    saturation: float | None = None  # counts from which on a pixel is bad, where the file says
+    pattern_numbers: np.ndarray | None = None  # (N,), which exposure each pattern is, where the file says
+    position_numbers: np.ndarray | None = None  # likewise of the positions
     source: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -124,11 +127,16 @@ def _values(array: Any, name: str, path: str) -> np.ndarray:
     return np.asarray(array)
 
 
+def joined(array: np.ndarray) -> np.ndarray:
+    """Complex numbers from those that MATLAB and others keep as pairs; anything else as it is."""
+    if array.dtype.names in (("real", "imag"), ("r", "i")):
+        first, second = array.dtype.names
+        return np.asarray(array[first] + 1j * array[second])
+    return array
+
+
 def _complex(array: Any, name: str, path: str) -> np.ndarray:
-    values = _values(array, name, path)
-    if values.dtype.names in (("real", "imag"), ("r", "i")):  # how MATLAB and others keep complex numbers
-        first, second = values.dtype.names
-        values = values[first] + 1j * values[second]
+    values = joined(_values(array, name, path))
     if values.dtype.kind not in "uifc" or values.ndim < 2 or not values.size:
         raise DataFileError(
             f"{path}: '{name}' has shape {values.shape} of {type_in_words(values.dtype)}; expected complex "
@@ -138,6 +146,23 @@ def _complex(array: Any, name: str, path: str) -> np.ndarray:
         raise DataFileError(f"{path}: '{name}' holds NaN or infinite values")
     check_range(values, name, path)
     return values
+
+
+def as_image(array: Any, name: str, path: str) -> np.ndarray:
+    """An image of the detector (rows, columns) in double precision; of several their mean.
+
+    Raises
+    ------
+    DataFileError
+        Fewer than two axes, or not real numbers.
+    """
+    values = np.asarray(array)
+    if values.dtype.kind not in "uifb" or values.ndim < 2:
+        raise DataFileError(
+            f"{path}: '{name}' has shape {values.shape} of {values.dtype}; expected an image of the "
+            "detector, (rows, columns)"
+        )
+    return np.asarray(values.reshape(-1, *values.shape[-2:]).mean(axis=0, dtype=np.float64))
 
 
 def as_mask(

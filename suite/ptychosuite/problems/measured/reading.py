@@ -8,10 +8,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from ptychosuite.core.patterns import Recorder, narrowest
+from ptychosuite.core.patterns import Recorder, allocate, narrowest
 from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured.assembly import described
 from ptychosuite.problems.measured.format import ReadSettings
+from ptychosuite.problems.measured.frames import chosen_frames
 from ptychosuite.problems.measured.geometry import (
     in_pixels,
     object_pixels,
@@ -21,12 +22,12 @@ from ptychosuite.problems.measured.geometry import (
 from ptychosuite.problems.measured.measurement import (
     Measurement,
     check,
-    check_counts,
     check_pixel,
     check_positions,
     object_shape,
 )
-from ptychosuite.problems.measured.pattern_stack import Part
+from ptychosuite.problems.measured.pixels import Correction
+from ptychosuite.problems.measured.plausibility import doubts, refuse_implausible
 from ptychosuite.problems.measured.raw import Raw
 from ptychosuite.problems.measured.waves import strongest_and_all
 from ptychosuite.problems.measured.whole import check_memory
@@ -42,6 +43,7 @@ class Reading:
 
     window: Window
     corner: bool
+    chosen: np.ndarray  # (N,) bool: which patterns of the file are taken
     positions_px: np.ndarray  # (N, 2), of the patterns that are taken
     pixel_m: float | None
     detector_pixel_m: float | None
@@ -49,18 +51,20 @@ class Reading:
 
 
 @lru_cache(maxsize=2)
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what becomes infinite is refused
 def measurement(settings: ReadSettings) -> Measurement:
     """Read a file; see ``MeasuredFile.read``."""
     with described(settings) as raw:
         plan = _plan(raw, settings)
-        patterns = _patterns(raw, plan, settings)
+        patterns, good, valid = _patterns(raw, plan, settings)
         probe, modes = _probe(raw, plan, settings)
         read = Measurement(
             diffraction_intensity=patterns,
             scan_positions_px=plan.positions_px,
             probe=probe,
             probe_modes=modes,
-            detector_mask=_mask(raw, plan, settings),
+            detector_mask=good,
+            valid_pixels=valid,
             object_guess=_object_guess(raw, plan),
             pixel_m=plan.pixel_m,
             wavelength_m=raw.wavelength_m,
@@ -70,20 +74,35 @@ def measurement(settings: ReadSettings) -> Measurement:
         )
     check(read, settings.path)
     for array in (read.diffraction_intensity, read.scan_positions_px, read.probe, read.probe_modes,
-                  read.detector_mask, read.object_guess):  # fmt: skip
+                  read.detector_mask, read.valid_pixels, read.object_guess):  # fmt: skip
         if array is not None:
             array.setflags(write=False)
     return read
 
 
 @lru_cache(maxsize=256)
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what becomes infinite is refused
 def size(settings: ReadSettings) -> Size:
-    """Object shape, pattern size and number of positions; see ``MeasuredFile.size``."""
+    """Object shape, pattern size and number of positions of a measurement that can be one.
+
+    Raises
+    ------
+    DataFileError
+        As ``measurement`` does, and where a run of it would mean nothing: see ``plausibility``.
+    """
     with described(settings) as raw:
         plan = _plan(raw, settings, look=raw.centre is not None)
         raw.patterns.check_ends(plan.window.rows, plan.window.columns, settings.path)
+        refuse_implausible(raw, plan.window, plan.positions_px, plan.chosen, settings)
     pixels = plan.window.size // plan.window.bin
     return Size(object_shape(plan.positions_px, pixels), pixels, len(plan.positions_px))
+
+
+def doubts_of(settings: ReadSettings) -> dict[str, str]:
+    """What a run would refuse of a measurement that can be read, by what it is about."""
+    with described(settings) as raw:
+        plan = _plan(raw, settings)
+        return doubts(raw, plan.window, plan.positions_px, plan.chosen, settings)
 
 
 def _plan(raw: Raw, settings: ReadSettings, look: bool = True) -> Reading:
@@ -103,10 +122,12 @@ def _plan(raw: Raw, settings: ReadSettings, look: bool = True) -> Reading:
     check_positions(
         positions, raw.patterns.n_patterns, kept.size // kept.bin, source["positions"], data, path
     )
-    positions = positions[:: settings.every]
+    chosen = chosen_frames(raw, settings)
+    positions = positions[chosen]
     check_positions(positions, len(positions), kept.size // kept.bin, source["positions"], data, path)
     bins = None if raw.detector_pixel_m is None else tuple(kept.bin * p for p in raw.detector_pixel_m)
-    return Reading(kept, corner, positions - positions.min(axis=0), _mean(pixel_m), _mean(bins), source)
+    positions = positions - positions.min(axis=0)
+    return Reading(kept, corner, chosen, positions, _mean(pixel_m), _mean(bins), source)
 
 
 def _corner(raw: Raw, settings: ReadSettings, look: bool) -> bool:
@@ -143,54 +164,60 @@ def _centre(raw: Raw, settings: ReadSettings) -> tuple[int, int] | None:
     return None if (row, column) == (rows // 2, columns // 2) else (row, column)
 
 
-def _patterns(raw: Raw, plan: Reading, settings: ReadSettings) -> np.ndarray:
-    """Patterns (N, m, m) with zero frequency at [0, 0], read, masked and binned a block at a time."""
-    good = None if raw.good is None else plan.window.cut(raw.good)
-    blocks = list(raw.patterns.blocks(settings.every, plan.window.size**2))
-    recorder = Recorder(sum(len(numbers) for _, _, numbers in blocks))
-    for first, part, numbers in blocks:
-        recorder.append(_block(raw, plan, settings, good, first, part, numbers))
-    return recorder.values
+def _patterns(
+    raw: Raw, plan: Reading, settings: ReadSettings
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """Patterns (N, m, m) read, corrected and binned a block at a time, and which of their pixels are good.
 
-
-def _block(
-    raw: Raw,
-    plan: Reading,
-    settings: ReadSettings,
-    good: np.ndarray | None,
-    first: int,
-    part: Part,
-    numbers: range,
-) -> np.ndarray:
-    kept, name = plan.window, raw.source["data"]
-    block = raw.patterns.read(part, numbers, kept.rows, kept.columns, settings.path)
+    Zero frequency at [0, 0]. Good in all patterns (m, m), and in each (N, m, m), where that differs; None
+    where all pixels are.
+    """
+    correction = Correction.of(raw, plan.window, plan.chosen, settings)
+    recorder = Recorder(int(plan.chosen.sum()))
+    valid: np.ndarray | None = None
+    for block in raw.patterns.blocks(plan.chosen, plan.window.size**2):
+        counts = raw.patterns.read(block, plan.window.rows, plan.window.columns, settings.path)
+        values, bad = correction.applied(counts, block.of_stack)
+        done = recorder.filled
+        if bad is not None:
+            if valid is None:
+                pixels = plan.window.size // plan.window.bin
+                valid = allocate((recorder.n_patterns, pixels, pixels), np.dtype(bool))
+                valid[:] = True
+            valid[done : done + len(bad)] = _turned(plan.window.all_of(~bad), settings)
+        whole = values.dtype.kind != "f"
+        values = plan.window.binned(values)
+        recorder.append(_turned(narrowest(values) if whole else values.astype(np.float32), settings))
+    good = correction.good
     if good is not None:
-        block = np.where(good, block, block.dtype.type(0))
-    if settings.negative == "zero":
-        block = np.where(block < 0, block.dtype.type(0), block)
-    check_counts(block, name, settings.path, first)
-    whole = block.dtype.kind != "f" and settings.counts == "intensity"
-    if settings.counts == "amplitude":
-        block = np.square(block, dtype=np.float64)
-    block = kept.binned(block)
-    block = narrowest(block) if whole else block.astype(np.float32)
-    if settings.transpose:
-        block = np.swapaxes(block, 1, 2)
-    return np.fft.ifftshift(block, axes=(1, 2))
+        good = _turned(plan.window.all_of(good[None]), settings)[0]
+    return recorder.values, *_told_apart(good, valid, raw, settings)
 
 
-def _mask(raw: Raw, plan: Reading, settings: ReadSettings) -> np.ndarray | None:
-    """Good pixels (m, m); a bin with one bad pixel is bad."""
-    if raw.good is None:
-        return None
-    m, b = plan.window.size // plan.window.bin, plan.window.bin
-    good = plan.window.cut(raw.good).reshape(m, b, m, b).all(axis=(1, 3))
-    if not good.any():
-        raise DataFileError(
-            f"{settings.path}: '{raw.source['mask']}' leaves no good pixel; give 'mask_good: zero' or "
-            "'mask_good: nonzero', the value of a good pixel"
-        )
-    return np.fft.ifftshift(good.T if settings.transpose else good)
+def _told_apart(
+    good: np.ndarray | None, valid: np.ndarray | None, raw: Raw, settings: ReadSettings
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The mask of all patterns, and what is bad in some of them only."""
+    if valid is not None:
+        ever = np.asarray(valid.any(axis=0))
+        raw.source["bad counts"] = f"{int((~valid).sum())} of {valid.size}, by what the patterns hold"
+        if not ever.all():
+            good = ever if good is None else good & ever
+            valid |= ~ever
+        if valid.all():
+            valid = None
+    if good is not None and not good.any():
+        name, what = raw.source["data"], "'saturation', or 'negative'"
+        if raw.good is not None:
+            name = raw.source["mask"]
+            what = "'mask_good: zero' or 'mask_good: nonzero', the value of a good pixel"
+        raise DataFileError(f"{settings.path}: '{name}' leaves no good pixel; give {what}")
+    return good, valid
+
+
+def _turned(block: np.ndarray, settings: ReadSettings) -> np.ndarray:
+    """A block (n, m, m) with zero frequency at [0, 0], rows and columns as the settings say."""
+    return np.fft.ifftshift(np.swapaxes(block, 1, 2) if settings.transpose else block, axes=(1, 2))
 
 
 def _probe(

@@ -108,7 +108,9 @@ def check_range(values: np.ndarray, name: str, path: str) -> None:
 
 def n_bytes(array: Any) -> int:
     """How much memory an array takes by its shape and type; nothing, where it has no shape."""
-    return math.prod(int(n) for n in array.shape or (0,)) * int(array.dtype.itemsize)
+    return math.prod(int(n) for n in ((0,) if array.shape is None else array.shape)) * int(
+        array.dtype.itemsize
+    )
 
 
 def type_in_words(dtype: np.dtype[Any]) -> str:

@@ -31,6 +31,11 @@ class Window:
         total = np.float64 if patterns.dtype.kind == "f" else np.uint64
         return patterns.reshape(n, m, self.bin, m, self.bin).sum(axis=(2, 4), dtype=total)
 
+    def all_of(self, good: np.ndarray) -> np.ndarray:
+        """Whether all pixels of a bin are good: (n, size, size) bool to (n, size / bin, size / bin)."""
+        n, m = len(good), self.size // self.bin
+        return np.asarray(good.reshape(n, m, self.bin, m, self.bin).all(axis=(2, 4)))
+
     def cut(self, frame: np.ndarray) -> np.ndarray:
         """The window of one whole frame (rows, columns)."""
         rows = np.concatenate([frame[piece] for piece in self.rows])

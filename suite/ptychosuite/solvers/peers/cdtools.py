@@ -113,7 +113,7 @@ def make_dataset(problem: Problem) -> Any:
 
     size = problem.probe_size
     unitary = scipy.fft.fftshift(intensity(problem), axes=(-2, -1)) / size**2
-    mask = problem.detector_mask
+    mask = problem.common_mask
     return Ptycho2DDataset(
         np.pad(problem.positions_px, ((0, 0), (0, 1))).astype(np.float32),
         unitary.astype(np.float32),
@@ -128,7 +128,7 @@ def make_model(problem: Problem, dataset: Any) -> Any:
     from cdtools.models import FancyPtycho, SimplePtycho
 
     obj, probe = (to_numpy(x).astype(np.complex64) for x in (problem.start_object, problem.probe))
-    if problem.subpixel_shifts_px is None and problem.detector_mask is None:
+    if problem.subpixel_shifts_px is None and problem.common_mask is None:
         return SimplePtycho(dataset.wavelength, PIXELS, probe, obj)
     model = FancyPtycho(
         dataset.wavelength,

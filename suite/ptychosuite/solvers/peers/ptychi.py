@@ -99,7 +99,7 @@ class PtyChiSession:
             with importing("pty-chi (ptychi>=2.2)"):
                 from ptychi.api.task import PtychographyTask
 
-            mask = problem.detector_mask
+            mask = problem.common_mask
             rows, columns = problem.positions_px.T
             self.task = PtychographyTask(
                 task_options(settings, problem),

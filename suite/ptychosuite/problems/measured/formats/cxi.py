@@ -18,20 +18,22 @@ import numpy as np
 from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured.finding import pick, require
 from ptychosuite.problems.measured.format import DataFormat, Places
-from ptychosuite.problems.measured.measurement import Measurement
+from ptychosuite.problems.measured.formats.beam_group import radiation, take_wavelength
+from ptychosuite.problems.measured.formats.corrections import take_dark, take_intensities
+from ptychosuite.problems.measured.formats.nexus_groups import choose_entry, exists, pick_given, text_at
+from ptychosuite.problems.measured.measurement import Geometry, Measurement
 from ptychosuite.problems.measured.pattern_stack import single_stack
 from ptychosuite.problems.measured.raw import Raw, as_mask, as_modes, as_positions, as_wave, mask_rule
 from ptychosuite.problems.measured.source import Source
 from ptychosuite.problems.measured.units import (
     energy_of_wavelength,
-    read_energy,
     read_length,
     read_numbers,
     unit_of,
-    wavelength_of_energy,
 )
+from ptychosuite.problems.measured.writing import geometry_of, hdf5_file
 
-ENTRY = "/entry_1"
+ENTRY = "/entry_1"  # the names here are those of the first entry
 DETECTOR = f"{ENTRY}/instrument_1/detector_1"
 SOURCE = f"{ENTRY}/instrument_1/source_1"
 DATA = (f"{ENTRY}/data_1/data", f"{DETECTOR}/data")
@@ -43,6 +45,12 @@ POSITIONS = (
 PROBE = (f"{SOURCE}/illumination", f"{SOURCE}/probe", f"{SOURCE}/data_illumination")  # as SHARP writes it
 OBJECT = f"{DETECTOR}/initial_image"  # likewise
 MASK = f"{DETECTOR}/mask"
+DARK = f"{DETECTOR}/data_dark"  # as cdtools writes it: light that is in the counts, and to be taken off
+INTENSITIES = (
+    f"{ENTRY}/sample_1/geometry_1/intensities",  # likewise: the light of each pattern, in any unit
+    f"{ENTRY}/data_1/intensities",
+    f"{DETECTOR}/intensities",
+)
 CXI_VERSION = 160
 HAS_SIGNAL = 0x00001000  # the one bit of a CXI mask that marks no fault
 
@@ -53,28 +61,44 @@ class CXI(DataFormat):
 
     label: ClassVar[str] = "CXI"
     suffixes: ClassVar[tuple[str, ...]] = (".cxi",)
+    writes: ClassVar[tuple[str, ...]] = ("data", "positions", "probe", "object", "mask")
 
     def recognises(self, source: Source) -> bool:
         return source.is_hdf5 and any(
-            name in source.hdf5 for name in ("cxi_version", ENTRY + "/data_1", DETECTOR)
+            exists(source.hdf5, name) for name in ("cxi_version", ENTRY + "/data_1", DETECTOR)
         )
 
     def read(self, source: Source, places: Places) -> Raw:
         file, path = source.hdf5, places.path
-        basis = _basis(file, path)
-        raw = Raw(None, None, "m", convention="centre", radiation="photons")
+        raw = Raw(None, None, "m", convention="centre")
+        entry = choose_entry(_entries(file), raw, places)
+        basis = _basis(file, entry, path)
         if places.wants("data"):
-            data = require(file, places.data, DATA, "data", path)
+            data = require(file, places.data, _at(entry, *DATA), "data", path)
             raw.stack, raw.source["data"] = single_stack(file[data], data, path), data
         if places.wants("positions"):
-            _positions(file, raw, basis, places)
-        _geometry(file, raw, basis, path)
-        _optional(file, raw, places)
+            _positions(file, raw, entry, basis, places)
+        _geometry(file, raw, entry, basis, path)
+        _optional(file, raw, entry, places)
         return raw
 
+    def write(self, path: str, measurement: Measurement) -> None:
+        write_cxi(path, measurement)
 
-def _positions(file: Any, raw: Raw, basis: np.ndarray, places: Places) -> None:
-    name = require(file, places.positions, POSITIONS, "positions", places.path)
+
+def _entries(file: Any) -> list[str]:
+    """The entries of the file in the order of their numbers."""
+    numbers = [name.removeprefix("entry_") for name in file if name.startswith("entry_")]
+    return [f"/entry_{n}" for n in sorted((n for n in numbers if n.isdigit()), key=int)] or [ENTRY]
+
+
+def _at(entry: str, *names: str) -> list[str]:
+    """Places of the first entry as places of another one."""
+    return [name.replace(ENTRY, entry, 1) for name in names]
+
+
+def _positions(file: Any, raw: Raw, entry: str, basis: np.ndarray, places: Places) -> None:
+    name = require(file, places.positions, _at(entry, *POSITIONS), "positions", places.path)
     translation = as_positions(file[name], name, places.path)
     axes = basis / np.linalg.norm(basis, axis=0)
     # CXI moves the sample, patches follow the beam.
@@ -82,9 +106,9 @@ def _positions(file: Any, raw: Raw, basis: np.ndarray, places: Places) -> None:
     raw.positions_unit, raw.source["positions"] = unit_of(file[name]) or "m", name
 
 
-def _basis(file: Any, path: str) -> np.ndarray:
+def _basis(file: Any, entry: str, path: str) -> np.ndarray:
     """Steps of one pixel along rows and along columns: (3, 2), of length one without a pixel size."""
-    name = pick(file, "", (f"{DETECTOR}/basis_vectors",), "basis", path)
+    name = pick(file, "", _at(entry, f"{DETECTOR}/basis_vectors"), "basis", path)
     if not name:
         return np.array([[0.0, -1.0], [-1.0, 0.0], [0.0, 0.0]])
     basis = read_numbers(file[name], path)
@@ -95,18 +119,13 @@ def _basis(file: Any, path: str) -> np.ndarray:
     return basis
 
 
-def _geometry(file: Any, raw: Raw, basis: np.ndarray, path: str) -> None:
-    wavelength = pick(file, "", (f"{SOURCE}/wavelength",), "wavelength", path)
-    energy = pick(file, "", (f"{SOURCE}/energy",), "energy", path)
-    if wavelength:
-        raw.wavelength_m = read_length(file[wavelength], path)
-    elif energy:
-        raw.wavelength_m = wavelength_of_energy(read_energy(file[energy], path))
-    if wavelength or energy:
-        raw.source["wavelength"] = wavelength or energy
-    _distance(file, raw, basis, path)
-    sizes = [pick(file, "", (f"{DETECTOR}/{axis}_pixel_size",), "pixel", path) for axis in "yx"]
-    vectors = pick(file, "", (f"{DETECTOR}/basis_vectors",), "basis", path)
+def _geometry(file: Any, raw: Raw, entry: str, basis: np.ndarray, path: str) -> None:
+    raw.radiation = radiation(file, _at(entry, f"{SOURCE}/probe"))
+    wavelengths, energies = _at(entry, f"{SOURCE}/wavelength"), _at(entry, f"{SOURCE}/energy")
+    take_wavelength(file, raw, wavelengths, energies, path, unit="J")
+    _distance(file, raw, entry, basis, path)
+    sizes = [pick_given(file, _at(entry, f"{DETECTOR}/{axis}_pixel_size"), "pixel", path) for axis in "yx"]
+    vectors = pick(file, "", _at(entry, f"{DETECTOR}/basis_vectors"), "basis", path)
     if vectors:
         height, width = np.linalg.norm(basis, axis=0)
         raw.detector_pixel_m = (float(height), float(width))
@@ -117,10 +136,10 @@ def _geometry(file: Any, raw: Raw, basis: np.ndarray, path: str) -> None:
         raw.source["detector pixel"] = next(name for name in sizes if name)
 
 
-def _distance(file: Any, raw: Raw, basis: np.ndarray, path: str) -> None:
+def _distance(file: Any, raw: Raw, entry: str, basis: np.ndarray, path: str) -> None:
     """Sample to detector; from the corner of the detector where it is not given itself."""
-    distance = pick(file, "", (f"{DETECTOR}/distance",), "distance", path)
-    corner = pick(file, "", (f"{DETECTOR}/corner_position",), "corner", path)
+    distance = pick_given(file, _at(entry, f"{DETECTOR}/distance"), "distance", path)
+    corner = pick(file, "", _at(entry, f"{DETECTOR}/corner_position"), "corner", path)
     if distance:
         raw.distance_m = read_length(file[distance], path)
     elif corner and file[corner].shape == (3,):
@@ -130,21 +149,23 @@ def _distance(file: Any, raw: Raw, basis: np.ndarray, path: str) -> None:
         raw.source["distance"] = distance or corner
 
 
-def _optional(file: Any, raw: Raw, places: Places) -> None:
+def _optional(file: Any, raw: Raw, entry: str, places: Places) -> None:
     path = places.path
-    mask = places.find(file, "mask", (MASK,))
+    mask = places.find(file, "mask", _at(entry, MASK))
     if mask:
         rule = mask_rule(places.mask_good, is_good)
         raw.good = as_mask(file[mask], raw.frame, rule, mask, path)
         raw.source["mask"] = mask
-    probe = places.find(file, "probe", PROBE)
-    if probe:
+    words = [name for name in _at(entry, *PROBE) if text_at(file, name)]  # "x-ray", say
+    if probe := places.find(file, "probe", [name for name in _at(entry, *PROBE) if name not in words]):
         raw.probe = as_modes(file[probe], probe, path)
         raw.source["probe"] = probe
-    guess = places.find(file, "object", (OBJECT,))
+    guess = places.find(file, "object", _at(entry, OBJECT))
     if guess:
         raw.object_guess = as_wave(file[guess], guess, path)
         raw.source["object"] = guess
+    take_dark(file, raw, places, _at(entry, DARK))
+    take_intensities(file, raw, places, _at(entry, *INTENSITIES))
 
 
 def is_good(mask: np.ndarray) -> np.ndarray:
@@ -156,29 +177,21 @@ def write_cxi(path: str | Path, measurement: Measurement) -> None:
     """Write ``measurement`` to a CXI file.
 
     Patterns get zero frequency in their middle, positions become translations of the sample in metres
-    (column to x, row to y). Probe and object go where SHARP keeps them.
+    (column to x, row to y). Probe, with all its modes, and object go where SHARP keeps them.
 
     Raises
     ------
     DataFileError
         The geometry is unknown, which CXI cannot do without, or the file cannot be written.
     """
-    geometry = (measurement.wavelength_m, measurement.distance_m, measurement.detector_pixel_m)
-    if None in geometry or measurement.pixel_m is None:
-        raise DataFileError(
-            f"{path}: CXI holds positions in metres, so it takes the wavelength, the distance and the "
-            "detector pixel; give 'wavelength_m' or 'energy_kev', 'distance_m' and 'detector_pixel_m'"
-        )
-    try:
-        with h5py.File(path, "w") as file:
-            file["cxi_version"] = CXI_VERSION
-            file["number_of_entries"] = 1
-            _write_data(file, measurement)
-            _write_positions(file, measurement.scan_positions_px * measurement.pixel_m)
-            _write_geometry(file, *(float(value) for value in geometry if value is not None))
-            _write_guesses(file, measurement)
-    except OSError as error:
-        raise DataFileError(f"cannot write {path}: {error}; check the folder and its free space") from error
+    geometry = geometry_of(measurement, path, "CXI")
+    with hdf5_file(path) as file:
+        file["cxi_version"] = CXI_VERSION
+        file["number_of_entries"] = 1
+        _write_data(file, measurement)
+        _write_positions(file, measurement.scan_positions_px * geometry.pixel_m)
+        _write_geometry(file, geometry)
+        _write_guesses(file, measurement)
 
 
 def _write_data(file: h5py.File, measurement: Measurement) -> None:
@@ -188,8 +201,9 @@ def _write_data(file: h5py.File, measurement: Measurement) -> None:
     stored = file.create_dataset(f"{DETECTOR}/data", data=centred, chunks=chunk, compression="gzip")
     stored.attrs["axes"] = np.bytes_("translation:y:x")
     file[f"{ENTRY}/data_1/data"] = h5py.SoftLink(f"{DETECTOR}/data")
-    if measurement.detector_mask is not None:
-        file[f"{DETECTOR}/mask"] = np.fft.fftshift(~measurement.detector_mask).astype(np.uint32)
+    good = measurement.good_always
+    if good is not None:
+        file[f"{DETECTOR}/mask"] = np.fft.fftshift(~good).astype(np.uint32)
 
 
 def _write_positions(file: h5py.File, positions_m: np.ndarray) -> None:
@@ -200,10 +214,11 @@ def _write_positions(file: h5py.File, positions_m: np.ndarray) -> None:
         file[linked] = h5py.SoftLink(place)
 
 
-def _write_geometry(file: h5py.File, wavelength_m: float, distance_m: float, pixel_m: float) -> None:
-    file[f"{SOURCE}/wavelength"] = wavelength_m
-    file[f"{SOURCE}/energy"] = energy_of_wavelength(wavelength_m)
-    file[f"{DETECTOR}/distance"] = distance_m
+def _write_geometry(file: h5py.File, geometry: Geometry) -> None:
+    pixel_m = geometry.detector_pixel_m
+    file[f"{SOURCE}/wavelength"] = geometry.wavelength_m
+    file[f"{SOURCE}/energy"] = energy_of_wavelength(geometry.wavelength_m)
+    file[f"{DETECTOR}/distance"] = geometry.distance_m
     file[f"{DETECTOR}/x_pixel_size"] = pixel_m
     file[f"{DETECTOR}/y_pixel_size"] = pixel_m
     file[f"{DETECTOR}/basis_vectors"] = np.array([[0.0, -pixel_m], [-pixel_m, 0.0], [0.0, 0.0]])
@@ -211,7 +226,8 @@ def _write_geometry(file: h5py.File, wavelength_m: float, distance_m: float, pix
 
 def _write_guesses(file: h5py.File, measurement: Measurement) -> None:
     if measurement.probe is not None:
-        file[PROBE[0]] = measurement.probe
+        modes = measurement.probe_modes
+        file[PROBE[0]] = measurement.probe if modes is None else modes
         file[PROBE[1]] = h5py.SoftLink(PROBE[0])
     if measurement.object_guess is not None:
         file[OBJECT] = measurement.object_guess

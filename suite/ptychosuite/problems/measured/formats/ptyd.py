@@ -16,6 +16,8 @@ import numpy as np
 from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured.finding import pick
 from ptychosuite.problems.measured.format import DataFormat, Places
+from ptychosuite.problems.measured.formats.ptyd_writer import write_ptyd
+from ptychosuite.problems.measured.measurement import Measurement
 from ptychosuite.problems.measured.pattern_stack import Part, PatternStack, single_stack
 from ptychosuite.problems.measured.raw import Raw, as_mask, as_modes, as_positions, is_positive, mask_rule
 from ptychosuite.problems.measured.source import Source
@@ -28,6 +30,7 @@ class Ptyd(DataFormat):
 
     label: ClassVar[str] = "ptypy"
     suffixes: ClassVar[tuple[str, ...]] = (".ptyd",)
+    writes: ClassVar[tuple[str, ...]] = ("data", "positions", "mask", "masks")
 
     def recognises(self, source: Source) -> bool:
         if not source.is_hdf5:
@@ -50,6 +53,9 @@ class Ptyd(DataFormat):
             raw.probe = as_modes(file[probe], probe, path)
             raw.source["probe"] = probe
         return raw
+
+    def write(self, path: str, measurement: Measurement) -> None:
+        write_ptyd(path, measurement)
 
 
 def _chunks(file: Any, places: Places) -> list[Any]:
