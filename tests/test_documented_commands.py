@@ -16,7 +16,7 @@ from tests.conftest import REPOSITORY
 FILES = [
     ".ci/nightly",
     "README.md",
-    *(f"docs/{name}.md" for name in ("bisect", "clusters", "fast-forward", "papers", "regression")),
+    *(f"docs/{name}.md" for name in ("bisect", "clusters", "data", "fast-forward", "papers", "regression")),
     "studies/nightly.yaml",
     "studies/fast-forward/train.yaml",
     "studies/measured/siemens-star.yaml",

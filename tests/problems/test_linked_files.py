@@ -93,7 +93,7 @@ def test_a_run_is_to_do_again_when_a_linked_file_has_changed(tmp_path: Path) -> 
         file["data"] = h5py.ExternalLink("b.h5", "/frames")
 
     def planned() -> RunSpec:
-        return plan_text(tmp_path, "", "problem={kind: file, path: a.h5}").runs[0]
+        return plan_text(tmp_path, "", "problem={kind: file, path: a.h5, positions_unit: px}").runs[0]
 
     before = planned()
     assert planned().spec_id == before.spec_id

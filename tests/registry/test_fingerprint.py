@@ -102,6 +102,16 @@ def test_files_of_which_it_is_known(specs, file, expected):
     assert changed_by(specs, file) == expected
 
 
+def test_a_file_to_start_from_is_read_by_any_format(tmp_path):
+    """As that of a measurement whose format is not named."""
+    write_star(tmp_path / "star.npz")
+    start = "  start_probe: {kind: file, path: star.npz, key: probe}\nstop:"
+    (tmp_path / "a.yaml").write_text(HEAD.replace("stop:", start) + "solver: rpie\n")
+    (spec,) = make_plan(load_study(tmp_path / "a.yaml")).runs
+    files = code_of(spec).files
+    assert {f"problems/measured/formats/{name}.py" for name in ("cxi", "ptychodus", "ptyr")} <= files.keys()
+
+
 def test_kernels_belong_to_numpy_runs(specs):
     """The compiled forms count where they are called, on NumPy arrays."""
     modules = SOURCES.closure([CARRIES_OUT], kernels=True) - SOURCES.closure([CARRIES_OUT])

@@ -64,9 +64,17 @@ def refusal(path: str, **settings: Any) -> str:
     [
         ("nanomax", "000012.h5", beamlines.GEOMETRY),
         ("dectris", "scan_master.h5", beamlines.RASTER | {"zero_frequency": "centre"}),
-        ("gda", "i14-7.nxs", beamlines.GEOMETRY | {"wavelength_m": small.WAVELENGTH_M}),
+        (
+            "gda",
+            "i14-7.nxs",
+            beamlines.GEOMETRY | {"wavelength_m": small.WAVELENGTH_M},
+        ),
         ("nsls2", "scan_7.h5", {}),
-        ("hxn", "scan_8_merlin1.h5", beamlines.GEOMETRY | {"wavelength_m": small.WAVELENGTH_M}),
+        (
+            "hxn",
+            "scan_8_merlin1.h5",
+            beamlines.GEOMETRY | {"wavelength_m": small.WAVELENGTH_M, "intensities": "none"},
+        ),
     ],
 )
 def test_what_every_format_promises(
@@ -359,6 +367,33 @@ def test_a_point_detector_is_not_the_camera(tmp_path: Path) -> None:
     assert measurement.source["other detectors"] == "/entry/instrument/zyla"
 
 
+def test_positioners_are_motors_by_their_names(tmp_path: Path) -> None:
+    path = beamlines.raster_nexus(tmp_path / "a.nxs")
+    with h5py.File(path, "a") as file:
+        for name, word, values in (("positioner_1", "horizontal", X), ("positioner_2", "stage_y", Y)):
+            group = beamlines.group(file["entry/sample"], name, "NXpositioner")
+            group["name"] = word
+            for kind, offset in (("value", 0), ("raw_value", 1), ("target_value", 2)):
+                beamlines.put(group, kind, values + offset * np.arange(len(values)), units="um")
+    measurement = read(path)
+    assert_raster(measurement)
+    assert measurement.source["positions"] == (
+        "/entry/sample/positioner_2/value, /entry/sample/positioner_1/value"
+    )
+
+
+def test_exposure_times_count_where_they_differ(tmp_path: Path) -> None:
+    path = beamlines.motors(beamlines.raster_nexus(tmp_path / "a.nxs"), {"x": X, "y": Y})
+    with h5py.File(path, "a") as file:
+        file["entry/instrument/eiger/count_time"] = np.full(12, 0.1)
+    raw = raw_of(path)
+    assert raw.intensities is None
+    assert raw.source["intensities"].endswith("count_time, left out: the same for all patterns")
+    with h5py.File(path, "a") as file:
+        file["entry/instrument/eiger/count_time"][3] = 0.2
+    assert raw_of(path).intensities.tolist() == [0.1] * 3 + [0.2] + [0.1] * 8
+
+
 def test_axes_of_the_detector_are_no_motors(tmp_path: Path) -> None:
     path = beamlines.raster_nexus(tmp_path / "a.nxs")
     pixels = np.arange(32) * 75.0
@@ -468,7 +503,7 @@ def test_nsls2(tmp_path: Path) -> None:
 
 def test_hxn(tmp_path: Path) -> None:
     path = beamlines.hxn(tmp_path / "scan.h5")
-    assert_raster(read(path, wavelength_m=small.WAVELENGTH_M, **beamlines.GEOMETRY))
+    assert_raster(read(path, wavelength_m=small.WAVELENGTH_M, intensities="none", **beamlines.GEOMETRY))
     raw = raw_of(path)
     np.testing.assert_array_equal(raw.intensities, np.linspace(1, 2, 12))
     assert raw.source["intensities"] == "diff_data/merlin1/Io"

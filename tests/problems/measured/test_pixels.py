@@ -151,3 +151,23 @@ def test_no_dark_is_taken_off_amplitudes(tmp_path: Path) -> None:
 def test_every_pixel_beyond_the_limit(tmp_path: Path) -> None:
     with pytest.raises(DataFileError, match="'data' leaves no good pixel; give 'saturation'"):
         read(small.arrays(tmp_path / "a.h5", data=small.patterns() + 1), saturation=0.5)
+
+
+@pytest.mark.parametrize("binning", [1, 2])
+def test_a_mask_for_each_pattern(tmp_path: Path, binning: int) -> None:
+    masks = np.ones((small.N, small.M, small.M), bool)
+    masks[:, 3, 4] = masks[7, 20, 21] = masks[2, 20, 21] = False
+    measurement = read(small.arrays(tmp_path / "a.h5", data=small.patterns(), mask=masks), bin=binning)
+    places = [[2, 20 // binning, 21 // binning], [7, 20 // binning, 21 // binning]]
+    assert bad(measurement) == places
+    assert np.argwhere(~np.fft.fftshift(measurement.detector_mask)).tolist() == [[3 // binning, 4 // binning]]
+    same = read(small.arrays(tmp_path / "b.h5", data=small.patterns(), mask=masks[:1].repeat(small.N, 0)))
+    assert same.valid_pixels is None
+    masks[0, 1, 1] = False
+    with pytest.raises(DataFileError, match="'mask' holds 5 masks for 12 patterns"):
+        read(small.arrays(tmp_path / "c.h5", data=small.patterns(), mask=masks[:5]))
+
+
+def test_entry_of_a_file_without_entries(tmp_path: Path) -> None:
+    with pytest.raises(DataFileError, match="'arrays' has no entries; leave 'entry' out"):
+        read(small.arrays(tmp_path / "a.h5"), entry="second")

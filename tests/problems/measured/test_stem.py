@@ -184,6 +184,9 @@ def test_turn_between_scan_and_detector(tmp_path: Path, flip: bool) -> None:
     path = py4dstem(tmp_path / "a.h5", QR_rotation=angle, QR_flip=flip)
     read = MeasuredFile(path).read().scan_positions_px
     np.testing.assert_allclose(read, turned - turned.min(axis=0), atol=1e-9)
+    own = MeasuredFile(path, scan_step=1.0, positions_unit="px").read()
+    np.testing.assert_array_equal(own.scan_positions_px, GRID)
+    assert own.source["turn of the scan"].startswith("QR_rotation and QR_flip" if flip else "QR_rotation,")
 
 
 def test_centre_of_py4dstem(tmp_path: Path) -> None:
@@ -289,7 +292,7 @@ def test_npy(tmp_path: Path) -> None:
     np.save(tmp_path / "one.npy", small.patterns()[0])
     assert "give the path of all with '*'" in refusal(str(tmp_path / "one.npy"), **settings)
     np.save(tmp_path / "pickle.npy", np.array([{}], dtype=object), allow_pickle=True)
-    assert "cannot be read" in refusal(str(tmp_path / "pickle.npy"), **settings)
+    assert "holds object, not real numbers" in refusal(str(tmp_path / "pickle.npy"), **settings)
 
 
 def test_empad(tmp_path: Path) -> None:
@@ -320,6 +323,10 @@ def test_pages_of_a_tiff(tmp_path: Path) -> None:
         read = MeasuredFile(str(path), **settings).read()
         np.testing.assert_array_equal(read.diffraction_intensity, expected().diffraction_intensity)
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 8, 3), np.uint8), photometric="rgb")
+    tifffile.imwrite(tmp_path / "cut.tif", small.patterns())
+    whole = (tmp_path / "cut.tif").read_bytes()
+    (tmp_path / "cut.tif").write_bytes(whole[: len(whole) // 2])
+    assert "not copied whole" in refusal(str(tmp_path / "cut.tif"), **settings)
     assert "a picture in colours" in refusal(str(tmp_path / "a.tif"), **settings)
 
 
@@ -396,6 +403,11 @@ def test_damaged_files(tmp_path: Path) -> None:
     for change in ({"R_pixel_size": "far"}, {"R_pixel_size": np.nan}, {"R_pixel_size": 0.0},
                    {"R_pixel_units": json.dumps([1])}, {"R_pixel_size": np.zeros((2, 2))}):  # fmt: skip
         assert "'scan_step'" in refusal(py4dstem(tmp_path / "a.h5", **change))
+    with h5py.File(py4dstem(tmp_path / "c.h5"), "a") as file:
+        del file["root/datacube/data"]
+        shape = (10**7, 10**7, M, M)
+        file.create_dataset("root/datacube/data", shape, np.uint16, chunks=(1, 1, M, M))[0, 0] = 1
+    assert "declares 10000000 x 10000000 patterns" in refusal(str(tmp_path / "c.h5"))
     assert "holds complex" in refusal(py4dstem(tmp_path / "b.h5", data=scan().astype(complex)))
     with pytest.raises(DataFileError, match="no such file"):
         MeasuredFile(str(tmp_path / "none.emd")).read()

@@ -56,6 +56,7 @@ def flatten(patterns):
 
 
 FAULTY = {
+    "entries": {"source": {"positions unit": "m", "other entries": "entry_2"}},
     "overlap": {"scan_positions_px": sound().scan_positions_px * 4},
     "empty patterns": {"diffraction_intensity": centred(put(0, 7))},
     "outlying patterns": {"diffraction_intensity": centred(lambda p: p.__setitem__(5, p[5] * 3))},

@@ -15,7 +15,7 @@ from ptychosuite.problems.guard import place_of_damage
 from ptychosuite.problems.measured.format import PARTS, Places, ReadSettings, format_of
 from ptychosuite.problems.measured.pairing import pair
 from ptychosuite.problems.measured.pattern_stack import PatternStack, refuse_one_pattern
-from ptychosuite.problems.measured.raw import Raw, as_image
+from ptychosuite.problems.measured.raw import Raw, as_image, joined_masks
 from ptychosuite.problems.measured.source import DAMAGED, Source, as_told
 
 HELD: Mapping[str, tuple[str, ...]] = {
@@ -51,13 +51,24 @@ def described(settings: ReadSettings) -> Iterator[Raw]:
             raise DataFileError(f"{settings.path} holds no patterns; name them with 'data'")
         refuse_one_pattern(raw.stack, settings.path)
         pair(raw, settings.path)
+        _check_masks(raw, settings.path)
         yield raw
+
+
+def _check_masks(raw: Raw, path: str) -> None:
+    if raw.good is None:
+        return
+    name, stack = raw.source["mask"], raw.patterns
+    if raw.good.ndim == 3 and len(raw.good) != stack.n_patterns:
+        raise DataFileError(f"{path}: '{name}' holds {len(raw.good)} masks for {stack.n_patterns} patterns")
+    if raw.good.shape[-2:] != stack.frame:
+        raise DataFileError(f"{path}: '{name}' has shape {raw.good.shape}; the patterns have {stack.frame}")
 
 
 def _read_all(path: str, format_name: str, places: Places, opened: ExitStack) -> Raw:
     """What a file holds; of several of one format, which wildcards stand for, one after the other.
 
-    All else than patterns, positions and intensities is that of the first.
+    All else than patterns, positions, intensities and masks is that of the first.
     """
     files = files_of(path)
     if len(files) < 2:
@@ -72,6 +83,11 @@ def _read_all(path: str, format_name: str, places: Places, opened: ExitStack) ->
         arrays = [getattr(raw, name) for raw in (first, *others)]
         given = [array for array in arrays if array is not None]
         setattr(first, name, np.concatenate(given) if len(given) == len(files) else None)
+    masks = [raw.good for raw in (first, *others) if raw.good is not None]
+    if len(masks) == len(files) and first.stack is not None:
+        numbers = [raw.patterns.n_patterns for raw in (first, *others)]
+        blocks = (np.broadcast_to(m, (n, *m.shape[-2:])) for m, n in zip(masks, numbers, strict=True))
+        first.good = joined_masks(blocks, sum(numbers))
     return first
 
 
@@ -115,6 +131,8 @@ def _joined(several: Sequence[Raw], path: str) -> PatternStack:
 def _read(path: str, format_name: str, places: Places, opened: ExitStack) -> Raw:
     source = opened.enter_context(Source(path))
     name, chosen = format_of(source, format_name)
+    if places.entry and not chosen.has_entries:
+        raise DataFileError(f"{path}: a file of the format '{name}' has no entries; leave 'entry' out")
     try:
         raw = chosen.read(source, places)
     except DAMAGED as error:

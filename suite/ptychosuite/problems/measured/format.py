@@ -65,11 +65,13 @@ class DataFormat:
     files, for messages only. Where the user names no format, those of a higher ``priority`` are asked first,
     those of the same in the order of their names in the registry. ``writes`` are the parts that ``write`` has
     a place for, of :data:`PARTS`, and "masks", of single patterns; a format that is only read has none.
+    ``has_entries`` says that a file may hold several measurements, of which ``Places.entry`` names one.
     """
 
     label: ClassVar[str] = ""
     suffixes: ClassVar[tuple[str, ...]] = ()
     priority: ClassVar[int] = 0
+    has_entries: ClassVar[bool] = False
     writes: ClassVar[tuple[str, ...]] = ()
 
     def recognises(self, source: Source) -> bool:
@@ -145,7 +147,8 @@ class ReadSettings:
     Parameters
     ----------
     path
-        The file.
+        The file. With "*" in its name it stands for several, scan_2 before scan_10: a pattern in each, or
+        patterns with their positions, one after the other.
     format
         Its layout, by name or as package.module:Class; "auto" looks inside.
     entry

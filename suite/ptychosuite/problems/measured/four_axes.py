@@ -16,6 +16,7 @@ from ptychosuite.problems.measured.raw import Pair, Raw
 from ptychosuite.problems.measured.units import factor
 
 PER_LENGTH, ANGLE, LENGTH = "1/m", "rad", "m"
+MOST_PATTERNS = 10**7  # of a file that makes sense
 ANGULAR = re.compile("rad|deg|°")  # pint takes a bare number, or counts, for an angle
 
 
@@ -60,14 +61,24 @@ def stack_of(array: Any, axes: Sequence[Axis], name: str, path: str) -> PatternS
     return stack
 
 
-def take_scan(raw: Raw, stack: PatternStack, axes: Sequence[Axis], name: str) -> None:
-    """Positions in metres of a raster whose steps are known; of another one none."""
+def take_scan(raw: Raw, stack: PatternStack, axes: Sequence[Axis], name: str, path: str) -> None:
+    """Positions in metres of a raster whose steps are known; of another one none.
+
+    Raises
+    ------
+    DataFileError
+        The array declares more patterns than any microscope records.
+    """
     part, shape = stack.parts[0], stack.scan_shape
     if shape is None or part.outer is None:
         return
     steps = [axes[axis].measured_in(LENGTH) for axis in (part.outer, part.axes[0])]
     if None in steps:
         return
+    if math.prod(shape) > MOST_PATTERNS:
+        raise DataFileError(
+            f"{path}: '{name}' declares {shape[0]} x {shape[1]} patterns, which no file holds; it is damaged"
+        )
     raw.positions = np.indices(shape).reshape(2, -1).T * np.array(steps, dtype=np.float64)
     raw.positions_unit, raw.source["positions"] = "m", f"{name}, steps of its axes"
 

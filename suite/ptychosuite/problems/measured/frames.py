@@ -32,7 +32,7 @@ def chosen_frames(raw: Raw, settings: ReadSettings) -> np.ndarray:
     chosen[settings.first : last + 1 : settings.every] = True
     chosen[list(settings.drop)] = False
     if settings.drop_empty or settings.drop_outliers:
-        totals = stack.totals(chosen, raw.good, path)
+        totals = stack.totals(chosen, raw.ever_good, path)
         if settings.drop_empty:
             chosen &= totals > 0
         if settings.drop_outliers:

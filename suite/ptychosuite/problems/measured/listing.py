@@ -13,7 +13,12 @@ import numpy as np
 from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured.source import DAMAGED, Source
 
-NO_ARRAYS = ("format", "zero frequency", "positions unit")  # what a measurement's source says besides
+NO_ARRAYS = (
+    "format",
+    "zero frequency",
+    "positions unit",
+    "other entries",
+)  # no places
 TEXT = "text"
 SMALL = 3  # numbers that are shown themselves
 LETTERS = 60

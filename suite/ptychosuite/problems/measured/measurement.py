@@ -206,6 +206,7 @@ def describe(measurement: Measurement) -> dict[str, str]:
     totals = patterns.sum(axis=(1, 2), dtype=np.float64)
     span = np.ptp(positions, axis=0)
     rows, columns = measurement.object_shape
+    geometry = measurement.geometry
     lines = {
         "patterns": f"{len(patterns)} of {patterns.shape[1]} x {patterns.shape[2]} pixels, {patterns.dtype}",
         "counts per pattern": f"{totals.min():.4g} to {totals.max():.4g}, median {np.median(totals):.4g}",
@@ -228,7 +229,7 @@ def describe(measurement: Measurement) -> dict[str, str]:
         ("pixel", measurement.pixel_m),
         ("wavelength", measurement.wavelength_m),
         ("distance", measurement.distance_m),
-        ("detector pixel", measurement.detector_pixel_m),
+        ("detector pixel", geometry.detector_pixel_m if geometry else measurement.detector_pixel_m),
     ):
         lines[name] = "unknown" if value is None else f"{value:.6g} m"
     return lines | {f"source of {name}": where for name, where in measurement.source.items()}

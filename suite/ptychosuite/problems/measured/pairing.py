@@ -69,5 +69,7 @@ def _leave_out(raw: Raw, stack: PatternStack, kept: np.ndarray) -> None:
         before += part.n_patterns
     raw.source["pairing"] = f"{len(kept)} of {stack.n_patterns} patterns have a position, by their numbers"
     raw.stack = PatternStack(tuple(parts), stack.name)
+    if raw.good is not None and raw.good.ndim == 3 and len(raw.good) == before:
+        raw.good = raw.good[kept]
     if raw.intensities is not None and len(raw.intensities) == before:
         raw.intensities = raw.intensities[kept]

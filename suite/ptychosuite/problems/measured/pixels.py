@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +29,8 @@ class Correction:
     dark: np.ndarray | None  # (size, size), cut like the patterns
     flat: np.ndarray | None  # (size, size), mean 1
     beam: np.ndarray | None  # (N,) light of every pattern of the file, mean 1
-    good: np.ndarray | None  # (size, size) bool
+    good: np.ndarray | None  # (size, size) bool, in any pattern
+    each: Callable[[np.ndarray], np.ndarray] | None  # (n, size, size) of patterns (n,), where they differ
     settings: ReadSettings
     name: str
 
@@ -41,7 +43,8 @@ class Correction:
         DataFileError
             The dark or flat image or the intensities are of another shape, or hold what none can.
         """
-        good = None if raw.good is None else kept.cut(raw.good)
+        ever, each = raw.ever_good, raw.good if raw.good is not None and raw.good.ndim == 3 else None
+        good = None if ever is None else kept.cut(ever)
         dark = _image(raw, "dark", kept, settings.path)
         flat = _image(raw, "flat", kept, settings.path)
         if dark is not None and settings.counts == "amplitude":
@@ -52,8 +55,16 @@ class Correction:
             dead = flat <= 0
             good = ~dead if good is None else good & ~dead
             flat = np.where(dead, 1.0, flat / flat[good].mean()) if good.any() else None
-        limit = _limit(raw.patterns.dtype, settings)
-        return cls(limit, dark, flat, _beam(raw, chosen, settings.path), good, settings, raw.source["data"])
+        return cls(
+            limit=_limit(raw, settings),
+            dark=dark,
+            flat=flat,
+            beam=_beam(raw, chosen, settings.path),
+            good=good,
+            each=None if each is None else lambda numbers: np.stack([kept.cut(each[k]) for k in numbers]),
+            settings=settings,
+            name=raw.source["data"],
+        )
 
     def applied(self, block: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Intensities (n, size, size) of patterns ``numbers`` (n,), and which pixels are bad (bool or None).
@@ -65,7 +76,7 @@ class Correction:
         """
         if self.good is not None:
             block = np.where(self.good, block, block.dtype.type(0))
-        bad = self._bad(block)
+        bad = self._bad(block, numbers)
         if bad is not None:
             block = np.where(bad, block.dtype.type(0), block)
         if self.settings.negative == "zero":
@@ -83,8 +94,8 @@ class Correction:
             block = block / self.beam[numbers, None, None]
         return block if bad is None else np.where(bad, block.dtype.type(0), block), bad
 
-    def _bad(self, block: np.ndarray) -> np.ndarray | None:
-        bad = np.zeros(block.shape, dtype=bool)
+    def _bad(self, block: np.ndarray, numbers: np.ndarray) -> np.ndarray | None:
+        bad = np.zeros(block.shape, dtype=bool) if self.each is None else ~self.each(numbers)
         if self.limit is not None:
             bad |= block >= self.limit
         if self.settings.negative == "mask" and block.dtype.kind in "if":
@@ -94,15 +105,20 @@ class Correction:
         return bad if bad.any() else None
 
 
-def _limit(dtype: np.dtype, settings: ReadSettings) -> float | None:
-    """The largest number of an integer type marks what is no count, and so does that of 32 bits in floats.
+def _limit(raw: Raw, settings: ReadSettings) -> float | None:
+    """Counts from which on a pixel is bad.
 
-    Not that of 8 bits: so narrow a type is chosen for the counts that there are.
+    Where neither the settings nor the file say it, the largest number of an integer type marks what is no
+    count, and so does that of 32 bits in floats. Not that of 8 bits: so narrow a type is chosen for the
+    counts that there are.
     """
     if settings.saturation == "none":
         return None
     if settings.saturation != "auto":
         return float(settings.saturation)
+    if raw.saturation is not None:
+        return raw.saturation
+    dtype = raw.patterns.dtype
     if dtype.itemsize == 1:
         return None
     return float(np.iinfo(dtype).max) if dtype.kind in "ui" else GAP_IN_FLOATS

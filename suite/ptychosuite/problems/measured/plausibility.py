@@ -103,9 +103,9 @@ def nearest_px(positions_px: np.ndarray) -> float:
 
 
 def _refuse_mask(raw: Raw, kept: Window, path: str) -> None:
-    if raw.good is None:
+    if raw.ever_good is None:
         return
-    good = kept.cut(raw.good)
+    good = kept.cut(raw.ever_good)
     light = np.median([kept.cut(each) for each in raw.patterns.sample(SAMPLE, path)], axis=0)
     light = np.maximum(np.nan_to_num(light.astype(np.float64), posinf=0.0), 0.0)
     left = float(light[good].sum() / light.sum()) if light.any() else 1.0
@@ -131,7 +131,7 @@ def _refuse_near_field(
         kept.binned(raw.patterns.read(block, kept.rows, kept.columns, path))
         for block in raw.patterns.blocks(taken, pixels)
     ])  # fmt: skip
-    good = None if raw.good is None else kept.all_of(kept.cut(raw.good)[None])[0]
+    good = None if raw.ever_good is None else kept.all_of(kept.cut(raw.ever_good)[None])[0]
     shadow = shadow_of(patterns, positions_px[wanted], np.searchsorted(wanted, pairs), good)
     size = kept.size // kept.bin
     if shadow is not None and shadow.beam_px > WIDEST * size:

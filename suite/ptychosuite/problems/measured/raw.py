@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from ptychosuite.core.patterns import allocate
 from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured.pattern_stack import PatternStack
-from ptychosuite.problems.measured.whole import check_range, check_small, check_whole, type_in_words
+from ptychosuite.problems.measured.whole import (
+    check_memory,
+    check_range,
+    check_small,
+    check_whole,
+    type_in_words,
+)
 
 Pair = tuple[float, float]
 MOST_MASKS = 10**7
+
+MASK_BLOCK = 2**24  # pixels of masks that are read at once
 
 
 @dataclass
@@ -35,7 +44,7 @@ class Raw:
     positions_unit: str  # "px", or a unit of length, or "" where the file does not say
     convention: str  # where the format puts zero frequency: "centre", "corner" or ""
     centre: Pair | None = None  # (row, column) of zero frequency, if the file says
-    good: np.ndarray | None = None  # (rows, columns) bool
+    good: np.ndarray | None = None  # (rows, columns) or (N, rows, columns) bool
     probe: np.ndarray | None = None  # (rows, columns), or (modes, rows, columns)
     object_guess: np.ndarray | None = None
     wavelength_m: float | None = None
@@ -57,6 +66,13 @@ class Raw:
     def frame(self) -> tuple[int, int] | None:
         """Rows and columns of a pattern, where the patterns are known."""
         return None if self.stack is None else self.stack.frame
+
+    @property
+    def ever_good(self) -> np.ndarray | None:
+        """Pixels (rows, columns) that are good in any pattern."""
+        if self.good is None or self.good.ndim == 2:
+            return self.good
+        return np.asarray(self.good.any(axis=0))
 
     @property
     def patterns(self) -> PatternStack:
@@ -172,7 +188,7 @@ def as_mask(
     name: str,
     path: str,
 ) -> np.ndarray:
-    """Good pixels (rows, columns); a mask for each pattern leaves those good in all of them.
+    """Good pixels (rows, columns), or (patterns, rows, columns) of masks that differ from pattern to pattern.
 
     ``frame`` is None where the patterns are in another file.
 
@@ -191,10 +207,30 @@ def as_mask(
         raise DataFileError(f"{path}: '{name}' has shape {shape}; the patterns have {frame}")
     if len(shape) == 2:
         return np.asarray(is_good(np.asarray(array[()])))
-    good = np.ones(shape[-2:], dtype=bool)
-    for first in range(0, shape[0], 64):  # as large as the patterns themselves, so never read whole
-        good &= is_good(np.asarray(array[first : first + 64])).reshape(-1, *shape[-2:]).all(axis=0)
-    return good
+    check_memory(shape, name, path)
+    lines, together = shape[0], max(1, MASK_BLOCK // math.prod(shape[1:]))
+    blocks = (
+        is_good(np.asarray(array[first : first + together])).reshape(-1, *shape[-2:])
+        for first in range(0, lines, together)
+    )
+    return joined_masks(blocks, math.prod(shape[:-2]))
+
+
+def joined_masks(masks: Iterable[np.ndarray], n_patterns: int) -> np.ndarray:
+    """Blocks (n, rows, columns) of masks: as one for all patterns where they are equal, else as one each."""
+    first: np.ndarray | None = None
+    each: np.ndarray | None = None
+    done = 0
+    for block in masks:
+        first = block[0] if first is None else first
+        if each is None and not (block == first).all():
+            each = allocate((n_patterns, *first.shape), np.dtype(bool))
+            each[:done] = first
+        if each is not None:
+            each[done : done + len(block)] = block
+        done += len(block)
+    assert first is not None
+    return first.copy() if each is None else each
 
 
 def mask_rule(mask_good: str, own: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:

@@ -138,7 +138,7 @@ def _corner(raw: Raw, settings: ReadSettings, look: bool) -> bool:
     if settings.centre_row is not None or settings.centre_column is not None:
         raw.source["zero frequency"] = "centre, by the settings"
         return False
-    seen = is_corner(raw.patterns.sample(SAMPLE, settings.path), raw.good) if look else None
+    seen = is_corner(raw.patterns.sample(SAMPLE, settings.path), raw.ever_good) if look else None
     if seen is not None:
         raw.source["zero frequency"] = f"{'corner' if seen else 'centre'}, where the patterns are bright"
         return seen

@@ -57,6 +57,11 @@ def suspicions(measurement: Measurement) -> dict[str, str]:
     return {about: sentence for about, sentence in found.items() if sentence}
 
 
+def other_entries(seen: Seen) -> str:
+    entries = seen.measurement.source.get("other entries", "")
+    return f"there are others: {entries}; 'entry' names the one to read" if entries else ""
+
+
 def overlap(seen: Seen) -> str:
     """Neighbours that hardly overlap."""
     m, step = seen.measurement.probe_size, nearest_px(seen.measurement.scan_positions_px)
@@ -184,6 +189,7 @@ def _has_middle(seen: Seen) -> bool:
 
 
 LOOKS: Mapping[str, Callable[[Seen], str]] = {
+    "entries": other_entries,
     "overlap": overlap,
     "empty patterns": empty_patterns,
     "outlying patterns": outliers,

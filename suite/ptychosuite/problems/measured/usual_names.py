@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -56,11 +57,13 @@ AXIS = re.compile(
 )
 
 
+@lru_cache(maxsize=2**15)
 def last(name: str) -> str:
     """The last part of an array's name, in lower case."""
     return name.rsplit("/", 1)[-1].lower()
 
 
+@lru_cache(maxsize=2**15)
 def stem(name: str) -> str:
     """The same without a unit at its end."""
     return UNIT.sub("", last(name))

@@ -11,6 +11,7 @@ import numpy as np
 from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured.format import Places
 from ptychosuite.problems.measured.raw import Raw, as_mask, as_modes, as_wave, is_zero, mask_rule
+from ptychosuite.problems.measured.whole import check_whole
 
 BLOCK = 64  # images read at a time
 MOST_IMAGES = 100_000  # of which a mean is taken
@@ -56,19 +57,27 @@ def take_flat(file: Any, raw: Raw, places: Places, usual: Sequence[str], applied
 
 
 def take_intensities(file: Any, raw: Raw, places: Places, usual: Sequence[str]) -> None:
-    """The light of each pattern; left out where there is not one positive number a pattern."""
+    """The light of each pattern; left out where there is not one positive number a pattern, or but one."""
     name = places.find(file, "intensities", usual)
     if not name:
         return
     array, n = file[name], raw.stack.n_patterns if raw.stack else file[name].size
-    wrong = "not numbers" if array.dtype.kind not in "uif" else ""
-    if array.size != n:
+    check_whole(array, name, places.path)
+    if array.dtype.kind not in "uif":
+        wrong = "not numbers"
+    elif array.size != n:
         wrong = f"{array.size} values for {n} patterns"
-    if not wrong:
+    else:
         values = np.asarray(array, dtype=np.float64).ravel()
-        wrong = "" if np.isfinite(values).all() and (values > 0).all() else "not all above zero"
+        wrong = _fault(values)
         raw.intensities = None if wrong else values
     _tell(raw, places, "intensities", name, wrong)
+
+
+def _fault(intensities: np.ndarray) -> str:
+    if not np.isfinite(intensities).all() or not (intensities > 0).all():
+        return "not all above zero"
+    return "the same for all patterns" if np.ptp(intensities) == 0 else ""
 
 
 def _image(file: Any, raw: Raw, places: Places, part: str, usual: Sequence[str]) -> np.ndarray | None:
@@ -76,6 +85,7 @@ def _image(file: Any, raw: Raw, places: Places, part: str, usual: Sequence[str])
     if not name:
         return None
     array = file[name]
+    check_whole(array, name, places.path)
     if array.dtype.kind not in "uifb" or len(array.shape) < 2 or not array.size:
         wrong = f"{array.dtype} of shape {array.shape}"
     elif math.prod(array.shape[:-2]) > MOST_IMAGES:

@@ -61,6 +61,7 @@ class CXI(DataFormat):
 
     label: ClassVar[str] = "CXI"
     suffixes: ClassVar[tuple[str, ...]] = (".cxi",)
+    has_entries: ClassVar[bool] = True
     writes: ClassVar[tuple[str, ...]] = ("data", "positions", "probe", "object", "mask")
 
     def recognises(self, source: Source) -> bool:
@@ -111,11 +112,11 @@ def _basis(file: Any, entry: str, path: str) -> np.ndarray:
     name = pick(file, "", _at(entry, f"{DETECTOR}/basis_vectors"), "basis", path)
     if not name:
         return np.array([[0.0, -1.0], [-1.0, 0.0], [0.0, 0.0]])
-    basis = read_numbers(file[name], path)
-    if basis.shape == (2, 3):
-        basis = basis.T
+    shape = file[name].shape
+    basis = read_numbers(file[name], path) if shape in ((3, 2), (2, 3)) else np.zeros((0, 2))
+    basis = basis.T if shape == (2, 3) else basis
     if basis.shape != (3, 2) or not np.isfinite(basis).all() or not np.linalg.norm(basis, axis=0).all():
-        raise DataFileError(f"{path}: '{name}' has shape {basis.shape}; expected two vectors, (3, 2)")
+        raise DataFileError(f"{path}: '{name}' has shape {shape}; expected two vectors, (3, 2)")
     return basis
 
 

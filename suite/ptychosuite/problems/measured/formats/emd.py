@@ -34,6 +34,7 @@ class EMD(DataFormat):
 
     label: ClassVar[str] = "EMD"
     suffixes: ClassVar[tuple[str, ...]] = (".emd", ".h5")
+    has_entries: ClassVar[bool] = True
 
     def recognises(self, source: Source) -> bool:
         return source.is_hdf5 and next(_scans(source.hdf5), "") != ""
@@ -49,8 +50,10 @@ class EMD(DataFormat):
             raw.stack, raw.source["data"] = stack, name
             raw.centre = _centre(calibration)
         if places.wants("positions"):
-            take_scan(raw, stack, axes, name)
+            take_scan(raw, stack, axes, name, places.path)
             _turn(raw, calibration)
+        elif turn := [key for key in ("QR_rotation", "QR_flip") if _number(calibration, key)]:
+            raw.source["turn of the scan"] = f"{' and '.join(turn)}, not used: positions are from elsewhere"
         take_pixel(raw, stack, axes, name)
         take_named(raw, file, places)
         return raw
@@ -87,8 +90,8 @@ def _calibration(file: Any, name: str) -> dict[str, Any]:
     def values(_: str, item: Any) -> dict[str, Any] | None:
         if not isinstance(item, h5py.Group) or not ("R_pixel_size" in item or "R_pixel_size" in item.attrs):
             return None
-        arrays = {key: item.get(key) for key in item}
-        return {**item.attrs, **{k: v[()] for k, v in arrays.items() if isinstance(v, h5py.Dataset)}}
+        arrays = {key: value for key in item if isinstance(value := item.get(key), h5py.Dataset)}
+        return {**item.attrs, **{key: value[()] for key, value in arrays.items() if value.size == 1}}
 
     return (root.visititems(values) or {}) if isinstance(root, h5py.Group) else {}
 

@@ -31,6 +31,7 @@ class GDA(DataFormat):
 
     label: ClassVar[str] = "Diamond GDA"
     suffixes: ClassVar[tuple[str, ...]] = (".nxs",)
+    has_entries: ClassVar[bool] = True
 
     def recognises(self, source: Source) -> bool:
         return source.is_hdf5 and bool(_scans(source.hdf5))

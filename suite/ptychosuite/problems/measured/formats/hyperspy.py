@@ -30,6 +30,7 @@ class HyperSpy(DataFormat):
 
     label: ClassVar[str] = "HyperSpy"
     suffixes: ClassVar[tuple[str, ...]] = (".hspy",)
+    has_entries: ClassVar[bool] = True
 
     def recognises(self, source: Source) -> bool:
         return source.is_hdf5 and bool(_signals(source.hdf5))
@@ -44,7 +45,7 @@ class HyperSpy(DataFormat):
         if places.wants("data"):
             raw.stack, raw.source["data"] = stack, name
         if places.wants("positions"):
-            take_scan(raw, stack, axes, name)
+            take_scan(raw, stack, axes, name, places.path)
         take_pixel(raw, stack, axes, name)
         take_named(raw, file, places)
         _take_energy(raw, group)

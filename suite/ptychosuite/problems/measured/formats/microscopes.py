@@ -55,7 +55,7 @@ class MicroscopeFile(DataFormat):
         if places.wants("data"):
             raw.stack, raw.source["data"] = stack, name
         if places.wants("positions"):
-            take_scan(raw, stack, axes, name)
+            take_scan(raw, stack, axes, name, places.path)
         take_pixel(raw, stack, axes, name)
         take_beam(raw, signal["metadata"].get("Acquisition_instrument", {}).get("TEM", {}), "metadata")
         return raw

@@ -45,6 +45,7 @@ class NeXus(DataFormat):
 
     label: ClassVar[str] = "NeXus"
     suffixes: ClassVar[tuple[str, ...]] = (".nxs",)
+    has_entries: ClassVar[bool] = True
     priority: ClassVar[int] = 1
 
     def recognises(self, source: Source) -> bool:

@@ -12,6 +12,7 @@ from ptychosuite.errors import DataFileError, nearest
 from ptychosuite.problems.measured.finding import pick
 from ptychosuite.problems.measured.format import Places
 from ptychosuite.problems.measured.raw import Raw
+from ptychosuite.problems.measured.whole import check_whole
 
 MOST_NUMBERS = 10_000_000  # of one setting of an instrument, if it is recorded for every pattern
 
@@ -51,6 +52,8 @@ def pick_given(file: Any, names: Sequence[str], what: str, path: str) -> str:
     for name in names:
         if not pick(file, "", [name], what, path):
             continue
+        if file[name].shape is not None:
+            check_whole(file[name], name, path)
         if (file[name].size or 0) > MOST_NUMBERS:
             raise DataFileError(f"{path}: '{name}' has shape {file[name].shape}; expected a number")
         if not _is_nothing(file[name]):

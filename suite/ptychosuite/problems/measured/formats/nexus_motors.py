@@ -29,7 +29,8 @@ from ptychosuite.problems.measured.units import factor, unit_of
 ROW, COLUMN = np.array([1.0, 0.0]), np.array([0.0, 1.0])
 # x or y by itself (x, sample_x, x_value), after an s for stage (lab_sx), or as a capital (SampleX).
 BY_NAME = re.compile(r"(?:^|[^A-Za-z]|s|(?<=[a-z])(?=[XY]))([xXyY])(?![a-z])")
-COMMANDED = ("_set", "_demand", "target_value")
+# Endings of what a motor was told, or its encoder says, which count where there is no other reading.
+SECOND_CHOICE, LAST_CHOICE = ("raw_value",), ("_set", "_demand", "target_value")
 MOST_STEPS = 30  # of a chain of transformations that makes sense
 
 
@@ -45,6 +46,12 @@ class Motor:
     @property
     def name(self) -> str:
         return str(self.array.name)
+
+    @property
+    def choice(self) -> int:
+        """0 for a position that was read, more for a poorer source."""
+        name = self.name.lower()
+        return 2 if name.endswith(LAST_CHOICE) else int(name.endswith(SECOND_CHOICE))
 
     @property
     def row(self) -> bool:
@@ -195,7 +202,8 @@ def _meant(motors: Sequence[Motor], row: bool, path: str) -> list[Motor]:
     """The motor along rows (or columns), with those that stand on it or carry it."""
     same = [motor for motor in motors if motor.row == row]
     distinct = list({motor.array.id: motor for motor in reversed(same)}.values())[::-1]
-    read = [motor for motor in distinct if not motor.name.lower().endswith(COMMANDED)] or distinct
+    best = min(motor.choice for motor in distinct)
+    read = [motor for motor in distinct if motor.choice == best]
     on_axes = [motor for motor in read if motor.axes is not None]
     first, *others = on_axes if len(on_axes) == 1 else read
     pairs = itertools.combinations((first, *others), 2)

@@ -19,7 +19,15 @@ from ptychosuite.problems.measured.format import DataFormat, Places
 from ptychosuite.problems.measured.formats.ptyd_writer import write_ptyd
 from ptychosuite.problems.measured.measurement import Measurement
 from ptychosuite.problems.measured.pattern_stack import Part, PatternStack, single_stack
-from ptychosuite.problems.measured.raw import Raw, as_mask, as_modes, as_positions, is_positive, mask_rule
+from ptychosuite.problems.measured.raw import (
+    Raw,
+    as_mask,
+    as_modes,
+    as_positions,
+    is_positive,
+    joined_masks,
+    mask_rule,
+)
 from ptychosuite.problems.measured.source import Source
 from ptychosuite.problems.measured.units import read_energy, read_length, read_numbers, wavelength_of_energy
 
@@ -132,7 +140,9 @@ def _mask(file: Any, raw: Raw, chunks: list[Any], places: Places) -> None:
     shared = pick(file, places.mask, ("/meta/weight2d", "/info/weight2d", "/common/weight2d"), "mask", path)
     if not places.mask and all(_has_value(weight) and weight.shape[-2:] == frame for weight in weights):
         masks = [as_mask(weight, frame, rule, weight.name, path) for weight in weights]
-        raw.good = np.logical_and.reduce(masks)
+        numbers = [weight.shape[0] if weight.ndim == 3 else 1 for weight in weights]
+        blocks = (np.broadcast_to(mask, (n, *frame)) for mask, n in zip(masks, numbers, strict=True))
+        raw.good = joined_masks(blocks, sum(numbers))
         raw.source["mask"] = weights[0].name if len(weights) == 1 else "/chunks/*/weights"
     elif shared and (places.mask or file[shared].shape == frame):
         raw.good = as_mask(file[shared], frame, rule, shared, path)

@@ -72,7 +72,6 @@ class Pages:
         except DataFileError:
             raise
         except Exception as error:  # tifffile raises many kinds of them at damaged files
-            raise DataFileError(
-                f"{path} cannot be read as TIFF ({as_told(error)}); the file is damaged or was not "
-                "copied whole"
-            ) from error
+            packed_by = "imagecodecs" in str(error)
+            cause = "pip install imagecodecs" if packed_by else "the file is damaged or was not copied whole"
+            raise DataFileError(f"{path} cannot be read as TIFF ({as_told(error)}); {cause}") from error
