@@ -102,13 +102,16 @@ def test_negative_counts_can_be_masked_and_NaN_with_them(tmp_path: Path) -> None
 
 
 def test_gaps_are_no_zeros_where_negative_counts_are(tmp_path: Path) -> None:
-    data = small.patterns().astype(np.int32) - 3
+    data = small.patterns().astype(np.int32)
     data[:, 6, 7] = -1
     measurement = read(small.arrays(tmp_path / "a.h5", data=data), negative="zero")
     assert np.argwhere(~np.fft.fftshift(measurement.detector_mask)).tolist() == [[6, 7]]
     expected = np.maximum(data, 0)
     np.testing.assert_array_equal(centred(measurement), expected)
     assert measurement.source["gaps"].startswith("1 pixels that are -1 or -2")
+    data[3:, 1, 1] = -5  # a dark image was taken off
+    path = small.arrays(tmp_path / "b.h5", data=data)
+    assert read(path, negative="zero").detector_mask is None
 
 
 def test_what_is_bad_is_not_fitted(tmp_path: Path) -> None:

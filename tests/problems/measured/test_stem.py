@@ -424,8 +424,9 @@ def test_damaged_files(tmp_path: Path) -> None:
         assert "'scan_step'" in refusal(py4dstem(tmp_path / "a.h5", **change))
     with h5py.File(py4dstem(tmp_path / "c.h5"), "a") as file:
         del file["root/datacube/data"]
-        file.create_dataset("root/datacube/data", (10**7, 10**7, M, M), np.uint16, chunks=(1, 1, M, M))
-    assert "was declared, and nothing was written into it" in refusal(str(tmp_path / "c.h5"))
+        shape = (10**7, 10**7, M, M)
+        file.create_dataset("root/datacube/data", shape, np.uint16, chunks=(1, 1, M, M))[0, 0] = 1
+    assert "declares 10000000 x 10000000 patterns" in refusal(str(tmp_path / "c.h5"))
     assert "holds complex" in refusal(py4dstem(tmp_path / "b.h5", data=scan().astype(complex)))
     with pytest.raises(DataFileError, match="no such file"):
         MeasuredFile(str(tmp_path / "none.emd")).read()

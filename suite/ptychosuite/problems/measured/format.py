@@ -182,8 +182,8 @@ class ReadSettings:
     counts
         Whether the file holds intensities or their square roots.
     negative
-        Refuse negative counts, set them to zero (data with a dark image subtracted; a pixel that is -1 or
-        -2 in every pattern is a gap, and masked), or mask them in the pattern where they are, and NaN with
+        Refuse negative counts, set them to zero (data with a dark image subtracted; pixels that are
+        -1 or -2 in every pattern, and no others below zero, are gaps, and masked), or mask them in the pattern where they are, and NaN with
         them.
     saturation
         Counts from which on a pixel is bad in the pattern where it has them. "auto" is the largest number of

@@ -129,12 +129,17 @@ def _limit(raw: Raw, settings: ReadSettings) -> float | None:
 
 
 def _gaps(raw: Raw, kept: Window, path: str) -> np.ndarray | None:
-    """Pixels (size, size) that hold the mark of a gap, or of a bad pixel, in every pattern."""
+    """Pixels (size, size) that hold the mark of a gap, or of a bad pixel, in every pattern.
+
+    None where other numbers are below zero as well: a dark image has been taken off, and -1 is a count.
+    """
     if raw.patterns.dtype.kind != "i":
         return None
-    gaps = kept.cut(np.isin(raw.patterns.sample(SAMPLE, path), MARKS).all(axis=0))
-    if not gaps.any():
+    sample = raw.patterns.sample(SAMPLE, path)
+    marked = np.asarray(np.isin(sample, MARKS).all(axis=0))
+    if not marked.any() or (sample[:, ~marked] < 0).any():
         return None
+    gaps = kept.cut(marked)
     raw.source["gaps"] = f"{int(gaps.sum())} pixels that are {' or '.join(map(str, MARKS))} in every pattern"
     return gaps
 

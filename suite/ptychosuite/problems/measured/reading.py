@@ -51,6 +51,7 @@ class Reading:
 
 
 @lru_cache(maxsize=2)
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what becomes infinite is refused
 def measurement(settings: ReadSettings) -> Measurement:
     """Read a file; see ``MeasuredFile.read``."""
     with described(settings) as raw:
@@ -80,6 +81,7 @@ def measurement(settings: ReadSettings) -> Measurement:
 
 
 @lru_cache(maxsize=256)
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what becomes infinite is refused
 def size(settings: ReadSettings) -> Size:
     """Object shape, pattern size and number of positions of a measurement that can be one.
 

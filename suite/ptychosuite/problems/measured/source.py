@@ -78,10 +78,6 @@ class Source:
             return stream.read(4096)
 
     @property
-    def is_packed(self) -> bool:
-        return self._unpacker is not None
-
-    @property
     def is_hdf5(self) -> bool:
         return isinstance(self._container, h5py.File)
 
@@ -118,28 +114,34 @@ class Source:
         with self._damage_told():
             if self.head.startswith(HDF5_MAGIC) or (not self._unpacker and is_hdf5(self.path)):
                 check_harmless(self.path)
-                return self._opened.enter_context(h5py.File(self._whole(), "r"))
+                return self._opened.enter_context(h5py.File(self.whole(), "r"))
             if self.head.startswith(b"PK"):
-                archive = self._opened.enter_context(zipfile.ZipFile(self._whole()))
+                archive = self._opened.enter_context(zipfile.ZipFile(self.whole()))
                 return npz_arrays(archive, self.path)
             if self.head.startswith(NPY_MAGIC):
                 return {"data": self._npy()}
             if self.path.lower().removesuffix(".gz").removesuffix(".bz2").endswith(".mat"):
                 check_harmless(self.path)
                 with warnings.catch_warnings(action="ignore"):
-                    return matlab_arrays(scipy.io.loadmat(self._whole()))
+                    return matlab_arrays(scipy.io.loadmat(self.whole()))
         return None
 
     def _npy(self) -> Any:
         """The array of an .npy file; of one that is not packed, it stays on the disk."""
-        whole = self._whole()
+        whole = self.whole()
         if isinstance(whole, str):
             array = NpyArray(self.open, os.path.getsize(whole), "data", self.path)
             return array if array.dtype.hasobject or 0 in array.shape else np.load(whole, mmap_mode="r")
         return NpyArray(lambda: io.BytesIO(whole.getvalue()), len(whole.getvalue()), "data", self.path)
 
-    def _whole(self) -> str | io.BytesIO:
-        """The file's name, or what is in it where it is packed."""
+    def whole(self) -> str | io.BytesIO:
+        """The file's name, or what is in it where it is packed, for libraries that read files.
+
+        Raises
+        ------
+        DataFileError
+            It unpacks to more than goes into the memory.
+        """
         if not self._unpacker:
             return self.path
         content, most = io.BytesIO(), UNPACKED * psutil.virtual_memory().total

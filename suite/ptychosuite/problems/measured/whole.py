@@ -34,9 +34,10 @@ def check_whole(array: Any, name: str, path: str) -> None:
         A link leads nowhere, a source of a virtual dataset or the raw numbers are missing or too short, or a
         filter is not available. The message names the array.
     """
+    dataset = getattr(array, "dataset", array)
     if hasattr(array, "check_whole"):
         array.check_whole()
-    elif isinstance(array, h5py.Dataset) and (trouble := _trouble(array, LEVELS)):
+    elif isinstance(dataset, h5py.Dataset) and (trouble := _trouble(dataset, LEVELS)):
         raise DataFileError(f"{path}: '{name}' {trouble}")
 
 

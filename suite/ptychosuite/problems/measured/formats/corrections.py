@@ -11,6 +11,7 @@ import numpy as np
 from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured.format import Places
 from ptychosuite.problems.measured.raw import Raw, as_mask, as_modes, as_wave, is_zero, mask_rule
+from ptychosuite.problems.measured.whole import check_whole
 
 BLOCK = 64  # images read at a time
 MOST_IMAGES = 100_000  # of which a mean is taken
@@ -61,6 +62,7 @@ def take_intensities(file: Any, raw: Raw, places: Places, usual: Sequence[str]) 
     if not name:
         return
     array, n = file[name], raw.stack.n_patterns if raw.stack else file[name].size
+    check_whole(array, name, places.path)
     if array.dtype.kind not in "uif":
         wrong = "not numbers"
     elif array.size != n:
@@ -83,6 +85,7 @@ def _image(file: Any, raw: Raw, places: Places, part: str, usual: Sequence[str])
     if not name:
         return None
     array = file[name]
+    check_whole(array, name, places.path)
     if array.dtype.kind not in "uifb" or len(array.shape) < 2 or not array.size:
         wrong = f"{array.dtype} of shape {array.shape}"
     elif math.prod(array.shape[:-2]) > MOST_IMAGES:

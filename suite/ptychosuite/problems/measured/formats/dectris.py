@@ -23,7 +23,7 @@ from ptychosuite.problems.measured.formats.nexus_groups import exists, pick_give
 from ptychosuite.problems.measured.pattern_stack import Part, PatternStack, single_stack
 from ptychosuite.problems.measured.raw import Raw, as_positions
 from ptychosuite.problems.measured.source import Source
-from ptychosuite.problems.measured.units import read_number, unit_of
+from ptychosuite.problems.measured.units import read_number, read_numbers, unit_of
 
 DATA = "/entry/data"
 DETECTOR = "/entry/instrument/detector"
@@ -121,7 +121,7 @@ def _take_factors(file: Any, raw: Raw, places: Places) -> None:
     if flat_is_applied(file, DETECTOR, places.path):
         raw.source["flat"] = f"{name}, left out: applied already"
     elif raw.frame in (None, file[name].shape):
-        factors = np.asarray(file[name], dtype=np.float64)
+        factors = read_numbers(file[name], places.path)
         raw.flat, raw.source["flat"] = 1 / np.where(factors > 0, factors, 1.0), f"1 / {name}"
 
 

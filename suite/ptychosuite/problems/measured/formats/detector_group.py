@@ -13,7 +13,7 @@ from ptychosuite.problems.measured.format import Places
 from ptychosuite.problems.measured.formats.corrections import take_dark, take_flat, take_mask
 from ptychosuite.problems.measured.formats.nexus_groups import pick_given
 from ptychosuite.problems.measured.raw import Raw
-from ptychosuite.problems.measured.units import is_pixels, length_factor, read_length, unit_of
+from ptychosuite.problems.measured.units import is_pixels, length_factor, read_length, read_numbers, unit_of
 
 DISTANCES = ("distance", "detector_distance")
 FLATS = ("flatfield", "flat_field")
@@ -54,7 +54,7 @@ def take_centre(file: Any, raw: Raw, detector: str, path: str) -> None:
         return
     centre = []
     for name, pixel in zip(names, raw.detector_pixel_m or (0.0, 0.0), strict=True):
-        value, unit = float(np.ravel(file[name][()])[0]), unit_of(file[name])
+        value, unit = float(np.ravel(read_numbers(file[name], path))[0]), unit_of(file[name])
         if unit and not is_pixels(unit):
             if not pixel:
                 return

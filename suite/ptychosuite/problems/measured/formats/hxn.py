@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import h5py
-import numpy as np
 
 from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured.finding import require
@@ -22,6 +21,7 @@ from ptychosuite.problems.measured.formats.nexus_groups import exists, has_image
 from ptychosuite.problems.measured.pattern_stack import single_stack
 from ptychosuite.problems.measured.raw import Raw
 from ptychosuite.problems.measured.source import Source
+from ptychosuite.problems.measured.units import read_numbers
 
 IMAGES = ("raw_data", "det_images")
 POSITIONS = ("scan/scan_positions", "diff_data/scan/scan_positions")
@@ -70,5 +70,5 @@ def _take_positions(file: Any, raw: Raw, places: Places) -> None:
         raise DataFileError(
             f"{places.path}: '{name}' holds {points.dtype} of shape {points.shape}; expected (2, positions)"
         )
-    raw.positions = np.asarray(points[()], dtype=np.float64).reshape(2, -1)[::-1].T
+    raw.positions = read_numbers(points, places.path).reshape(2, -1)[::-1].T
     raw.source["positions"] = name

@@ -26,6 +26,7 @@ from ptychosuite.problems.measured.pattern_stack import single_stack
 from ptychosuite.problems.measured.raw import Raw
 from ptychosuite.problems.measured.source import Source
 from ptychosuite.problems.measured.units import unit_of
+from ptychosuite.problems.measured.whole import check_small, check_whole
 
 MEASUREMENT = "/entry/measurement"
 MOTORS = ("pseudo", "npoint_buff")
@@ -89,6 +90,9 @@ def _take_positions(file: Any, raw: Raw, places: Places) -> None:
             f"{path} has no positions at '{MEASUREMENT}/pseudo/x' and '/y'; name both with 'positions', rows "
             'first: "y, x"'
         )
+    for name in names:
+        check_whole(file[name], name, path)
+        check_small(file[name], name, path)
     y, x = (np.ravel(file[name][()]) for name in names)
     if y.size != x.size or {y.dtype.kind, x.dtype.kind} - set("uif"):
         raise DataFileError(

@@ -16,7 +16,7 @@ from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured.formats.nexus_groups import groups_of, has_images, signal_of
 from ptychosuite.problems.measured.formats.nexus_motors import Motor
 from ptychosuite.problems.measured.pattern_stack import PatternStack
-from ptychosuite.problems.measured.units import length_factor, unit_of
+from ptychosuite.problems.measured.units import length_factor, read_numbers, unit_of
 
 MOST_PATTERNS = 100_000_000  # of a scan that makes sense
 
@@ -114,7 +114,7 @@ def _fitting(motor: Motor, shape: Shape) -> Shape | None:
 
 def _spread(motor: Motor, axes: Shape, shape: Shape) -> np.ndarray:
     """The motor's value at each pattern (N,)."""
-    values = np.asarray(motor.array[()], dtype=np.float64)
+    values = read_numbers(motor.array, motor.array.file.filename)
     if values.size == math.prod(shape) and list(axes) == sorted(axes):
         return values.ravel()
     values = np.transpose(values if len(axes) == values.ndim else np.squeeze(values), np.argsort(axes))

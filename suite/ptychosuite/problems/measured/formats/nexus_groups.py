@@ -52,7 +52,8 @@ def pick_given(file: Any, names: Sequence[str], what: str, path: str) -> str:
     for name in names:
         if not pick(file, "", [name], what, path):
             continue
-        check_whole(file[name], name, path)
+        if file[name].shape is not None:
+            check_whole(file[name], name, path)
         if (file[name].size or 0) > MOST_NUMBERS:
             raise DataFileError(f"{path}: '{name}' has shape {file[name].shape}; expected a number")
         if not _is_nothing(file[name]):

@@ -22,7 +22,7 @@ from ptychosuite.problems.measured.formats.nexus_groups import exists, pick_give
 from ptychosuite.problems.measured.pattern_stack import single_stack
 from ptychosuite.problems.measured.raw import Raw
 from ptychosuite.problems.measured.source import Source
-from ptychosuite.problems.measured.units import read_number
+from ptychosuite.problems.measured.units import read_number, read_numbers
 
 
 class SquaredArray:
@@ -31,11 +31,11 @@ class SquaredArray:
     dtype = np.dtype(np.float32)
 
     def __init__(self, amplitudes: Any) -> None:
-        self._amplitudes = amplitudes
+        self.dataset = amplitudes
         self.shape, self.chunks = amplitudes.shape, amplitudes.chunks
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        return np.square(np.asarray(self._amplitudes[key], dtype=np.float64)).astype(self.dtype)
+        return np.square(np.asarray(self.dataset[key], dtype=np.float64)).astype(self.dtype)
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def _take_points(file: Any, raw: Raw, places: Places) -> None:
         raise DataFileError(
             f"{places.path}: '{name}' holds {points.dtype} of shape {points.shape}; expected (2, positions)"
         )
-    raw.positions, raw.source["positions"] = np.asarray(points[()], dtype=np.float64).T, name
+    raw.positions, raw.source["positions"] = read_numbers(points, places.path).T, name
 
 
 def _take_geometry(file: Any, raw: Raw, path: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import math
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured.format import DataFormat, Places
 from ptychosuite.problems.measured.pattern_stack import single_stack
 from ptychosuite.problems.measured.raw import Raw
-from ptychosuite.problems.measured.source import Source
+from ptychosuite.problems.measured.source import Source, as_told
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -65,14 +64,14 @@ class Pages:
     def _open(self) -> Iterator[Any]:
         import tifffile
 
-        logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong is told by the error
-        path, packed = self._source.path, self._source.is_packed
+        path = self._source.path
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it finds is told in one sentence
         try:
-            with tifffile.TiffFile(io.BytesIO(self._source.open().read()) if packed else path) as file:
+            with tifffile.TiffFile(self._source.whole()) as file:
                 yield file
         except DataFileError:
             raise
         except Exception as error:  # tifffile raises many kinds of them at damaged files
             packed_by = "imagecodecs" in str(error)
             cause = "pip install imagecodecs" if packed_by else "the file is damaged or was not copied whole"
-            raise DataFileError(f"{path} cannot be read as TIFF ({error}); {cause}") from error
+            raise DataFileError(f"{path} cannot be read as TIFF ({as_told(error)}); {cause}") from error
