@@ -261,7 +261,7 @@ def _positions(path: str, key: str, sha256: str, probe_size: int) -> np.ndarray:
         return read_array(path, key, sha256)
     if is_pixels(raw.positions_unit or "px"):
         return raw.positions
-    pixels = object_pixels(raw, Window((), (), probe_size, 1), ReadSettings(path))
+    pixels = raw.object_pixel_m or object_pixels(raw, Window((), (), probe_size, 1), ReadSettings(path))
     if pixels is None:
         raise DataFileError(
             f"{path}: '{raw.source.get('positions', 'positions')}' is in {raw.positions_unit}, and the file "

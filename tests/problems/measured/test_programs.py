@@ -173,9 +173,15 @@ def test_pairs_of_fold_slice_and_its_reconstruction(tmp_path: Path) -> None:
     small.write(tmp_path / "a_dp.hdf5", {"dp": PATTERNS})
     small.ptychoshelves(tmp_path / "a_para.hdf5", dp=None)
     data, para = str(tmp_path / "a_dp.hdf5"), {"path": str(tmp_path / "a_para.hdf5")}
-    geometry = {"distance_m": small.DISTANCE_M, "detector_pixel_m": small.DETECTOR_PIXEL_M}
-    assert_read(MeasuredFile(data, positions=para, **geometry).read())
-    assert_read(MeasuredFile(para["path"], data={"path": data}, **geometry).read())
+    for one in (MeasuredFile(data, positions=para), MeasuredFile(para["path"], data={"path": data})):
+        assert_read(one.read())
+        assert one.read().pixel_m == pytest.approx(small.PIXEL_M)
+    np.testing.assert_allclose(
+        ScanFile(para["path"]).positions((60, 80), small.M, np.random.default_rng()), POSITIONS, atol=1e-9
+    )
+    named = small.ptychodus(tmp_path / "b_para.hdf5", dp=None, probe_position_indexes=None,
+                            **{f"@{name}": None for name in ("photon_energy_eV", "far_field")})  # fmt: skip
+    assert_read(MeasuredFile(data, positions={"path": named}).read())
     mat = {"path": fold_slice_mat(tmp_path / "b.mat")}
     read = MeasuredFile(data, positions=mat, probe=mat, object=mat).read()
     assert_read(read)

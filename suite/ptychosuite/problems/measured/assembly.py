@@ -29,7 +29,8 @@ HELD: Mapping[str, tuple[str, ...]] = {
     "intensities": ("intensities",),
 }
 """Where a :class:`Raw` keeps each part."""
-GEOMETRY = ("wavelength_m", "distance_m", "detector_pixel_m", "reciprocal_pixel_per_m", "angular_pixel_rad")
+GEOMETRY = ("wavelength_m", "distance_m", "detector_pixel_m", "reciprocal_pixel_per_m", "angular_pixel_rad",
+            "object_pixel_m")  # fmt: skip
 
 
 @contextmanager

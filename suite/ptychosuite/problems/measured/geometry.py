@@ -37,7 +37,7 @@ def override_geometry(raw: Raw, settings: ReadSettings) -> None:
               "detector_pixel_per_angstrom") if (value := getattr(settings, name))}  # fmt: skip
     _only_one(pixels, settings.path)
     for name, value in pixels.items():
-        raw.detector_pixel_m = raw.angular_pixel_rad = raw.reciprocal_pixel_per_m = None
+        raw.detector_pixel_m = raw.angular_pixel_rad = raw.reciprocal_pixel_per_m = raw.object_pixel_m = None
         raw.source["detector pixel"] = GIVEN
         if name == "detector_pixel_m":
             raw.detector_pixel_m = (value, value)
@@ -93,6 +93,8 @@ def _reciprocal_pixel(raw: Raw) -> Pair | None:
         return raw.reciprocal_pixel_per_m
     if raw.angular_pixel_rad is not None and raw.wavelength_m is not None:
         return raw.angular_pixel_rad[0] / raw.wavelength_m, raw.angular_pixel_rad[1] / raw.wavelength_m
+    if raw.object_pixel_m is not None and raw.frame is not None:
+        return 1 / (raw.frame[0] * raw.object_pixel_m[0]), 1 / (raw.frame[1] * raw.object_pixel_m[1])
     return None
 
 

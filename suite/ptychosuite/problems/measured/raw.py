@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,7 +36,8 @@ class Raw:
     called by its own name.
 
     The pixel of the object follows from ``wavelength_m``, ``distance_m`` and ``detector_pixel_m``, else from
-    ``reciprocal_pixel_per_m``, else from ``angular_pixel_rad`` and the wavelength.
+    ``reciprocal_pixel_per_m``, else from ``angular_pixel_rad`` and the wavelength; else it is
+    ``object_pixel_m``, for whole patterns.
     """
 
     stack: PatternStack | None
@@ -52,6 +53,7 @@ class Raw:
     detector_pixel_m: Pair | None = None  # height of a row, width of a column
     reciprocal_pixel_per_m: Pair | None = None  # the same as spatial frequencies
     angular_pixel_rad: Pair | None = None  # the same as scattering angles
+    object_pixel_m: Pair | None = None  # where the file says that, and not of patterns of how many pixels
     radiation: str = ""  # "photons" or "electrons", where the file says or its kind does
     propagation: str = ""  # "far" or "near" field, where the file says
     dark: np.ndarray | None = None  # (rows, columns), to be taken off every pattern
@@ -66,6 +68,15 @@ class Raw:
     def frame(self) -> tuple[int, int] | None:
         """Rows and columns of a pattern, where the patterns are known."""
         return None if self.stack is None else self.stack.frame
+
+    def take_object_pixel(self, pixel: Pair, shape: Sequence[int] | None, name: str) -> None:
+        """The pixel of the object, which belongs to patterns of ``shape``, by default those of the file."""
+        size = shape or self.frame
+        if size is None:
+            self.object_pixel_m = pixel
+        else:
+            self.reciprocal_pixel_per_m = (1 / (size[0] * pixel[0]), 1 / (size[1] * pixel[1]))
+        self.source["detector pixel"] = name
 
     @property
     def ever_good(self) -> np.ndarray | None:

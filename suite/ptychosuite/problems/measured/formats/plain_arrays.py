@@ -268,12 +268,11 @@ def _geometry(arrays: Arrays, raw: Raw, path: str) -> None:
     if distance := _scalar(arrays, "distance", "m", path):
         raw.distance_m, raw.source["distance"] = distance
     pixel, object_pixel = (_scalar(arrays, f"{of} pixel", "m", path) for of in ("detector", "object"))
-    frame = raw.frame or (raw.probe.shape[-2:] if raw.probe is not None else None)
     if pixel:
         raw.detector_pixel_m, raw.source["detector pixel"] = (pixel[0], pixel[0]), pixel[1]
-    elif object_pixel and frame:
-        raw.reciprocal_pixel_per_m = (1 / (frame[0] * object_pixel[0]), 1 / (frame[1] * object_pixel[0]))
-        raw.source["detector pixel"] = object_pixel[1]
+    elif object_pixel:
+        shape = None if raw.probe is None else raw.probe.shape[-2:]
+        raw.take_object_pixel((object_pixel[0], object_pixel[0]), shape, object_pixel[1])
 
 
 def _scalar(arrays: Arrays, part: str, to: str, path: str) -> tuple[float, str] | None:

@@ -123,9 +123,9 @@ def _geometry(arrays: Mapping[str, Any], raw: Raw, path: str) -> None:
         for side in ("height", "width")
     ]
     probe = next((name for name in PROBE if name in arrays), "")
-    frame = raw.frame or (arrays[probe].shape[-2:] if probe else None)
-    if frame and pixels[0] and pixels[1]:
-        raw.reciprocal_pixel_per_m = (1 / (frame[0] * pixels[0]), 1 / (frame[1] * pixels[1]))
-        raw.source["detector pixel"] = "object_pixel_height_m, object_pixel_width_m"
+    shape = arrays[probe].shape[-2:] if probe else None
+    if pixels[0] and pixels[1]:
+        name = "object_pixel_height_m, object_pixel_width_m"
+        raw.take_object_pixel((pixels[0], pixels[1]), shape, name)
     if "far_field" in arrays:
         raw.propagation = "far" if np.all(values(arrays, "far_field")) else "near"

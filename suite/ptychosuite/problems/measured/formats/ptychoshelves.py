@@ -69,7 +69,7 @@ class PtychoShelves(DataFormat):
         if guess := named(arrays, places, "object", OBJECT):
             raw.object_guess = as_wave(modes_first(values(arrays, guess), matlab), guess, path)
             raw.source["object"] = guess
-        _geometry(arrays, raw, path)
+        _geometry(arrays, raw, matlab, path)
         return raw
 
 
@@ -88,12 +88,11 @@ def _positions(arrays: Mapping[str, Any], raw: Raw, places: Places) -> None:
         raw.source["positions"] = name
 
 
-def _geometry(arrays: Mapping[str, Any], raw: Raw, path: str) -> None:
+def _geometry(arrays: Mapping[str, Any], raw: Raw, matlab: bool, path: str) -> None:
     if wavelength := number(arrays, WAVELENGTH, path):
         raw.wavelength_m = wavelength
         raw.source["wavelength"] = next(name for name in WAVELENGTH if name in arrays)
-    pixel = number(arrays, PIXEL, path)
-    frame = raw.frame or (raw.probe.shape[-2:] if raw.probe is not None else None)
-    if frame and pixel:
-        raw.reciprocal_pixel_per_m = (1 / (frame[0] * pixel), 1 / (frame[1] * pixel))
-        raw.source["detector pixel"] = next(name for name in PIXEL if name in arrays)
+    if pixel := number(arrays, PIXEL, path):
+        probe = arrays["probe"].shape if "probe" in arrays else ()
+        shape = probe[:2] if matlab else probe[-2:]
+        raw.take_object_pixel((pixel, pixel), shape, next(name for name in PIXEL if name in arrays))

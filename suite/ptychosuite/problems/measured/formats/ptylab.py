@@ -87,7 +87,6 @@ def _geometry(arrays: Mapping[str, Any], raw: Raw, path: str) -> None:
     pixel, object_pixel = number(arrays, ("dxd",), path), number(arrays, ("dxp",), path)
     if pixel:
         raw.detector_pixel_m, raw.source["detector pixel"] = (pixel, pixel), "dxd"
-    elif object_pixel and raw.probe is not None:
-        rows, columns = raw.probe.shape[-2:]
-        raw.reciprocal_pixel_per_m = (1 / (rows * object_pixel), 1 / (columns * object_pixel))
-        raw.source["detector pixel"] = "dxp"
+    elif object_pixel:
+        shape = arrays["probe"].shape[-2:] if "probe" in arrays else None
+        raw.take_object_pixel((object_pixel, object_pixel), shape, "dxp")

@@ -64,7 +64,5 @@ def _geometry(file: Any, raw: Raw, probe: str, path: str) -> None:
         raw.wavelength_m = wavelength_of_energy(read_energy(energy, path, default="keV"))
         raw.source["wavelength"] = f"{beside}_energy"
     if isinstance(size, h5py.Dataset) and raw.probe is not None and np.all(np.asarray(size[()]) > 0):
-        pixels = np.broadcast_to(np.ravel(size[()]), 2)
-        rows, columns = raw.probe.shape[-2:]
-        raw.reciprocal_pixel_per_m = (float(1 / (rows * pixels[0])), float(1 / (columns * pixels[1])))
-        raw.source["detector pixel"] = f"{beside}_psize"
+        height, width = np.broadcast_to(np.ravel(size[()]), 2).tolist()
+        raw.take_object_pixel((height, width), raw.probe.shape[-2:], f"{beside}_psize")
