@@ -182,9 +182,9 @@ class ReadSettings:
     counts
         Whether the file holds intensities or their square roots.
     negative
-        Refuse negative counts, set them to zero (data with a dark image subtracted; pixels that are
-        -1 or -2 in every pattern, and no others below zero, are gaps, and masked), or mask them in the pattern where they are, and NaN with
-        them.
+        Refuse negative counts, set them to zero (data with a dark image subtracted; but pixels that are -1 or
+        -2 in every pattern, where no others are below zero, are gaps, and masked), or mask them in the
+        pattern where they are, and NaN with them.
     saturation
         Counts from which on a pixel is bad in the pattern where it has them. "auto" is the largest number of
         an integer type, which detectors write into gaps and overflown pixels; "none" is no limit.
