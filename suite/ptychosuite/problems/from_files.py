@@ -6,7 +6,8 @@ is read like what was measured. The content of a file says what it is, not its n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal
@@ -198,16 +199,21 @@ def read_array(path: str, key: str, sha256: str = "", part: str = "") -> np.ndar
 
 @lru_cache(maxsize=8)
 def _read_array(path: str, key: str, part: str, stamp: tuple[int, int, int]) -> np.ndarray:
+    with _opened(path) as source:
+        found = joined(_found(source, key, part)).view()
+    found.setflags(write=False)
+    return found
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[Source]:
     try:
         with Source(path) as source:
-            found = joined(_found(source, key, part))
+            yield source
     except DAMAGED as error:
         raise DataFileError(
             f"{path} cannot be read ({as_told(error)}); the file is damaged, or name an array with 'key'"
         ) from error
-    found = found.view()
-    found.setflags(write=False)
-    return found
 
 
 def _found(source: Source, key: str, part: str) -> np.ndarray:
@@ -254,7 +260,7 @@ def _described(source: Source, part: str, arrays: Mapping[str, Any], name: str =
 def _positions(path: str, key: str, sha256: str, probe_size: int) -> np.ndarray:
     """Positions in pixels, (row, column): an array, or what the file's format has."""
     check_unchanged(path, sha256)
-    with Source(path) as source:
+    with _opened(path) as source:
         several = source.holds_arrays and len(source.arrays) > 1
         raw = _described(source, "positions", source.arrays) if several and not key else None
     if raw is None or raw.positions is None:

@@ -183,12 +183,13 @@ def as_image(array: Any, name: str, path: str) -> np.ndarray:
     DataFileError
         Fewer than two axes, or not real numbers.
     """
-    values = np.asarray(array)
+    values = _values(array, name, path)
     if values.dtype.kind not in "uifb" or values.ndim < 2:
         raise DataFileError(
             f"{path}: '{name}' has shape {values.shape} of {values.dtype}; expected an image of the "
             "detector, (rows, columns)"
         )
+    check_range(values, name, path)
     return np.asarray(values.reshape(-1, *values.shape[-2:]).mean(axis=0, dtype=np.float64))
 
 

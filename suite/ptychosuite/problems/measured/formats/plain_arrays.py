@@ -21,6 +21,7 @@ from ptychosuite.problems.measured.format import DataFormat, Places
 from ptychosuite.problems.measured.pattern_stack import single_stack
 from ptychosuite.problems.measured.raw import (
     Raw,
+    as_image,
     as_mask,
     as_modes,
     as_positions,
@@ -180,9 +181,9 @@ def _calibration(arrays: Arrays, raw: Raw, places: Places) -> None:
     """Dark and flat frames (means of several), and the light of each pattern."""
     n = raw.stack.n_patterns if raw.stack else None
     if name := _fitting(arrays, places, "dark", lambda array: _is_frame(array, raw), raw.frame):
-        raw.dark, raw.source["dark"] = _mean_frame(arrays, name), name
+        raw.dark, raw.source["dark"] = as_image(arrays[name], name, places.path), name
     if name := _fitting(arrays, places, "flat", lambda array: _is_frame(array, raw), raw.frame):
-        raw.flat, raw.source["flat"] = _mean_frame(arrays, name), name
+        raw.flat, raw.source["flat"] = as_image(arrays[name], name, places.path), name
     if name := _fitting(arrays, places, "intensities", lambda array: _is_one_each(array, n), (n,)):
         raw.intensities, raw.source["intensities"] = np.ravel(values(arrays, name)).astype(np.float64), name
 
@@ -198,11 +199,6 @@ def _fitting(
         shape = tuple(arrays[name].shape)
         raise DataFileError(f"{places.path}: '{name}' has shape {shape}; expected {expected} for '{part}'")
     return name
-
-
-def _mean_frame(arrays: Arrays, name: str) -> np.ndarray:
-    frames = values(arrays, name).astype(np.float64)
-    return np.asarray(frames.reshape(-1, *frames.shape[-2:]).mean(axis=0))
 
 
 def _is_one_each(array: Any, n: int | None) -> bool:
