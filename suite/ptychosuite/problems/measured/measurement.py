@@ -14,6 +14,7 @@ from ptychosuite.problems.measured.waves import power_of
 from ptychosuite.registry.lookup import class_of
 
 MAX_OBJECT_PX = 2**14  # a wider object comes from wrong units, not from a microscope
+LARGEST = float(np.finfo(np.float32).max)  # of a count, which is kept in single precision
 PIXEL_RANGE_M = (1e-12, 1e-4)
 
 
@@ -135,7 +136,7 @@ def check_counts(patterns: np.ndarray, name: str, path: str, numbers: np.ndarray
     """Refuse counts that are NaN, infinite or negative; ``numbers`` (n,) are those of the patterns."""
     wrong = []
     if patterns.dtype.kind == "f":
-        wrong.append((~np.isfinite(patterns), "NaN or infinite", "'negative: mask'"))
+        wrong.append((~(np.abs(patterns) <= LARGEST), "NaN or infinite", "'negative: mask'"))
     if patterns.dtype.kind in "if":
         wrong.append((patterns < 0, "negative", "'negative: zero', or 'negative: mask'"))
     for bad, what, word in wrong:
