@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ import numpy as np
 import pytest
 from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured import MeasuredFile
+from ptychosuite.problems.measured.finding import datasets
 from ptychosuite.problems.measured.whole import in_words
 from ptychosuite.registry.validation import SettingError
 
 from tests.problems.measured import small
+from tests.problems.measured.test_fuzz import FILES
 
 UNLIMITED = h5py.h5s.UNLIMITED
 SHAPE = (small.N, small.M, small.M)
@@ -308,3 +311,43 @@ def test_objects_and_references_are_no_numbers(tmp_path: Path) -> None:
 )
 def test_sizes_in_words(size: float, words: str) -> None:
     assert in_words(size) == words
+
+
+HDF5_FILES = [
+    name
+    for name in FILES
+    if name.endswith((".h5", ".hdf5", ".cxi", ".nxs", ".ptyd", ".emd", ".hspy", "73.mat"))
+]
+
+
+@pytest.mark.parametrize("name", HDF5_FILES)
+def test_no_zeros_are_made_up(tmp_path: Path, name: str) -> None:
+    """Any array whose numbers are in a file that is gone: refused, not read, or as if it were not there."""
+    make, settings = FILES[name]
+    good = Path(make(tmp_path / name))
+    with h5py.File(good) as file:
+        numbers = [each for each, array in datasets(file) if array.dtype.kind in "uif"]
+    for each in numbers:
+        lost, without = tmp_path / f"lost-{name}", tmp_path / f"without-{name}"
+        for path in (lost, without):
+            shutil.copy(good, path)
+            with h5py.File(path, "a") as file:
+                shape, dtype, attributes = file[each].shape, file[each].dtype, dict(file[each].attrs)
+                del file[each]
+                if path == lost:
+                    layout = h5py.VirtualLayout(shape or (1,), dtype)
+                    layout[:] = h5py.VirtualSource("gone.h5", "x", layout.shape)
+                    file.create_virtual_dataset(each, layout).attrs.update(attributes)
+        outcome = read_or_refused(lost, settings)
+        others = [read_or_refused(path, settings) for path in (good, without)]
+        assert not outcome.startswith("{") or outcome in others, each
+
+
+def read_or_refused(path: Path, settings: dict[str, Any]) -> str:
+    """What becomes of a file, all numbers of a measurement and none of its names."""
+    try:
+        read = MeasuredFile(str(path), **settings).read()
+    except DataFileError as error:
+        return str(error).replace(str(path), "")
+    arrays = {k: v for k, v in vars(read).items() if k != "source"}
+    return repr({k: v.tobytes() if isinstance(v, np.ndarray) else v for k, v in arrays.items()})
