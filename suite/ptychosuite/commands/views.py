@@ -133,6 +133,8 @@ def show(
 
     A file that cannot be read as it stands has its arrays listed, and ends with code 2.
     """
+    if study.exists() and not study.is_file() and not study.is_dir():
+        raise DataFileError(f"{study} is neither a file nor a folder; name one")
     if data or (study.is_file() and study.suffix not in STUDY_SUFFIXES):
         _show_data(study, run_id, settings, out, as_json)
         return

@@ -45,6 +45,8 @@ COMPUTES_NOTHING: Mapping[str, str] = {
         f"{PACKAGE}.problems.measured.{module}": "writes measurements for other programs"
         for module in ("writing", "formats.ptyd_writer", "formats.ptychodus_writer")
     },
+    f"{PACKAGE}.problems.guard": "refuses files that crash or hang the HDF5 library",
+    f"{PACKAGE}.problems.guard_child": "goes over such files in another process",
     f"{PACKAGE}.execute.provenance": "says where a run was computed and how much memory it took",
 }
 """Modules that a run imports and that cannot change its numbers, with the reason; nor are their imports

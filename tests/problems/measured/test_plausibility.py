@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from ptychosuite.problems.measured import MeasuredFile
@@ -39,6 +40,19 @@ def test_less_than_a_pixel_and_no_overlap(tmp_path: Path) -> None:
     assert "40 pixels apart, and a pattern is 32 pixels wide: none overlap" in refusal(
         path, positions_unit="px"
     )
+
+
+def test_a_scan_that_was_interrupted(tmp_path: Path) -> None:
+    path = small.arrays(tmp_path / "a.h5", data=None)
+    with h5py.File(path, "a") as file:
+        data = file.create_dataset(
+            "data", (small.N, small.M, small.M), np.uint16, chunks=(1, small.M, small.M)
+        )
+        data[:7] = small.patterns()[:7]
+    message = refusal(path, positions_unit="px")
+    assert "of 'data' 7 of 12 pieces were written" in message
+    MeasuredFile(path, positions_unit="px", last=6).size()
+    assert MeasuredFile(path, positions_unit="px", drop_empty=True).size().n_positions == 7
 
 
 def test_a_mask_turned_round(tmp_path: Path) -> None:

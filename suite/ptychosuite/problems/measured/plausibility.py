@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 
+import h5py
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -35,8 +37,9 @@ def refuse_implausible(
     Raises
     ------
     DataFileError
-        The unit of the positions was guessed, the scan is smaller than a pixel, no two patterns overlap, the
-        mask rejects most of the light, or the patterns are of the near field.
+        Part of the patterns was never written, the unit of the positions was guessed, the scan is smaller
+        than a pixel, no two patterns overlap, the mask rejects most of the light, or the patterns are of the
+        near field.
     """
     for check in _checks(raw, kept, positions_px, chosen, settings).values():
         check()
@@ -64,6 +67,8 @@ def _checks(
         "positions unit": partial(_refuse_guess, raw, path),
         "scan": partial(_refuse_span, positions_px, size, raw, path),
     }
+    if not settings.drop_empty and settings.last is None:
+        checks["patterns"] = partial(_refuse_unwritten, raw, path)
     if settings.mask_good == "auto":
         checks["mask"] = partial(_refuse_mask, raw, kept, path)
     if settings.propagation != "far":
@@ -78,6 +83,20 @@ def _refuse_guess(raw: Raw, path: str) -> None:
             f"{path}: '{raw.source['positions']}' has no unit, and what is guessed{how} is not enough to go "
             f"by; say 'positions_unit: {unit}' if that is right"
         )
+
+
+def _refuse_unwritten(raw: Raw, path: str) -> None:
+    for part in raw.patterns.parts:
+        stored = getattr(part.array, "dataset", part.array)
+        if not isinstance(stored, h5py.Dataset) or not stored.chunks or stored.is_virtual:
+            continue
+        written = stored.id.get_num_chunks()
+        pieces = math.prod(-(-n // c) for n, c in zip(stored.shape, stored.chunks, strict=True))
+        if written < pieces:
+            raise DataFileError(
+                f"{path}: of '{raw.source['data']}' {written} of {pieces} pieces were written, and the rest "
+                "reads as patterns of zeros; was the scan interrupted? Say 'drop_empty: on', or the 'last' pattern"
+            )
 
 
 def _refuse_span(positions_px: np.ndarray, size: int, raw: Raw, path: str) -> None:
