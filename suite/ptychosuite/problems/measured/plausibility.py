@@ -95,7 +95,8 @@ def _refuse_unwritten(raw: Raw, path: str) -> None:
         if written < pieces:
             raise DataFileError(
                 f"{path}: of '{raw.source['data']}' {written} of {pieces} pieces were written, and the rest "
-                "reads as patterns of zeros; was the scan interrupted? Say 'drop_empty: on', or the 'last' pattern"
+                "reads as patterns of zeros; was the scan interrupted? Say 'drop_empty: on', or the 'last' "
+                "pattern"
             )
 
 
