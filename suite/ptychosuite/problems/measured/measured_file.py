@@ -58,7 +58,7 @@ class MeasuredFile(ReadSettings, ProblemKind):
         return reading.measurement(self)
 
     def size(self) -> Size:
-        """Reads no patterns, or a few where the file names a centre to be confirmed."""
+        """Reads a few patterns: enough to see that a run of it can mean something."""
         try:
             return reading.size(self)
         except DataFileError as error:

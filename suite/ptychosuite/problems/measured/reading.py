@@ -91,7 +91,7 @@ def size(settings: ReadSettings) -> Size:
         As ``measurement`` does, and where a run of it would mean nothing: see ``plausibility``.
     """
     with described(settings) as raw:
-        plan = _plan(raw, settings, look=raw.centre is not None)
+        plan = _plan(raw, settings)
         raw.patterns.check_ends(plan.window.rows, plan.window.columns, settings.path)
         refuse_implausible(raw, plan.window, plan.positions_px, plan.chosen, settings)
     pixels = plan.window.size // plan.window.bin
@@ -105,12 +105,12 @@ def doubts_of(settings: ReadSettings) -> dict[str, str]:
         return doubts(raw, plan.window, plan.positions_px, plan.chosen, settings)
 
 
-def _plan(raw: Raw, settings: ReadSettings, look: bool = True) -> Reading:
-    """Decide how to read a file; without a ``look`` at its patterns, only sizes and positions count."""
+def _plan(raw: Raw, settings: ReadSettings) -> Reading:
+    """Decide how to read a file."""
     path, source = settings.path, raw.source
     data = source["data"]
     override_geometry(raw, settings)
-    corner = _corner(raw, settings, look)
+    corner = _corner(raw, settings)
     centre = None if corner else _centre(raw, settings)
     kept = window(raw.patterns.frame, settings.crop, settings.bin, corner, centre, data, path)
     taken = math.ceil(raw.patterns.n_patterns / settings.every)
@@ -130,7 +130,7 @@ def _plan(raw: Raw, settings: ReadSettings, look: bool = True) -> Reading:
     return Reading(kept, corner, chosen, positions, _mean(pixel_m), _mean(bins), source)
 
 
-def _corner(raw: Raw, settings: ReadSettings, look: bool) -> bool:
+def _corner(raw: Raw, settings: ReadSettings) -> bool:
     """Whether zero frequency is at [0, 0] in the file; why is left in the source."""
     if settings.zero_frequency != "auto":
         raw.source["zero frequency"] = f"{settings.zero_frequency}, by the settings"
@@ -138,7 +138,7 @@ def _corner(raw: Raw, settings: ReadSettings, look: bool) -> bool:
     if settings.centre_row is not None or settings.centre_column is not None:
         raw.source["zero frequency"] = "centre, by the settings"
         return False
-    seen = is_corner(raw.patterns.sample(SAMPLE, settings.path), raw.ever_good) if look else None
+    seen = is_corner(raw.patterns.sample(SAMPLE, settings.path), raw.ever_good)
     if seen is not None:
         raw.source["zero frequency"] = f"{'corner' if seen else 'centre'}, where the patterns are bright"
         return seen
