@@ -50,7 +50,7 @@ def test_a_scan_that_was_interrupted(tmp_path: Path) -> None:
         )
         data[:7] = small.patterns()[:7]
     message = refusal(path, positions_unit="px")
-    assert "of 'data' 7 of 12 pieces were written" in message
+    assert "5 of the 12 patterns of 'data' were never written, the first is 7" in message
     MeasuredFile(path, positions_unit="px", last=6).size()
     assert MeasuredFile(path, positions_unit="px", drop_empty=True).size().n_positions == 7
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import h5py
 import numpy as np
 from scipy.spatial import cKDTree
 
 from ptychosuite.errors import DataFileError
+from ptychosuite.problems.measured.file_arrays import MatlabArray
 from ptychosuite.problems.measured.format import ReadSettings
 from ptychosuite.problems.measured.geometry import GUESSED
+from ptychosuite.problems.measured.pattern_stack import Part
 from ptychosuite.problems.measured.raw import Raw
 from ptychosuite.problems.measured.shadows import PAIRS, neighbours, shadow_of
 from ptychosuite.problems.measured.window import Window
@@ -67,8 +70,8 @@ def _checks(
         "positions unit": partial(_refuse_guess, raw, path),
         "scan": partial(_refuse_span, positions_px, size, raw, path),
     }
-    if not settings.drop_empty and settings.last is None:
-        checks["patterns"] = partial(_refuse_unwritten, raw, path)
+    if not settings.drop_empty:
+        checks["patterns"] = partial(_refuse_unwritten, raw, chosen, path)
     if settings.mask_good == "auto":
         checks["mask"] = partial(_refuse_mask, raw, kept, path)
     if settings.propagation != "far":
@@ -85,19 +88,43 @@ def _refuse_guess(raw: Raw, path: str) -> None:
         )
 
 
-def _refuse_unwritten(raw: Raw, path: str) -> None:
+def _refuse_unwritten(raw: Raw, chosen: np.ndarray, path: str) -> None:
+    """Patterns of a dataset that was declared, and was filled in part only, as when a scan is interrupted."""
+    before = 0
     for part in raw.patterns.parts:
-        stored = getattr(part.array, "dataset", part.array)
-        if not isinstance(stored, h5py.Dataset) or not stored.chunks or stored.is_virtual:
-            continue
-        written = stored.id.get_num_chunks()
-        pieces = math.prod(-(-n // c) for n, c in zip(stored.shape, stored.chunks, strict=True))
-        if written < pieces:
+        taken = np.flatnonzero(chosen[before : before + part.n_patterns])
+        before += part.n_patterns
+        missing = taken[~_written(part)[taken]]
+        if len(missing):
             raise DataFileError(
-                f"{path}: of '{raw.source['data']}' {written} of {pieces} pieces were written, and the rest "
-                "reads as patterns of zeros; was the scan interrupted? Say 'drop_empty: on', or the 'last' "
-                "pattern"
+                f"{path}: {len(missing)} of the {len(taken)} patterns of '{raw.source['data']}' were never "
+                f"written, the first is {missing[0]}, and would read as zeros; was the scan interrupted? Say "
+                "'drop_empty: on', or the 'last' pattern"
             )
+
+
+def _written(part: Part) -> np.ndarray:
+    """Whether anything was written of each pattern of a part; all, where the file cannot tell."""
+    written = np.ones(part.n_patterns, dtype=bool)
+    stored = getattr(part.array, "dataset", part.array)
+    if not isinstance(stored, h5py.Dataset) or not stored.chunks or stored.is_virtual:
+        return written
+    pieces = math.prod(-(-n // c) for n, c in zip(stored.shape, stored.chunks, strict=True))
+    if stored.id.get_num_chunks() >= pieces or isinstance(part.array, MatlabArray):
+        return written
+    written[:] = False
+    by_line = written.reshape(-1, part.inner)
+
+    def mark(chunk: Any) -> None:
+        first = chunk.chunk_offset[part.axes[0]]
+        lines = slice(None)
+        if part.outer is not None:
+            line = chunk.chunk_offset[part.outer]
+            lines = slice(line, line + stored.chunks[part.outer])
+        by_line[lines, first : first + stored.chunks[part.axes[0]]] = True
+
+    stored.id.chunk_iter(mark)
+    return written
 
 
 def _refuse_span(positions_px: np.ndarray, size: int, raw: Raw, path: str) -> None:
