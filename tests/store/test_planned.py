@@ -7,16 +7,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import ptychosuite
 import pytest
 import xarray as xr
-from ptychosuite.errors import StoreError
 from ptychosuite.execute import one_run
 from ptychosuite.registry import fingerprint
 from ptychosuite.registry.fingerprint import PACKAGE, Sources
 from ptychosuite.store.layout import Store
-from ptychosuite.store.planned import OtherRuns, other_runs, study_content
+from ptychosuite.store.planned import OtherRuns, other_runs
 from ptychosuite.store.read import inventory, latest_session, read_run
 
 from tests.study.small import plan_of, study_file
@@ -137,7 +137,9 @@ def test_the_dataset_is_the_study(study, use, tmp_path):
     run(study)
     runs = as_readme()
     assert runs.sizes["run"] == RUNS
-    assert {read_run(file).provenance["code"] for file in present_files(study)} == {*runs.code.values.tolist()}
+    assert {read_run(file).provenance["code"] for file in present_files(study)} == {
+        *runs.code.values.tolist()
+    }
     assert runs.sel(noise=0.1, solver="magpie", seed=0).residual == FACTOR["B"]
     assert runs.sel(noise=0.0, solver="rpie").residual.values.tolist() == [FACTOR["B"], 2 * FACTOR["B"]]
     grid = runs.unstack("run")
@@ -146,9 +148,87 @@ def test_the_dataset_is_the_study(study, use, tmp_path):
     runs.reset_index("run").to_netcdf(tmp_path / "runs.nc")
     grid.to_netcdf(tmp_path / "grid.nc")
     with xr.open_dataset(tmp_path / "grid.nc") as read_back:
-        xr.testing.assert_equal(read_back.residual, grid.residual.load())
+        np.testing.assert_array_equal(read_back.residual, grid.residual)
+        np.testing.assert_array_equal(
+            read_back.residual.sel(solver="magpie", noise=0.1), [FACTOR["B"], np.nan]
+        )
     store = Store.open("results/tiny")
     assert other_runs(store, latest_session(store)) == OtherRuns(superseded=RUNS, foreign=11)
+
+
+def test_results_of_other_code_alone_are_shown_as_such(study, use, command):
+    """What the present code has not computed at all is shown by the latest code that has, and said so."""
+    for name in "AB":
+        use(name)
+        run(study)
+    use("C")
+    assert states(study) == ["to do"]
+    code, said, _ = command("report", study)
+    assert code == 0
+    assert "note: The present code has computed none of these runs" in said
+    assert factors(pd.read_csv("reports/tiny/numbers/runs.csv")) == {FACTOR["B"]}
+    page = Path("reports/tiny/index.html").read_text()
+    assert page.count("The present code has computed none of these runs") == 1
+    assert "The present code has computed none" in str(ptychosuite.open(study))
+    ptychosuite.export(study, "crate", licence="CC0-1.0", progress=False)
+    with ptychosuite.open("tiny.zip") as bundle:
+        assert factors(bundle.table) == {FACTOR["B"]}
+
+
+def test_codes_are_not_mixed(study, use, command):
+    """Once the present code has a run, the others are missing, as plan has them, and it is said why."""
+    use("A")
+    run(study)
+    use("B")
+    run(study)
+    held = inventory(Store.open("results/tiny"))
+    for run_id in plan_of(study).run_ids[1:]:
+        held.done[run_id].delete()
+    assert [*ptychosuite.plan(study).states.values()].count("done") == 1
+    code, said, _ = command("report", study)
+    assert code == 0
+    assert "note: 6 missing runs have results by other code, not shown" in said
+    table = pd.read_csv("reports/tiny/numbers/runs.csv")
+    assert table["status"].value_counts().to_dict() == {"missing": 6, "completed": 1}
+    assert "1 completed, 6 missing\n" in str(ptychosuite.open(study))
+    code, _, err = command("export", study, "--to", "csv")
+    assert (code, "6 of the 7 runs" in err) == (2, True)
+    (drawn,) = [next(iter(ptychosuite.watch(study, progress=False)))]
+    assert (drawn.runs, drawn.planned) == (1, RUNS)
+
+
+def test_a_bundle_is_of_its_study(study, use):
+    """A bundle of what was not run last: its dataset and its list of runs are those of its report."""
+    use("A")
+    run(study)
+    use("B")
+    run(study)
+    use("A")
+    ptychosuite.export(study, "crate", out="tiny", licence="CC0-1.0", progress=False)
+    assert factors(xr.open_zarr("tiny/results/tiny/study.zarr")) == {FACTOR["A"]}
+    with ptychosuite.open("tiny") as bundle:
+        assert (factors(bundle.table), len(bundle.files)) == ({FACTOR["A"]}, RUNS)
+
+
+def test_a_folder_of_an_earlier_version(study, use):
+    """Its sessions name no ids: all runs have a row, the newest is shown, and the next run puts it right."""
+    use("A")
+    run(study)
+    use("B")
+    run(study)
+    for file in Path("results/tiny/sessions").iterdir():
+        content = json.loads(file.read_text())
+        del content["run_ids"]
+        file.write_text(json.dumps(content))
+    assert len(ptychosuite.open("results/tiny").table) == 2 * RUNS
+    ptychosuite.report("results/tiny", progress=False)
+    assert factors(pd.read_csv("reports/tiny/numbers/runs.csv")) == {FACTOR["B"]}
+    use("C")
+    ptychosuite.report(study, progress=False)
+    assert factors(pd.read_csv("reports/tiny/numbers/runs.csv")) == {FACTOR["B"]}
+    use("A")
+    run(study)
+    assert factors(as_readme()) == {FACTOR["A"]}
 
 
 def present_files(study: Path):

@@ -58,7 +58,7 @@ class StoreRuns:
     def of(
         cls, name: str, source: str, store: Store, study: Mapping[str, Any], specs: Iterable[RunSpec] = ()
     ) -> StoreRuns:
-        """The runs of ``study``, in the words of a session, that ``store`` has: by the code that planned them.
+        """What ``store`` has of the runs of ``study``, in the words of a session.
 
         Raises
         ------

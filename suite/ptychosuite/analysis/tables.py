@@ -63,8 +63,10 @@ def none_of(store: Store) -> StoreError:
     number = len(inventory(store).files)
     if not number:
         return StoreError(f"{store.root} has no runs yet; run the study first")
-    other = "1 other, by other code or of another version" if number == 1 else (
-        f"{number} others, by other code or of other versions"
+    other = (
+        "1 other, by other code or of another version"
+        if number == 1
+        else (f"{number} others, by other code or of other versions")
     )
     return StoreError(
         f"{store.root} has none of the runs of this study yet, but {other} of it; "
@@ -74,7 +76,9 @@ def none_of(store: Store) -> StoreError:
 
 def columns_of(dataset: xr.Dataset) -> dict[str, tuple[str, bool]]:
     """Dotted path of a factor -> its column, and whether that holds numbers."""
-    return {path: (name, is_number) for path, (name, is_number) in json.loads(dataset.attrs["columns"]).items()}
+    return {
+        path: (name, is_number) for path, (name, is_number) in json.loads(dataset.attrs["columns"]).items()
+    }
 
 
 def table_of(dataset: xr.Dataset, spec_ids: Sequence[str] | None = None) -> pd.DataFrame:
@@ -100,9 +104,7 @@ def table_of(dataset: xr.Dataset, spec_ids: Sequence[str] | None = None) -> pd.D
     table.attrs["paths"] = names
     table.attrs["factors"] = factors
     table.attrs["solver_settings"] = [
-        name
-        for path, name in names.items()
-        if path.startswith("solver.") and path != "solver.name"
+        name for path, name in names.items() if path.startswith("solver.") and path != "solver.name"
     ]
     return table
 

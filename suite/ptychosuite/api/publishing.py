@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path, PosixPath
-from typing import Any
 
 from ptychosuite.analysis.selection import Selection, selection_of
 from ptychosuite.analysis.verdict import Verdict, verdicts
@@ -261,9 +260,7 @@ def _refuse_unfinished(selection: Selection) -> None:
         )
 
 
-def _write_crate(
-    selection: Selection, out: Path, licence: str | None, authors: Sequence[str]
-) -> Path:
+def _write_crate(selection: Selection, out: Path, licence: str | None, authors: Sequence[str]) -> Path:
     if licence is None:
         raise UserError(
             "--to crate needs a licence, without which nobody may use what you publish; say "

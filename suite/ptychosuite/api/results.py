@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ptychosuite.analysis.selection import Selection, selection_of, selection_of_plan
 from ptychosuite.analysis.outcomes import MISSING
+from ptychosuite.analysis.selection import Selection, selection_of, selection_of_plan
 from ptychosuite.analysis.tables import open_dataset, table_of
 from ptychosuite.api.display import Displayed, cell, count_runs, counts_text, html_table, text_table
 from ptychosuite.api.planning import File, Settings, Study, plan_of, read_study
@@ -76,7 +76,7 @@ class Results(Displayed):
 
     @cached_property
     def dataset(self) -> xr.Dataset:
-        """One row a run of the study that has ended: factors, metrics and curves, loaded when they are used."""
+        """One row a run of the study that has ended: factors, metrics, and curves, loaded when used."""
         return open_dataset(self.store, self.study or None)
 
     @cached_property
@@ -166,7 +166,7 @@ class Results(Displayed):
     def _counts(self) -> str:
         counts = self.table["status"].value_counts().to_dict()
         left = len(self.study.get("spec_ids", ())) - len(self.table)
-        if left > 0 :
+        if left > 0:
             counts[MISSING] = left
         number = count_runs(sum(counts.values()))
         told = [f"{number} in {self.store.root}: {counts_text(counts)}"]
@@ -213,9 +213,7 @@ def open_results(study: Study, *, results: File = "results") -> Results:
     return Results(store, planned=lambda: with_results(store, study_content(plan_of(study))))
 
 
-def selected_runs(
-    study: Study, settings: Settings, override_file: File | None, results: File
-) -> Selection:
+def selected_runs(study: Study, settings: Settings, override_file: File | None, results: File) -> Selection:
     """The runs of a study, or of the latest session of a results folder."""
     if not isinstance(study, Mapping) and Path(study).is_dir():
         if settings or override_file:

@@ -91,9 +91,7 @@ READABLE = 0o644 << 16  # for everybody, where it is unpacked
 PACKED = (".zip", ".png", ".pdf")  # gain nothing from being compressed again
 
 
-def write_bundle(
-    selection: Selection, out: Path, licence: str, authors: Sequence[Author] = ()
-) -> Path:
+def write_bundle(selection: Selection, out: Path, licence: str, authors: Sequence[Author] = ()) -> Path:
     """Write the runs of ``selection`` and all that belongs to them to ``out``, a zip file or a new folder.
 
     Parameters

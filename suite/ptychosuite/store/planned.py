@@ -1,4 +1,4 @@
-"""Which of the stored runs are a study's: those that its plan or a session names, not the newest by the clock.
+"""Which of the stored runs are a study's: those that a plan or a session names, never the newest.
 
 A folder may hold more: runs that other code computed, which are superseded, and runs of earlier versions of
 the study, which are foreign to it.
@@ -75,7 +75,7 @@ def superseding(store: Store, spec_ids: Collection[str], among: Collection[str])
 
 
 def with_results(store: Store, study: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
-    """``study`` by the code that has results of it in ``store``, and what is to be said where it is not its own.
+    """``study`` by the code that has results of it, and what is to be said where that is not its own.
 
     That is the study's own code where it has a result of any run. Where it has none, the latest session
     counts that planned the same runs and has results: one version of the code, never a mixture.
