@@ -265,20 +265,6 @@ def test_factors_do_not_overwrite_other_columns(tmp_path, factor, value):
     assert found[column].values[0] == value
 
 
-@pytest.mark.parametrize("batch", [1, 512])
-def test_longer_text_than_before(tmp_path, monkeypatch, batch):
-    """A column of text that has no room for a new run makes the dataset anew; nothing is cut off."""
-    monkeypatch.setattr(compaction, "BATCH", batch)
-    store = store_at(tmp_path / "r", {"seed": True, "solver.name": False, "solver.stage": False})
-    names = ["short", "a name that is longer", "x" * 100, "short"]
-    for seed, name in enumerate(names):
-        fill(store, [record(seed, solver={"name": "rpie", "stage": name})])
-        assert compact(store) in (1, seed + 1)
-        assert dataset(store).sortby("seed")["stage"].values.tolist() == names[: seed + 1]
-    compact(store, rebuild=True)
-    assert dataset(store).sortby("seed")["stage"].values.tolist() == names
-
-
 def test_other_dataset_version_is_made_anew(tmp_path):
     """A dataset of another schema version, or one that is damaged, is derived again from the runs."""
     store = store_at(tmp_path / "r")

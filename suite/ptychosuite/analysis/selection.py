@@ -128,7 +128,7 @@ def _superseded(store: Store, study: Mapping[str, Any]) -> list[str]:
     if not number:
         return []
     has = "1 missing run has a result" if number == 1 else f"{number} missing runs have results"
-    return [f"{has} by other code, not shown. What has changed says: ptychosuite plan STUDY --why"]
+    return [f"{has} by other code, not shown. See what has changed with: ptychosuite plan STUDY --why"]
 
 
 def _with_missing(found: pd.DataFrame, dataset: xr.Dataset, study: Mapping[str, Any]) -> pd.DataFrame:

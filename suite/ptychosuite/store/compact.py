@@ -14,7 +14,6 @@ the run files, or of another version of the study, it is completed or made in me
 
 from __future__ import annotations
 
-import contextlib
 import json
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -43,13 +42,6 @@ BATCH = 4096  # runs read and written at once
 REQUESTS = 16  # files read, and arrays written, at once: object storage answers late but to many
 
 
-SHORTEST_TEXT = 16
-
-
-class TooNarrow(Exception):
-    """A column of text has no room for a new run."""
-
-
 @dataclass(frozen=True)
 class Column:
     """A factor's column: its short name, and whether it holds numbers or text."""
@@ -72,8 +64,7 @@ def compact(store: Store, rebuild: bool = False, study: Mapping[str, Any] | None
         columns, files = _columns_and_files(store, study)
         rows = None if rebuild else _rows(store, store.dataset.zarr_store(read_only=True), columns, files)
         if rows is not None:
-            with contextlib.suppress(TooNarrow):
-                return _extend(store.dataset.zarr_store(), store, columns, files, rows, may_widen=False)
+            return _extend(store.dataset.zarr_store(), store, columns, files, rows)
         fresh = store.root / ".study.zarr.new"  # written beside the old one and put in its place
         fresh.delete()
         _build(fresh.zarr_store(), store, columns, files)
@@ -101,7 +92,7 @@ def readable(store: Store, study: Mapping[str, Any] | None = None) -> ZarrStore:
             memory = MemoryStore()
             _build(memory, store, columns, files)
         else:
-            _extend(memory, store, columns, files, rows, may_widen=True)
+            _extend(memory, store, columns, files, rows)
         return memory
 
 
@@ -128,10 +119,11 @@ def _build(
         "metrics": "",
     }
     group = zarr.open_group(target, mode="w", attributes=attributes)
-    _write_runs(group, store, columns, files, first=0, may_widen=True)
-    if not files:
-        for name, block in _blocks([], [], columns).items():
-            _create(group, name, block)
+    for name in IDENTITY:
+        _create(group, name, (0,), False)
+    for column in columns.values():
+        _create(group, column.name, (0,), column.numeric)
+    _write_runs(group, store, columns, files, first=0)
     _commit(target)
 
 
@@ -141,19 +133,12 @@ def _extend(
     columns: Mapping[str, Column],
     files: Mapping[str, Place],
     rows: Collection[str],
-    may_widen: bool,
 ) -> int:
-    """Append new runs behind the committed rows.
-
-    Raises
-    ------
-    TooNarrow
-        A column of text has to be made anew, and not ``may_widen``: others read it meanwhile.
-    """
+    """Append new runs behind the committed rows."""
     missing = {run_id: file for run_id, file in files.items() if run_id not in rows}
     if missing:
         group = zarr.open_group(target, mode="r+", use_consolidated=False)
-        _write_runs(group, store, columns, missing, first=len(rows), may_widen=may_widen)
+        _write_runs(group, store, columns, missing, first=len(rows))
         _commit(target)
     return len(missing)
 
@@ -219,12 +204,7 @@ def _rows(
 
 
 def _write_runs(
-    group: zarr.Group,
-    store: Store,
-    columns: Mapping[str, Column],
-    files: Mapping[str, Place],
-    first: int,
-    may_widen: bool,
+    group: zarr.Group, store: Store, columns: Mapping[str, Column], files: Mapping[str, Place], first: int
 ) -> None:
     """Write runs into consecutive rows from ``first`` on."""
     places = list(files.values())
@@ -235,7 +215,6 @@ def _write_runs(
             paths = [str(file).removeprefix(f"{store.root}/") for file in batch]
             _note_metrics(group, records)
             blocks = _blocks(records, paths, columns)
-            _make_room(group, blocks, first + start, may_widen)
             _write_blocks(group, blocks, first + start, len(batch), pool)
 
 
@@ -284,10 +263,7 @@ def _numbers(values: Sequence[Any]) -> np.ndarray:
 
 
 def _texts(values: Sequence[Any]) -> np.ndarray:
-    """Text of one length, a power of two: what has no fixed length, xarray cannot ``unstack``."""
-    texts = ["" if v is None else str(v) for v in values]
-    longest = max([SHORTEST_TEXT, *map(len, texts)])
-    return np.asarray(texts, dtype=f"<U{1 << (longest - 1).bit_length()}")
+    return np.asarray(["" if v is None else str(v) for v in values], dtype=object)
 
 
 def _padded(curves: Sequence[np.ndarray | None]) -> np.ndarray:
@@ -298,20 +274,6 @@ def _padded(curves: Sequence[np.ndarray | None]) -> np.ndarray:
     return block
 
 
-def _make_room(group: zarr.Group, blocks: Mapping[str, np.ndarray], first: int, may_widen: bool) -> None:
-    """See to it that each of ``blocks`` has an array, of ``first`` rows, with room for its text."""
-    for name, block in blocks.items():
-        if name not in group:
-            _create(group, name, block, first)
-        elif block.dtype.kind == "U" and block.dtype.itemsize > group[name].dtype.itemsize:
-            if not may_widen:
-                raise TooNarrow(name)
-            before = group[name][:]
-            del group[name]
-            _create(group, name, block, len(before))
-            group[name][:] = before
-
-
 def _write_blocks(
     group: zarr.Group, blocks: Mapping[str, np.ndarray], first: int, count: int, pool: ThreadPoolExecutor
 ) -> None:
@@ -320,6 +282,9 @@ def _write_blocks(
     Every array gets the same number of rows, and every curve the same number of iterations. Rows are written
     even where there is nothing to say: a compactor that was killed may have left something there.
     """
+    for name, block in blocks.items():
+        if name not in group:
+            _create(group, name, (first, *block.shape[1:]), numeric=block.dtype != object)
     arrays = dict(group.arrays())
     widths = [array.shape[1] for array in arrays.values() if array.ndim == 2]
     shape = (first + count, max([*widths, *(b.shape[1] for b in blocks.values() if b.ndim == 2)], default=0))
@@ -343,17 +308,16 @@ def _widened(block: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
     return result
 
 
-def _create(group: zarr.Group, name: str, block: np.ndarray, rows: int = 0) -> None:
-    """A column (run,), or a curve (run, iteration), of ``rows`` empty rows, for what is like ``block``."""
-    shape = (rows, *block.shape[1:])
+def _create(group: zarr.Group, name: str, shape: tuple[int, ...], numeric: bool) -> None:
+    """An empty column (run,), or an empty curve (run, iteration)."""
     chunks = (RUN_CHUNK,) if len(shape) == 1 else (CURVE_CHUNK, max(1, shape[1]))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # text is no part of the v3 standard yet
+        warnings.simplefilter("ignore")  # variable-length strings are no part of the v3 standard yet
         group.create_array(
             name,
             shape=shape,
             chunks=chunks,
-            dtype=block.dtype,
-            fill_value="" if block.dtype.kind == "U" else np.nan,
+            dtype="float64" if numeric else str,
+            fill_value=np.nan if numeric else "",
             dimension_names=("run", "iteration")[: len(shape)],
         )

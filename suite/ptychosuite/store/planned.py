@@ -88,9 +88,9 @@ def with_results(store: Store, study: Mapping[str, Any]) -> tuple[Mapping[str, A
         if not planned.keys() >= {*study["spec_ids"]}:
             continue
         told = (
-            "The present code has computed none of these runs; what is shown was computed by other code, "
-            f"planned {session['start'][:16].replace('T', ' ')} UTC. "
-            "What has changed says: ptychosuite plan STUDY --why"
+            "The present code has computed none of these runs; they are shown as other code computed them, "
+            f"in the session of {session['start'][:16].replace('T', ' ')} UTC. "
+            "See what has changed with: ptychosuite plan STUDY --why"
         )
         if RUN_IDS not in session:
             return {key: value for key, value in study.items() if key != RUN_IDS}, told
