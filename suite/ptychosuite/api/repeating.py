@@ -44,7 +44,7 @@ from ptychosuite.registry.fingerprint import run_id_of
 from ptychosuite.store.layout import Store, place
 from ptychosuite.store.place import Place
 from ptychosuite.store.planned import RUN_IDS
-from ptychosuite.store.read import inventory, read_run
+from ptychosuite.store.read import inventory, read_run, sessions
 from ptychosuite.study.estimate import footprint
 from ptychosuite.study.inputs import with_files_here
 
@@ -222,11 +222,13 @@ def _refuse_missing(name: str) -> None:
 
 
 def _runs_of_study(opened: Results) -> tuple[list[Stored], dict[str, str]]:
-    """The runs of a study, and why a file (by its run) cannot be read.
+    """The runs that the latest session planned, and why a file (by its run) cannot be read.
 
-    Sessions of earlier versions do not say which they are; then the latest of every specification.
+    What a study file says now does not matter. Where the session names none that is there, as those of
+    earlier versions, it is the latest run of every specification.
     """
-    planned = {*opened.study[RUN_IDS]} if RUN_IDS in opened.study else opened.files.keys()
+    *_, session = [{}, *sessions(opened.store)]
+    planned = opened.files.keys() & {*session.get(RUN_IDS, ())} or opened.files.keys()
     newest: dict[str, Stored] = {}
     unreadable: dict[str, str] = {}
     for run_id, file in opened.files.items():
