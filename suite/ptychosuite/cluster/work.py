@@ -24,7 +24,7 @@ from ptychosuite.core.runs import Lane, RunRecord, RunSpec, Status
 from ptychosuite.errors import ClusterError, StoreError, UserError
 from ptychosuite.execute.one_run import execute, execute_stack
 from ptychosuite.execute.provenance import machine_memory_bytes, now
-from ptychosuite.registry.fingerprint import code_of
+from ptychosuite.registry.fingerprint import fingerprint_of
 from ptychosuite.store.layout import Store, place
 from ptychosuite.store.place import LocalPlace
 from ptychosuite.store.read import read_run
@@ -178,7 +178,7 @@ def _before_it_begins(task: Task, store: Store, lane: Lane, limit: int) -> dict[
 
 def _refuse_other_code(spec: RunSpec, expected: str) -> None:
     """Carry out nothing whose results the client would not know as its own."""
-    found = code_of(spec).fingerprint
+    found = fingerprint_of(spec)
     if found != expected:
         raise ClusterError(
             f"a worker on {socket.gethostname()} has other code than this process: what computes "
