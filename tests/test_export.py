@@ -17,7 +17,6 @@ import pandas as pd
 import pytest
 import xarray as xr
 from ptychosuite.analysis.selection import selection_of_plan
-from ptychosuite.cluster.whole_sweep import study_content
 from ptychosuite.reporting.crate import write_bundle
 from ptychosuite.reporting.crate_metadata import Author
 
@@ -59,7 +58,7 @@ def export(study: Path, out: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOURCE_DATE_EPOCH", "1700000000")
         selection = selection_of_plan(plan, study.parent / "results")
-        write_bundle(selection, study_content(plan), out, "CC-BY-4.0", authors)
+        write_bundle(selection, out, "CC-BY-4.0", authors)
 
 
 def unpacked(bundle: Path, folder: Path) -> Path:

@@ -10,6 +10,7 @@ from ptychosuite.analysis.comparison import StoreRuns, compare_stores
 from ptychosuite.core.runs import Status
 from ptychosuite.errors import StoreError
 from ptychosuite.store.layout import Store
+from ptychosuite.store.planned import study_content
 
 from tests.study.small import carry_out, plan_text
 
@@ -23,7 +24,7 @@ axes:
 
 def runs_of(plan, results, name):
     store = Store.open(results / plan.name)
-    return StoreRuns.of(name, name, store, [spec.spec_id for spec in plan.runs], plan.runs)
+    return StoreRuns.of(name, name, store, study_content(plan), plan.runs)
 
 
 @pytest.fixture(scope="module")

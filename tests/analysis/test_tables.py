@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from ptychosuite.analysis.labels import column_name, line_labels, value_text
-from ptychosuite.analysis.selection import latest_session, selection_of, selection_of_plan
+from ptychosuite.analysis.selection import selection_of, selection_of_plan
 from ptychosuite.analysis.summary import summary
 from ptychosuite.analysis.tables import NOT_COMPARABLE, open_dataset, table_of, timed
 from ptychosuite.errors import StoreError
+from ptychosuite.store.read import latest_session
 from ptychosuite.store.write import write_run
 
 from tests.store.records import NUMBERS, record, store_at

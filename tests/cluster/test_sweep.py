@@ -13,7 +13,9 @@ from ptychosuite.cluster.whole_sweep import to_do
 from ptychosuite.core.problem import Footprint
 from ptychosuite.core.runs import Lane
 from ptychosuite.errors import BackendError, ClusterError
-from ptychosuite.store.layout import place
+from ptychosuite.registry import fingerprint
+from ptychosuite.registry.fingerprint import Sources, code_of
+from ptychosuite.store.layout import Store, place
 from ptychosuite.store.read import inventory, read_run, sessions
 
 from tests.study.small import carry_out, plan_text, run_files
@@ -37,6 +39,18 @@ def test_every_run_ends_in_the_store(tmp_path):
     before = run_files(store.root)
     assert to_do(plan, store, retry_failed=True) == []
     assert run_files(store.root) == before
+
+
+def test_a_worker_with_other_code_is_refused(tmp_path, monkeypatch):
+    """What it would compute is no run of the plan: the sweep ends before it begins, and says why."""
+    monkeypatch.setattr(fingerprint, "SOURCES", Sources(lambda file: file.read_bytes() + b"# changed"))
+    plan = plan_text(tmp_path, AXES)
+    here = code_of(plan.runs[0]).fingerprint
+    with pytest.raises(
+        ClusterError, match=rf"'rpie' has the fingerprint (?!{here})\w+ there and {here} here"
+    ):
+        carry_out(plan, tmp_path, cluster="local")
+    assert records(Store.open(tmp_path / "tiny")) == {}
 
 
 def test_only_what_is_missing_is_computed(tmp_path):

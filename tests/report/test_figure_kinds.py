@@ -11,12 +11,13 @@ from importlib.metadata import EntryPoint
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from ptychosuite.analysis.selection import latest_session, selection_of, selection_of_plan
+from ptychosuite.analysis.selection import selection_of, selection_of_plan
 from ptychosuite.errors import FigureError, StudyError
 from ptychosuite.registry import lookup as registry
 from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
 from ptychosuite.reporting.page import write_report
 from ptychosuite.store.place import LocalPlace
+from ptychosuite.store.read import latest_session
 
 from tests.report.test_report import Page
 from tests.study.small import PROGRAM, carry_out, plan_text, study_file

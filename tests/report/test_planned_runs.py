@@ -9,7 +9,7 @@ import pytest
 from ptychosuite.analysis.bands import AXES
 from ptychosuite.analysis.conditions import conditions
 from ptychosuite.analysis.outcomes import Outcome
-from ptychosuite.analysis.selection import latest_session, selection_of, selection_of_plan
+from ptychosuite.analysis.selection import selection_of, selection_of_plan
 from ptychosuite.execute import one_run
 from ptychosuite.reporting.figures.convergence import ConvergenceFigure
 from ptychosuite.reporting.figures.heatmap import HeatmapFigure
@@ -19,7 +19,7 @@ from ptychosuite.reporting.origin import reproduce, troubles
 from ptychosuite.reporting.overview import cards, groups, matrix, summary_table
 from ptychosuite.reporting.page import write_report
 from ptychosuite.reporting.series import COLOURS, DASHES, MARKERS, series_of, styled
-from ptychosuite.store.read import inventory
+from ptychosuite.store.read import inventory, latest_session
 
 from tests.report.test_report import Page
 from tests.study.small import carry_out, plan_text

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from ptychosuite.analysis.selection import latest_session, selection_of, selection_of_plan
+from ptychosuite.analysis.selection import selection_of, selection_of_plan
 from ptychosuite.errors import StoreError, StudyError
 from ptychosuite.reporting.figures.convergence import HIT_POINTS, ConvergenceFigure
 from ptychosuite.reporting.figures.heatmap import HeatmapFigure
@@ -20,6 +20,7 @@ from ptychosuite.reporting.figures.material import Material
 from ptychosuite.reporting.figures.setup import SetupFigure
 from ptychosuite.reporting.page import write_report
 from ptychosuite.store.layout import Store
+from ptychosuite.store.read import latest_session
 
 from tests.report.drawing import draw
 from tests.study.small import carry_out, plan_text

@@ -261,7 +261,7 @@ def test_factors_do_not_overwrite_other_columns(tmp_path, factor, value):
     assert (store.root / str(found["path"].values[0])).exists()
     for name, metric in item.metrics.items():
         assert found[name].values[0] == metric
-    column = found.attrs["columns"][factor][0]
+    column = json.loads(found.attrs["columns"])[factor][0]
     assert found[column].values[0] == value
 
 

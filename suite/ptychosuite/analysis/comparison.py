@@ -56,16 +56,17 @@ class StoreRuns:
 
     @classmethod
     def of(
-        cls, name: str, source: str, store: Store, planned: Sequence[str], specs: Iterable[RunSpec] = ()
+        cls, name: str, source: str, store: Store, study: Mapping[str, Any], specs: Iterable[RunSpec] = ()
     ) -> StoreRuns:
-        """The planned runs that ``store`` has, each as the latest code computed it.
+        """What ``store`` has of the runs of ``study``, in the words of a session.
 
         Raises
         ------
         StoreError
             There is none, or one cannot be read.
         """
-        table = table_of(open_dataset(store), planned)
+        planned = study["spec_ids"]
+        table = table_of(open_dataset(store, study), planned)
         there = table[(table["path"] != "") & (table["status"] != MISSING)].dropna(subset="path")
         records = {
             row.spec_id: read_run(store.root / row.path, images=False)

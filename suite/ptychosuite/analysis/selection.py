@@ -12,13 +12,12 @@ import pandas as pd
 import xarray as xr
 
 from ptychosuite.analysis.outcomes import MISSING, Outcome
-from ptychosuite.analysis.tables import open_dataset, table_of
+from ptychosuite.analysis.tables import columns_of, none_of, open_dataset, table_of
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import Status
-from ptychosuite.errors import StoreError
-from ptychosuite.registry.factors import settings_of_runs
 from ptychosuite.store.layout import Store, results_of
-from ptychosuite.store.read import sessions
+from ptychosuite.store.planned import RUN_IDS, study_content, superseding, with_results
+from ptychosuite.store.read import inventory
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,8 @@ class Selection:
     overrides: Sequence[str]
     unnamed: int
     constants: Mapping[str, Any]  # dotted path -> value of the settings that all planned runs share
+    study: Mapping[str, Any]  # what was planned, in the words of a session
+    notes: Sequence[str] = ()  # whose results are shown, where that is not what one would expect
 
     @property
     def outcome(self) -> Outcome:
@@ -70,7 +71,9 @@ class Selection:
 
 
 def selection_of_plan(plan: Plan, results: str | Path) -> Selection:
-    """The runs of ``plan``, with what its results folder has of them.
+    """The runs of ``plan`` as the present code computed them, with what its results folder has of them.
+
+    Where that is nothing, what a session has that planned the same runs with other code; it is noted.
 
     Raises
     ------
@@ -78,41 +81,26 @@ def selection_of_plan(plan: Plan, results: str | Path) -> Selection:
         There is no such folder, or it holds none of the runs.
     """
     store = Store.open(results_of(results, plan.name))
-    study = {
-        "study": plan.name,
-        "title": plan.title,
-        "figures": plan.figures,
-        "spec_ids": [spec.spec_id for spec in plan.runs],
-        "constants": plan.constants,
-        "settings": settings_of_runs(plan),
-        "text": plan.text,
-        "overrides": plan.overrides,
-    }
-    return selection_of(store, study)
-
-
-def latest_session(store: Store) -> Mapping[str, Any]:
-    """What the latest session of ``store`` noted."""
-    *_, session = [{}, *sessions(store)]
-    if not session:
-        raise StoreError(f"{store.root} has no session on record; name the study file instead")
-    return session
+    study, told = with_results(store, study_content(plan))
+    found = selection_of(store, study)
+    return replace(found, notes=[told, *found.notes]) if told else found
 
 
 def selection_of(store: Store, study: Mapping[str, Any]) -> Selection:
     """The runs that ``study`` names, in the words of a session, with what ``store`` has of them.
+
+    They are picked by their ids: specification and code. Sessions of earlier versions name the specification
+    alone; of several runs of one, that is taken which began last.
 
     Raises
     ------
     StoreError
         It has none of them.
     """
-    dataset = open_dataset(store)
+    dataset = open_dataset(store, study)
     found = table_of(dataset, study["spec_ids"])
     if found.empty:
-        raise StoreError(
-            f"{store.root} has none of the runs of this study yet; run it first with: ptychosuite run"
-        )
+        raise none_of(store)
     is_named = "settings" in study
     table = _with_missing(found, dataset, study) if is_named else found
     return Selection(
@@ -126,7 +114,21 @@ def selection_of(store: Store, study: Mapping[str, Any]) -> Selection:
         overrides=study["overrides"],
         unnamed=len(study["spec_ids"]) - len(table),
         constants=study.get("constants", {}),
+        study=study,
+        notes=_superseded(store, study),
     )
+
+
+def _superseded(store: Store, study: Mapping[str, Any]) -> list[str]:
+    """What is to be said where runs without a result have one by other code."""
+    held = inventory(store).files
+    planned = zip(study["spec_ids"], study.get(RUN_IDS, ()), strict=False)
+    missing = {spec_id for spec_id, run_id in planned if run_id not in held}
+    number = len({*superseding(store, missing, held.keys()).values()}) if missing else 0
+    if not number:
+        return []
+    has = "1 missing run has a result" if number == 1 else f"{number} missing runs have results"
+    return [f"{has} by other code, not shown. See what has changed with: ptychosuite plan STUDY --why"]
 
 
 def _with_missing(found: pd.DataFrame, dataset: xr.Dataset, study: Mapping[str, Any]) -> pd.DataFrame:
@@ -135,7 +137,7 @@ def _with_missing(found: pd.DataFrame, dataset: xr.Dataset, study: Mapping[str, 
     absent = np.flatnonzero(~planned.isin(found["spec_id"]))
     rows = pd.DataFrame({"spec_id": planned[absent], "status": MISSING, "row": -1})
     settings = study["settings"]
-    for path, (name, is_number) in dataset.attrs["columns"].items():
+    for path, (name, is_number) in columns_of(dataset).items():
         constant = study.get("constants", {}).get(path)
         values = [settings[path][place] if path in settings else constant for place in absent]
         rows[name] = [_as_stored(value, is_number) for value in values]

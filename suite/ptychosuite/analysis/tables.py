@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from ptychosuite.errors import StoreError
 from ptychosuite.metrics.metric import know_metrics
 from ptychosuite.store.compact import readable
 from ptychosuite.store.layout import Store
+from ptychosuite.store.read import inventory
 
 NOT_COMPARABLE = " (throughput lane: not comparable)"
 
@@ -37,8 +40,10 @@ def in_throughput(table: pd.DataFrame) -> pd.Series:
     return table["lane"] == Lane.THROUGHPUT
 
 
-def open_dataset(store: Store) -> xr.Dataset:
-    """All runs of ``store`` as one dataset; curves are loaded when they are used. Nothing is written.
+def open_dataset(store: Store, study: Mapping[str, Any] | None = None) -> xr.Dataset:
+    """The runs of a study as one dataset; curves are loaded when they are used. Nothing is written.
+
+    ``study`` says which, in the words of a session; the latest session of ``store`` where it is None.
 
     Raises
     ------
@@ -46,23 +51,46 @@ def open_dataset(store: Store) -> xr.Dataset:
         The store has no runs, or cannot be read.
     """
     with store.dataset.refusals(reading=True):
-        dataset = xr.open_zarr(readable(store), chunks=None)
+        dataset = xr.open_zarr(readable(store, study), chunks=None)
     if dataset.sizes.get("run", 0) == 0:
-        raise StoreError(f"{store.root} has no runs yet; run the study first")
-    know_metrics(dataset.attrs.get("metrics", ()))
+        raise none_of(store)
+    know_metrics(dataset.attrs["metrics"].split())
     return dataset
+
+
+def none_of(store: Store) -> StoreError:
+    """What is said where ``store`` has no run of a study."""
+    number = len(inventory(store).files)
+    if not number:
+        return StoreError(f"{store.root} has no runs yet; run the study first")
+    other = (
+        "1 other, by other code or of another version"
+        if number == 1
+        else (f"{number} others, by other code or of other versions")
+    )
+    return StoreError(
+        f"{store.root} has none of the runs of this study yet, but {other} of it; "
+        f"run it first with: ptychosuite run, or name the folder for what its latest session planned"
+    )
+
+
+def columns_of(dataset: xr.Dataset) -> dict[str, tuple[str, bool]]:
+    """Dotted path of a factor -> its column, and whether that holds numbers."""
+    return {
+        path: (name, is_number) for path, (name, is_number) in json.loads(dataset.attrs["columns"]).items()
+    }
 
 
 def table_of(dataset: xr.Dataset, spec_ids: Sequence[str] | None = None) -> pd.DataFrame:
     """One row a run, with factors and metrics as columns; ``attrs["factors"]`` names the factors.
 
-    With ``spec_ids`` only those runs, in that order, each as the latest code computed it. The column ``row``
-    is the position in the dataset.
+    With ``spec_ids`` only those runs, in that order. A dataset of an earlier version may have several of one
+    specification; then the one that began last. The column ``row`` is the position in the dataset.
     """
     flat = [name for name, variable in dataset.variables.items() if variable.dims == ("run",)]
     table = pd.DataFrame({str(name): _values(dataset[name].values) for name in flat})
     table["row"] = np.arange(len(table))
-    names = {path: name for path, (name, _) in dataset.attrs["columns"].items()}
+    names = {path: name for path, (name, _) in columns_of(dataset).items()}
     factors = list(names.values())
     if spec_ids is not None:
         latest = (
@@ -76,9 +104,7 @@ def table_of(dataset: xr.Dataset, spec_ids: Sequence[str] | None = None) -> pd.D
     table.attrs["paths"] = names
     table.attrs["factors"] = factors
     table.attrs["solver_settings"] = [
-        name
-        for path, (name, _) in dataset.attrs["columns"].items()
-        if path.startswith("solver.") and path != "solver.name"
+        name for path, name in names.items() if path.startswith("solver.") and path != "solver.name"
     ]
     return table
 

@@ -11,7 +11,6 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from ptychosuite.analysis.comparison import MetricChange, StoreComparison, StoreRuns, compare_stores
-from ptychosuite.analysis.selection import latest_session
 from ptychosuite.api.display import Displayed, Progress, html_table, text_table
 from ptychosuite.api.planning import File, Study, plan_of
 from ptychosuite.api.publishing import Page
@@ -19,6 +18,8 @@ from ptychosuite.reporting.bundle import is_bundle, opened_bundle
 from ptychosuite.reporting.compare_page import ChangeRow, change_rows, sentence, write_comparison
 from ptychosuite.reporting.index_page import write_index
 from ptychosuite.store.layout import Store, results_of
+from ptychosuite.store.planned import study_content, with_results
+from ptychosuite.store.read import latest_session
 
 HEADER = ("condition", "line", "metric", "A", "B", "B/A", "beyond rounding", "completed in A", "in B")
 
@@ -109,7 +110,7 @@ def compare(
         shown = Progress.of(progress)
         with shown.status("reading"):
             asked = ((a, first), (a if b is None else b, second))
-            sides = [_runs_of(study, str(folder), stack) for study, folder in asked]
+            sides = [_runs_of(study, str(folder), stack, shown) for study, folder in asked]
             names = _distinct_names(*(side.source for side in sides))
             named = [replace(side, name=name) for side, name in zip(sides, names, strict=True)]
         with shown.status("comparing"):
@@ -119,18 +120,21 @@ def compare(
     return ComparedStores(page, comparison)
 
 
-def _runs_of(study: Study, results: str, stack: ExitStack) -> StoreRuns:
+def _runs_of(study: Study, results: str, stack: ExitStack, shown: Progress) -> StoreRuns:
     """The runs of one side; a bundle stays unpacked as long as ``stack`` lasts."""
     if isinstance(study, Mapping) or not (is_bundle(Path(study)) or Path(study).is_dir()):
         plan = plan_of(study)
         address = results_of(results, plan.name)
-        planned = [spec.spec_id for spec in plan.runs]
-        return StoreRuns.of(plan.name, address, Store.open(address), planned, plan.runs)
+        store = Store.open(address)
+        content, note = with_results(store, study_content(plan))
+        if note:
+            shown.say(f"note: {address}: {note}")
+        return StoreRuns.of(plan.name, address, store, content, plan.runs)
     if is_bundle(Path(study)):
         bundle = stack.enter_context(opened_bundle(Path(study)))
-        return StoreRuns.of(bundle.name, str(study), bundle.store, bundle.study["spec_ids"])
+        return StoreRuns.of(bundle.name, str(study), bundle.store, bundle.study)
     store = Store.open(Path(study))
-    return StoreRuns.of(store.root.name, str(study), store, latest_session(store)["spec_ids"])
+    return StoreRuns.of(store.root.name, str(study), store, latest_session(store))
 
 
 def _distinct_names(a: str, b: str) -> list[str]:

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path, PosixPath
-from typing import Any
 
 from ptychosuite.analysis.selection import Selection, selection_of
 from ptychosuite.analysis.verdict import Verdict, verdicts
@@ -102,12 +101,14 @@ def report(
         A figure has failed; the page with the others is there all the same, and the message says where.
     """
     shown = Progress.of(progress)
-    with _to_draw(study, settings, override_file, results) as (selection, source), shown.status("drawing"):
-        try:
-            return Page(write_report(selection, Path(out), source, reload_s))
-        finally:
-            if Path(out).is_dir():
-                write_index(Path(out))
+    with _to_draw(study, settings, override_file, results) as (selection, source):
+        tell_notes(selection, shown)
+        with shown.status("drawing"):
+            try:
+                return Page(write_report(selection, Path(out), source, reload_s))
+            finally:
+                if Path(out).is_dir():
+                    write_index(Path(out))
 
 
 def figures(
@@ -139,8 +140,10 @@ def figures(
         A figure has failed; the others are there all the same, and the message says where.
     """
     shown = Progress.of(progress)
-    with _to_draw(study, settings, override_file, results) as (selection, _), shown.status("drawing"):
-        found = write_figures(selection, Path(out))
+    with _to_draw(study, settings, override_file, results) as (selection, _):
+        tell_notes(selection, shown)
+        with shown.status("drawing"):
+            found = write_figures(selection, Path(out))
     return DrawnFigures(
         Path(out) / selection.name,
         [figure.stem for figure in found if figure.source],
@@ -154,12 +157,18 @@ def _to_draw(
 ) -> Iterator[tuple[Selection, str]]:
     """The runs to be drawn of a study, a results folder or a bundle, and what a bundle is called."""
     if isinstance(study, Mapping) or not is_bundle(Path(study)):
-        yield selected_runs(study, settings, override_file, results)[0], ""
+        yield selected_runs(study, settings, override_file, results), ""
         return
     if settings or override_file:
         raise UserError("--set and --override go with a study file, not with a bundle")
     with opened_bundle(Path(study)) as bundle:
         yield selection_of(bundle.store, bundle.study), f"the bundle {bundle.name}"
+
+
+def tell_notes(selection: Selection, shown: Progress) -> None:
+    """Say whose results are shown, where that is not what one would expect."""
+    for note in selection.notes:
+        shown.say(f"note: {note}")
 
 
 def trend(
@@ -227,13 +236,15 @@ def export(
         raise UserError(f"found the form '{to}'; expected one of {', '.join(SUFFIXES)}")
     if to != "crate" and (licence or authors):
         raise UserError(f"--license and --author go with --to crate, not with --to {to}")
-    selection, content = selected_runs(study, settings, override_file, results)
+    selection = selected_runs(study, settings, override_file, results)
     if not partial:
         _refuse_unfinished(selection)
     target = Path(out) if out else Path(f"{selection.name}{SUFFIXES[to]}")
-    with Progress.of(progress).status("writing"):
+    shown = Progress.of(progress)
+    tell_notes(selection, shown)
+    with shown.status("writing"):
         if to == "crate":
-            written = _write_crate(selection, content, target, licence, authors)
+            written = _write_crate(selection, target, licence, authors)
         else:
             written = write_table(selection, to, target)
     return Exported(written, len(selection.stored))
@@ -249,12 +260,10 @@ def _refuse_unfinished(selection: Selection) -> None:
         )
 
 
-def _write_crate(
-    selection: Selection, content: Mapping[str, Any], out: Path, licence: str | None, authors: Sequence[str]
-) -> Path:
+def _write_crate(selection: Selection, out: Path, licence: str | None, authors: Sequence[str]) -> Path:
     if licence is None:
         raise UserError(
             "--to crate needs a licence, without which nobody may use what you publish; say "
             "--license CC-BY-4.0, or another SPDX identifier"
         )
-    return write_bundle(selection, content, out, checked_licence(licence), [author_of(a) for a in authors])
+    return write_bundle(selection, out, checked_licence(licence), [author_of(a) for a in authors])

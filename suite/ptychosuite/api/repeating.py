@@ -27,7 +27,7 @@ from ptychosuite.analysis.repetition import (
 from ptychosuite.analysis.verdict import Judgement, worst
 from ptychosuite.api.display import Displayed, Progress, count_runs, counts_text, html_table, text_table
 from ptychosuite.api.planning import File, Study
-from ptychosuite.api.results import open_results
+from ptychosuite.api.results import Results, open_results
 from ptychosuite.api.sweeping import check_terms, connected
 from ptychosuite.backends.arrays import BACKENDS, backend
 from ptychosuite.cluster.cluster_file import cluster_settings
@@ -43,7 +43,8 @@ from ptychosuite.registry.factors import factor_names, factor_value, fast_forwar
 from ptychosuite.registry.fingerprint import run_id_of
 from ptychosuite.store.layout import Store, place
 from ptychosuite.store.place import Place
-from ptychosuite.store.read import inventory, read_run
+from ptychosuite.store.planned import RUN_IDS
+from ptychosuite.store.read import inventory, read_run, sessions
 from ptychosuite.study.estimate import footprint
 from ptychosuite.study.inputs import with_files_here
 
@@ -204,7 +205,7 @@ def reproduce(
     with open_results(study, results=results) as opened:
         store = opened.store
         name = store.root.name
-        runs, unreadable = _newest_runs(store)
+        runs, unreadable = _runs_of_study(opened)
         if not runs and not unreadable:
             raise StoreError(f"{store.root} has no runs yet; run the study first: ptychosuite run STUDY")
         chosen = _sampled(runs, sample, draw) if sample else runs
@@ -220,11 +221,19 @@ def _refuse_missing(name: str) -> None:
     backend(name)
 
 
-def _newest_runs(store: Store) -> tuple[list[Stored], dict[str, str]]:
-    """The latest run of every specification in ``store``, and why a file (by its run) cannot be read."""
+def _runs_of_study(opened: Results) -> tuple[list[Stored], dict[str, str]]:
+    """The runs that the latest session planned, and why a file (by its run) cannot be read.
+
+    What a study file says now does not matter. Where the session names none that is there, as those of
+    earlier versions, it is the latest run of every specification.
+    """
+    *_, session = [{}, *sessions(opened.store)]
+    planned = opened.files.keys() & {*session.get(RUN_IDS, ())} or opened.files.keys()
     newest: dict[str, Stored] = {}
     unreadable: dict[str, str] = {}
-    for run_id, file in inventory(store).files.items():
+    for run_id, file in opened.files.items():
+        if run_id not in planned:
+            continue
         try:
             run = Stored(file, read_run(file, images=False))
         except StoreError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ptychosuite.analysis.selection import Selection, latest_session, selection_of, selection_of_plan
+from ptychosuite.analysis.outcomes import MISSING
+from ptychosuite.analysis.selection import Selection, selection_of, selection_of_plan
 from ptychosuite.analysis.tables import open_dataset, table_of
 from ptychosuite.api.display import Displayed, cell, count_runs, counts_text, html_table, text_table
 from ptychosuite.api.planning import File, Settings, Study, plan_of, read_study
-from ptychosuite.cluster.whole_sweep import study_content
 from ptychosuite.core.problem import Reference
 from ptychosuite.core.runs import RunRecord
 from ptychosuite.errors import UserError
@@ -26,10 +26,8 @@ from ptychosuite.metrics.metric import known_metrics
 from ptychosuite.reporting.bundle import Bundle, is_bundle, opened_bundle
 from ptychosuite.store.layout import Store, results_of
 from ptychosuite.store.place import Place
-from ptychosuite.store.read import inventory, read_reference, read_run
-
-PLANNED = ("study", "title", "text", "overrides", "factors", "constants", "figures", "spec_ids", "settings")
-"""What a session notes of the plan, the rest being of the computation."""
+from ptychosuite.store.planned import OtherRuns, other_runs, study_content, with_results
+from ptychosuite.store.read import inventory, latest_session, read_reference, read_run, sessions
 
 
 class Results(Displayed):
@@ -37,25 +35,63 @@ class Results(Displayed):
 
     Runs are named by their ``run_id``, or by its first digits. A bundle is unpacked into a temporary folder
     for as long as this object lives, or until the end of a ``with`` block.
+
+    Parameters
+    ----------
+    store
+        The results folder.
+    unpacked
+        The bundle that it was unpacked from.
+    planned
+        Gives what was planned, in the words of a session, and what is to be said of it. Where it is None,
+        the latest session of ``store`` counts.
     """
 
-    def __init__(self, store: Store, unpacked: AbstractContextManager[Bundle] | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        unpacked: AbstractContextManager[Bundle] | None = None,
+        planned: Callable[[], tuple[Mapping[str, Any], str]] | None = None,
+    ) -> None:
         self.store = store
         self._unpacked = unpacked
+        self._planned = planned
+
+    @cached_property
+    def study(self) -> Mapping[str, Any]:
+        """What was planned, in the words of a session: of a study file, a bundle, or the latest session."""
+        return self._study_and_note[0]
+
+    @property
+    def note(self) -> str:
+        """Whose results these are, where the present code has none of the study's; otherwise empty."""
+        return self._study_and_note[1]
+
+    @cached_property
+    def _study_and_note(self) -> tuple[Mapping[str, Any], str]:
+        if self._planned is not None:
+            return self._planned()
+        *_, session = [{}, *sessions(self.store)]
+        return session, ""
 
     @cached_property
     def dataset(self) -> xr.Dataset:
-        """One row a run: factors, metrics and curves, which are loaded when they are used."""
-        return open_dataset(self.store)
+        """One row a run of the study that has ended: factors, metrics, and curves, loaded when used."""
+        return open_dataset(self.store, self.study or None)
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row a run, with factors and metrics as columns."""
+        """One row a run of the study that has ended, with factors and metrics as columns."""
         return table_of(self.dataset)
 
     @cached_property
+    def others(self) -> OtherRuns:
+        """How many runs of other code or of other versions of the study are in the folder as well."""
+        return other_runs(self.store, self.study)
+
+    @cached_property
     def files(self) -> Mapping[str, Place]:
-        """run_id -> file, of the runs that have ended and of the latest failed tries."""
+        """run_id -> file, of all runs in the folder: those that have ended and the latest failed tries."""
         return inventory(self.store).files
 
     def file(self, run_id: str) -> Place:
@@ -115,7 +151,7 @@ class Results(Displayed):
             self._unpacked.__exit__(kind, error, trace)
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.table)
 
     def __str__(self) -> str:
         return f"{text_table(*self._table())}\n\n{self._counts}"
@@ -128,8 +164,15 @@ class Results(Displayed):
 
     @property
     def _counts(self) -> str:
-        counts = counts_text(self.table["status"].value_counts().to_dict())
-        return f"{count_runs(len(self.table))} in {self.store.root}: {counts}"
+        counts = self.table["status"].value_counts().to_dict()
+        left = len(self.study.get("spec_ids", ())) - len(self.table)
+        if left > 0:
+            counts[MISSING] = left
+        number = count_runs(sum(counts.values()))
+        told = [f"{number} in {self.store.root}: {counts_text(counts)}"]
+        if str(self.others):
+            told.append(f"not shown, in the same folder: {self.others}")
+        return "\n".join([*told, self.note] if self.note else told)
 
     def _table(self) -> tuple[list[str], list[list[str]]]:
         table = self.table
@@ -162,21 +205,19 @@ def open_results(study: Study, *, results: File = "results") -> Results:
         path = Path(study)
         if is_bundle(path):
             unpacked = opened_bundle(path)
-            return Results(unpacked.__enter__().store, unpacked)
+            bundle = unpacked.__enter__()
+            return Results(bundle.store, unpacked, lambda: (bundle.study, ""))
         if path.is_dir():
             return Results(Store.open(path))
-    return Results(Store.open(results_of(str(results), read_study(study).name)))
+    store = Store.open(results_of(str(results), read_study(study).name))
+    return Results(store, planned=lambda: with_results(store, study_content(plan_of(study))))
 
 
-def selected_runs(
-    study: Study, settings: Settings, override_file: File | None, results: File
-) -> tuple[Selection, Mapping[str, Any]]:
-    """The runs of a study, or of the latest session of a results folder, and what was planned."""
+def selected_runs(study: Study, settings: Settings, override_file: File | None, results: File) -> Selection:
+    """The runs of a study, or of the latest session of a results folder."""
     if not isinstance(study, Mapping) and Path(study).is_dir():
         if settings or override_file:
             raise UserError("--set and --override go with a study file, not with a results folder")
         store = Store.open(Path(study))
-        session = latest_session(store)
-        return selection_of(store, session), {name: session[name] for name in PLANNED if name in session}
-    planned = plan_of(study, settings, override_file)
-    return selection_of_plan(planned, str(results)), study_content(planned)
+        return selection_of(store, latest_session(store))
+    return selection_of_plan(plan_of(study, settings, override_file), str(results))

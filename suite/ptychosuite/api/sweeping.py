@@ -17,7 +17,7 @@ from ptychosuite.api.planning import File, Settings, Study, plan_of
 from ptychosuite.backends.arrays import backend
 from ptychosuite.cluster.cluster_file import cluster_settings
 from ptychosuite.cluster.connection import ClusterKind, Connection
-from ptychosuite.cluster.whole_sweep import Tally, sweep, to_do
+from ptychosuite.cluster.whole_sweep import Tally, note_plan, sweep, to_do
 from ptychosuite.cluster.work import Terms
 from ptychosuite.cluster.workers import usable_cores
 from ptychosuite.core.plan import Plan
@@ -26,6 +26,7 @@ from ptychosuite.errors import UserError
 from ptychosuite.execute.provenance import machine_memory_bytes
 from ptychosuite.store.compact import compact
 from ptychosuite.store.layout import Store, results_of
+from ptychosuite.store.planned import study_content
 from ptychosuite.store.read import inventory, read_run
 from ptychosuite.study.estimate import footprint
 
@@ -72,8 +73,8 @@ class SweepOutcome(Displayed):
 
     @cached_property
     def dataset(self) -> xr.Dataset:
-        """All runs of the results folder; curves are loaded when they are used."""
-        return open_dataset(self.store)
+        """One row a run of the study that has ended; curves are loaded when they are used."""
+        return open_dataset(self.store, study_content(self.plan))
 
     def __str__(self) -> str:
         counts = counts_text(dict(sorted(self.counts.items())))
@@ -140,6 +141,7 @@ class Sweep:
             with connected(self.kind, Progress.of(progress)) as (connection, update):
                 tally = sweep(self.plan, store, self.specs, connection, sys.argv, update, self.terms)
         else:
+            note_plan(self.plan, store, sys.argv)
             compact(store)
         held = inventory(store).failed
         failed = [run_id for run_id in self.plan.run_ids if run_id in held]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import sleep
 
-from ptychosuite.analysis.selection import latest_session
 from ptychosuite.analysis.tables import open_dataset
 from ptychosuite.api.display import Progress, count_runs
 from ptychosuite.api.planning import File, Settings, Study, plan_of
@@ -15,7 +14,7 @@ from ptychosuite.api.publishing import Page, report
 from ptychosuite.errors import UserError
 from ptychosuite.reporting.bundle import is_bundle
 from ptychosuite.store.layout import Store, results_of
-from ptychosuite.store.read import inventory
+from ptychosuite.store.read import inventory, latest_session
 
 EVERY_S = 10.0
 
@@ -47,7 +46,7 @@ class _Watched:
     """What is looked at again and again: a study's results folder, which may not be there yet."""
 
     address: str
-    spec_ids: Sequence[str] | None  # None: those of the latest session
+    run_ids: Sequence[str] | None  # None: those of the latest session
 
     @classmethod
     def of(cls, study: Study, settings: Settings, override_file: File | None, results: File) -> _Watched:
@@ -56,7 +55,7 @@ class _Watched:
         if not isinstance(study, Mapping) and Path(study).is_dir():
             return cls(str(study), None)
         plan = plan_of(study, settings, override_file)
-        return cls(results_of(str(results), plan.name), [spec.spec_id for spec in plan.runs])
+        return cls(results_of(str(results), plan.name), plan.run_ids)
 
     def files(self) -> frozenset[str]:
         """The run files that are there; of a run that failed, its latest try."""
@@ -66,7 +65,9 @@ class _Watched:
     def counts(self) -> tuple[int, int]:
         """Planned runs that are there, and all of them."""
         store = Store.open(self.address)
-        planned = latest_session(store)["spec_ids"] if self.spec_ids is None else self.spec_ids
+        if self.run_ids is not None:
+            return len({*self.run_ids} & inventory(store).files.keys()), len(self.run_ids)
+        planned = latest_session(store)["spec_ids"]
         return len({*planned} & {*open_dataset(store)["spec_id"].values.tolist()}), len(planned)
 
 

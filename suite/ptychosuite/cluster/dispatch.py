@@ -30,7 +30,7 @@ from ptychosuite.cluster.workers import may_have, resources_by_worker
 from ptychosuite.core.runs import RunRecord, RunSpec, Status
 from ptychosuite.errors import ClusterError
 from ptychosuite.execute.provenance import machine_memory_bytes
-from ptychosuite.registry.fingerprint import run_id_of
+from ptychosuite.registry.fingerprint import fingerprint_of, run_id_of
 from ptychosuite.store.layout import Store
 from ptychosuite.store.place import LocalPlace, is_alive
 from ptychosuite.store.write import write_run
@@ -245,7 +245,7 @@ class _Dispatch:
 
 def _task(item: Try, terms: Terms) -> Task:
     footprint = terms.footprint(item.spec) if terms.footprint else None
-    return Task(item.token, item.spec.to_dict(), footprint)
+    return Task(item.token, item.spec.to_dict(), footprint, fingerprint_of(item.spec))
 
 
 def _log_folder(store: Store, connection: Connection, terms: Terms) -> Path:

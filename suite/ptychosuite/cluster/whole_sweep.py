@@ -6,6 +6,7 @@ callback) is at work: the program would go on as if nobody had asked it to stop.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -24,11 +25,11 @@ from ptychosuite.cluster.workers import check_devices
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec, Status
 from ptychosuite.execute.provenance import environment, now
-from ptychosuite.registry.factors import settings_of_runs
 from ptychosuite.registry.fingerprint import code_of
 from ptychosuite.store.compact import compact
 from ptychosuite.store.layout import Store
-from ptychosuite.store.read import inventory
+from ptychosuite.store.planned import study_content
+from ptychosuite.store.read import inventory, sessions
 from ptychosuite.store.write import write_code, write_session
 
 COMPACT_EVERY_S = 30.0
@@ -81,7 +82,7 @@ def sweep(
         write_code(store, code.fingerprint, {"files": code.files, "packages": code.packages})
     tally = Tally(total=len(specs), done_before=len(plan.runs) - len(specs))
     started = now()
-    name = f"{started.replace(':', '').replace('+0000', 'Z')}-{os.getpid()}"
+    name = _session_name(started)
     session = session_content(plan, command, connection.description, started)
     write_session(store, name, session)
     last_compaction = time.monotonic()
@@ -100,6 +101,23 @@ def sweep(
     return tally
 
 
+def note_plan(plan: Plan, store: Store, command: Sequence[str]) -> None:
+    """Keep a session of a sweep that had nothing to do, where the latest one planned something else.
+
+    So a folder's dataset and report are of the code and the study that were asked for last.
+    """
+    *_, latest = [{}, *sessions(store)]
+    planned = json.loads(json.dumps(study_content(plan)))
+    if {name: latest.get(name) for name in planned} != planned:
+        started = now()
+        session = session_content(plan, command, "none", started)
+        write_session(store, _session_name(started), session | {"end": started, "counts": {}})
+
+
+def _session_name(started: str) -> str:
+    return f"{started.replace(':', '').replace('+0000', 'Z')}-{os.getpid()}"
+
+
 def session_content(plan: Plan, command: Sequence[str], cluster: str, started: str) -> dict[str, Any]:
     """All that is needed to know what was run, and to draw it again from the store alone."""
     return {
@@ -108,21 +126,6 @@ def session_content(plan: Plan, command: Sequence[str], cluster: str, started: s
         "cluster": cluster,
         "start": started,
         "environment": environment(),
-    }
-
-
-def study_content(plan: Plan) -> dict[str, Any]:
-    """What was planned and is to be drawn, as plain data."""
-    return {
-        "study": plan.name,
-        "title": plan.title,
-        "text": plan.text,
-        "overrides": list(plan.overrides),
-        "factors": dict(plan.factors),
-        "constants": dict(plan.constants),
-        "figures": list(plan.figures),
-        "spec_ids": [spec.spec_id for spec in plan.runs],
-        "settings": settings_of_runs(plan),
     }
 
 

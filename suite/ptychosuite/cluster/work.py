@@ -6,6 +6,7 @@ begins no further run of its batch after :data:`BATCH_SECONDS`; the rest is sent
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +24,7 @@ from ptychosuite.core.runs import Lane, RunRecord, RunSpec, Status
 from ptychosuite.errors import ClusterError, StoreError, UserError
 from ptychosuite.execute.one_run import execute, execute_stack
 from ptychosuite.execute.provenance import machine_memory_bytes, now
-from ptychosuite.registry.fingerprint import run_id_of
+from ptychosuite.registry.fingerprint import fingerprint_of
 from ptychosuite.store.layout import Store, place
 from ptychosuite.store.place import LocalPlace
 from ptychosuite.store.read import read_run
@@ -60,6 +61,7 @@ class Task:
     token: str  # names this try
     spec: dict[str, Any]
     footprint: Footprint | None
+    code: str  # fingerprint of the client's
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,8 @@ def carry_out_stack(
 def _before_it_begins(task: Task, store: Store, lane: Lane, limit: int) -> dict[str, Any] | None:
     """The summary of a run that is stored, or that cannot fit and is recorded as such; None for others."""
     spec = RunSpec.from_dict(task.spec)
-    run_id = run_id_of(spec)
+    _refuse_other_code(spec, task.code)
+    run_id = spec.run_id(task.code)
     if store.run_file(run_id).exists():
         return read_run(store.run_file(run_id), images=False).summary()
     lack = _lack([task], limit)
@@ -171,6 +174,17 @@ def _before_it_begins(task: Task, store: Store, lane: Lane, limit: int) -> dict[
     record = RunRecord(run_id, spec, Status.FAILED, provenance=provenance, message=f"not begun: {lack}")
     write_run(store, record)
     return record.summary()
+
+
+def _refuse_other_code(spec: RunSpec, expected: str) -> None:
+    """Carry out nothing whose results the client would not know as its own."""
+    found = fingerprint_of(spec)
+    if found != expected:
+        raise ClusterError(
+            f"a worker on {socket.gethostname()} has other code than this process: what computes "
+            f"'{spec.solver_name}' has the fingerprint {found} there and {expected} here. Install the same "
+            "version of ptychosuite and its plug-ins for both, start the workers anew, and run this again"
+        )
 
 
 def _lack(tasks: Sequence[Task], memory_limit_bytes: int) -> str:

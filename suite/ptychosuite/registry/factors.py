@@ -20,7 +20,7 @@ from ptychosuite.registry.lookup import names
 
 OWN = frozenset(
     """
-    run iteration run_id spec_id status path start lane n_iterations row runs line panel met_tolerance
+    run iteration run_id spec_id status path start lane code n_iterations row runs line panel met_tolerance
     """.split()
 )
 """Names that the dataset and the tables made of it use themselves, beside those of the metrics."""

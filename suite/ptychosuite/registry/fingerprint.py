@@ -162,9 +162,14 @@ def code_of(spec: RunSpec) -> Code:
     return SOURCES.code(spec)
 
 
+def fingerprint_of(spec: RunSpec) -> str:
+    """The fingerprint of what computes ``spec``, in this process."""
+    return code_of(spec).fingerprint
+
+
 def run_id_of(spec: RunSpec) -> str:
     """The id of ``spec`` carried out by the present code."""
-    return spec.run_id(code_of(spec).fingerprint)
+    return spec.run_id(fingerprint_of(spec))
 
 
 @cache

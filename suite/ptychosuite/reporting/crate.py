@@ -39,6 +39,7 @@ from ptychosuite.reporting.crate_metadata import Author, describe, new_crate
 from ptychosuite.reporting.page import write_report
 from ptychosuite.store.compact import compact
 from ptychosuite.store.layout import Store
+from ptychosuite.store.planned import what_was_planned
 from ptychosuite.store.read import read_run, sessions
 from ptychosuite.store.write import write_session
 
@@ -90,15 +91,11 @@ READABLE = 0o644 << 16  # for everybody, where it is unpacked
 PACKED = (".zip", ".png", ".pdf")  # gain nothing from being compressed again
 
 
-def write_bundle(
-    selection: Selection, study: Mapping[str, Any], out: Path, licence: str, authors: Sequence[Author] = ()
-) -> Path:
+def write_bundle(selection: Selection, out: Path, licence: str, authors: Sequence[Author] = ()) -> Path:
     """Write the runs of ``selection`` and all that belongs to them to ``out``, a zip file or a new folder.
 
     Parameters
     ----------
-    study
-        What was planned, in the words of a session.
     licence
         SPDX identifier.
 
@@ -114,6 +111,7 @@ def write_bundle(
     crate = new_crate()
     if out.exists():
         raise StoreError(f"{out} is there already; name another file or folder with --out")
+    study = what_was_planned(selection.study)
     with tempfile.TemporaryDirectory(prefix="ptychosuite-crate-") as folder:
         content, whole = Path(folder) / "content", Path(folder) / "crate"
         runs = _fill(selection, study, content)
@@ -150,7 +148,7 @@ def _fill(selection: Selection, study: Mapping[str, Any], folder: Path) -> dict[
     for number, session in enumerate(sessions(selection.store), start=1):
         command = [_without_folders(word) for word in session["command"]]
         write_session(store, f"{number:04d}", {**session, "command": command})
-    compact(store)
+    compact(store, study=study)
     (store.root / ".compactor.lock").delete()
     (folder / STUDY).write_text(json.dumps(study, indent=1) + "\n", encoding="utf-8")
     (folder / "study.yaml").write_text(study["text"], encoding="utf-8")

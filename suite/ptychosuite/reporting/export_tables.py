@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from ptychosuite.analysis.selection import Selection
+from ptychosuite.analysis.tables import columns_of
 from ptychosuite.errors import StoreError, UserError
 
 LIBRARIES = {"parquet": "pyarrow", "netcdf": "h5netcdf"}
@@ -66,6 +67,6 @@ def _to_netcdf(dataset: xr.Dataset, out: Path) -> None:
     import dask
 
     dataset = dataset.load()
-    factors = [name for name, _ in dataset.attrs.pop("columns").values()]
+    factors = [name for name, _ in columns_of(dataset).values()]
     with dask.config.set(scheduler="synchronous"):  # all is in memory: no cluster of the caller's is asked
         dataset.assign_attrs(factors=factors).to_netcdf(out, engine="h5netcdf")

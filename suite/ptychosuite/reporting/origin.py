@@ -16,6 +16,7 @@ from ptychosuite.analysis.selection import Selection
 from ptychosuite.core.runs import RunRecord, Status
 from ptychosuite.reporting.figures.material import RunFiles
 from ptychosuite.reporting.page_content import Trouble
+from ptychosuite.store.planned import RUN_IDS
 from ptychosuite.store.read import sessions
 
 OF_ONE_RUN = ("start", "end", "process", "cores")  # no part of what runs have in common
@@ -63,7 +64,9 @@ def _in_words(key: str, value: Any) -> str:
 
 def reproduce(selection: Selection, records: Sequence[RunRecord], source: str) -> list[tuple[str, str]]:
     """How to compute the same again: command, commit, environment, hardware, bundle."""
-    *_, session = [{}, *sessions(selection.store)]
+    shown = {*selection.study.get(RUN_IDS, ())}
+    planned = (each for each in sessions(selection.store) if not shown or shown & {*each.get(RUN_IDS, shown)})
+    *_, session = [{}, *planned]
     command = session.get("command", [])
     found = [("command", _command(command))] if command else []
     commits = {

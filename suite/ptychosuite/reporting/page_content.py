@@ -201,6 +201,7 @@ class PageContent:
     study: str
     version: str
     outcome: Outcome
+    notes: Sequence[str] = ()  # whose results these are, where that is not what one would expect
     question: str = ""  # the comment at the head of the study file
     facts: Sequence[tuple[str, str]] = ()  # when, for how long, where the results lie
     reproduce: Sequence[tuple[str, str]] = ()  # command, commit, environment, hardware, bundle

@@ -4,14 +4,19 @@ The dataset can be thrown away and made again from the run files. New runs are a
 resized, rows written, and the consolidated metadata, which readers go by, come last: that is the commit.
 A reader sees the old dataset or the new one; a compactor that is killed is simply run again.
 
+It is the study: one row a run that the latest session planned, by the code that planned it. What other code
+or an earlier version of the study has left in the folder stays in run files (``store.planned`` counts them).
+Sessions of earlier versions do not say which runs they planned; then all runs of the folder have a row.
+
 Who only reads gets the same dataset by :func:`readable`, which writes nothing: where ``study.zarr`` is behind
-the run files, it is completed in memory.
+the run files, or of another version of the study, it is completed or made in memory.
 """
 
 from __future__ import annotations
 
+import json
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -27,9 +32,10 @@ from ptychosuite.errors import StoreError
 from ptychosuite.registry.factors import are_numbers, factor_names, factor_value, is_hash
 from ptychosuite.store.layout import SCHEMA_VERSION, Store
 from ptychosuite.store.place import Place
+from ptychosuite.store.planned import RUN_IDS
 from ptychosuite.store.read import inventory, read_run, sessions
 
-IDENTITY = ("run_id", "spec_id", "status", "path", "start", "lane")
+IDENTITY = ("run_id", "spec_id", "status", "path", "start", "lane", "code")
 RUN_CHUNK = 4096  # rows a chunk of the one-dimensional columns
 CURVE_CHUNK = 64  # rows a chunk of the curves
 BATCH = 4096  # runs read and written at once
@@ -44,8 +50,10 @@ class Column:
     numeric: bool
 
 
-def compact(store: Store, rebuild: bool = False) -> int:
+def compact(store: Store, rebuild: bool = False, study: Mapping[str, Any] | None = None) -> int:
     """Bring ``study.zarr`` up to date; the number of rows that were written is returned.
+
+    ``study`` says which runs it is of, in the words of a session; the latest session where it is None.
 
     Raises
     ------
@@ -53,7 +61,7 @@ def compact(store: Store, rebuild: bool = False) -> int:
         A run file is damaged, or the disk or the server refuses.
     """
     with (store.root / ".compactor.lock").lock(), store.dataset.refusals():
-        columns, files = _columns(store), inventory(store).files
+        columns, files = _columns_and_files(store, study)
         rows = None if rebuild else _rows(store, store.dataset.zarr_store(read_only=True), columns, files)
         if rows is not None:
             return _extend(store.dataset.zarr_store(), store, columns, files, rows)
@@ -64,7 +72,7 @@ def compact(store: Store, rebuild: bool = False) -> int:
         return len(files)
 
 
-def readable(store: Store) -> ZarrStore:
+def readable(store: Store, study: Mapping[str, Any] | None = None) -> ZarrStore:
     """``study.zarr`` as :func:`compact` would leave it, for reading; nothing is written.
 
     Raises
@@ -73,7 +81,7 @@ def readable(store: Store) -> ZarrStore:
         A run file is damaged, or the disk or the server refuses.
     """
     with store.dataset.refusals(reading=True):
-        columns, files = _columns(store), inventory(store).files
+        columns, files = _columns_and_files(store, study)
         committed = store.dataset.zarr_store(read_only=True)
         rows = _rows(store, committed, columns, files)
         if rows is not None and len(rows) == len(files):
@@ -106,9 +114,9 @@ def _build(
     attributes = {
         "schema_version": SCHEMA_VERSION,
         "study": store.root.name,
-        "columns": {path: [column.name, column.numeric] for path, column in columns.items()},
+        "columns": _described(columns),
         "coordinates": " ".join([*IDENTITY, *(column.name for column in columns.values())]),
-        "metrics": [],
+        "metrics": "",
     }
     group = zarr.open_group(target, mode="w", attributes=attributes)
     for name in IDENTITY:
@@ -141,11 +149,28 @@ def _commit(target: ZarrStore) -> None:
         zarr.consolidate_metadata(target)
 
 
-def _columns(store: Store) -> dict[str, Column]:
+def _columns_and_files(
+    store: Store, study: Mapping[str, Any] | None
+) -> tuple[dict[str, Column], dict[str, Place]]:
+    """The columns of ``study``, and run_id -> file of its runs; of the latest session where it is None."""
+    files = inventory(store).files
+    noted = list(sessions(store))
+    latest = study if study is not None else noted[-1] if noted else {}
+    if RUN_IDS not in latest:
+        return _columns(noted), files
+    return _columns([latest]), {run_id: files[run_id] for run_id in latest[RUN_IDS] if run_id in files}
+
+
+def _described(columns: Mapping[str, Column]) -> str:
+    """``columns`` as an attribute that netCDF can hold as well."""
+    return json.dumps({path: [column.name, column.numeric] for path, column in columns.items()})
+
+
+def _columns(noted: Iterable[Mapping[str, Any]]) -> dict[str, Column]:
     """Dotted path -> column, over all that any session varied, or two sessions had differently."""
     numeric: dict[str, bool] = {"solver.name": False, "seed": True}  # every dataset has these
     constants: dict[str, list[Any]] = {}
-    for session in sessions(store):
+    for session in noted:
         for path, is_numeric in session["factors"].items():
             numeric[path] = numeric.get(path, True) and is_numeric
         for path, value in session["constants"].items():
@@ -167,11 +192,7 @@ def _rows(
     """
     try:
         group = zarr.open_group(dataset, mode="r", use_consolidated=True)
-        if group.attrs["schema_version"] != SCHEMA_VERSION:
-            return None
-        if group.attrs["columns"] != {
-            path: [column.name, column.numeric] for path, column in columns.items()
-        }:
+        if group.attrs["schema_version"] != SCHEMA_VERSION or group.attrs["columns"] != _described(columns):
             return None
         run_ids, paths = group["run_id"][:].tolist(), group["path"][:].tolist()
     except (KeyError, ValueError, TypeError, FileNotFoundError):  # there is none, or it was never committed
@@ -199,8 +220,9 @@ def _write_runs(
 
 def _note_metrics(group: zarr.Group, records: Sequence[RunRecord]) -> None:
     """Keep what the studies asked for beyond the default metrics: a reader has to know what they are."""
-    known = group.attrs.get("metrics", [])
-    wanted = sorted({*known, *(name for record in records for name in record.spec.metrics)})
+    known = str(group.attrs.get("metrics", ""))
+    names = {*known.split(), *(name for record in records for name in record.spec.metrics)}
+    wanted = " ".join(sorted(names))
     if wanted != known:
         group.attrs["metrics"] = wanted
 
@@ -217,6 +239,7 @@ def _blocks(
         "path": _texts(paths),
         "start": _texts([record.provenance.get("start") for record in records]),
         "lane": _texts([record.provenance.get("lane") for record in records]),
+        "code": _texts([record.provenance.get("code") for record in records]),
         "n_iterations": _numbers([len(next(iter(record.curves.values()), ())) for record in records]),
     }
     for path, column in columns.items():

@@ -9,7 +9,7 @@
       references/<hash>.zarr.zip          true object, probe and scan, shared by the runs that simulate them
       sessions/<time>-<pid>.json          who ran what, when, with which code and environment
       code/<fingerprint>.json             the files and packages that runs depend on, with hashes and versions
-      study.zarr/                         everything but the images, as one dataset along ``run``
+      study.zarr/                         the study's runs, all but the images, as one dataset along ``run``
 """
 
 from __future__ import annotations

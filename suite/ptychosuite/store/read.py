@@ -45,6 +45,7 @@ class PlannedStudy:
     constants: Mapping[str, Any]
     figures: Sequence[Mapping[str, Any]]  # each its kind and its settings
     spec_ids: Sequence[str]
+    run_ids: Sequence[str] = ()  # under the code that planned them; earlier versions did not note it
     settings: Mapping[str, Sequence[Any]] = field(
         default_factory=dict
     )  # dotted path of a factor -> each run's
@@ -183,6 +184,20 @@ def sessions(store: Store) -> Iterator[dict[str, Any]]:
         with _expected(file, "a session", "restore it, or delete it: the runs stay"):
             _known(Session, content, ())
         yield content
+
+
+def latest_session(store: Store) -> Mapping[str, Any]:
+    """What the latest session of ``store`` noted.
+
+    Raises
+    ------
+    StoreError
+        There is none, or one is damaged.
+    """
+    *_, session = [{}, *sessions(store)]
+    if not session:
+        raise StoreError(f"{store.root} has no session on record; name the study file instead")
+    return session
 
 
 def checked_study(content: Any, what: object) -> Mapping[str, Any]:
