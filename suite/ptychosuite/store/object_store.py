@@ -183,7 +183,7 @@ class ObjectPlace:
             found = self._bucket.get(self.key, options={"range": {"suffix": TAIL}})
             return io.BufferedReader(_Parts(self, found.meta["size"], bytes(found.bytes())), TAIL)
 
-    def create(self, content: bytes) -> bool:
+    def create(self, content: bytes, durable: bool = True) -> bool:
         """One conditional PUT."""
         from obstore.exceptions import AlreadyExistsError
 

@@ -53,8 +53,11 @@ class Place(Protocol):
     def open(self) -> BinaryIO:
         """The file, to be read in parts."""
 
-    def create(self, content: bytes) -> bool:
-        """Put ``content`` here in one step, durably; False where something is here already."""
+    def create(self, content: bytes, durable: bool = True) -> bool:
+        """Put ``content`` here in one step; False where something is here already.
+
+        What is ``durable`` is there after a power cut as well.
+        """
 
     def replace(self, content: bytes) -> None:
         """Put ``content`` here in one step, whatever was here before."""
@@ -116,12 +119,12 @@ class LocalPlace:
         with self.refusals(reading=True):
             return open(self.path, "rb")
 
-    def create(self, content: bytes) -> bool:
+    def create(self, content: bytes, durable: bool = True) -> bool:
         """A temporary file beside the target is written, flushed to the disk and linked to its final name."""
         temporary = self._temporary()
         with self.refusals():
             try:
-                _write(temporary, content)
+                _write(temporary, content, durable)
                 os.link(temporary, self.path)
                 return True
             except FileExistsError:
@@ -210,13 +213,14 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def _write(path: str, content: bytes) -> None:
-    """Write a file to the disk, past the caches; its folder is made where there is none."""
+def _write(path: str, content: bytes, durable: bool = True) -> None:
+    """Write a file, past the caches where it is to be durable; its folder is made where there is none."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "wb") as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _files(folder: str, prefix: str = "") -> Iterator[str]:
