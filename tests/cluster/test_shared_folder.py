@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ from tests.study.small import (
 )
 
 RUNS = 12
+FAR = {"host": "far away", "pid": 1, "renewed": time.time()}
 SLOW = "axes:\n  solver: [{name: slow, seconds: 0.03}]\n  seed: {range: 12}\n"
 
 
@@ -46,7 +48,7 @@ def gone(store: Store) -> Claims:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     claims = Claims(store, "gone")
-    content = {"host": os.uname().nodename, "pid": process.pid}
+    content = {"host": os.uname().nodename, "pid": process.pid, "renewed": time.time()}
     (claims.folder / "gone.sweep").create(json.dumps(content).encode())
     return claims
 
@@ -118,13 +120,13 @@ def test_a_lease_ends_where_nobody_renews_it(tmp_path, monkeypatch):
     """Of a host that cannot be asked; one that is renewed goes on."""
     store = Store.create(tmp_path / "results")
     far, mine = Claims(store, "far"), Claims(store, "mine")
-    (far.folder / "far.sweep").create(json.dumps({"host": "far away", "pid": 1}).encode())
+    (far.folder / "far.sweep").create(json.dumps(FAR).encode())
     far.take("a")
     clock = [0.0]
     monkeypatch.setattr(leases.time, "monotonic", lambda: clock[0])
     assert mine.take("a") is Claim.ELSEWHERE
     clock[0] = leases.LEASE_S
-    (far.folder / "far.sweep").replace(json.dumps({"host": "far away", "pid": 1, "renewed": 1}).encode())
+    (far.folder / "far.sweep").replace(json.dumps(FAR | {"more": 1}).encode())
     assert mine.take("a") is Claim.ELSEWHERE
     clock[0] += leases.LEASE_S + 1
     assert mine.take("a") is Claim.NEW
@@ -158,7 +160,7 @@ def test_what_others_have_is_waited_for(tmp_path, monkeypatch):
     finished, store = carry_out(plan, tmp_path / "finished")[0], Store.create(tmp_path / "results")
     ids = [run_id_of(spec) for spec in plan.runs]
     other = Claims(store, "other")
-    (other.folder / "other.sweep").create(json.dumps({"host": "far away", "pid": 1}).encode())
+    (other.folder / "other.sweep").create(json.dumps(FAR).encode())
     assert [other.take(run_id) for run_id in ids[:2]] == [Claim.NEW] * 2
 
     def meanwhile(seconds: float) -> None:

@@ -30,6 +30,7 @@ from ptychosuite.store.layout import Store
 from ptychosuite.store.place import Place, is_alive
 
 LEASE_S = 60.0  # a sweep that has not been heard of for so long is taken to be no more
+LOST_S = 900.0  # the same by the clocks of two machines, for those who cannot wait and see
 SWEEP = ".sweep"
 
 
@@ -98,12 +99,16 @@ class Claims:
             holder = _content(self.folder / f"{run_id}.{number}")
             if holder is None:
                 return True
-            if holder != self.sweep and self.is_at_work(holder):
+            if holder == self.sweep:
+                continue
+            if self.is_at_work(holder):
                 return False
+            with contextlib.suppress(StoreError):  # now its end is known to all
+                (self.folder / f"{holder}{SWEEP}").delete()
         raise AssertionError("counting has no end")
 
     def is_at_work(self, sweep: str) -> bool:
-        """Whether another sweep is there; the file of one that has not been heard of is removed."""
+        """Whether another sweep is there."""
         file = self.folder / f"{sweep}{SWEEP}"
         try:
             content = file.read()
@@ -112,11 +117,7 @@ class Claims:
         seen, since = self._seen.get(sweep, (None, 0.0))
         if content != seen:
             _, since = self._seen[sweep] = (content, time.monotonic())
-        if _has_died(content) or time.monotonic() - since > LEASE_S:
-            with contextlib.suppress(StoreError):  # another's, who may remove it himself
-                file.delete()
-            return False
-        return True
+        return not _has_died(content) and time.monotonic() - since <= LEASE_S
 
     def others(self) -> list[str]:
         """Other sweeps that are at work in the folder."""
@@ -124,10 +125,12 @@ class Claims:
         return [name for name in names if name != self.sweep and self.is_at_work(name)]
 
     def expired(self) -> list[Place]:
-        """Claims of sweeps that are no more."""
-        claims = [self.folder / key for key in self.folder.files() if not key.endswith(SWEEP)]
-        holders = {claim: _content(claim) for claim in claims}
-        return [claim for claim, holder in holders.items() if holder and not self.is_at_work(holder)]
+        """Files of sweeps that are no more, and their claims."""
+        holders: dict[Place, str | None] = {}
+        for key in self.folder.files():
+            file = self.folder / key
+            holders[file] = key.removesuffix(SWEEP) if key.endswith(SWEEP) else _content(file)
+        return [file for file, holder in holders.items() if holder and not self.is_at_work(holder)]
 
 
 @contextmanager
@@ -135,14 +138,13 @@ def sharing(store: Store) -> Iterator[Claims]:
     """The claims of a sweep that begins; other sweeps respect them until the end of the block."""
     claims = Claims(store, uuid4().hex)
     file, ended = claims.folder / f"{claims.sweep}{SWEEP}", threading.Event()
-    holder = {"host": os.uname().nodename, "pid": os.getpid()}
 
     def renew() -> None:
         while not ended.wait(LEASE_S / 4):
             with contextlib.suppress(StoreError):  # the next attempt may get through
-                file.replace(json.dumps({**holder, "renewed": time.time()}).encode())
+                file.replace(_sign_of_life())
 
-    file.replace(json.dumps(holder).encode())
+    file.replace(_sign_of_life())
     if not claims.others():
         for claim in claims.expired():
             claim.delete()
@@ -167,10 +169,18 @@ def _content(file: Place) -> str | None:
         return None
 
 
+def _sign_of_life() -> bytes:
+    holder = {"host": os.uname().nodename, "pid": os.getpid(), "renewed": time.time()}
+    return json.dumps(holder).encode()
+
+
 def _has_died(content: bytes) -> bool:
-    """Whether a sweep of this host has gone without a word."""
+    """Whether a sweep has gone without a word: from this host, or long ago."""
     try:
         holder = json.loads(content)
-        return bool(holder["host"] == os.uname().nodename and not is_alive(int(holder["pid"])))
+        here = holder["host"] == os.uname().nodename
+        return bool(
+            time.time() - float(holder["renewed"]) > LOST_S or (here and not is_alive(int(holder["pid"])))
+        )
     except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
         return False  # until its lease ends

@@ -240,6 +240,10 @@ class ObjectPlace:
             reason = next((text for sign, text in REASONS.items() if sign in str(error)), found)
             raise StoreError(f"{self}: {reason}. What is stored already is unharmed") from error
 
+    def leftovers(self) -> Iterator[str]:
+        """None: an object is there whole or not at all."""
+        return iter(())
+
     def remove_leftovers(self) -> int:
         """An object is there whole or not at all."""
         return 0

@@ -77,8 +77,11 @@ class Place(Protocol):
     def refusals(self, reading: bool = False) -> AbstractContextManager[None]:
         """What others raise who write to this place, or only read from it, as a readable StoreError."""
 
+    def leftovers(self) -> Iterator[str]:
+        """What writers left below that are no more, relative to here."""
+
     def remove_leftovers(self) -> int:
-        """Delete what writers left below that are no more; the number of files is returned."""
+        """Delete what :meth:`leftovers` tells; the number of files is returned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,18 +186,22 @@ class LocalPlace:
                 "Free some space or name another folder with --results, then run the same command again"
             ) from error
 
-    def remove_leftovers(self) -> int:
+    def leftovers(self) -> Iterator[str]:
         """Temporary files of processes of this host that are no more."""
-        begin, removed = f".{os.uname().nodename}-", 0
+        begin = f".{os.uname().nodename}-"
         for key in _files(self.path):
             name = os.path.basename(key)
             if not (name.startswith(begin) and name.endswith(".tmp")):
                 continue
             pid = name.removeprefix(begin).split("-")[0]
             if pid.isdigit() and not is_alive(int(pid)):
-                (self / key).delete()
-                removed += 1
-        return removed
+                yield key
+
+    def remove_leftovers(self) -> int:
+        found = list(self.leftovers())
+        for key in found:
+            (self / key).delete()
+        return len(found)
 
     def _temporary(self) -> str:
         folder, name = os.path.split(self.path)

@@ -68,7 +68,7 @@ def where(text: str, plan: Plan) -> list[bool]:
         raise StudyError(f"--where '{text[:LONGEST]}': {error}") from error
     if not any(met):
         values = "; ".join(f"{name} is {reader.values(path)}" for name, path in reader.asked.items())
-        raise StudyError(f"--where '{text}' matches none of {len(leaves)} runs; {values}")
+        raise StudyError(f"--where '{text}' matches no run of the study; {values}")
     return met
 
 
