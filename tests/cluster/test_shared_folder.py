@@ -203,3 +203,28 @@ def test_a_sweep_stops_after_so_many_failures(tmp_path, cluster):
     assert dict(tally.counts) == {"failed": 2}
     assert len(inventory(store).failed) == 2
     assert tally.total == 30
+
+
+def test_a_claim_that_was_never_written(tmp_path, monkeypatch):
+    """Its maker was killed at it: it is respected as long as a sweep that is not heard of, and no longer."""
+    store = Store.create(tmp_path / "results")
+    clock = [0.0]
+    monkeypatch.setattr(leases.time, "monotonic", lambda: clock[0])
+    mine = Claims(store, "mine")
+    (mine.folder / "a.1").create(b"", durable=False)
+    assert mine.take("a") is Claim.ELSEWHERE
+    assert not mine.is_free("a")
+    clock[0] = leases.LEASE_S + 1
+    assert mine.is_free("a")
+    assert Claims(store, "other").take("a") is Claim.NEW
+
+
+def test_what_another_process_has_taken_is_given_back(tmp_path):
+    """As the client does for a worker that died; another sweep's claim stays."""
+    store = Store.create(tmp_path / "results")
+    with sharing(store) as mine, sharing(store) as other:
+        assert Claims(store, mine.sweep).take("a") is Claim.NEW
+        mine.give_back("a")
+        assert other.take("a") is Claim.NEW
+        mine.give_back("a")
+        assert mine.take("a") is Claim.ELSEWHERE

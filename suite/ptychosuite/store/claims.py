@@ -32,6 +32,7 @@ from ptychosuite.store.place import Place, is_alive
 LEASE_S = 60.0  # a sweep that has not been heard of for so long is taken to be no more
 LOST_S = 900.0  # the same by the clocks of two machines, for those who cannot wait and see
 SWEEP = ".sweep"
+NOT_YET_WRITTEN = b""  # a claim that is just being made, or whose maker was killed at that
 
 
 class Claim(Enum):
@@ -56,6 +57,7 @@ class Claims:
 
     store: Store
     sweep: str = ""
+    _number: dict[str, int] = field(default_factory=dict)  # run_id -> n of its claim
     _seen: dict[str, tuple[bytes, float]] = field(
         default_factory=dict
     )  # of other sweeps: file, and since when
@@ -72,31 +74,28 @@ class Claims:
         while not (self.folder / f"{run_id}.{number}").create(self.sweep.encode(), durable=False):
             holder = _content(self.folder / f"{run_id}.{number}")
             if holder == self.sweep:
+                self._number[run_id] = number
                 return Claim.AGAIN
             if holder is not None and self.is_at_work(holder):
                 return Claim.ELSEWHERE
             number = 1 if holder is None else number + 1  # None: it has just been given back
+        self._number[run_id] = number
         return Claim.NEW
 
     def give_back(self, run_id: str) -> None:
         """A run that has ended, and is stored: whoever finds no claim finds that."""
         if not self.sweep:
             return
-        ours = []
-        for number in count(1):
-            claim = self.folder / f"{run_id}.{number}"
-            holder = _content(claim)
-            if holder is None:
-                break
-            if holder == self.sweep or not self.is_at_work(holder):
-                ours.append(claim)
-        for claim in reversed(ours):
-            claim.delete()
+        if run_id not in self._number:  # it was taken in another process
+            self.take(run_id)
+        for number in range(self._number.pop(run_id, 0), 0, -1):
+            (self.folder / f"{run_id}.{number}").delete()
 
     def is_free(self, run_id: str) -> bool:
         """Whether no other sweep is at a run."""
         for number in count(1):
-            holder = _content(self.folder / f"{run_id}.{number}")
+            claim = self.folder / f"{run_id}.{number}"
+            holder = _content(claim)
             if holder is None:
                 return True
             if holder == self.sweep:
@@ -104,14 +103,13 @@ class Claims:
             if self.is_at_work(holder):
                 return False
             with contextlib.suppress(StoreError):  # now its end is known to all
-                (self.folder / f"{holder}{SWEEP}").delete()
+                (self.folder / f"{holder}{SWEEP}" if holder else claim).delete()
         raise AssertionError("counting has no end")
 
     def is_at_work(self, sweep: str) -> bool:
         """Whether another sweep is there."""
-        file = self.folder / f"{sweep}{SWEEP}"
         try:
-            content = file.read()
+            content = (self.folder / f"{sweep}{SWEEP}").read() if sweep else NOT_YET_WRITTEN
         except (FileNotFoundError, NotADirectoryError):
             return False
         seen, since = self._seen.get(sweep, (None, 0.0))
@@ -130,7 +128,7 @@ class Claims:
         for key in self.folder.files():
             file = self.folder / key
             holders[file] = key.removesuffix(SWEEP) if key.endswith(SWEEP) else _content(file)
-        return [file for file, holder in holders.items() if holder and not self.is_at_work(holder)]
+        return [file for file, who in holders.items() if who is not None and not self.is_at_work(who)]
 
 
 @contextmanager

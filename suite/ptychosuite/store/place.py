@@ -56,7 +56,7 @@ class Place(Protocol):
     def create(self, content: bytes, durable: bool = True) -> bool:
         """Put ``content`` here in one step; False where something is here already.
 
-        What is ``durable`` is there after a power cut as well.
+        What is not ``durable`` may be lost by a power cut, and may be empty for a moment.
         """
 
     def replace(self, content: bytes) -> None:
@@ -123,11 +123,16 @@ class LocalPlace:
             return open(self.path, "rb")
 
     def create(self, content: bytes, durable: bool = True) -> bool:
-        """A temporary file beside the target is written, flushed to the disk and linked to its final name."""
+        """A temporary file beside the target is written, flushed to the disk and linked to its final name.
+
+        What need not be durable is made under its name at once: who is killed meanwhile leaves it empty.
+        """
+        if not durable:
+            return self._made_at_once(content)
         temporary = self._temporary()
         with self.refusals():
             try:
-                _write(temporary, content, durable)
+                _write(temporary, content)
                 os.link(temporary, self.path)
                 return True
             except FileExistsError:
@@ -203,6 +208,16 @@ class LocalPlace:
             (self / key).delete()
         return len(found)
 
+    def _made_at_once(self, content: bytes) -> bool:
+        with self.refusals():
+            os.makedirs(os.path.dirname(self.path), exist_ok=True)
+            try:
+                with open(self.path, "xb") as file:
+                    file.write(content)
+            except FileExistsError:
+                return False
+            return True
+
     def _temporary(self) -> str:
         folder, name = os.path.split(self.path)
         writer = f"{os.uname().nodename}-{os.getpid()}-{threading.get_ident()}"
@@ -220,14 +235,13 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def _write(path: str, content: bytes, durable: bool = True) -> None:
-    """Write a file, past the caches where it is to be durable; its folder is made where there is none."""
+def _write(path: str, content: bytes) -> None:
+    """Write a file to the disk, past the caches; its folder is made where there is none."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "wb") as file:
         file.write(content)
-        if durable:
-            file.flush()
-            os.fsync(file.fileno())
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _files(folder: str, prefix: str = "") -> Iterator[str]:
