@@ -348,6 +348,13 @@ WRONG = {
     "report of a folder": (["report", "."], "no results in"),
     "show before run": (["show", "tiny.yaml"], "run the study first"),
     "set with a folder": (["report", ".", "--set", "seed=1"], "--set"),
+    "no condition": (["run", "tiny.yaml", "--where", "nois < 1"], "no run has 'nois'; did you mean 'noise'?"),
+    "a condition that nothing meets": (
+        ["plan", "tiny.yaml", "--where", "noise > 1"],
+        "matches no run of the study",
+    ),
+    "no share": (["run", "tiny.yaml", "--shard", "3/2"], "I from 1 to N"),
+    "clean before run": (["clean", "tiny.yaml"], "run the study first"),
     "results below a file": (
         ["run", "tiny.yaml", "--results", "tiny.yaml", "--cluster", "none"],
         "--results",
@@ -458,3 +465,100 @@ def test_killed_run_goes_on_where_it_stopped(held, command):
 def test_head_is_a_study(tmp_path):
     """The small study of these tests is itself a valid one, five lines long."""
     assert len(HEAD.splitlines()) == 5
+
+
+# Subsets
+
+
+def test_plan_and_run_of_a_part(command, tmp_path):
+    """They say what chooses; the run carries out those alone, and a session still knows the whole study."""
+    study = study_file(tmp_path, AXES)
+    asked = ("--where", "solver == magpie", "--first", "1")
+    code, out, _ = command("plan", study, *asked)
+    assert code == 0
+    assert "tiny: 1 of 4 runs (--where 'solver == magpie' --first 1), 0 done, 1 to do" in out
+    assert out.count(" to do\n") == 2
+    planned = json.loads(command("plan", study, *asked, "--json")[1])
+    assert (planned["planned"], len(planned["runs"])) == (4, 1)
+    assert planned["chosen_by"] == "--where 'solver == magpie' --first 1"
+    dry = json.loads(command("run", study, *asked, "--dry-run", "--json")[1])
+    assert dry["to_do"] == [planned["runs"][0]["spec_id"]]
+    code, out, _ = command("run", study, *asked, "--cluster", "none")
+    assert code == 0
+    assert "1 of 4 runs (--where 'solver == magpie' --first 1), 0 done, 1 to do" in out
+    assert "1 completed" in out
+    (session,) = (tmp_path / "results/tiny/sessions").iterdir()
+    assert len(json.loads(session.read_text())["spec_ids"]) == 4
+    assert "4 runs, 1 done, 3 to do" in command("plan", study)[1]
+    assert "1 of 4 runs (--first 1), 0 done, 1 to do" in command("plan", study, "--first", "1")[1]
+
+
+def test_shards_of_a_job_array(command, tmp_path):
+    """Together they are the study; one that is empty has nothing to do."""
+    study = study_file(tmp_path, AXES)
+    for index in range(1, 6):
+        code, out, _ = command("run", study, "--cluster", "none", "--shard", f"{index}/5")
+        assert code == 0
+        assert f"{'0' if 'nothing' in out else '1'} of 4 runs (--shard {index}/5)" in out
+    assert "4 done, 0 to do" in command("plan", study)[1]
+
+
+def test_failures_of_a_part(command, tmp_path, monkeypatch):
+    """They are counted in the part; the commands to go on with have its options, and those of the study."""
+    monkeypatch.setattr("ptychosuite.execute.one_run.reconstruct", lambda *args: 1 / 0)
+    study = study_file(tmp_path, AXES)
+    options = ("--set", "seed={range: 5}", "--where", "solver == rpie", "--results", "here")
+    code, out, err = command("run", study, *options, "--cluster", "none", "--fail-fast", "2")
+    assert code == 1
+    assert "2 failed; 3 runs not begun, after so many failures" in out
+    assert "2 of 5 runs failed" in err
+    repeated = "--set 'seed={range: 5}' --results here --where 'solver == rpie' --retry-failed"
+    assert f"try them again with: ptychosuite run {study} {repeated}" in err
+    assert len(run_files(tmp_path / "here/tiny")) == 2
+    other = ("--set", "seed={range: 5}", "--where", "solver == magpie", "--results", "here")
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert command("run", study, *other, "--cluster", "none")[0] == 0
+    out = command("run", study, *options, "--cluster", "none", "--fail-fast", "2", "--json")[1]
+    assert json.loads(out)["counts"] == {"done_before": 2, "failed": 2, "completed": 3}
+
+
+def test_force_computes_one_run_again(command, tmp_path):
+    """It alone; the old result is set aside, and the dataset has the new one."""
+    study = study_file(tmp_path, AXES)
+    command("run", study, "--cluster", "none")
+    folder = tmp_path / "results/tiny"
+    before = run_files(folder)
+    old = {str(row): when for row, when in zip(*starts(folder), strict=True)}
+    name = sorted(old)[1]
+    code, out, _ = command("run", study, "--cluster", "none", "--force", name[:8])
+    assert code == 0
+    assert f"1 of 4 runs (--force {name[:8]}), 0 done, 1 to do" in out
+    after = run_files(folder)
+    assert {file for file in after if after[file] != before[file]} == {f"{name}.zarr.zip"}
+    assert [file.name for file in folder.glob("removed/*/runs/??/*")] == [f"{name}.zarr.zip"]
+    new = {str(row): when for row, when in zip(*starts(folder), strict=True)}
+    assert {row for row in new if new[row] != old[row]} == {name}
+    code, _, err = command("run", study, "--cluster", "none", "--force", "zz")
+    assert code == 2
+    assert "0 runs of tiny have an id that begins with 'zz'" in err
+
+
+def starts(folder: Path):
+    """run_id and time of begin, of every row of the dataset."""
+    runs = xr.open_zarr(folder / "study.zarr")
+    return runs["run_id"].values.tolist(), runs["start"].values.tolist()
+
+
+def test_diverged_runs_are_tried_again_on_request(command, tmp_path, monkeypatch):
+    """Those alone, and what is missing."""
+    use_test_solvers(tmp_path / "plug-ins", monkeypatch)
+    study = study_file(tmp_path, "axes: {solver: [rpie, diverges]}\n")
+    assert "1 completed, 1 diverged" in command("run", study, "--cluster", "none")[1]
+    assert "nothing to do" in command("run", study, "--cluster", "none", "--retry-failed")[1]
+    code, out, _ = command("run", study, "--cluster", "none", "--retry-diverged")
+    assert code == 0
+    assert "1 done, 1 to do" in out
+    assert "1 diverged;" in out
+    assert len(list((tmp_path / "results/tiny").glob("removed/*/runs/??/*"))) == 1
+    forget_names()

@@ -31,6 +31,8 @@ COMMANDS = {  # in the order in which they are used
     "trend": Listed("views", "Draw the history of the checks of STUDY as a page."),
     "baseline": Listed("checks", "Save and list baselines, for 'check' to compare with."),
     "reproduce": Listed("checks", "Run what is stored of STUDY again, and compare."),
+    "clean": Listed("folders", "Say what the results of STUDY need not keep, and set it aside."),
+    "merge": Listed("folders", "Copy results of other folders into one."),
     "export": Listed("views", "Write the results of STUDY for others."),
     "convert": Listed("views", "Write measured data, or the problem of a study, for another program."),
     "schema": Listed("views", "Print the JSON Schema of study files, for editors."),

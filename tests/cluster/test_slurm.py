@@ -145,3 +145,21 @@ def test_dry_run_submits_nothing(tmp_path, configuration):
     )  # fmt: skip
     assert "#SBATCH --cpus-per-task=2" in json.loads(done.stdout)["job_script"]
     assert not slurm.jobs(configuration)
+
+
+def test_a_job_array_of_shards(tmp_path, configuration):
+    """Its tasks know nothing of each other; together they compute every run once."""
+    study = study_file(tmp_path, AXES)
+    script = tmp_path / "array.sh"
+    call = " ".join([*PROGRAM, f"run {study} --cluster none --shard $SLURM_ARRAY_TASK_ID/3 --json"])
+    script.write_text(f"#!/bin/sh\n#SBATCH --array=1-3\n#SBATCH --output=task-%a.out\n{call}\n")
+    environment = {**os.environ, "SLURM_CONF": str(configuration), "PYTHONPATH": os.pathsep.join(sys.path)}
+    submitted = ["sbatch", "--wait", "--chdir", str(tmp_path), str(script)]
+    done = subprocess.run(submitted, env=environment, capture_output=True, text=True, timeout=120)
+    said = [file.read_text() for file in sorted(tmp_path.glob("task-*.out"))]
+    assert done.returncode == 0, (done.stderr, said)
+    counts = [json.loads(text.splitlines()[-1])["counts"] for text in said]
+    assert [each["completed"] for each in counts] == [4, 4, 4], said
+    store = Store.open(tmp_path / "results/tiny")
+    assert len(inventory(store).done) == 12
+    assert len(list(sessions(store))) == 3

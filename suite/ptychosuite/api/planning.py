@@ -27,6 +27,7 @@ from ptychosuite.errors import StudyError
 from ptychosuite.registry.factors import factor_names, factor_value
 from ptychosuite.store.layout import Store, results_of
 from ptychosuite.store.read import Inventory, inventory
+from ptychosuite.study.choice import Choice, Share
 from ptychosuite.study.estimate import Estimate, estimate
 from ptychosuite.study.expand import make_plan
 from ptychosuite.study.study_file import (
@@ -86,6 +87,23 @@ def overrides_of(settings: Settings) -> list[Override]:
     return [each if isinstance(each, Override) else parse_override(each) for each in given]
 
 
+def chosen_by(
+    where: str = "",
+    first: int | None = None,
+    sample: int | None = None,
+    shard: str | None = None,
+    runs: Sequence[str] = (),
+) -> Choice:
+    """What chooses among the runs of a plan, from arguments as :func:`plan` has them.
+
+    Raises
+    ------
+    StudyError
+        A number is below 1, or ``shard`` is no I/N.
+    """
+    return Choice(where, tuple(runs), sample, first, Share.of(shard) if shard else None)
+
+
 SHOWN_RUNS = 40
 
 
@@ -96,16 +114,22 @@ class StudyPlan(Displayed):
     Parameters
     ----------
     plan
-        Runs, factors and figures.
+        Runs, of which only the chosen are here, factors and figures.
     results
         Where the results are or will be: a folder or an s3:// address.
     held
         Files of the runs that are done or have failed, of this study and of earlier versions of it.
+    choice
+        What has chosen the runs.
+    planned
+        How many the study has.
     """
 
     plan: Plan
     results: str
     held: Inventory
+    choice: Choice
+    planned: int
 
     @cached_property
     def why(self) -> Mapping[str, str]:
@@ -146,7 +170,8 @@ class StudyPlan(Displayed):
     def summary(self) -> str:
         """How many runs there are, are done, and are to do, and their cost."""
         to_do = len(self.remaining)
-        counts = f"{self.plan.title}: {count_runs(len(self))}, {len(self) - to_do} done, {to_do} to do"
+        runs = chosen_text(len(self), self.planned, self.choice)
+        counts = f"{self.plan.title}: {runs}, {len(self) - to_do} done, {to_do} to do"
         if not to_do:
             return counts
         return (
@@ -170,6 +195,8 @@ class StudyPlan(Displayed):
         ]
         return {
             "study": self.plan.name,
+            "planned": self.planned,
+            "chosen_by": self.choice.options,
             "runs": runs,
             "remaining": len(self.remaining),
             "cpu_seconds_at_most": self.cost.cpu_seconds,
@@ -204,8 +231,21 @@ class StudyPlan(Displayed):
         return ["run", *names.values(), "iterations", "state"], rows
 
 
+def chosen_text(number: int, planned: int, choice: Choice) -> str:
+    """How many runs there are, and what has chosen them, "3 of 40 runs (--first 3)"."""
+    return f"{number} of {count_runs(planned)} ({choice.options})" if choice else count_runs(planned)
+
+
 def plan(
-    study: Study, settings: Settings = (), *, override_file: File | None = None, results: File = "results"
+    study: Study,
+    settings: Settings = (),
+    *,
+    override_file: File | None = None,
+    results: File = "results",
+    where: str = "",
+    first: int | None = None,
+    sample: int | None = None,
+    shard: str | None = None,
 ) -> StudyPlan:
     """Check a study and say what it would compute; nothing is run.
 
@@ -219,13 +259,23 @@ def plan(
         A YAML file of overrides, applied before ``settings``.
     results
         Folder that holds a results folder for each study, or ``s3://bucket/prefix``.
+    where
+        Only runs that meet this condition: "noise < 0.2 and solver == magpie", by the names that tables show.
+    first
+        Only so many, in the study's order.
+    sample
+        Only so many, drawn at random and always the same.
+    shard
+        Only one of several equal parts, "2/8", for jobs that know nothing of each other.
 
     Raises
     ------
     StudyError
-        What is wrong, with file, line and column; of a dict, with its dotted key.
+        What is wrong, with file, line and column; of a dict, with its dotted key. No run meets ``where``.
     """
+    choice = chosen_by(where, first, sample, shard)
     planned = plan_of(study, settings, override_file)
     root = results_of(str(results), planned.name)
     store = Store.find(root)
-    return StudyPlan(planned, root, inventory(store) if store else Inventory({}, {}))
+    held = inventory(store) if store else Inventory({}, {})
+    return StudyPlan(choice.of(planned), root, held, choice, len(planned.runs))

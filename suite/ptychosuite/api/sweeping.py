@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +13,7 @@ import xarray as xr
 
 from ptychosuite.analysis.tables import open_dataset
 from ptychosuite.api.display import Displayed, Progress, count_runs, counts_text, last_line
-from ptychosuite.api.planning import File, Settings, Study, plan_of
+from ptychosuite.api.planning import File, Settings, Study, chosen_by, chosen_text, plan_of
 from ptychosuite.backends.arrays import backend
 from ptychosuite.cluster.cluster_file import cluster_settings
 from ptychosuite.cluster.connection import ClusterKind, Connection
@@ -28,6 +28,8 @@ from ptychosuite.store.compact import compact
 from ptychosuite.store.layout import Store, results_of
 from ptychosuite.store.planned import study_content
 from ptychosuite.store.read import inventory, read_run
+from ptychosuite.store.upkeep import set_aside
+from ptychosuite.study.choice import Choice
 from ptychosuite.study.estimate import footprint
 
 SHOWN_FAILURES = 10
@@ -51,7 +53,9 @@ class SweepOutcome(Displayed):
     done_before
         Runs that there was nothing to do for.
     failed
-        run_id of the study's runs that have failed, in this sweep or before.
+        run_id of the chosen runs that have failed, in this sweep or before.
+    not_begun
+        How many runs were not begun, as too many had failed.
     """
 
     plan: Plan
@@ -59,6 +63,7 @@ class SweepOutcome(Displayed):
     counts: Mapping[str, int]
     done_before: int
     failed: Sequence[str]
+    not_begun: int
 
     @property
     def results(self) -> str:
@@ -78,6 +83,8 @@ class SweepOutcome(Displayed):
 
     def __str__(self) -> str:
         counts = counts_text(dict(sorted(self.counts.items())))
+        if self.not_begun:
+            counts = f"{counts}; {count_runs(self.not_begun)} not begun, after so many failures"
         return f"{counts or 'nothing to do'}; results: {self.results}/study.zarr"
 
     def __repr__(self) -> str:
@@ -102,6 +109,10 @@ class Sweep:
         The runs that are to be carried out.
     kind, terms
         Where and how.
+    choice, chosen
+        What has chosen among the runs of the plan, and the plan with these alone.
+    again
+        run_id of those that have results, which are set aside first.
     """
 
     plan: Plan
@@ -109,11 +120,14 @@ class Sweep:
     specs: Sequence[RunSpec]
     kind: ClusterKind
     terms: Terms
+    choice: Choice
+    chosen: Plan
+    again: Collection[str]
 
     @property
     def done(self) -> int:
-        """Runs that there is nothing to do for."""
-        return len(self.plan.runs) - len(self.specs)
+        """Chosen runs that there is nothing to do for."""
+        return len(self.chosen.runs) - len(self.specs)
 
     @property
     def job_script(self) -> str:
@@ -121,9 +135,8 @@ class Sweep:
         return self.kind.job_script()
 
     def __str__(self) -> str:
-        return (
-            f"{self.plan.title}: {count_runs(len(self.plan.runs))}, {self.done} done, {len(self.specs)} to do"
-        )
+        runs = chosen_text(len(self.chosen.runs), len(self.plan.runs), self.choice)
+        return f"{self.plan.title}: {runs}, {self.done} done, {len(self.specs)} to do"
 
     def carry_out(self, progress: bool | Progress = True) -> SweepOutcome:
         """Carry the runs out; finished ones are kept, whatever happens.
@@ -137,6 +150,7 @@ class Sweep:
         """
         store = Store.create(self.results)
         tally = Tally(total=0, done_before=self.done)
+        self._set_aside(store)
         if self.specs:
             with connected(self.kind, Progress.of(progress)) as (connection, update):
                 tally = sweep(self.plan, store, self.specs, connection, sys.argv, update, self.terms)
@@ -144,8 +158,17 @@ class Sweep:
             note_plan(self.plan, store, sys.argv)
             compact(store)
         held = inventory(store).failed
-        failed = [run_id for run_id in self.plan.run_ids if run_id in held]
-        return SweepOutcome(self.plan, store, dict(tally.counts), self.done, failed)
+        failed = [run_id for run_id in self.chosen.run_ids if run_id in held]
+        not_begun = tally.total - tally.ended
+        return SweepOutcome(self.plan, store, dict(tally.counts), self.done, failed, not_begun)
+
+    def _set_aside(self, store: Store) -> None:
+        """Make room for results that are to come anew."""
+        done = inventory(store).done
+        files = [done[run_id] for run_id in self.again if run_id in done]
+        if files:
+            set_aside(store, files)
+            compact(store)  # its rows stand for files that are no more
 
 
 def prepare(
@@ -161,6 +184,13 @@ def prepare(
     timeout_s: float | None = None,
     retries: int = 1,
     retry_failed: bool = False,
+    retry_diverged: bool = False,
+    where: str = "",
+    first: int | None = None,
+    sample: int | None = None,
+    shard: str | None = None,
+    force: Sequence[str] = (),
+    fail_fast: int | None = None,
     begin: bool = False,
 ) -> Sweep:
     """Check a study and the cluster it is to run on; :meth:`Sweep.carry_out` does it.
@@ -168,18 +198,32 @@ def prepare(
     Parameters are those of :func:`run`. ``begin`` lets worker processes of this machine start meanwhile.
     """
     kind = cluster_settings(cluster, workers)
-    terms = Terms(Lane(lane), timeout_s, retries, footprint, stack)
+    terms = Terms(Lane(lane), timeout_s, retries, footprint, stack, fail_fast)
     check_terms(terms, kind)
+    choice = chosen_by(where, first, sample, shard, force)
     if begin:
         kind.prepare()
     planned = plan_of(study, settings, override_file)
+    chosen = choice.of(planned)
     if kind.on_this_machine:
-        for name in {spec.backend for spec in planned.runs}:
+        for name in {spec.backend for spec in chosen.runs}:
             backend(name)
-        _check_memory(planned, kind)
+        _check_memory(chosen, kind)
     root = results_of(str(results), planned.name)
-    begun = Store.find(root)
-    return Sweep(planned, root, to_do(planned, begun, retry_failed) if begun else planned.runs, kind, terms)
+    begun, again = Store.find(root), set[str]()
+    specs: Sequence[RunSpec] = chosen.runs
+    if begun:
+        again = {*(chosen.run_ids if force else ()), *(_diverged(chosen, begun) if retry_diverged else ())}
+        specs = to_do(chosen, begun, retry_failed, again)
+    return Sweep(planned, root, specs, kind, terms, choice, chosen, again)
+
+
+def _diverged(chosen: Plan, store: Store) -> Iterator[str]:
+    """run_id of the chosen runs that have diverged."""
+    done = inventory(store).done
+    for run_id in chosen.run_ids:
+        if run_id in done and read_run(done[run_id], images=False).status is Status.DIVERGED:
+            yield run_id
 
 
 def run(
@@ -195,28 +239,33 @@ def run(
     timeout_s: float | None = None,
     retries: int = 1,
     retry_failed: bool = False,
+    retry_diverged: bool = False,
+    where: str = "",
+    first: int | None = None,
+    sample: int | None = None,
+    shard: str | None = None,
+    force: Sequence[str] = (),
+    fail_fast: int | None = None,
     progress: bool | Progress = True,
 ) -> SweepOutcome:
     """Carry out the runs of a study that are not done yet.
 
     Parameters
     ----------
-    study, settings, override_file, results
+    study, settings, override_file, results, where, first, sample, shard
         As of :func:`~ptychosuite.api.planning.plan`.
     cluster
         "none" (this process), "local" (worker processes here), "cuda", "slurm", a cluster file, an address.
     workers
         Workers on this machine, or in all jobs of a batch system.
-    lane
-        "timing" (each run alone on its core or device) or "throughput".
-    stack
-        In the throughput lane: runs of equal shape side by side on a device.
-    timeout_s
-        Seconds after which a run is stopped.
-    retries
-        Times to try a run again whose worker died under it.
-    retry_failed
-        Try failed runs again.
+    lane, stack
+        "timing" (each run alone on its core or device) or "throughput", which may stack runs of equal shape.
+    timeout_s, retries
+        Seconds after which a run is stopped; times to try a run again whose worker died under it.
+    retry_failed, retry_diverged
+        Try failed runs again, those that the time limit has ended among them; or diverged ones.
+    force, fail_fast
+        Ids of runs that alone are carried out, results or not; failures after which no further run is begun.
     progress
         Whether to follow the work on stderr or in the notebook.
 
@@ -227,11 +276,13 @@ def run(
     KeyboardInterrupt
         On Ctrl-C; finished runs are kept, and the same call goes on from there.
     """
-    shown = Progress.of(progress)
     ready = prepare(
         study, settings, override_file=override_file, results=results, cluster=cluster, workers=workers,
-        lane=lane, stack=stack, timeout_s=timeout_s, retries=retries, retry_failed=retry_failed, begin=True,
+        lane=lane, stack=stack, timeout_s=timeout_s, retries=retries, retry_failed=retry_failed,
+        retry_diverged=retry_diverged, where=where, first=first, sample=sample, shard=shard, force=force,
+        fail_fast=fail_fast, begin=True,
     )  # fmt: skip
+    shown = Progress.of(progress)
     shown.say(str(ready))
     return ready.carry_out(shown)
 
@@ -277,6 +328,8 @@ def check_terms(terms: Terms, kind: ClusterKind) -> None:
 
 def _check_memory(planned: Plan, kind: ClusterKind) -> None:
     """Refuse a study of which no run fits on this computer; single ones are refused as their turn comes."""
+    if not planned.runs:
+        return
     share = machine_memory_bytes() / kind.processes_here
     lacks = [footprint(spec).lack(share, None) for spec in planned.runs]
     if all(lacks):

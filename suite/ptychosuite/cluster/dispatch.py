@@ -15,7 +15,7 @@ import socket
 import tempfile
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,15 +24,26 @@ from typing import TYPE_CHECKING, Any
 from ptychosuite import errors
 from ptychosuite.cluster.backlog import Backlog, Try, judge
 from ptychosuite.cluster.connection import Connection
-from ptychosuite.cluster.work import RunBatch, Task, Terms, carry_out, carry_out_stack
+from ptychosuite.cluster.sharing import await_others
+from ptychosuite.cluster.work import (
+    ELSEWHERE,
+    Patience,
+    RunBatch,
+    Task,
+    Terms,
+    carry_out,
+    carry_out_stack,
+)
 from ptychosuite.cluster.worker_log import UnfinishedRun, read_unfinished
 from ptychosuite.cluster.workers import may_have, resources_by_worker
 from ptychosuite.core.runs import RunRecord, RunSpec, Status
 from ptychosuite.errors import ClusterError
 from ptychosuite.execute.provenance import machine_memory_bytes
 from ptychosuite.registry.fingerprint import fingerprint_of, run_id_of
+from ptychosuite.store.claims import Claims
 from ptychosuite.store.layout import Store
 from ptychosuite.store.place import LocalPlace, is_alive
+from ptychosuite.store.read import inventory
 from ptychosuite.store.write import write_run
 
 if TYPE_CHECKING:
@@ -44,9 +55,16 @@ MEMORY_EVENTS = "worker-restart-memory"  # topic under which nannies report work
 
 
 def run_all(
-    connection: Connection, specs: Sequence[RunSpec], store: Store, terms: Terms
+    connection: Connection,
+    specs: Sequence[RunSpec],
+    store: Store,
+    terms: Terms,
+    claims: Claims | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Carry out ``specs`` and yield a summary as each one ends.
+
+    With ``claims``, runs that another sweep is at are left to it; those that it has given up at the end are
+    carried out here.
 
     Raises
     ------
@@ -54,18 +72,48 @@ def run_all(
         Something no further run could get past (a missing backend, a full disk, a scheduler that is gone);
         the others are cancelled.
     """
+    claims, patience = claims or Claims(store), Patience(terms.fail_fast)
+    tried = inventory(store).attempts if claims.sweep else {}
+    left, held = list(specs), dict[str, RunSpec]()
+    while left and not patience.ended:
+        known = {run_id_of(spec): spec for spec in left}
+        for summary in _one_round(connection, left, claims, terms, patience, tried):
+            if summary["status"] == ELSEWHERE:
+                held[summary["run_id"]] = known[summary["run_id"]]
+            else:
+                patience.note(summary)
+                yield summary
+        left = []
+        while held and not left and not patience.ended:
+            ended, left = await_others(held, claims, tried)
+            for run_id in (*(summary["run_id"] for summary in ended), *map(run_id_of, left)):
+                del held[run_id]
+            yield from ended
+
+
+def _one_round(
+    connection: Connection,
+    specs: Sequence[RunSpec],
+    claims: Claims,
+    terms: Terms,
+    patience: Patience,
+    tried: Mapping[str, int],
+) -> Iterator[dict[str, Any]]:
+    """Carry out those of ``specs`` that no other sweep is at."""
     if connection.client is None:
         limit, backlog = machine_memory_bytes(), Backlog(specs, terms.stack_of)
-        while len(backlog):
+        while len(backlog) and not patience.ended:
             tries = backlog.take("this process", LARGEST_BATCH)
             stack = terms.stack_of(tries[0].spec.backend)
             for first in range(0, len(tries), stack):
-                tasks = [_task(item, terms) for item in tries[first : first + stack]]
-                yield from (summary for _, summary in carry_out_stack(tasks, store, terms.lane, limit))
+                if patience.ended:
+                    return
+                tasks = [_task(item, terms, tried) for item in tries[first : first + stack]]
+                yield from (summary for _, summary in carry_out_stack(tasks, claims, terms.lane, limit))
     else:
-        logs = _log_folder(store, connection, terms)
+        logs = _log_folder(claims.store, connection, terms)
         try:
-            yield from _Dispatch(connection, specs, store, terms, logs)
+            yield from _Dispatch(connection, specs, claims, terms, logs, patience, tried)
         finally:
             shutil.rmtree(logs, ignore_errors=True)
             with contextlib.suppress(OSError):  # another sweep has its own there
@@ -85,9 +133,17 @@ class _Dispatch:
     """The runs that wait, those that are under way, and the workers."""
 
     def __init__(
-        self, connection: Connection, specs: Sequence[RunSpec], store: Store, terms: Terms, logs: Path
+        self,
+        connection: Connection,
+        specs: Sequence[RunSpec],
+        claims: Claims,
+        terms: Terms,
+        logs: Path,
+        patience: Patience,
+        tried: Mapping[str, int],
     ) -> None:
-        self.connection, self.store, self.terms, self.logs = connection, store, terms, logs
+        self.connection, self.claims, self.terms, self.logs = connection, claims, terms, logs
+        self.patience, self.tried, self.store = patience, tried, claims.store
         assert connection.client is not None
         self.client = connection.client
         self.address = self.client.scheduler.address
@@ -101,7 +157,7 @@ class _Dispatch:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         self.client.subscribe_topic(self.topic, lambda event: self.news.put(event[1]))
         try:
-            while self.sent or len(self.backlog):
+            while self.sent or (len(self.backlog) and not self.patience.ended):
                 if time.monotonic() - self.looked > LOOK_FOR_WORKERS_S:
                     yield from self._look_for_workers()
                 self._send()
@@ -117,6 +173,8 @@ class _Dispatch:
 
     def _send(self) -> None:
         """Give each idle worker a batch; smaller ones towards the end, so that all end together."""
+        if self.patience.ended:
+            return
         busy = {sent.worker for sent in self.sent.values()}
         for worker, has in self.workers.items():
             if worker not in busy and len(self.backlog):
@@ -154,11 +212,13 @@ class _Dispatch:
         batch = RunBatch(
             name=name,
             topic=self.topic,
-            tasks=tuple(_task(item, self.terms) for item in tries),
+            tasks=tuple(_task(item, self.terms, self.tried) for item in tries),
             root=self.store.root.address,
             logs=str(self.logs),
             lane=self.terms.lane,
             timeout_s=self.terms.timeout_s,
+            fail_fast=self.terms.fail_fast,
+            sweep=self.claims.sweep,
             stack=1 if any(item.deaths for item in tries) else self.terms.stack_of(tries[0].spec.backend),
         )
         future = self.client.submit(carry_out, batch, key=f"runs-{name}", pure=False, workers=[worker])
@@ -229,6 +289,7 @@ class _Dispatch:
             run_id=run_id_of(item.spec), spec=item.spec, status=status, provenance=provenance, message=message
         )
         write_run(self.store, record)
+        self.claims.give_back(record.run_id)
         return record.summary()
 
     def _grown_to_bytes(self, unfinished: UnfinishedRun) -> float | None:
@@ -243,9 +304,10 @@ class _Dispatch:
         )
 
 
-def _task(item: Try, terms: Terms) -> Task:
+def _task(item: Try, terms: Terms, tried: Mapping[str, int]) -> Task:
     footprint = terms.footprint(item.spec) if terms.footprint else None
-    return Task(item.token, item.spec.to_dict(), footprint, fingerprint_of(item.spec))
+    failed_before = tried.get(run_id_of(item.spec), 0)
+    return Task(item.token, item.spec.to_dict(), footprint, fingerprint_of(item.spec), failed_before)
 
 
 def _log_folder(store: Store, connection: Connection, terms: Terms) -> Path:

@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
@@ -20,12 +20,13 @@ from typing import Any
 
 from ptychosuite.cluster.connection import Connection
 from ptychosuite.cluster.dispatch import run_all
-from ptychosuite.cluster.work import Terms
+from ptychosuite.cluster.work import ELSEWHERE, Terms
 from ptychosuite.cluster.workers import check_devices
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec, Status
 from ptychosuite.execute.provenance import environment, now
 from ptychosuite.registry.fingerprint import code_of
+from ptychosuite.store.claims import sharing
 from ptychosuite.store.compact import compact
 from ptychosuite.store.layout import Store
 from ptychosuite.store.planned import study_content
@@ -33,6 +34,7 @@ from ptychosuite.store.read import inventory, sessions
 from ptychosuite.store.write import write_code, write_session
 
 COMPACT_EVERY_S = 30.0
+BY_ANOTHER = "by another sweep"  # in a tally, of runs that one on the same folder has carried out meanwhile
 
 
 @dataclass
@@ -57,10 +59,14 @@ class Tally:
         return self.ended / max(time.monotonic() - self.began, 1e-9)
 
 
-def to_do(plan: Plan, store: Store, retry_failed: bool) -> list[RunSpec]:
-    """The runs of ``plan`` that ``store`` does not hold; failed ones only when they are to be retried."""
+def to_do(plan: Plan, store: Store, retry_failed: bool, again: Collection[str] = ()) -> list[RunSpec]:
+    """The runs of ``plan`` that ``store`` does not hold, and those with an id in ``again``.
+
+    Failed ones are among them only when they are to be retried.
+    """
     held = inventory(store)
-    return list(plan.remaining(held.done if retry_failed else [*held.done, *held.failed]))
+    ended = {*held.done} if retry_failed else {*held.done, *held.failed}
+    return list(plan.remaining(ended.difference(again)))
 
 
 def sweep(
@@ -87,9 +93,9 @@ def sweep(
     write_session(store, name, session)
     last_compaction = time.monotonic()
     try:
-        with lost_interruptions() as check_interruption:
-            for summary in run_all(connection, specs, store, terms):
-                tally.counts[summary["status"]] += 1
+        with sharing(store) as claims, lost_interruptions() as check_interruption:
+            for summary in run_all(connection, specs, store, terms, claims):
+                tally.counts[BY_ANOTHER if summary.get(ELSEWHERE) else summary["status"]] += 1
                 progress(tally, summary)
                 check_interruption()
                 if time.monotonic() - last_compaction > COMPACT_EVERY_S:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from ptychosuite.errors import ClusterError, StoreError, UserError
 from ptychosuite.execute.one_run import execute, execute_stack
 from ptychosuite.execute.provenance import machine_memory_bytes, now
 from ptychosuite.registry.fingerprint import fingerprint_of
+from ptychosuite.store.claims import Claim, Claims
 from ptychosuite.store.layout import Store, place
 from ptychosuite.store.place import LocalPlace
 from ptychosuite.store.read import read_run
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from distributed import Worker
 
 BATCH_SECONDS = 0.5
+ELSEWHERE = "elsewhere"  # instead of a status: another sweep is at the run
 GPU_STACK = 32  # runs side by side that fill a GPU; a CPU's cache is full with one
 
 
@@ -46,12 +48,30 @@ class Terms:
     retries: int = 1  # of a run whose worker died under it
     footprint: Callable[[RunSpec], Footprint] | None = None  # None: memory is not looked at beforehand
     stack: int | None = None  # runs side by side on one device; None: as the device likes it
+    fail_fast: int | None = None  # failures after which no further run is begun
 
     def stack_of(self, backend: str) -> int:
         """How many runs of a backend go together: one in the timing lane."""
         if self.lane is Lane.TIMING:
             return 1
         return self.stack or (GPU_STACK if backend in GPU_BACKENDS else 1)
+
+
+@dataclass
+class Patience:
+    """Counts failures; at its end no further run is begun, and those under way are waited for."""
+
+    failures: int | None  # None: without end
+    failed: int = field(default=0, init=False)
+
+    @property
+    def ended(self) -> bool:
+        return self.failures is not None and self.failed >= self.failures
+
+    def note(self, summary: Mapping[str, Any]) -> None:
+        """Take a run that has ended into account, unless another sweep has carried it out."""
+        if not summary.get(ELSEWHERE):
+            self.failed += summary["status"] in (Status.FAILED, Status.TIMED_OUT)
 
 
 @dataclass(frozen=True)
@@ -62,6 +82,7 @@ class Task:
     spec: dict[str, Any]
     footprint: Footprint | None
     code: str  # fingerprint of the client's
+    failed_before: int  # tries that had failed when the sweep began
 
 
 @dataclass(frozen=True)
@@ -76,6 +97,8 @@ class RunBatch:
     lane: Lane
     timeout_s: float | None
     stack: int  # runs side by side
+    fail_fast: int | None  # failures in this batch after which no further run is begun
+    sweep: str  # whose claims they are; empty where nobody else is at work in the store
 
 
 Logging = Callable[[Sequence[str]], AbstractContextManager[None]]
@@ -102,18 +125,20 @@ def carry_out(batch: RunBatch) -> None:
     with _alone:
         try:
             store = Store(place(batch.root))
+            claims = Claims(store, batch.sweep)
             log = _log_in(Path(batch.logs), store, worker, batch.timeout_s)
             settle(batch.lane)
             limit = worker.memory_manager.memory_limit or machine_memory_bytes()
-            end = time.monotonic() + BATCH_SECONDS
+            end, patience = time.monotonic() + BATCH_SECONDS, Patience(batch.fail_fast)
             logging = partial(
                 log.during, worker=worker.address, memory_limit_bytes=limit, timeout_s=batch.timeout_s
             )
             for first in range(0, len(batch.tasks), batch.stack):
                 tasks = batch.tasks[first : first + batch.stack]
-                for token, summary in carry_out_stack(tasks, store, batch.lane, limit, logging, log.text):
+                for token, summary in carry_out_stack(tasks, claims, batch.lane, limit, logging, log.text):
                     tell(token=token, summary=summary)
-                if time.monotonic() > end:
+                    patience.note(summary)
+                if time.monotonic() > end or patience.ended:
                     return
         except UserError as error:
             tell(error=type(error).__name__, message=str(error))
@@ -121,7 +146,7 @@ def carry_out(batch: RunBatch) -> None:
 
 def carry_out_stack(
     tasks: Sequence[Task],
-    store: Store,
+    claims: Claims,
     lane: Lane,
     memory_limit_bytes: int,
     logging: Logging = lambda tokens: nullcontext(),
@@ -129,7 +154,8 @@ def carry_out_stack(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Carry out and write runs side by side, or one alone; yields tokens and summaries.
 
-    What is stored already stays as it is. Runs that do not fit into memory together go one by one.
+    What is stored already stays as it is. A run that another sweep is at has the status :data:`ELSEWHERE`.
+    Runs that do not fit into memory together go one by one.
 
     Raises
     ------
@@ -138,14 +164,14 @@ def carry_out_stack(
     """
     left = []
     for task in tasks:
-        earlier = _before_it_begins(task, store, lane, memory_limit_bytes)
+        earlier = _before_it_begins(task, claims, lane, memory_limit_bytes)
         if earlier is None:
             left.append(task)
         else:
             yield task.token, earlier
     if len(left) > 1 and _lack(left, memory_limit_bytes):
         for task in left:
-            yield from carry_out_stack([task], store, lane, memory_limit_bytes, logging, log)
+            yield from carry_out_stack([task], claims, lane, memory_limit_bytes, logging, log)
         return
     if not left:
         return
@@ -156,24 +182,44 @@ def carry_out_stack(
     for task, (record, problem) in zip(left, results, strict=True):
         if output and record.status is Status.FAILED:
             record = replace(record, message=f"the worker's output:\n{output}\n\n{record.message}")
-        write_run(store, record, problem.reference if problem else None)
+        write_run(claims.store, record, problem.reference if problem else None)
         yield task.token, record.summary()
+        claims.give_back(record.run_id)
 
 
-def _before_it_begins(task: Task, store: Store, lane: Lane, limit: int) -> dict[str, Any] | None:
-    """The summary of a run that is stored, or that cannot fit and is recorded as such; None for others."""
+def _before_it_begins(task: Task, claims: Claims, lane: Lane, limit: int) -> dict[str, Any] | None:
+    """The summary of a run that is not to be begun; None for others, which are claimed.
+
+    It is stored, another sweep is at it, or it cannot fit and is recorded as such.
+    """
     spec = RunSpec.from_dict(task.spec)
     _refuse_other_code(spec, task.code)
     run_id = spec.run_id(task.code)
-    if store.run_file(run_id).exists():
-        return read_run(store.run_file(run_id), images=False).summary()
-    lack = _lack([task], limit)
-    if not lack:
+    claim = claims.take(run_id)
+    if claim is Claim.ELSEWHERE:
+        return {"run_id": run_id, "status": ELSEWHERE}
+    found = _ended(claims.store, run_id, task.failed_before, claim)
+    lack = _lack([task], limit) if found is None else ""
+    if lack:
+        provenance = {"start": now(), "lane": str(lane)}
+        record = RunRecord(run_id, spec, Status.FAILED, provenance=provenance, message=f"not begun: {lack}")
+        write_run(claims.store, record)
+        found = record.summary()
+    if found is not None:
+        claims.give_back(run_id)
+    return found
+
+
+def _ended(store: Store, run_id: str, failed_before: int, claim: Claim) -> dict[str, Any] | None:
+    """The summary of a run that has ended since the sweep began; None where it has not."""
+    files = [store.run_file(run_id)]
+    if claim is Claim.NEW:
+        files.append(store.failed_file(run_id, failed_before + 1))
+    file = next((file for file in files if file.exists()), None)
+    if file is None:
         return None
-    provenance = {"start": now(), "lane": str(lane)}
-    record = RunRecord(run_id, spec, Status.FAILED, provenance=provenance, message=f"not begun: {lack}")
-    write_run(store, record)
-    return record.summary()
+    summary = read_run(file, images=False).summary()
+    return summary | ({ELSEWHERE: True} if claim is Claim.NEW else {})
 
 
 def _refuse_other_code(spec: RunSpec, expected: str) -> None:

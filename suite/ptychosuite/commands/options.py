@@ -7,6 +7,7 @@ they do not look at themselves.
 from __future__ import annotations
 
 import re
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from types import FrameType
 from typing import Any, ClassVar, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from ptychosuite.api.display import Progress
 
@@ -54,6 +56,49 @@ def study_options(command: Any) -> Any:
     for decorate in (results_option, override_option, set_option, study_argument):
         command = decorate(command)
     return command
+
+
+where_option = click.option(
+    "--where", default="", metavar="CONDITION",
+    help="Only runs that meet a condition, as in --where 'noise < 0.2 and solver in (rpie, magpie)': "
+    "settings by the names that 'plan' shows, or by their dotted paths.",
+)  # fmt: skip
+first_option = click.option(
+    "--first", type=click.IntRange(min=1), metavar="N", help="Only the first N runs, as in --first 3."
+)
+sample_option = click.option(
+    "--sample", type=click.IntRange(min=1), metavar="K",
+    help="Only K runs, as in --sample 10: drawn at random, always the same, and among those of a larger K.",
+)  # fmt: skip
+shard_option = click.option(
+    "--shard", metavar="I/N",
+    help="Only the I-th of N equal shares, as in --shard 2/8, or in a job array of a batch system "
+    "--shard $SLURM_ARRAY_TASK_ID/8 with the array 1-8.",
+)  # fmt: skip
+
+
+def choice_options(command: Any) -> Any:
+    """What chooses among the runs of a study."""
+    for decorate in (shard_option, first_option, sample_option, where_option):
+        command = decorate(command)
+    return command
+
+
+REPEATED = ("settings", "override_file", "results", "where", "sample", "first", "shard")
+"""Options that say which runs are meant, and where they are."""
+
+
+def repeated(*names: str) -> str:
+    """Those options of this command that were given, for a command to be printed; a space before each."""
+    context = click.get_current_context()
+    words = []
+    for option in context.command.params:
+        given = context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
+        if given and option.name in (names or REPEATED):
+            value = context.params[option.name]
+            for each in value if isinstance(value, tuple) else (value,):
+                words += [option.opts[0], shlex.quote(str(each))]
+    return "".join(f" {word}" for word in words)
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]

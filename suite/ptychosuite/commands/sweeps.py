@@ -14,9 +14,11 @@ from ptychosuite.api.display import count_runs
 from ptychosuite.commands.options import (
     Duration,
     StackSize,
+    choice_options,
     cluster_option,
     followed,
     json_option,
+    repeated,
     stoppable,
     study_options,
     workers_option,
@@ -28,11 +30,16 @@ KEPT = "finished runs are kept. The same command goes on where this one stopped.
 
 @click.command()
 @study_options
+@choice_options
 @click.option("--all", "show_all", is_flag=True, help="List every run.")
 @click.option("--why", is_flag=True, help="Say why runs are to do: what is new, which files have changed.")
 @json_option
 def plan(show_all: bool, why: bool, as_json: bool, **asked: Any) -> None:
-    """Check STUDY and show its runs, what is done and what the rest will cost. Runs nothing."""
+    """Check STUDY and show its runs, what is done and what the rest will cost. Runs nothing.
+
+    \b
+        ptychosuite plan studies/quickstart.yaml --where 'noise < 0.1 and solver == magpie'
+    """
     planned = ptychosuite.plan(**asked)
     if as_json:
         click.echo(json.dumps(planned.to_dict(why), indent=1))
@@ -44,6 +51,7 @@ def plan(show_all: bool, why: bool, as_json: bool, **asked: Any) -> None:
 
 @click.command()
 @study_options
+@choice_options
 @cluster_option
 @workers_option
 @click.option(
@@ -59,11 +67,30 @@ def plan(show_all: bool, why: bool, as_json: bool, **asked: Any) -> None:
     "--retries", type=click.IntRange(min=0), default=1, show_default=True,
     help="Times to try a run again whose worker died under it.",
 )  # fmt: skip
-@click.option("--retry-failed", is_flag=True, help="Try failed runs again.")
+@click.option(
+    "--retry-failed", is_flag=True, help="Try failed runs again, those that the time limit has ended too."
+)
+@click.option("--retry-diverged", is_flag=True, help="Try diverged runs again; their results are set aside.")
+@click.option(
+    "--force", multiple=True, metavar="RUN_ID",
+    help="Compute this run again and no other; its result is set aside in removed/. As in --force 3f2a91c0. "
+    "Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--fail-fast", type=click.IntRange(min=1), metavar="N",
+    help="Begin no further run once N have failed, as in --fail-fast 3; those under way are waited for.",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Say what would run, with a batch system's job script; stop.")
 @json_option
 def run(study: Path, dry_run: bool, as_json: bool, **asked: Any) -> None:
-    """Carry out the runs of STUDY that are not done yet."""
+    """Carry out the runs of STUDY that are not done yet.
+
+    Several calls on one results folder, here or on other machines, share the work: a run that another call is
+    at is left to it. Leaves with 0 where all runs have ended, 1 where some have failed.
+
+    \b
+        ptychosuite run studies/quickstart.yaml --where 'noise < 0.1' --sample 4 --fail-fast 2
+    """
     with stoppable(KEPT):
         sweep = ptychosuite.prepare(study, **asked, begin=not dry_run)
         if dry_run:
@@ -73,14 +100,15 @@ def run(study: Path, dry_run: bool, as_json: bool, **asked: Any) -> None:
         outcome = sweep.carry_out(followed(quiet=as_json))
     if as_json:
         counts = {"done_before": outcome.done_before, "failed": len(outcome.failed), **outcome.counts}
+        counts |= {"not_begun": outcome.not_begun} if outcome.not_begun else {}
         click.echo(json.dumps({"study": sweep.plan.name, "results": sweep.results, "counts": counts}))
     else:
         click.echo(str(outcome))
         if outcome.failed:
             click.echo(
-                f"{len(outcome.failed)} of {count_runs(len(sweep.plan.runs))} failed; see why with: "
-                f"ptychosuite show {study} {outcome.failed[0]}\n"
-                f"try them again with: ptychosuite run {study} --retry-failed",
+                f"{len(outcome.failed)} of {count_runs(len(sweep.chosen.runs))} failed; see why with: "
+                f"ptychosuite show {study} {outcome.failed[0]}{repeated('results')}\n"
+                f"try them again with: ptychosuite run {study}{repeated()} --retry-failed",
                 err=True,
             )
     if outcome.failed:
@@ -90,7 +118,8 @@ def run(study: Path, dry_run: bool, as_json: bool, **asked: Any) -> None:
 def _print_dry_run(sweep: ptychosuite.Sweep, as_json: bool) -> None:
     script = sweep.job_script
     if as_json:
-        content = {"study": sweep.plan.name, "results": sweep.results, "done": sweep.done}
+        content: dict[str, Any] = {"study": sweep.plan.name, "results": sweep.results, "done": sweep.done}
+        content |= {"chosen_by": sweep.choice.options} if sweep.choice else {}
         to_do = [spec.spec_id for spec in sweep.specs]
         click.echo(json.dumps(content | {"to_do": to_do} | ({"job_script": script} if script else {})))
     else:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge
@@ -62,3 +62,11 @@ class Plan:
         """The runs whose ids are not in ``done``, in order."""
         known = set(done)
         return tuple(run for run, run_id in zip(self.runs, self.run_ids, strict=True) if run_id not in known)
+
+    def only(self, places: Sequence[int]) -> Plan:
+        """The plan with the runs at these places alone; what varies in all of it stays what varies."""
+        return replace(
+            self,
+            runs=tuple(self.runs[place] for place in places),
+            run_ids=tuple(self.run_ids[place] for place in places),
+        )

@@ -183,7 +183,7 @@ class ObjectPlace:
             found = self._bucket.get(self.key, options={"range": {"suffix": TAIL}})
             return io.BufferedReader(_Parts(self, found.meta["size"], bytes(found.bytes())), TAIL)
 
-    def create(self, content: bytes) -> bool:
+    def create(self, content: bytes, durable: bool = True) -> bool:
         """One conditional PUT."""
         from obstore.exceptions import AlreadyExistsError
 
@@ -239,6 +239,10 @@ class ObjectPlace:
             found = str(error).partition("\n\nDebug source")[0]
             reason = next((text for sign, text in REASONS.items() if sign in str(error)), found)
             raise StoreError(f"{self}: {reason}. What is stored already is unharmed") from error
+
+    def leftovers(self) -> Iterator[str]:
+        """None: an object is there whole or not at all."""
+        return iter(())
 
     def remove_leftovers(self) -> int:
         """An object is there whole or not at all."""

@@ -53,8 +53,11 @@ class Place(Protocol):
     def open(self) -> BinaryIO:
         """The file, to be read in parts."""
 
-    def create(self, content: bytes) -> bool:
-        """Put ``content`` here in one step, durably; False where something is here already."""
+    def create(self, content: bytes, durable: bool = True) -> bool:
+        """Put ``content`` here in one step; False where something is here already.
+
+        What is not ``durable`` may be lost by a power cut, and may be empty for a moment.
+        """
 
     def replace(self, content: bytes) -> None:
         """Put ``content`` here in one step, whatever was here before."""
@@ -74,8 +77,11 @@ class Place(Protocol):
     def refusals(self, reading: bool = False) -> AbstractContextManager[None]:
         """What others raise who write to this place, or only read from it, as a readable StoreError."""
 
+    def leftovers(self) -> Iterator[str]:
+        """What writers left below that are no more, relative to here."""
+
     def remove_leftovers(self) -> int:
-        """Delete what writers left below that are no more; the number of files is returned."""
+        """Delete what :meth:`leftovers` tells; the number of files is returned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +122,13 @@ class LocalPlace:
         with self.refusals(reading=True):
             return open(self.path, "rb")
 
-    def create(self, content: bytes) -> bool:
-        """A temporary file beside the target is written, flushed to the disk and linked to its final name."""
+    def create(self, content: bytes, durable: bool = True) -> bool:
+        """A temporary file beside the target is written, flushed to the disk and linked to its final name.
+
+        What need not be durable is made under its name at once: who is killed meanwhile leaves it empty.
+        """
+        if not durable:
+            return self._made_at_once(content)
         temporary = self._temporary()
         with self.refusals():
             try:
@@ -180,18 +191,32 @@ class LocalPlace:
                 "Free some space or name another folder with --results, then run the same command again"
             ) from error
 
-    def remove_leftovers(self) -> int:
+    def leftovers(self) -> Iterator[str]:
         """Temporary files of processes of this host that are no more."""
-        begin, removed = f".{os.uname().nodename}-", 0
+        begin = f".{os.uname().nodename}-"
         for key in _files(self.path):
             name = os.path.basename(key)
             if not (name.startswith(begin) and name.endswith(".tmp")):
                 continue
             pid = name.removeprefix(begin).split("-")[0]
             if pid.isdigit() and not is_alive(int(pid)):
-                (self / key).delete()
-                removed += 1
-        return removed
+                yield key
+
+    def remove_leftovers(self) -> int:
+        found = list(self.leftovers())
+        for key in found:
+            (self / key).delete()
+        return len(found)
+
+    def _made_at_once(self, content: bytes) -> bool:
+        with self.refusals():
+            os.makedirs(os.path.dirname(self.path), exist_ok=True)
+            try:
+                with open(self.path, "xb") as file:
+                    file.write(content)
+            except FileExistsError:
+                return False
+            return True
 
     def _temporary(self) -> str:
         folder, name = os.path.split(self.path)

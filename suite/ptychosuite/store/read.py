@@ -25,6 +25,7 @@ from ptychosuite.store.place import Place
 RUN = re.compile(rf"../(?P<run_id>\w+)(\.failed-(?P<attempt>\d+))?{re.escape(SUFFIX)}")
 IMAGES = ("object", "probe", "probe_modes", "probe_variations", "snapshot_objects", "snapshot_probes")
 
+ATTEMPT = re.compile(r"\.failed-(\d+)\.")
 
 DAMAGED = (OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, RuntimeError,
            zipfile.BadZipFile, zlib.error, struct.error)  # fmt: skip
@@ -90,6 +91,12 @@ class Inventory:
     def files(self) -> dict[str, Place]:
         """run_id -> file, of all of them."""
         return {**self.failed, **self.done}
+
+    @property
+    def attempts(self) -> dict[str, int]:
+        """run_id -> how many tries have failed, of the runs that have failed."""
+        found = {run_id: ATTEMPT.search(file.name) for run_id, file in self.failed.items()}
+        return {run_id: int(match[1]) for run_id, match in found.items() if match}
 
 
 def inventory(store: Store) -> Inventory:

@@ -1,0 +1,45 @@
+"""Runs that other sweeps on the same folder are at."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ptychosuite.cluster.work import ELSEWHERE
+from ptychosuite.core.runs import RunSpec
+from ptychosuite.store.claims import Claims
+from ptychosuite.store.read import inventory, read_run
+
+LOOK_AGAIN_S = 0.5
+
+
+def await_others(
+    held: Mapping[str, RunSpec], claims: Claims, tried: Mapping[str, int]
+) -> tuple[list[dict[str, Any]], list[RunSpec]]:
+    """Wait until some of the runs that other sweeps are at have ended or have been given up.
+
+    Parameters
+    ----------
+    held
+        Runs by their ids.
+    claims
+        Of this sweep.
+    tried
+        run_id -> how many tries had failed when this sweep began.
+
+    Returns
+    -------
+    The summaries of those that have ended, and those that are nobody's.
+    """
+    while not (free := [run_id for run_id in held if claims.is_free(run_id)]):
+        time.sleep(LOOK_AGAIN_S)
+    found = inventory(claims.store)
+    attempts = found.attempts
+    ended = [
+        run_id for run_id in free if run_id in found.done or attempts.get(run_id, 0) > tried.get(run_id, 0)
+    ]
+    summaries = [read_run(found.files[run_id], images=False).summary() for run_id in ended]
+    return [each | {ELSEWHERE: True} for each in summaries], [
+        held[run_id] for run_id in free if run_id not in ended
+    ]

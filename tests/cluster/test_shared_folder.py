@@ -1,0 +1,230 @@
+"""Sweeps on one results folder share the work, and none waits for one that is no more."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ptychosuite.cluster import sharing as waiting
+from ptychosuite.cluster.cluster_file import connect
+from ptychosuite.cluster.dispatch import run_all
+from ptychosuite.cluster.whole_sweep import BY_ANOTHER, sweep
+from ptychosuite.cluster.work import ELSEWHERE, Terms
+from ptychosuite.registry.fingerprint import run_id_of
+from ptychosuite.store import claims as leases
+from ptychosuite.store.claims import Claim, Claims, sharing
+from ptychosuite.store.layout import Store
+from ptychosuite.store.read import inventory, sessions
+
+from tests.study.small import (
+    PROGRAM,
+    carry_out,
+    forget_names,
+    plan_text,
+    run_files,
+    study_file,
+    use_test_solvers,
+)
+
+RUNS = 12
+FAR = {"host": "far away", "pid": 1, "renewed": time.time()}
+SLOW = "axes:\n  solver: [{name: slow, seconds: 0.03}]\n  seed: {range: 12}\n"
+
+
+@pytest.fixture
+def test_solvers(tmp_path, monkeypatch):
+    use_test_solvers(tmp_path / "plug-ins", monkeypatch)
+    yield
+    forget_names()
+
+
+def gone(store: Store) -> Claims:
+    """The claims of a sweep whose process was killed."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    claims = Claims(store, "gone")
+    content = {"host": os.uname().nodename, "pid": process.pid, "renewed": time.time()}
+    (claims.folder / "gone.sweep").create(json.dumps(content).encode())
+    return claims
+
+
+@pytest.mark.usefixtures("test_solvers")
+@pytest.mark.parametrize("options", [["--cluster", "none"], ["--workers", "1"]])
+def test_two_sweeps_compute_every_run_once(tmp_path, options):
+    """Both end with all runs done, and together they have computed each of them once."""
+    study = study_file(tmp_path, SLOW)
+    calls = [
+        subprocess.Popen(
+            [*PROGRAM, "run", str(study), *options, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, cwd=tmp_path,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    said = [call.communicate(timeout=120) for call in calls]
+    assert [call.returncode for call in calls] == [0, 0], said
+    counts = [json.loads(out)["counts"] for out, _ in said]
+    computed = [each.get("completed", 0) for each in counts]
+    assert sum(computed) == RUNS, counts
+    assert all(
+        each.get("completed", 0) + each.get(BY_ANOTHER, 0) + each["done_before"] == RUNS for each in counts
+    )
+    assert min(computed) > 0, counts  # else they did not overlap
+    store = Store.open(tmp_path / "results/tiny")
+    assert len(run_files(store.root)) == RUNS
+    assert not list(Claims(store).folder.files())
+    assert len(list(sessions(store))) == 2
+
+
+def test_a_run_belongs_to_one_sweep(tmp_path):
+    """Until it is given back, or its sweep ends."""
+    store = Store.create(tmp_path / "results")
+    with sharing(store) as mine:
+        with sharing(store) as others:
+            assert others.others() == [mine.sweep]
+            assert mine.take("a") is Claim.NEW
+            assert mine.take("a") is Claim.AGAIN
+            assert others.take("a") is Claim.ELSEWHERE
+            assert not others.is_free("a")
+            assert mine.is_free("a")
+            mine.give_back("a")
+            assert others.is_free("a")
+            assert others.take("a") is Claim.NEW
+            assert others.take("b") is Claim.NEW
+            assert mine.take("b") is Claim.ELSEWHERE
+        assert mine.take("b") is Claim.NEW
+    assert not list(mine.folder.files())
+
+
+def test_claims_of_a_killed_sweep_are_taken_over_by_one(tmp_path):
+    """Two that meet it get it in turn, not both; a third sweep alone clears the folder up."""
+    store = Store.create(tmp_path / "results")
+    with sharing(store) as one, sharing(store) as two:
+        dead = gone(store)
+        assert dead.take("a") is Claim.NEW
+        assert dead.take("b") is Claim.NEW
+        assert one.take("a") is Claim.NEW
+        assert two.take("a") is Claim.ELSEWHERE
+        one.give_back("a")
+        assert two.is_free("a")
+        assert [key for key in dead.folder.files() if not key.endswith(".sweep")] == ["b.1"]
+    with sharing(store) as alone:
+        assert list(alone.folder.files()) == [f"{alone.sweep}.sweep"]
+
+
+def test_a_lease_ends_where_nobody_renews_it(tmp_path, monkeypatch):
+    """Of a host that cannot be asked; one that is renewed goes on."""
+    store = Store.create(tmp_path / "results")
+    far, mine = Claims(store, "far"), Claims(store, "mine")
+    (far.folder / "far.sweep").create(json.dumps(FAR).encode())
+    far.take("a")
+    clock = [0.0]
+    monkeypatch.setattr(leases.time, "monotonic", lambda: clock[0])
+    assert mine.take("a") is Claim.ELSEWHERE
+    clock[0] = leases.LEASE_S
+    (far.folder / "far.sweep").replace(json.dumps(FAR | {"more": 1}).encode())
+    assert mine.take("a") is Claim.ELSEWHERE
+    clock[0] += leases.LEASE_S + 1
+    assert mine.take("a") is Claim.NEW
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b"\xff", b'{"host": 1}', b'{"pid": 1e999}', b"[" * 9999])
+def test_damaged_files_of_a_sweep_are_leases_too(tmp_path, content):
+    store = Store.create(tmp_path / "results")
+    other = Claims(store, "other")
+    (other.folder / "other.sweep").create(content)
+    other.take("a")
+    assert Claims(store, "mine").take("a") is Claim.ELSEWHERE
+
+
+def test_a_sweep_is_heard_of_while_it_works(tmp_path, monkeypatch):
+    """Its file changes without anything being asked of it."""
+    monkeypatch.setattr(leases, "LEASE_S", 0.2)
+    with sharing(Store.create(tmp_path / "results")) as claims:
+        file = Path(claims.folder.address) / f"{claims.sweep}.sweep"
+        before = file.read_bytes()
+        for _ in range(200):
+            if file.read_bytes() != before:
+                break
+            waiting.time.sleep(0.01)
+        assert file.read_bytes() != before
+
+
+def test_what_others_have_is_waited_for(tmp_path, monkeypatch):
+    """A run that another sweep ends is its; one that it gives up is carried out here."""
+    plan = plan_text(tmp_path, "axes: {seed: {range: 3}}\n")
+    finished, store = carry_out(plan, tmp_path / "finished")[0], Store.create(tmp_path / "results")
+    ids = [run_id_of(spec) for spec in plan.runs]
+    other = Claims(store, "other")
+    (other.folder / "other.sweep").create(json.dumps(FAR).encode())
+    assert [other.take(run_id) for run_id in ids[:2]] == [Claim.NEW] * 2
+
+    def meanwhile(seconds: float) -> None:
+        if store.run_file(ids[0]).exists():
+            (other.folder / "other.sweep").delete()
+            return
+        store.run_file(ids[0]).create(finished.run_file(ids[0]).read())
+        other.give_back(ids[0])
+
+    monkeypatch.setattr(waiting.time, "sleep", meanwhile)
+    with sharing(store) as mine, connect("none") as connection:
+        summaries = list(run_all(connection, plan.runs, store, Terms(), mine))
+    assert [summary["run_id"] for summary in summaries] == [ids[2], ids[0], ids[1]]
+    assert [bool(summary.get(ELSEWHERE)) for summary in summaries] == [False, True, False]
+
+
+@pytest.mark.usefixtures("broken_solvers")
+def test_a_run_that_failed_elsewhere_is_not_tried_again(tmp_path):
+    """Both began with it to do; the second to come to it finds the first one's failure."""
+    plan = plan_text(tmp_path, "axes: {solver: [raises, rpie]}\n")
+    store = Store.create(tmp_path / "tiny")
+    with connect("none") as connection:
+
+        def other_first(tally, summary):
+            if not (inventory(store).failed or tally.counts["failed"]):
+                carry_out(plan, tmp_path)
+
+        specs = sorted(plan.runs, key=lambda run: run.solver_name, reverse=True)
+        tally = sweep(plan, store, specs, connection, ["test"], other_first)
+    assert dict(tally.counts) == {"completed": 1, BY_ANOTHER: 1}
+    assert [file.name.split(".")[1] for file in inventory(store).failed.values()] == ["failed-1"]
+
+
+@pytest.mark.usefixtures("broken_solvers")
+@pytest.mark.parametrize("cluster", ["none", "local"])
+def test_a_sweep_stops_after_so_many_failures(tmp_path, cluster):
+    """None is begun after the last failure that is allowed."""
+    plan = plan_text(tmp_path, "axes: {solver: [raises], seed: {range: 30}}\n")
+    store, tally = carry_out(plan, tmp_path, cluster=cluster, fail_fast=2)
+    assert dict(tally.counts) == {"failed": 2}
+    assert len(inventory(store).failed) == 2
+    assert tally.total == 30
+
+
+def test_a_claim_that_was_never_written(tmp_path, monkeypatch):
+    """Its maker was killed at it: it is respected as long as a sweep that is not heard of, and no longer."""
+    store = Store.create(tmp_path / "results")
+    clock = [0.0]
+    monkeypatch.setattr(leases.time, "monotonic", lambda: clock[0])
+    mine = Claims(store, "mine")
+    (mine.folder / "a.1").create(b"", durable=False)
+    assert mine.take("a") is Claim.ELSEWHERE
+    assert not mine.is_free("a")
+    clock[0] = leases.LEASE_S + 1
+    assert mine.is_free("a")
+    assert Claims(store, "other").take("a") is Claim.NEW
+
+
+def test_what_another_process_has_taken_is_given_back(tmp_path):
+    """As the client does for a worker that died; another sweep's claim stays."""
+    store = Store.create(tmp_path / "results")
+    with sharing(store) as mine, sharing(store) as other:
+        assert Claims(store, mine.sweep).take("a") is Claim.NEW
+        mine.give_back("a")
+        assert other.take("a") is Claim.NEW
+        mine.give_back("a")
+        assert mine.take("a") is Claim.ELSEWHERE
