@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from ptychosuite.errors import StudyError
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.factors import fast_forward_label
-from ptychosuite.study.expand import axis_values, make_plan
+from ptychosuite.study.axis_values import axis_values
+from ptychosuite.study.expand import make_plan
 from ptychosuite.study.study_file import load_overrides, load_study
 
 from tests.study.small import forget_names, plan_of, plan_text, study_file, use_test_solvers

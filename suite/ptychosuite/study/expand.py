@@ -26,6 +26,7 @@ from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.factors import are_numbers, fast_forward_as_one, is_hash
 from ptychosuite.registry.fingerprint import run_id_of
 from ptychosuite.registry.validation import SettingError, shown
+from ptychosuite.study.axis_values import MOST_RUNS, axis_values
 from ptychosuite.study.figure_checks import planned_figures
 from ptychosuite.study.schema import (
     DEFAULTS,
@@ -36,6 +37,8 @@ from ptychosuite.study.schema import (
 )
 from ptychosuite.study.stages import STAGED
 from ptychosuite.study.study_file import Override, StudyFile, tolerances
+
+NOT_DRAWN = 2**63  # from so many combinations on, they cannot be numbered
 
 
 @dataclass(frozen=True)
@@ -129,12 +132,22 @@ def _sampled(
 ) -> Iterable[Sequence[list[Assignment]]]:
     """Every combination, or as many as ``sample`` says, drawn at random and always the same."""
     number = study.data.get("sample")
-    if number is None:
-        return itertools.product(*groups)
     lengths = [len(group) for group in groups]
     total = math.prod(lengths)
-    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= total:
-        raise study.error(("sample",), f"found {number!r}; expected a number from 1 to {total}, all that are")
+    if number is None and total > MOST_RUNS:
+        message = (
+            f"these are {total:,} combinations, and a plan has at most {MOST_RUNS:,} runs; "
+            "give fewer values, or say 'sample: 1000'"
+        )
+        raise study.error(("axes",) if "axes" in study.data else ("zip",), message)
+    if number is None:
+        return itertools.product(*groups)
+    most = min(total, MOST_RUNS)
+    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= most:
+        all_are = ", all that are" if most == total else ""
+        raise study.error(("sample",), f"found {shown(number)}; expected a number from 1 to {most}{all_are}")
+    if total >= NOT_DRAWN:
+        raise study.error(("sample",), f"{total:.1e} combinations are too many to draw from; say fewer values")
     drawn = np.random.default_rng(0).choice(total, number, replace=False)
     places = np.stack(np.unravel_index(drawn, lengths or (1,)), axis=-1).tolist()
     return [[group[i] for group, i in zip(groups, place, strict=False)] for place in places]
@@ -175,41 +188,6 @@ def _zips(study: StudyFile, overrides: Mapping[str, Override]) -> list[list[list
         if columns:
             groups.append([list(row) for row in zip(*columns, strict=True)])
     return groups
-
-
-def axis_values(values: Any, error: Any) -> list[Any]:
-    """The values of an axis: a list, or one of range, linspace, geomspace.
-
-    ``{range: 5}`` is 0 ... 4, ``{range: [start, stop, step]}`` as in Python; ``{linspace: [first, last,
-    number]}`` and ``{geomspace: ...}`` include both ends.
-    """
-    if isinstance(values, list) and values:
-        return values
-    if isinstance(values, dict) and len(values) == 1:
-        (kind, given), *_ = values.items()
-        numbers = given if isinstance(given, list) else [given]
-        try:
-            if kind == "range" and all(isinstance(n, int) for n in numbers) and range(*numbers):
-                return list(range(*numbers))
-            if kind in ("linspace", "geomspace"):
-                return _spaced(kind, *numbers)
-        except (TypeError, ValueError):
-            pass
-    raise error(
-        f"found {values!r}; expected a list of values, {{range: 5}}, {{range: [start, stop, step]}}, "
-        "{linspace: [first, last, number]} or {geomspace: [first, last, number]}"
-    )
-
-
-def _spaced(kind: str, first: float, last: float, number: int) -> list[float]:
-    if number < 2 or (kind == "geomspace" and min(first, last) <= 0):
-        raise ValueError(kind)
-    shares = [i / (number - 1) for i in range(1, number - 1)]
-    if kind == "linspace":
-        inner = [first + share * (last - first) for share in shares]
-    else:
-        inner = [first * (last / first) ** share for share in shares]
-    return [float(first), *inner, float(last)]
 
 
 def _spread(override: Override) -> list[Any]:

@@ -21,11 +21,11 @@ from ptychosuite.core.plan import FIRST_ITERATIONS, Dtype, Relative, Tolerances
 from ptychosuite.errors import StudyError, nearest
 from ptychosuite.fastforward.training_file import Training
 from ptychosuite.metrics.metric import known_metrics
-from ptychosuite.registry.validation import SettingError, as_mapping, refuse_unknown, validate
-from ptychosuite.registry.yaml_text import as_text, parse, plain, position, read_text
+from ptychosuite.registry.validation import SettingError, as_mapping, refuse_unknown, shown, validate
+from ptychosuite.registry.yaml_text import as_text, parse, plain, position, read_text, rounded
 from ptychosuite.study.schema import STUDY_FIELDS
 
-STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{,99}")
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def load_study(path: str | Path, overrides: Sequence[Override] = ()) -> StudyFil
     text = read_text(path, "study file", StudyError)
     tree = parse(text, path, StudyError)
     if not isinstance(tree, CommentedMap):
-        found = "the file is empty" if tree is None else f"found {tree!r}"
+        found = "the file is empty" if tree is None else f"found {shown(plain(tree))}"
         raise StudyError(f"{path}:1:1: {found}; a study is a mapping that begins with 'study: NAME'")
     return _checked(StudyFile(path, text, plain(tree), tuple(overrides), tree))
 
@@ -110,9 +110,10 @@ def _checked(study: StudyFile) -> StudyFile:
         )
     title = study.data.get("title")
     if title is not None and not isinstance(title, str):
-        raise study.error(("title",), f"found {title!r}; expected text")
+        raise study.error(("title",), f"found {shown(title)}; expected text")
     if not isinstance(study.data["study"], str) or not STUDY_NAME.fullmatch(study.name):
-        message = f"found '{study.name}'; expected letters, digits, '.', '_' and '-', as in a file name"
+        name = study.name if len(study.name) <= 60 else study.name[:57] + "..."
+        message = f"found '{name}'; expected at most 100 letters, digits, '.', '_' and '-', as in a file name"
         raise study.error(("study",), message)
     return study
 
@@ -130,12 +131,12 @@ def plain_data(value: Any, path: Sequence[str] = ()) -> Any:
     if isinstance(value, str | bool | None):
         return plain(value)
     if isinstance(value, Real):
-        return int(value) if isinstance(value, Integral) else float(value)
+        return int(value) if isinstance(value, Integral) else rounded(float(value))
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, Iterable):
         return [plain_data(item, path) for item in value]
-    raise StudyError(f"{'.'.join(path)}: found {value!r}; expected text, a number, a list or a mapping")
+    raise StudyError(f"{'.'.join(path)}: found {shown(value)}; expected text, a number, a list or a mapping")
 
 
 def parse_override(text: str) -> Override:
