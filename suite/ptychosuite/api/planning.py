@@ -23,7 +23,7 @@ from ptychosuite.api.display import (
 )
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec
-from ptychosuite.errors import StudyError
+from ptychosuite.errors import StudyError, printable
 from ptychosuite.registry.factors import factor_names, factor_value
 from ptychosuite.store.layout import Store, results_of
 from ptychosuite.store.read import Inventory, inventory
@@ -140,13 +140,16 @@ class StudyPlan(Displayed):
         table = [text_table(*self._table(limit))]
         if limit is not None and len(self) > limit:
             table.append(f"... and {len(self) - limit} more{hint}")
-        return "\n".join([*table, "", self.summary])
+        warnings = [f"warning: {warning}" for warning in self.plan.warnings]
+        return "\n".join([*table, "", self.summary, *warnings])
 
     @property
     def summary(self) -> str:
         """How many runs there are, are done, and are to do, and their cost."""
         to_do = len(self.remaining)
-        counts = f"{self.plan.title}: {count_runs(len(self))}, {len(self) - to_do} done, {to_do} to do"
+        counts = (
+            f"{printable(self.plan.title)}: {count_runs(len(self))}, {len(self) - to_do} done, {to_do} to do"
+        )
         if not to_do:
             return counts
         return (

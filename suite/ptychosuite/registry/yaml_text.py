@@ -28,6 +28,7 @@ SWITCHES = {"on": True, "yes": True, "off": False, "no": False}
 MOST_BYTES = 2**20  # of a file; the longest that we know has 27 kB
 DEEPEST = 40  # mappings and lists inside each other
 MOST_VALUES = 100_000  # that aliases stand for
+LONGEST = 200  # characters of what the parser says
 MOST_BITS = 256  # of a whole number
 
 
@@ -67,14 +68,14 @@ def parse(text: str, path: Path, wrong: type[UserError]) -> Any:
         raise wrong(f"{place}: not valid YAML: {problem}") from error
     except MarkedYAMLError as error:
         place = _place(path, error.problem_mark or error.context_mark)
-        problem = (error.problem or error.context or "not YAML").splitlines()[0]
+        problem = _cut((error.problem or error.context or "not YAML").splitlines()[0])
         raise wrong(f"{place}: not valid YAML: {problem}") from error
     except ReaderError as error:
         line, column = _line_and_column(text[: error.position])
         raise wrong(f"{path}:{line}:{column}: not valid YAML: {error.reason}") from error
     except Exception as error:  # the parser's own, at comments and directives in odd places
         place = _place(path, yaml.reader.get_mark())
-        raise wrong(f"{place}: not valid YAML: {type(error).__name__} {error}") from error
+        raise wrong(f"{place}: not valid YAML: {_cut(f'{type(error).__name__} {error}')}") from error
 
 
 class BoundedComposer(Composer):
@@ -127,6 +128,10 @@ class LocatedConstructor(RoundTripConstructor):
         return value
 
 
+def _cut(problem: str) -> str:
+    return problem if len(problem) <= LONGEST else problem[: LONGEST - 3] + "..."
+
+
 def _place(path: Path, mark: Any) -> str:
     return f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else f"{path}:1:1"
 
@@ -157,7 +162,7 @@ def plain(node: Any) -> Any:
 
 def rounded(value: float) -> float:
     """``value`` to 15 significant digits, which every decimal number of so many has: 0.1 + 0.2 is 0.3."""
-    short = float(f"{value:.15g}") + 0.0  # and no negative zero
+    short = float(f"{value:.15g}")
     return short if math.isfinite(short) else value
 
 

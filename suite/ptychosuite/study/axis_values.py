@@ -15,7 +15,7 @@ EXPECTED = (
 )
 
 
-def axis_values(values: Any, error: Callable[[str], Exception]) -> list[Any]:
+def axis_values(values: Any, error: Any) -> list[Any]:
     """The values of an axis: a list, or one of range, linspace, geomspace.
 
     ``{range: 5}`` is 0 ... 4, ``{range: [start, stop, step]}`` as in Python; ``{linspace: [first, last,

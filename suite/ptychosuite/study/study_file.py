@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from functools import cache
 from numbers import Integral, Real
@@ -101,9 +101,11 @@ def study_of(data: Mapping[str, Any], overrides: Sequence[Override] = ()) -> Stu
 
 def _checked(study: StudyFile) -> StudyFile:
     """``study``, whose outline is as it should be."""
+    for keys in _odd_keys(study.data):
+        raise study.error(keys, f"found the key {shown(keys[-1])}; expected text")
     for key in study.data:
         if key not in STUDY_FIELDS:
-            raise study.error((key,), f"unknown key; {nearest(str(key), STUDY_FIELDS)}")
+            raise study.error((key,), f"unknown key; {nearest(key, STUDY_FIELDS)}")
     if "study" not in study.data:
         raise study.error(
             (), "'study: NAME' is missing; the name is that of the results folder and the report"
@@ -116,6 +118,15 @@ def _checked(study: StudyFile) -> StudyFile:
         message = f"found '{name}'; expected at most 100 letters, digits, '.', '_' and '-', as in a file name"
         raise study.error(("study",), message)
     return study
+
+
+def _odd_keys(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where keys stand that are no text: numbers, switches, null."""
+    if isinstance(data, Mapping):
+        yield from ((*path, key) for key in data if not isinstance(key, str))
+    items = data.items() if isinstance(data, Mapping) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in items:
+        yield from _odd_keys(value, (*path, key))
 
 
 def plain_data(value: Any, path: Sequence[str] = ()) -> Any:
