@@ -23,7 +23,7 @@ from ptychosuite.api.display import (
 )
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec
-from ptychosuite.errors import StudyError, printable
+from ptychosuite.errors import StudyError
 from ptychosuite.registry.factors import factor_names, factor_value
 from ptychosuite.store.layout import Store, results_of
 from ptychosuite.store.read import Inventory, inventory
@@ -147,9 +147,7 @@ class StudyPlan(Displayed):
     def summary(self) -> str:
         """How many runs there are, are done, and are to do, and their cost."""
         to_do = len(self.remaining)
-        counts = (
-            f"{printable(self.plan.title)}: {count_runs(len(self))}, {len(self) - to_do} done, {to_do} to do"
-        )
+        counts = f"{self.plan.title}: {count_runs(len(self))}, {len(self) - to_do} done, {to_do} to do"
         if not to_do:
             return counts
         return (

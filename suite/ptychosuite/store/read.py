@@ -27,7 +27,7 @@ IMAGES = ("object", "probe", "probe_modes", "probe_variations", "snapshot_object
 
 
 DAMAGED = (OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, RuntimeError,
-           zipfile.BadZipFile, zlib.error, struct.error)  # fmt: skip
+           MemoryError, zipfile.BadZipFile, zlib.error, struct.error)  # fmt: skip
 """What the bytes of a file raise that is no run."""
 
 T = TypeVar("T")

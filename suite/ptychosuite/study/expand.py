@@ -20,7 +20,7 @@ import numpy as np
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec, by_identity
 from ptychosuite.core.stages import STAGES
-from ptychosuite.errors import StudyError, nearest
+from ptychosuite.errors import StudyError, nearest, printable
 from ptychosuite.problems.problem_kind import DEFAULT_KIND, STARTS, OfEveryProblem, ProblemKind
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.factors import are_numbers, fast_forward_as_one, is_hash
@@ -88,7 +88,7 @@ def make_plan(study: StudyFile) -> Plan:
     factors, constants = _what_varies(specs, written, _lone_axes(study, overrides))
     return Plan(
         name=study.name,
-        title=study.data.get("title") or study.name,
+        title=printable(study.data.get("title") or study.name, kept=""),
         runs=specs,
         run_ids=tuple(map(run_id_of, specs)),
         factors=factors,

@@ -27,6 +27,8 @@ from ptychosuite.study.schema import STUDY_FIELDS
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{,99}")
 
+LONGEST_TITLE = 300
+
 
 @dataclass(frozen=True)
 class Override:
@@ -113,6 +115,9 @@ def _checked(study: StudyFile) -> StudyFile:
     title = study.data.get("title")
     if title is not None and not isinstance(title, str):
         raise study.error(("title",), f"found {shown(title)}; expected text")
+    if title is not None and len(title) > LONGEST_TITLE:
+        message = f"found {len(title)} characters; expected at most {LONGEST_TITLE}"
+        raise study.error(("title",), message)
     if not isinstance(study.data["study"], str) or not STUDY_NAME.fullmatch(study.name):
         name = study.name if len(study.name) <= 60 else study.name[:57] + "..."
         message = f"found '{name}'; expected at most 100 letters, digits, '.', '_' and '-', as in a file name"
