@@ -135,6 +135,13 @@ def key(lines: list[str], at: int, rng: np.random.Generator) -> None:
         lines[at] = lines[at][: spot.start()] + str(rng.choice(KEYS)) + lines[at][spot.end() :]
 
 
+NAMES = (
+    "where", "metric", "value", "panel", "line", "pool", "show", "x", "y", "title", "width", "scale",
+    "compare", "solver", "noise", "seed", "alpha", "size", "levels", "kind", "name", "path", "stages",
+    "iterations", "key",
+)  # fmt: skip
+
+
 def add(lines: list[str], at: int, rng: np.random.Generator) -> None:
     """An entry that the study does not have."""
     head, what = str(rng.choice(KEYS)), str(rng.choice(VALUES))
@@ -146,6 +153,17 @@ def add(lines: list[str], at: int, rng: np.random.Generator) -> None:
             f"[{{{head}: {what}}}]",
         )
     lines.append(f"{head}: {what}")
+
+
+def insert(lines: list[str], at: int, rng: np.random.Generator) -> None:
+    """A mapping in braces gets one more entry."""
+    found = [(row, spot.end()) for row, line in enumerate(lines) for spot in re.finditer(r"\{(?=\w)", line)]
+    if found:
+        row, place = found[int(rng.integers(len(found)))]
+        what = str(rng.choice(VALUES))
+        if rng.random() < 0.3:
+            what = f"{{{rng.choice(NAMES)}: {what}}}"
+        lines[row] = f"{lines[row][:place]}{rng.choice(NAMES)}: {what}, {lines[row][place:]}"
 
 
 def laugh(lines: list[str], at: int, rng: np.random.Generator) -> None:
@@ -162,7 +180,7 @@ def entitle(lines: list[str], at: int, rng: np.random.Generator) -> None:
 
 FAULTS: tuple[Fault, ...] = (
     flip, flip, delete, repeat, swap, indent, dedent, cut, tag, value, value, value, value, key, key, add,
-    add, laugh, entitle,
+    add, insert, insert, laugh, entitle,
 )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ class Displayed:
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Columns of text, each row one line; what would steer the terminal is written out."""
-    rows = [[printable(str(value), kept="") for value in row] for row in rows]
+    header, *rows = [[printable(str(value), kept="") for value in row] for row in (header, *rows)]
     widths = [max(len(str(value)) for value in column) for column in zip(header, *rows, strict=True)]
     return "\n".join(
         "  ".join(str(value).ljust(width) for value, width in zip(row, widths, strict=True)).rstrip()
