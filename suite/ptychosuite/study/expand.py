@@ -359,10 +359,15 @@ def _located(study: StudyFile, assignments: Sequence[Assignment], error: Setting
 
 
 def _lone_axes(study: StudyFile, overrides: Mapping[str, Override]) -> set[str]:
-    """Dotted paths of axes of one value: they stay factors, by their name or kind where they are parts."""
+    """Dotted paths of axes of one value: they stay factors, by their name or kind where they are parts.
+
+    A part that is there for the axes below it is none.
+    """
     groups = [*_axes(study, overrides), *_zips(study, overrides)]
+    paths = [assignment.path for group in groups for assignment in group[0]]
     lone = [assignment.path for group in groups if len(group) == 1 for assignment in group[0]]
-    return {f"{path}{end}" for path in lone for end in ("", ".name", ".kind")}
+    alone = [path for path in lone if not any(other.startswith(f"{path}.") for other in paths)]
+    return {f"{path}{end}" for path in alone for end in ("", ".name", ".kind")}
 
 
 def _what_varies(
