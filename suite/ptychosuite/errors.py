@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Iterable
 
 MOST_NAMES = 24  # in one message
+LONGEST = 1_200  # characters of what is said of a study
 
 
 class HopelessRun(Exception):
@@ -37,7 +38,8 @@ class StudyError(UserError):
     """A study file that cannot be run as it stands, in one line."""
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(printable(message, kept=""))
+        text = printable(message, kept="")
+        super().__init__(text if len(text) <= LONGEST else text[: LONGEST - 3] + "...")
 
 
 class DataFileError(UserError):

@@ -152,7 +152,7 @@ def plain_data(value: Any, path: Sequence[str] = ()) -> Any:
         return os.fspath(value)
     if isinstance(value, Iterable):
         return [plain_data(item, path) for item in value]
-    raise StudyError(f"{'.'.join(path)}: found {shown(value)}; expected text, a number, a list or a mapping")
+    raise StudyError(f"{'.'.join(path)}: found {value!r}; expected text, a number, a list or a mapping")
 
 
 def parse_override(text: str) -> Override:
