@@ -10,30 +10,40 @@ import difflib
 from collections.abc import Iterable
 
 MOST_NAMES = 24  # in one message
+LONGEST = 1_200  # characters of what is said of a study
 
 
 class HopelessRun(Exception):
     """What a run asks for cannot be computed: it has failed, with this message; other runs go on."""
 
 
+def printable(text: str, kept: str = "\n") -> str:
+    """``text`` with the characters written out that steer a terminal or turn its direction, but ``kept``."""
+    return "".join(c if c.isprintable() or c in kept else ascii(c)[1:-1] for c in text)
+
+
 class UserError(Exception):
-    """Something the user can put right."""
+    """Something the user can put right.
+
+    What files call their parts goes to a terminal: characters that steer one are written out.
+    """
 
     exit_code = 2
 
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message))
+
 
 class StudyError(UserError):
-    """A study file that cannot be run as it stands."""
+    """A study file that cannot be run as it stands, in one line."""
+
+    def __init__(self, message: str = "") -> None:
+        text = printable(message, kept="")
+        super().__init__(text if len(text) <= LONGEST else text[: LONGEST - 3] + "...")
 
 
 class DataFileError(UserError):
-    """An input file (image, probe, object, scan) that is missing, unreadable or unsuitable.
-
-    What files call their arrays goes to a terminal: characters that steer one are written out.
-    """
-
-    def __init__(self, message: str) -> None:
-        super().__init__("".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in message))
+    """An input file (image, probe, object, scan) that is missing, unreadable or unsuitable."""
 
 
 class BackendError(UserError):

@@ -18,6 +18,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
+from ptychosuite.errors import printable
+
 
 class Displayed:
     """What shows itself: its text on a terminal, and as HTML in a notebook."""
@@ -28,6 +30,8 @@ class Displayed:
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Columns of text, each row one line; what would steer the terminal is written out."""
+    header, *rows = [[printable(str(value), kept="") for value in row] for row in (header, *rows)]
     widths = [max(len(str(value)) for value in column) for column in zip(header, *rows, strict=True)]
     return "\n".join(
         "  ".join(str(value).ljust(width) for value, width in zip(row, widths, strict=True)).rstrip()
@@ -47,8 +51,8 @@ def html_table(header: Sequence[str], rows: Sequence[Sequence[Any]], below: str 
 
 
 def tree_text(content: Mapping[str, Any]) -> str:
-    """Keys and values, a line each; what is nested is indented."""
-    return "\n".join(_branches(content, ""))
+    """Keys and values, a line each; what is nested is indented, what would steer the terminal written out."""
+    return printable("\n".join(_branches(content, "")))
 
 
 def _branches(content: Mapping[str, Any], indent: str) -> Iterator[str]:
@@ -84,8 +88,8 @@ def counts_text(counts: Mapping[Any, int]) -> str:
 
 
 def last_line(message: str) -> str:
-    """The last line of a message or traceback: its reason."""
-    return (message.strip().splitlines() or [""])[-1]
+    """The last line of a message or traceback: its reason, without what would steer a terminal."""
+    return printable((message.strip().splitlines() or [""])[-1], kept="")
 
 
 def duration(seconds: float) -> str:

@@ -164,7 +164,8 @@ class StudyPlan(Displayed):
         table = [text_table(*self._table(limit))]
         if limit is not None and len(self) > limit:
             table.append(f"... and {len(self) - limit} more{hint}")
-        return "\n".join([*table, "", self.summary])
+        warnings = [f"warning: {warning}" for warning in self.plan.warnings]
+        return "\n".join([*table, "", self.summary, *warnings])
 
     @property
     def summary(self) -> str:

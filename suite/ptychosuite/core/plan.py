@@ -57,6 +57,7 @@ class Plan:
     tolerances: Tolerances  # of a check
     text: str
     overrides: tuple[str, ...]
+    warnings: tuple[str, ...] = ()  # what the study says to no effect, each with its place
 
     def remaining(self, done: Iterable[str]) -> tuple[RunSpec, ...]:
         """The runs whose ids are not in ``done``, in order."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -19,12 +20,14 @@ from urllib.parse import unquote
 
 from ptychosuite.errors import StoreError
 from ptychosuite.store.layout import Store
-from ptychosuite.store.read import checked_study
+from ptychosuite.store.read import DAMAGED, checked_study
 
 METADATA = "ro-crate-metadata.json"
 STUDY = "study.json"  # what was planned and is drawn, as a session notes it
 RESULTS = "results"
 CHUNK = 2**20
+MOST_METADATA = 2**28  # bytes: a million files
+SMALL, MOST_TIMES = 2**24, 300  # bytes that a member may unpack to, or so many times its packed size
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,9 @@ class BundleFiles(Protocol):
     def open(self, name: str) -> BinaryIO:
         """The file ``name``; KeyError or OSError where there is none."""
 
+    def size(self, name: str) -> int:
+        """How many bytes the file has; ValueError where it is none that may be read."""
+
 
 @dataclass(frozen=True)
 class Folder:
@@ -52,6 +58,12 @@ class Folder:
     def open(self, name: str) -> BinaryIO:
         return open(self.path / name, "rb")
 
+    def size(self, name: str) -> int:
+        file = self.path / name
+        if not file.is_file() or not file.resolve().is_relative_to(self.path.resolve()):
+            raise ValueError(f"{name} is missing, no file, or a link to the outside")
+        return file.stat().st_size
+
 
 @dataclass(frozen=True)
 class Archive:
@@ -61,6 +73,12 @@ class Archive:
 
     def open(self, name: str) -> BinaryIO:
         return self.file.open(name)  # type: ignore[return-value]  # readable, which is all that is asked
+
+    def size(self, name: str) -> int:
+        member = self.file.getinfo(name)
+        if member.file_size > max(SMALL, MOST_TIMES * member.compress_size):
+            raise ValueError(f"{name} would grow from {member.compress_size} to {member.file_size} bytes")
+        return member.file_size
 
 
 def is_bundle(path: Path) -> bool:
@@ -94,7 +112,7 @@ def opened_bundle(path: Path) -> Iterator[Bundle]:
 def _refusing(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise StoreError(
             f"{path} cannot be read as a bundle: {error}; "
             "expected what 'ptychosuite export --to crate' writes"
@@ -103,8 +121,11 @@ def _refusing(path: Path) -> Iterator[None]:
 
 def _unpack(source: BundleFiles, root: Path, path: Path) -> None:
     """Copy the files that the metadata list to ``root``, checking each."""
+    if source.size(METADATA) > MOST_METADATA:
+        raise ValueError(f"{METADATA} has {source.size(METADATA)} bytes")
     with source.open(METADATA) as file:
         graph = json.load(file)["@graph"]
+    left = shutil.disk_usage(root).free
     for entity in graph:
         if "File" not in _as_list(entity["@type"]) or "sha256" not in entity:
             continue
@@ -112,6 +133,9 @@ def _unpack(source: BundleFiles, root: Path, path: Path) -> None:
         inside = PurePosixPath(name)
         if inside.is_absolute() or ".." in inside.parts or "\\" in name or ":" in name:
             raise StoreError(f"{path} lists '{name}', a file outside itself; it is refused")
+        left -= source.size(name)
+        if left < 0:
+            raise StoreError(f"{path} needs more room than {root.parent} has; make some, or set TMPDIR")
         target = root / inside
         target.parent.mkdir(parents=True, exist_ok=True)
         with source.open(name) as content:

@@ -28,8 +28,8 @@ LEAST_CONTRAST = 4.5  # of a line on its ground; WCAG 2.2 asks for 3 in 1.4.11, 
 
 
 def page_html(content: PageContent) -> str:
-    """The page, self-contained: it asks nobody for anything."""
-    return render(
+    """The page, self-contained: it asks nobody for anything. What is no character becomes a question mark."""
+    page: str = render(
         "report.html.j2",
         page=content,
         data=Markup(interactive_json(content.interactive)),
@@ -38,6 +38,7 @@ def page_html(content: PageContent) -> str:
         on_dark=on_dark,
         numeric_columns=numeric_columns,
     )
+    return page.encode("utf-8", "replace").decode()
 
 
 def interactive_json(interactive: Interactive) -> str:

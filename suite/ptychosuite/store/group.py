@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 from collections.abc import Collection, Mapping
 from typing import Any, BinaryIO
@@ -17,6 +18,7 @@ import numpy as np
 from numcodecs.blosc import Blosc
 
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # a fixed time, so that equal content gives equal files
+MOST_BYTES, MOST_TIMES = 2**30, 300  # what a file may unpack to, or so many times its own size
 BLOSC = Blosc(cname="zstd", clevel=3, shuffle=Blosc.BITSHUFFLE)
 
 
@@ -48,19 +50,39 @@ def unpack(file: BinaryIO, leave_out: Collection[str] = ()) -> tuple[dict[str, A
         The file is damaged.
     """
     with zipfile.ZipFile(file) as archive:
-        root = json.loads(archive.read("zarr.json"))
+        left = max(MOST_BYTES, MOST_TIMES * file.seek(0, io.SEEK_END))
+        root = json.loads(_member(archive, "zarr.json", left))
         present = set(archive.namelist())
         arrays = {}
         for name, metadata in root["consolidated_metadata"]["metadata"].items():
             if name in leave_out:
                 continue
             shape, dtype = metadata["shape"], _stored_type(metadata)
+            left -= math.prod(shape) * dtype.itemsize
+            if left < 0:
+                raise ValueError(f"its arrays are too large for its size, '{name}' among them")
             key = _chunk_key(name, len(shape))
             if key in present:
-                arrays[name] = np.frombuffer(BLOSC.decode(archive.read(key)), dtype).reshape(shape).copy()
+                content = _decoded(_member(archive, key, left), math.prod(shape) * dtype.itemsize)
+                arrays[name] = np.frombuffer(content, dtype).reshape(shape).copy()
             else:  # Zarr leaves out a chunk that holds nothing but zeros
                 arrays[name] = np.zeros(shape, dtype)
     return root["attributes"], arrays
+
+
+def _member(archive: zipfile.ZipFile, key: str, most: int) -> bytes:
+    if archive.getinfo(key).file_size > most:
+        raise ValueError(f"'{key}' is too large for the size of the file")
+    return archive.read(key)
+
+
+def _decoded(chunk: bytes, n_bytes: int) -> bytes:
+    """What Blosc has packed, if it says itself that this has ``n_bytes``."""
+    said = int.from_bytes(chunk[4:8], "little")
+    if said != n_bytes:
+        raise ValueError(f"a chunk has {said} bytes instead of {n_bytes}")
+    decoded: bytes = BLOSC.decode(chunk)
+    return decoded
 
 
 def _add(archive: zipfile.ZipFile, key: str, content: bytes) -> None:

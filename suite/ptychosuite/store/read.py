@@ -28,7 +28,7 @@ IMAGES = ("object", "probe", "probe_modes", "probe_variations", "snapshot_object
 ATTEMPT = re.compile(r"\.failed-(\d+)\.")
 
 DAMAGED = (OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, RuntimeError,
-           zipfile.BadZipFile, zlib.error, struct.error)  # fmt: skip
+           MemoryError, zipfile.BadZipFile, zlib.error, struct.error)  # fmt: skip
 """What the bytes of a file raise that is no run."""
 
 T = TypeVar("T")

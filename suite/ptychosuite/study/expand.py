@@ -10,7 +10,7 @@ import dataclasses
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -20,12 +20,14 @@ import numpy as np
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec, by_identity
 from ptychosuite.core.stages import STAGES
-from ptychosuite.errors import StudyError, nearest
+from ptychosuite.errors import StudyError, nearest, printable
 from ptychosuite.problems.problem_kind import DEFAULT_KIND, STARTS, OfEveryProblem, ProblemKind
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.factors import are_numbers, fast_forward_as_one, is_hash
 from ptychosuite.registry.fingerprint import run_id_of
 from ptychosuite.registry.validation import SettingError, shown
+from ptychosuite.study.axis_values import MOST_RUNS, axis_values
+from ptychosuite.study.exclusion import Exclusion
 from ptychosuite.study.figure_checks import planned_figures
 from ptychosuite.study.schema import (
     DEFAULTS,
@@ -36,6 +38,8 @@ from ptychosuite.study.schema import (
 )
 from ptychosuite.study.stages import STAGED
 from ptychosuite.study.study_file import Override, StudyFile, tolerances
+
+NOT_DRAWN = 2**63  # from so many combinations on, they cannot be numbered
 
 
 @dataclass(frozen=True)
@@ -61,23 +65,30 @@ def make_plan(study: StudyFile) -> Plan:
         _check_path(override.path, lambda message, o=override: StudyError(f"{o.source}: {message}"))
     runs: dict[str, RunSpec] = {}
     written: dict[str, None] = {}
-    excludes = _entries(study, "exclude")
+    exclusion = Exclusion(_entries(study, "exclude"))
     complete = Completion(study.base)
-    for assignments, fields in _assignments(study, overrides):
+    warnings = []
+    for assignments, fields in _assignments(study, overrides, exclusion):
         run = _complete(study, assignments, fields, complete)
-        if excludes and any(_matches(run.to_dict(), pattern) for pattern in excludes):
-            continue  # by a default that the study does not write
-        runs.setdefault(run.spec_id, run)
-        for assignment in assignments:
-            written |= _written_paths(assignment)
-    _check_excludes(study, runs.values())
+        is_new = not exclusion.covers(run.to_dict()) and run.spec_id not in runs  # by its defaults as well
+        if is_new:
+            runs[run.spec_id] = run
+            for assignment in assignments:
+                written |= _written_paths(assignment)
+        elif assignments and assignments[0].place[:1] == ("include",):
+            warnings.append(
+                _warning(study, assignments[0].place[:2], "it adds no run: excluded, or there already")
+            )
+    _check_excludes(study, runs.values(), exclusion)
     if not runs:
         raise study.error(("exclude",), "nothing is left to run; every combination is excluded")
     specs = tuple(runs.values())
-    factors, constants = _what_varies(specs, written)
+    if "sample" not in study.data:
+        warnings += [_warning(study, ("exclude", place), "it excludes no run") for place in exclusion.unused]
+    factors, constants = _what_varies(specs, written, _lone_axes(study, overrides))
     return Plan(
         name=study.name,
-        title=study.data.get("title") or study.name,
+        title=printable(study.data.get("title") or study.name, kept=""),
         runs=specs,
         run_ids=tuple(map(run_id_of, specs)),
         factors=factors,
@@ -86,11 +97,16 @@ def make_plan(study: StudyFile) -> Plan:
         tolerances=tolerances(study),
         text=study.text,
         overrides=tuple(str(override) for override in study.overrides),
+        warnings=() if overrides else tuple(warnings),
     )
 
 
+def _warning(study: StudyFile, place: Sequence[str | int], message: str) -> str:
+    return str(study.error(place, message))
+
+
 def _assignments(
-    study: StudyFile, overrides: Mapping[str, Override]
+    study: StudyFile, overrides: Mapping[str, Override], exclusion: Exclusion
 ) -> Iterator[tuple[list[Assignment], dict[str, Any]]]:
     """What each run sets, and the fields that come of it.
 
@@ -109,11 +125,10 @@ def _assignments(
                 [[Assignment(override.path, value, source=override.source)] for value in _spread(override)]
             )
     defaults = _defaults(study)
-    excludes = _entries(study, "exclude")
     for choice in _sampled(study, groups):
         assignments = list(itertools.chain.from_iterable(choice))
         fields = _apply(study, defaults, assignments)
-        if not any(_matches(fields, pattern) for pattern in excludes):
+        if not exclusion.covers(fields):
             yield assignments, fields
     fixed = [
         Assignment(o.path, o.value, source=o.source) for o in overrides.values() if o.path not in in_axes
@@ -129,12 +144,24 @@ def _sampled(
 ) -> Iterable[Sequence[list[Assignment]]]:
     """Every combination, or as many as ``sample`` says, drawn at random and always the same."""
     number = study.data.get("sample")
-    if number is None:
-        return itertools.product(*groups)
     lengths = [len(group) for group in groups]
     total = math.prod(lengths)
-    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= total:
-        raise study.error(("sample",), f"found {number!r}; expected a number from 1 to {total}, all that are")
+    if number is None and total > MOST_RUNS:
+        message = (
+            f"these are {total:,} combinations, and a plan has at most {MOST_RUNS:,} runs; "
+            "give fewer values, or say 'sample: 1000'"
+        )
+        raise study.error(("axes",) if "axes" in study.data else ("zip",), message)
+    if number is None:
+        return itertools.product(*groups)
+    most = min(total, MOST_RUNS)
+    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= most:
+        all_are = ", all that are" if most == total else ""
+        raise study.error(("sample",), f"found {shown(number)}; expected a number from 1 to {most}{all_are}")
+    if total >= NOT_DRAWN:
+        raise study.error(
+            ("sample",), f"{total:.1e} combinations are too many to draw from; say fewer values"
+        )
     drawn = np.random.default_rng(0).choice(total, number, replace=False)
     places = np.stack(np.unravel_index(drawn, lengths or (1,)), axis=-1).tolist()
     return [[group[i] for group, i in zip(groups, place, strict=False)] for place in places]
@@ -175,41 +202,6 @@ def _zips(study: StudyFile, overrides: Mapping[str, Override]) -> list[list[list
         if columns:
             groups.append([list(row) for row in zip(*columns, strict=True)])
     return groups
-
-
-def axis_values(values: Any, error: Any) -> list[Any]:
-    """The values of an axis: a list, or one of range, linspace, geomspace.
-
-    ``{range: 5}`` is 0 ... 4, ``{range: [start, stop, step]}`` as in Python; ``{linspace: [first, last,
-    number]}`` and ``{geomspace: ...}`` include both ends.
-    """
-    if isinstance(values, list) and values:
-        return values
-    if isinstance(values, dict) and len(values) == 1:
-        (kind, given), *_ = values.items()
-        numbers = given if isinstance(given, list) else [given]
-        try:
-            if kind == "range" and all(isinstance(n, int) for n in numbers) and range(*numbers):
-                return list(range(*numbers))
-            if kind in ("linspace", "geomspace"):
-                return _spaced(kind, *numbers)
-        except (TypeError, ValueError):
-            pass
-    raise error(
-        f"found {values!r}; expected a list of values, {{range: 5}}, {{range: [start, stop, step]}}, "
-        "{linspace: [first, last, number]} or {geomspace: [first, last, number]}"
-    )
-
-
-def _spaced(kind: str, first: float, last: float, number: int) -> list[float]:
-    if number < 2 or (kind == "geomspace" and min(first, last) <= 0):
-        raise ValueError(kind)
-    shares = [i / (number - 1) for i in range(1, number - 1)]
-    if kind == "linspace":
-        inner = [first + share * (last - first) for share in shares]
-    else:
-        inner = [first * (last / first) ** share for share in shares]
-    return [float(first), *inner, float(last)]
 
 
 def _spread(override: Override) -> list[Any]:
@@ -273,14 +265,13 @@ def _problem_class(problem: Any) -> type[ProblemKind]:
         return ProblemKind
 
 
-def _check_excludes(study: StudyFile, runs: Iterable[RunSpec]) -> None:
-    """Refuse an exclude whose path no run has: it would exclude nothing."""
-    excludes = _entries(study, "exclude")
-    if not excludes:
+def _check_excludes(study: StudyFile, runs: Iterable[RunSpec], exclusion: Exclusion) -> None:
+    """Refuse an exclude that matches nothing, as no run has its path."""
+    if not exclusion.unused:
         return
     known = {*_known_paths(), *(path for run in runs for path in run.leaves())}
-    for index, pattern in enumerate(excludes):
-        for path in pattern:
+    for index in exclusion.unused:
+        for path in exclusion.patterns[index]:
             if not any(leaf == path or leaf.startswith(f"{path}.") for leaf in known):
                 raise study.error(("exclude", index, path), f"no run has '{path}'; {nearest(path, known)}")
 
@@ -342,28 +333,6 @@ def _depth(assignment: Assignment) -> int:
     return assignment.path.count(".")
 
 
-def _matches(fields: Mapping[str, Any], pattern: Mapping[str, Any]) -> bool:
-    """Whether a run has every value of ``pattern``; a list means any of its values."""
-    return all(_agrees(_get(fields, path), wanted) for path, wanted in pattern.items())
-
-
-def _agrees(value: Any, wanted: Any) -> bool:
-    if isinstance(wanted, list):
-        return any(_agrees(value, item) for item in wanted)
-    if isinstance(wanted, Mapping):
-        return isinstance(value, Mapping) and all(_agrees(value.get(k), v) for k, v in wanted.items())
-    return bool(value == wanted)
-
-
-def _get(fields: Mapping[str, Any], path: str) -> Any:
-    value: Any = fields
-    for key in path.split("."):
-        if isinstance(value, str) and key in ("name", "kind"):
-            return value
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
-
-
 def _complete(
     study: StudyFile, assignments: Sequence[Assignment], fields: Mapping[str, Any], complete: Completion
 ) -> RunSpec:
@@ -389,11 +358,25 @@ def _located(study: StudyFile, assignments: Sequence[Assignment], error: Setting
     return study.error(error.path, error.message)
 
 
-def _what_varies(runs: Sequence[RunSpec], written: Iterable[str]) -> tuple[dict[str, bool], dict[str, Any]]:
+def _lone_axes(study: StudyFile, overrides: Mapping[str, Override]) -> set[str]:
+    """Dotted paths of axes of one value: they stay factors, by their name or kind where they are parts.
+
+    A part that is there for the axes below it is none.
+    """
+    groups = [*_axes(study, overrides), *_zips(study, overrides)]
+    paths = [assignment.path for group in groups for assignment in group[0]]
+    lone = [assignment.path for group in groups if len(group) == 1 for assignment in group[0]]
+    alone = [path for path in lone if not any(other.startswith(f"{path}.") for other in paths)]
+    return {f"{path}{end}" for path in alone for end in ("", ".name", ".kind")}
+
+
+def _what_varies(
+    runs: Sequence[RunSpec], written: Iterable[str], lone_axes: Container[str]
+) -> tuple[dict[str, bool], dict[str, Any]]:
     """Dotted paths that differ between runs, and the values of those that do not.
 
-    A setting that only some solvers have counts when it takes several values or when the study's axes
-    write it. Fast-forward counts as one factor.
+    An axis counts, of one value too. A setting that only some solvers have counts when it takes several
+    values or when the study writes it. Fast-forward counts as one factor.
     """
     values: dict[str, set[Any]] = {}
     counts: Counter[str] = Counter()
@@ -403,9 +386,11 @@ def _what_varies(runs: Sequence[RunSpec], written: Iterable[str]) -> tuple[dict[
             counts[path] += 1
     everywhere = {path for path, count in counts.items() if count == len(runs)}
     varying = dict.fromkeys(
-        path for path in written if path in values and (len(values[path]) > 1 or path not in everywhere)
+        path
+        for path in written
+        if path in values and (len(values[path]) > 1 or path in lone_axes or path not in everywhere)
     )
-    varying |= dict.fromkeys(path for path in values if len(values[path]) > 1)
+    varying |= dict.fromkeys(path for path in values if len(values[path]) > 1 or path in lone_axes)
     factors = {path: are_numbers(values[path]) for path in varying if not is_hash(path)}
     constants = {p: next(iter(values[p])) for p in values if p in everywhere and p not in varying}
     return factors, constants

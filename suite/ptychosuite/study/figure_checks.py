@@ -17,7 +17,7 @@ from ptychosuite.metrics.metric import Metric, is_default, known_metrics, metric
 from ptychosuite.problems.problem_kind import HOLD_OUT, START_POSITIONS, kind_of
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.factors import factor_names, factor_value, is_value
-from ptychosuite.registry.validation import Keys, SettingError
+from ptychosuite.registry.validation import Keys, SettingError, shown
 from ptychosuite.study.schema import DEFAULT_FIGURES, complete_figure
 from ptychosuite.study.study_file import StudyFile
 
@@ -164,11 +164,17 @@ class FigureChecks:
             if problem := self._no_factor(name):
                 yield SettingError((*path, name), problem)
                 return
-            if self.possible:
-                continue
             for index, value in enumerate(_alternatives(wanted)):
+                place = (*path, name, index) if isinstance(wanted, list) else (*path, name)
+                if isinstance(value, Mapping | list):
+                    message = (
+                        f"found {shown(value)}; expected a value as the tables have it, or a list of them"
+                    )
+                    yield SettingError(place, message)
+                    return
+                if self.possible:
+                    continue
                 if not any(is_value(found, value) for found in self._found(self.settings[name])):
-                    place = (*path, name, index) if isinstance(wanted, list) else (*path, name)
                     yield SettingError(place, f"no run has {name} {_shown(value)}; {self._offered(name)}")
         if self.possible or len(where) < 2:
             return

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from functools import cache
 from numbers import Integral, Real
@@ -21,11 +21,13 @@ from ptychosuite.core.plan import FIRST_ITERATIONS, Dtype, Relative, Tolerances
 from ptychosuite.errors import StudyError, nearest
 from ptychosuite.fastforward.training_file import Training
 from ptychosuite.metrics.metric import known_metrics
-from ptychosuite.registry.validation import SettingError, as_mapping, refuse_unknown, validate
-from ptychosuite.registry.yaml_text import as_text, parse, plain, position, read_text
+from ptychosuite.registry.validation import SettingError, as_mapping, refuse_unknown, shown, validate
+from ptychosuite.registry.yaml_text import as_text, parse, plain, position, read_text, rounded
 from ptychosuite.study.schema import STUDY_FIELDS
 
-STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{,99}")
+
+LONGEST_TITLE = 300
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def load_study(path: str | Path, overrides: Sequence[Override] = ()) -> StudyFil
     text = read_text(path, "study file", StudyError)
     tree = parse(text, path, StudyError)
     if not isinstance(tree, CommentedMap):
-        found = "the file is empty" if tree is None else f"found {tree!r}"
+        found = "the file is empty" if tree is None else f"found {shown(plain(tree))}"
         raise StudyError(f"{path}:1:1: {found}; a study is a mapping that begins with 'study: NAME'")
     return _checked(StudyFile(path, text, plain(tree), tuple(overrides), tree))
 
@@ -101,20 +103,35 @@ def study_of(data: Mapping[str, Any], overrides: Sequence[Override] = ()) -> Stu
 
 def _checked(study: StudyFile) -> StudyFile:
     """``study``, whose outline is as it should be."""
+    for keys in _odd_keys(study.data):
+        raise study.error(keys, f"found the key {shown(keys[-1])}; expected text")
     for key in study.data:
         if key not in STUDY_FIELDS:
-            raise study.error((key,), f"unknown key; {nearest(str(key), STUDY_FIELDS)}")
+            raise study.error((key,), f"unknown key; {nearest(key, STUDY_FIELDS)}")
     if "study" not in study.data:
         raise study.error(
             (), "'study: NAME' is missing; the name is that of the results folder and the report"
         )
     title = study.data.get("title")
     if title is not None and not isinstance(title, str):
-        raise study.error(("title",), f"found {title!r}; expected text")
+        raise study.error(("title",), f"found {shown(title)}; expected text")
+    if title is not None and len(title) > LONGEST_TITLE:
+        message = f"found {len(title)} characters; expected at most {LONGEST_TITLE}"
+        raise study.error(("title",), message)
     if not isinstance(study.data["study"], str) or not STUDY_NAME.fullmatch(study.name):
-        message = f"found '{study.name}'; expected letters, digits, '.', '_' and '-', as in a file name"
+        name = study.name if len(study.name) <= 60 else study.name[:57] + "..."
+        message = f"found '{name}'; expected at most 100 letters, digits, '.', '_' and '-', as in a file name"
         raise study.error(("study",), message)
     return study
+
+
+def _odd_keys(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where keys stand that are no text: numbers, switches, null."""
+    if isinstance(data, Mapping):
+        yield from ((*path, key) for key in data if not isinstance(key, str))
+    items = data.items() if isinstance(data, Mapping) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in items:
+        yield from _odd_keys(value, (*path, key))
 
 
 def plain_data(value: Any, path: Sequence[str] = ()) -> Any:
@@ -130,7 +147,7 @@ def plain_data(value: Any, path: Sequence[str] = ()) -> Any:
     if isinstance(value, str | bool | None):
         return plain(value)
     if isinstance(value, Real):
-        return int(value) if isinstance(value, Integral) else float(value)
+        return int(value) if isinstance(value, Integral) else rounded(float(value))
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, Iterable):
