@@ -20,6 +20,7 @@ from ptychosuite.errors import StudyError, nearest
 from ptychosuite.registry.factors import factor_names, factor_value, is_hash
 
 LONGEST = 2000  # characters
+QUOTED = 200  # of them in a message
 SAME_NUMBER = 1e-9  # relative; tables show fewer digits
 SHOWN_VALUES = 8
 SWITCHES = {"on": True, "off": False, "true": True, "false": False, "yes": True, "no": False}
@@ -65,10 +66,10 @@ def where(text: str, plan: Plan) -> list[bool]:
     except RecursionError as error:
         raise StudyError(f"--where: the condition is nested too deeply; {EXAMPLE}") from error
     except NoCondition as error:
-        raise StudyError(f"--where '{text[:LONGEST]}': {error}") from error
+        raise StudyError(f"--where '{_shortened(text)}': {error}") from error
     if not any(met):
         values = "; ".join(f"{name} is {reader.values(path)}" for name, path in reader.asked.items())
-        raise StudyError(f"--where '{text}' matches no run of the study; {values}")
+        raise StudyError(f"--where '{_shortened(text)}' matches no run of the study; {values}")
     return met
 
 
@@ -236,3 +237,7 @@ def _shown(value: Any) -> str:
     if value in (None, ""):
         return "none"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= QUOTED else text[: QUOTED - 3] + "..."
