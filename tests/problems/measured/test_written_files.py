@@ -169,7 +169,6 @@ def reconstructed(
     return resampled(record.object, 1 / ratio, truth["object"].shape)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cdtools.cxi", "nexusformat-motors_xslow.nxs", "py4dstem.h5", *CHANGED])
 def test_the_truth_is_reconstructed_the_right_way_round(
     folder: Path, truth: dict[str, np.ndarray], tmp_path: Path, name: str
@@ -187,7 +186,6 @@ def phase_error(obj: np.ndarray, true: np.ndarray, rim: int = 14) -> float:
     return float(np.std(np.angle(product * np.exp(-1j * np.angle(product.sum())))))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "part"), [("cdtools-dark.cxi", "dark"), ("cdtools-intensities.cxi", "intensities")]
 )
