@@ -44,8 +44,13 @@ def chosen_frames(raw: Raw, settings: ReadSettings) -> np.ndarray:
     return chosen
 
 
+def median_and_spread(totals: np.ndarray) -> tuple[float, float]:
+    """The median of counts (n,), and a standard deviation that a few odd ones do not move."""
+    middle = float(np.median(totals))
+    return middle, SIGMA_OF_MAD * float(np.median(np.abs(totals - middle)))
+
+
 def _is_usual(totals: np.ndarray, chosen: np.ndarray, sigmas: float) -> np.ndarray:
     """Whether counts are within so many robust standard deviations of the median of those chosen."""
-    middle = np.median(totals[chosen])
-    spread = SIGMA_OF_MAD * np.median(np.abs(totals[chosen] - middle))
+    middle, spread = median_and_spread(totals[chosen])
     return np.asarray(np.abs(totals - middle) <= sigmas * spread)

@@ -14,7 +14,6 @@ from ptychosuite.problems.measured.raw import Raw
 from ptychosuite.problems.measured.window import Window
 
 MARKS = (-1, -2)  # of gaps and of bad pixels, in signed integers (DECTRIS)
-SAMPLE = 8  # patterns that tell a mark from a count
 # What 32-bit detectors write into gaps, once it has been through single precision
 GAP_IN_FLOATS = float(np.float32(2**32 - 1))
 
@@ -135,7 +134,7 @@ def _gaps(raw: Raw, kept: Window, path: str) -> np.ndarray | None:
     """
     if raw.patterns.dtype.kind != "i":
         return None
-    sample = raw.patterns.sample(SAMPLE, path)
+    sample = raw.sample(path)
     marked = np.asarray(np.isin(sample, MARKS).all(axis=0))
     if not marked.any() or (sample[:, ~marked] < 0).any():
         return None

@@ -20,7 +20,6 @@ from ptychosuite.problems.measured.raw import Raw
 from ptychosuite.problems.measured.shadows import PAIRS, neighbours, shadow_of
 from ptychosuite.problems.measured.window import Window
 
-SAMPLE = 8  # patterns that tell where the light is
 LEAST_GOOD = 0.5  # share of the pixels, and of the light, of which a mask has to leave one
 WIDEST = 1.5  # beam over field of view; its width is roughly known, and a little wider is aliased, no more
 
@@ -153,7 +152,7 @@ def _refuse_mask(raw: Raw, kept: Window, path: str) -> None:
     if raw.ever_good is None:
         return
     good = kept.cut(raw.ever_good)
-    light = np.median([kept.cut(each) for each in raw.patterns.sample(SAMPLE, path)], axis=0)
+    light = np.median([kept.cut(each) for each in raw.sample(path)], axis=0)
     light = np.maximum(np.nan_to_num(light.astype(np.float64), posinf=0.0), 0.0)
     left = float(light[good].sum() / light.sum()) if light.any() else 1.0
     if good.mean() < LEAST_GOOD and left < LEAST_GOOD:

@@ -23,6 +23,7 @@ from ptychosuite.problems.measured.whole import (
 Pair = tuple[float, float]
 MOST_MASKS = 10**7
 
+SAMPLE = 8  # patterns, spread over the scan, that tell what they all are like
 MASK_BLOCK = 2**24  # pixels of masks that are read at once
 
 
@@ -63,6 +64,7 @@ class Raw:
     pattern_numbers: np.ndarray | None = None  # (N,), which exposure each pattern is, where the file says
     position_numbers: np.ndarray | None = None  # likewise of the positions
     source: dict[str, str] = field(default_factory=dict)
+    _sample: np.ndarray | None = field(default=None, init=False, repr=False)
 
     @property
     def frame(self) -> tuple[int, int] | None:
@@ -90,6 +92,12 @@ class Raw:
         """The patterns, where it has been seen to that there are any."""
         assert self.stack is not None
         return self.stack
+
+    def sample(self, path: str) -> np.ndarray:
+        """Some whole patterns (n, rows, columns), read once for all who look at them."""
+        if self._sample is None:
+            self._sample = self.patterns.sample(SAMPLE, path)
+        return self._sample
 
 
 def as_positions(array: Any, name: str, path: str) -> np.ndarray:

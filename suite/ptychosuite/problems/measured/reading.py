@@ -34,8 +34,6 @@ from ptychosuite.problems.measured.whole import check_memory
 from ptychosuite.problems.measured.window import Window, fit_probe, is_corner, window
 from ptychosuite.problems.problem_kind import Size
 
-SAMPLE = 8  # patterns that decide where zero frequency is
-
 
 @dataclass(frozen=True)
 class Reading:
@@ -138,7 +136,7 @@ def _corner(raw: Raw, settings: ReadSettings) -> bool:
     if settings.centre_row is not None or settings.centre_column is not None:
         raw.source["zero frequency"] = "centre, by the settings"
         return False
-    seen = is_corner(raw.patterns.sample(SAMPLE, settings.path), raw.ever_good)
+    seen = is_corner(raw.sample(settings.path), raw.ever_good)
     if seen is not None:
         raw.source["zero frequency"] = f"{'corner' if seen else 'centre'}, where the patterns are bright"
         return seen

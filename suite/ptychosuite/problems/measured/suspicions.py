@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from scipy import ndimage
 
+from ptychosuite.problems.measured.frames import median_and_spread
 from ptychosuite.problems.measured.listing import ListedArray
 from ptychosuite.problems.measured.measurement import Measurement
 from ptychosuite.problems.measured.plausibility import nearest_px
@@ -95,8 +96,7 @@ def empty_patterns(seen: Seen) -> str:
 def outliers(seen: Seen) -> str:
     """Patterns that have far more or fewer counts than most."""
     totals = seen.totals
-    middle = np.median(totals)
-    spread = 1.4826 * float(np.median(np.abs(totals - middle)))
+    middle, spread = median_and_spread(totals)
     if spread == 0:
         return ""
     odd = np.flatnonzero((np.abs(totals - middle) > OUTLIER * spread) & (totals > 0))
