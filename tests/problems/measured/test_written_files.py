@@ -132,6 +132,13 @@ def likeness(found: np.ndarray, true: np.ndarray, rim: int) -> float:
     return best
 
 
+def test_the_numbers_that_pair_them_are_used(folder: Path) -> None:
+    name = "ptychodus/diffraction.npz"
+    source = read(folder, name, CHANGED[name]).source
+    assert source["pattern numbers"] == "indexes"
+    assert source["position numbers"].startswith("probe_position_indexes of /")
+
+
 def resampled(image: np.ndarray, ratio: float, shape: tuple[int, ...]) -> np.ndarray:
     """``image`` on a grid whose pixels are so many times as large, from the same corner."""
     grid = np.indices(shape) * ratio

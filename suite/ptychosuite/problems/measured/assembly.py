@@ -181,7 +181,9 @@ def _add(raw: Raw, part: str, other: Raw, path: str) -> None:
         raise DataFileError(f"{path} holds nothing for '{part}'; name the array with 'key'")
     for name in held:
         setattr(raw, name, getattr(other, name))
-    raw.source[part] = f"{other.source[part]} of {path}"
+    for what in (part, *(name.replace("_", " ") for name in held)):
+        if what in other.source:
+            raw.source[what] = f"{other.source[what]} of {path}"
     for name in (field.name for field in fields(Raw) if field.name in GEOMETRY):
         if getattr(raw, name) is None and getattr(other, name) is not None:
             setattr(raw, name, getattr(other, name))

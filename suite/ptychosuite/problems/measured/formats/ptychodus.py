@@ -66,7 +66,9 @@ class Ptychodus(DataFormat):
         raw = Raw(None, None, "m", convention="centre", radiation="photons")
         if data := named(arrays, places, "data", DATA):
             raw.stack, raw.source["data"] = single_stack(arrays[data], data, path), data
-            raw.pattern_numbers = values(arrays, "indexes") if "indexes" in arrays else None
+            if "indexes" in arrays:
+                raw.pattern_numbers = values(arrays, "indexes")
+                raw.source["pattern numbers"] = "indexes"
         if places.wants("positions"):
             _positions(arrays, raw, places)
         if mask := named(arrays, places, "mask", ("bad_pixels",)):
@@ -106,8 +108,8 @@ def _positions(arrays: Mapping[str, Any], raw: Raw, places: Places) -> None:
         name, raw.positions = f"{Y}, {X}", rows_and_columns(arrays, Y, X, path)
     if raw.positions is not None:
         raw.source["positions"] = name
-        numbers = next((key for key in NUMBERS if key in arrays), "")
-        raw.position_numbers = values(arrays, numbers) if numbers else None
+        if numbers := next((key for key in NUMBERS if key in arrays), ""):
+            raw.position_numbers, raw.source["position numbers"] = values(arrays, numbers), numbers
 
 
 def _geometry(arrays: Mapping[str, Any], raw: Raw, path: str) -> None:
