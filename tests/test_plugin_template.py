@@ -12,6 +12,8 @@ import sysconfig
 import venv
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import REPOSITORY
 
 TEMPLATE = REPOSITORY / "docs" / "plugin-template"
@@ -72,6 +74,7 @@ def installed_template(folder: Path) -> Environment:
     return environment
 
 
+@pytest.mark.slow
 def test_one_package_of_nouns(tmp_path):
     """Found, checked, run, reported, compared with a baseline; a changed step makes its own runs to do."""
     installed = installed_template(tmp_path)

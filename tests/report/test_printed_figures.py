@@ -70,6 +70,7 @@ def test_numbers_are_those_of_the_report(drawn, store, tmp_path):
     assert {name: of_report[name] for name in content_of(drawn.path)} == content_of(drawn.path)
 
 
+@pytest.mark.slow
 def test_same_bytes_wherever_the_results_lie(drawn, store, tmp_path):
     """Another folder, another process, another order of hashes, another zone of time."""
     path, results = store
