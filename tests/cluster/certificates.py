@@ -5,12 +5,10 @@ from __future__ import annotations
 import datetime
 from pathlib import Path
 
-import pytest
-
 
 def certificates(folder: Path, name: str = "suite") -> tuple[Path, Path, Path]:
     """Write PEM files of an authority's certificate, a signed certificate and its key; return their paths."""
-    x509 = pytest.importorskip("cryptography.x509")
+    from cryptography import x509
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
 

@@ -63,7 +63,7 @@ def test_gpu_jobs(script, system):
     text = script(system, "gpus: 2\nrmm_pool: 0.8\n")
     assert GPU_HEADS.get(system, "") in text
     worker = text.splitlines()[-1]
-    assert "-m dask_cuda.cli tcp://" in worker
+    assert "-m dask_cuda.cli tls://" in worker
     for part in ("--resources GPU=1 ", "--rmm-pool-size 0.8 ", "--preload ptychosuite.cluster.preload "):
         assert part in worker
     assert worker.rindex("--nthreads 1 ") > worker.index("--nthreads 4 ")  # of several, the last one holds
@@ -85,6 +85,17 @@ def test_certificates_reach_the_workers(tmp_path, script):
     worker = script("slurm", f"security: {{ca_file: {ca}, cert: {cert}, key: {key}}}\n").splitlines()[-1]
     for part in ("tls://", f"--tls-ca-file {ca}", f"--tls-cert {cert}", f"--tls-key {key}"):
         assert part in worker
+
+
+def test_every_job_is_given_certificates(script):
+    """Those made at the start have no names yet; there are none if so wished. No key is in a script."""
+    text = script("slurm")
+    for part in ("tls://", "--protocol tls://", "--tls-cert CERTIFICATE", "--tls-key KEY"):
+        assert part in text.splitlines()[-1]
+    assert "PRIVATE KEY" not in text
+    off = script("slurm", "security: off\n")
+    assert "tcp://" in off
+    assert "tls" not in off
 
 
 def test_what_is_missing_for_a_job():

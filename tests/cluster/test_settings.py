@@ -78,6 +78,10 @@ REFUSED = {
     "no such certificate": (
         "cluster: local\nsecurity:\n  {ca_file: a.pem, cert: b.pem, key: c.pem}\n", "3:4", ["a.pem", "PEM"],
     ),
+    "security is a word": ("cluster: local\nsecurity: on\n", "2:1", ["true", "ca_file", "or off"]),
+    "security is quoted": ("cluster: slurm\nsecurity: 'off'\n", "2:1", ['"off"', "or off"]),
+    "off for others' schedulers": ("cluster: tcp://x:1\nsecurity: off\n", "2:1", ["off"]),
+    "dashboard is a word": ("cluster: local\ndashboard: here\n", "2:1", ["here"]),
     "no YAML": ("cluster: [\n", "2:1", ["not valid YAML"]),
     "options of a kind": ("cluster: local\noptions: {n: 1}\n", "2:1", ["options"]),
     "options are a list": ("cluster: a:B\noptions: [1]\n", "2:1", ["options"]),

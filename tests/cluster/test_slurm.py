@@ -44,7 +44,8 @@ def configuration(tmp_path_factory):
 def start(tmp_path, configuration):
     """Start ``ptychosuite run`` on a study and a cluster file."""
     plug_ins = install_test_solvers(tmp_path / "plug-ins")
-    environment = {**os.environ, "SLURM_CONF": str(configuration), "PYTHONPATH": plug_ins}
+    environment = {**os.environ, "SLURM_CONF": str(configuration), "PYTHONPATH": plug_ins,
+                   "HOME": str(tmp_path)}  # fmt: skip
 
     def call(axes: str, cluster: str) -> subprocess.Popen:
         (tmp_path / "cluster.yaml").write_text(cluster)
@@ -79,7 +80,10 @@ def wait_until_gone(configuration: Path) -> None:
 
 
 def test_a_study_on_two_nodes(tmp_path, configuration, start):
-    """Every run ends in the store, both nodes take part, the session says where, and no job is left."""
+    """Every run ends in the store, both nodes take part, the session says where, and no job is left.
+
+    Without a word about it, all speak TLS; of the certificates nothing is left either.
+    """
     code, out, err = ended(start(AXES, CLUSTER + "workers: 4\n"), tmp_path)
     assert code == 0, err
     assert "12 completed" in out
@@ -93,6 +97,10 @@ def test_a_study_on_two_nodes(tmp_path, configuration, start):
     assert session["cluster"] == "slurm: 2 jobs of 2 workers"
     printed = sorted(file.read_text().strip() for file in (tmp_path / "logs").glob("*.out"))
     assert printed == ["on node1", "on node2"]
+    for log in (tmp_path / "logs").glob("*.err"):
+        assert "tls://127.0.0.1" in log.read_text()
+        assert "tcp://" not in log.read_text()
+    assert not any((tmp_path / ".ptychosuite").iterdir())
     wait_until_gone(configuration)
 
 

@@ -293,8 +293,9 @@ def connected(kind: ClusterKind, progress: Progress) -> Iterator[tuple[Connectio
     with ExitStack() as stack:
         with progress.status("starting the cluster"):
             connection = stack.enter_context(kind.connect())
-        if connection.dashboard:
-            progress.say(f"{connection.description}; dashboard: {connection.dashboard}")
+        if connection.client is not None:
+            link = f"; dashboard: {connection.dashboard}" if connection.dashboard else ""
+            progress.say(f"{connection.description}{link}")
         bar = stack.enter_context(progress.bar("runs"))
 
         def update(tally: Tally, summary: Mapping[str, Any]) -> None:

@@ -13,9 +13,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from ptychosuite.cluster.connection import TLS, Adapt, ClusterKind, Connection
+from ptychosuite.cluster.connection import Adapt, ClusterKind, Connection
+from ptychosuite.cluster.security import TLS
 from ptychosuite.errors import ClusterError, nearest
-from ptychosuite.registry.validation import SettingError, as_mapping, validate
+from ptychosuite.registry.validation import SettingError, as_mapping, shown, validate
 from ptychosuite.registry.yaml_text import parse, plain, position, read_text
 
 KINDS: Mapping[str, str] = {
@@ -85,7 +86,7 @@ def load_cluster(path: Path) -> ClusterKind:
 def _check(data: dict[str, Any], base: Path) -> ClusterKind:
     if isinstance(data["cluster"], str) and data["cluster"].endswith(".json"):
         data = data | {"cluster": str(base / Path(data["cluster"]).expanduser())}
-    if data.get("security") is not None:
+    if data.get("security") not in (None, False):  # in YAML, off is false
         data = data | {"security": _tls(data["security"], base)}
     if data.get("adapt") is not None:
         data = data | {"adapt": validate(Adapt, data["adapt"], ("adapt",))}
@@ -113,6 +114,10 @@ def _kind_class(cluster: Any) -> type[ClusterKind]:
 
 
 def _tls(data: Any, base: Path) -> TLS:
+    if not isinstance(data, Mapping):
+        raise SettingError(
+            ("security",), f"found {shown(data)}; expected {{ca_file: ..., cert: ..., key: ...}}, or off"
+        )
     given: TLS = validate(TLS, data, ("security",))
     files = {name: base / Path(value).expanduser() for name, value in dataclasses.asdict(given).items()}
     for name, file in files.items():

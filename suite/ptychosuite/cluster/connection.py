@@ -1,4 +1,4 @@
-"""What kinds of cluster have in common: settings that connect, numbers of workers, TLS, the connection."""
+"""What kinds of cluster have in common: settings that connect, numbers of workers, the connection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from annotated_types import Ge
 from ptychosuite.registry.validation import SettingError
 
 if TYPE_CHECKING:
-    from distributed import Security
+    from distributed import Client
 
 
 IDLE_CHECK = {"interval": "5s", "wait_count": 12}  # what has been idle for a minute is given back
@@ -54,39 +54,6 @@ def adapt_to(cluster: Any, demand: Demand, **limits: Any) -> None:
 
 
 @dataclass(frozen=True)
-class TLS:
-    """Certificates: scheduler, workers and client talk only to what the same authority has signed.
-
-    Parameters
-    ----------
-    ca_file
-        PEM file with the certificate of the authority.
-    cert, key
-        PEM files with the certificate and private key that scheduler, workers and client show.
-    """
-
-    ca_file: str
-    cert: str
-    key: str
-
-
-def dask_security(tls: TLS | None) -> Security | None:
-    """Dask's form of ``tls``; None leaves it to Dask's own configuration."""
-    if tls is None:
-        return None
-    from distributed import Security
-
-    roles = ("client", "scheduler", "worker")
-    certificates = {f"tls_{role}_cert": tls.cert for role in roles}
-    keys = {f"tls_{role}_key": tls.key for role in roles}
-    return Security(require_encryption=True, tls_ca_file=tls.ca_file, **certificates, **keys)
-
-
-if TYPE_CHECKING:
-    from distributed import Client
-
-
-@dataclass(frozen=True)
 class Connection:
     """A cluster that is up; without one (``--cluster none``) the client is None.
 
@@ -97,7 +64,7 @@ class Connection:
     description
         What it is, for people and for the session file.
     dashboard
-        Address of Dask's dashboard.
+        Address of Dask's dashboard; empty where there is none.
     offers
         Dask resources that the workers declare, "GPU" and "CPU" among them.
     workers

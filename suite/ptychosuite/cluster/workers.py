@@ -11,6 +11,7 @@ import signal
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from multiprocessing import resource_tracker
 from multiprocessing.forkserver import ensure_running, set_forkserver_preload
 from pathlib import Path
@@ -42,6 +43,7 @@ DASK_CONFIG: Mapping[str, Any] = {
     "distributed.worker.memory.target": False,  # nothing worth spilling stays on a worker
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,  # a worker that is full is ended, not left waiting
+    "distributed.worker.http.routes": [],  # whoever is on the machine could read them
 }
 # the same for workers that are started by a job script
 ENVIRONMENT = {
@@ -49,6 +51,7 @@ ENVIRONMENT = {
     "DASK_DISTRIBUTED__WORKER__MEMORY__TARGET": "False",
     "DASK_DISTRIBUTED__WORKER__MEMORY__SPILL": "False",
     "DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "False",
+    "DASK_DISTRIBUTED__WORKER__HTTP__ROUTES": "[]",
 }
 
 
@@ -93,9 +96,27 @@ def binding(host: str | None, interface: str | None) -> dict[str, str]:
     return {"interface": interface} if interface else {"host": host or LOOPBACK}
 
 
-def dashboard_link(client: Client) -> str:
-    """Address of a dashboard that listens on loopback, whatever the scheduler listens on."""
-    return f"http://{LOOPBACK}:{urlsplit(client.dashboard_link).port}/status"
+def scheduler_options(dashboard: bool) -> dict[str, Any]:
+    """Dask's keywords for a scheduler whose pages, if it has any, are shown to this machine alone.
+
+    Raises
+    ------
+    ClusterError
+        A dashboard is asked for, and Bokeh is missing.
+    """
+    if dashboard and find_spec("bokeh") is None:
+        raise ClusterError("Dask's dashboard needs Bokeh, which is not installed; pip install bokeh")
+    return {"dashboard": dashboard, "dashboard_address": f"{LOOPBACK}:0"}
+
+
+def scheduler_pages(dashboard: bool) -> dict[str, Any]:
+    """Dask's configuration while a scheduler starts: no pages but those that belong to a dashboard."""
+    return {} if dashboard else {"distributed.scheduler.http.routes": []}
+
+
+def dashboard_link(client: Client, dashboard: bool) -> str:
+    """Address of a dashboard on loopback, whatever the scheduler listens on; empty where there is none."""
+    return f"http://{LOOPBACK}:{urlsplit(client.dashboard_link).port}/status" if dashboard else ""
 
 
 def count(number: int, what: str) -> str:

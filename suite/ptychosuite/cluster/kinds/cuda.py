@@ -13,19 +13,21 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le
 
-from ptychosuite.cluster.connection import Connection, dask_security
+from ptychosuite.cluster.connection import Connection
 from ptychosuite.cluster.kinds.local import WorkersHere
+from ptychosuite.cluster.security import security_here
 from ptychosuite.cluster.workers import (
     CPU,
     DASK_CONFIG,
     GPU,
     LOGS,
-    LOOPBACK,
     PRELOAD,
     binding,
     count,
     ctrl_c_held_back,
     dashboard_link,
+    scheduler_options,
+    scheduler_pages,
     usable_cores,
 )
 from ptychosuite.errors import ClusterError
@@ -81,18 +83,19 @@ class Cuda(WorkersHere):
         workers = max(1, usable_cores() - len(gpus)) if self.workers is None else self.workers
         shared = self._shared_options()
         with dask.config.set(DASK_CONFIG), ExitStack() as stack:
-            with ctrl_c_held_back():
+            with ctrl_c_held_back(), dask.config.set(scheduler_pages(self.dashboard)):
                 cluster = stack.enter_context(self._start(gpus, shared))
                 client = stack.enter_context(Client(cluster))
             add_cpu_workers(cluster, workers, shared)
             client.wait_for_workers(len(gpus) + workers)
             description = f"{count(len(gpus), 'GPU worker')} and {count(workers, 'CPU worker')}"
             offers = frozenset({GPU, CPU} if workers else {GPU})
-            yield Connection(client, description, dashboard_link(client), offers, len(gpus) + workers)
+            link = dashboard_link(client, self.dashboard)
+            yield Connection(client, description, link, offers, len(gpus) + workers)
 
     def _shared_options(self) -> dict[str, Any]:
         """What GPU workers and CPU workers have in common."""
-        security = dask_security(self.security)
+        security = security_here(self.security)
         protocol = {"protocol": "tls://"} if security else {}
         return {**binding(self.host, self.interface), "security": security, **protocol, "preload": [PRELOAD]}
 
@@ -109,7 +112,7 @@ class Cuda(WorkersHere):
                 resources={GPU: 1},
                 memory_limit=None,  # together with the next: no spilling, which would disturb the times
                 device_memory_limit=None,
-                dashboard_address=f"{LOOPBACK}:0",
+                scheduler_kwargs=scheduler_options(self.dashboard),
                 silence_logs=LOGS,
                 **pool,
                 **shared,

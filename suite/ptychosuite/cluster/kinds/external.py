@@ -8,22 +8,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urljoin
+from urllib.request import ProxyHandler, build_opener
 
 from annotated_types import Ge
 
-from ptychosuite.cluster.connection import (
-    TLS,
-    Adapt,
-    ClusterKind,
-    Connection,
-    Demand,
-    adapt_to,
-    at_most_one,
-    dask_security,
-)
+from ptychosuite.cluster.connection import Adapt, ClusterKind, Connection, Demand, adapt_to, at_most_one
+from ptychosuite.cluster.security import TLS, dask_security
 from ptychosuite.cluster.workers import DASK_CONFIG, count, offered
 from ptychosuite.errors import ClusterError
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,8 @@ class Importable(ClusterKind):
             client.wait_for_workers(1)  # what the workers offer is known from the first one
             workers = most or len(client.scheduler_info(n_workers=-1)["workers"])
             description = f"{count(workers, 'worker')} of {self.cluster}"
-            yield Connection(client, description, client.dashboard_link, offered(client), workers, demand)
+            link = dashboard_that_answers(client)
+            yield Connection(client, description, link, offered(client), workers, demand)
 
     def _start(self) -> Any:
         cluster_class = _cluster_class(self.cluster)
@@ -98,6 +96,24 @@ def _cluster_class(path: str) -> type[Any]:
 
 
 ANSWER_S = 10.0
+DASHBOARD_ANSWER_S = 1.0
+
+
+def dashboard_that_answers(client: Client) -> str:
+    """Address of the dashboard of somebody else's scheduler; empty where none is to be seen from here.
+
+    Dask names a port even where nothing but its bare pages is behind it: without Bokeh, or switched off.
+    An address that Dask's configuration makes another one of, behind a gateway, is left as it is.
+    """
+    link = str(client.dashboard_link)
+    if not link.startswith("http://"):
+        return link
+    direct = build_opener(ProxyHandler({}))
+    try:
+        with direct.open(urljoin(link, "individual-plots.json"), timeout=DASHBOARD_ANSWER_S) as answer:
+            return link if json.load(answer) else ""
+    except (OSError, ValueError):
+        return ""
 
 
 @dataclass(frozen=True)
@@ -131,7 +147,7 @@ class Running(ClusterKind):
         with client:
             workers = len(client.scheduler_info(n_workers=-1)["workers"])
             description = f"{count(workers, 'worker')} at {address}"
-            yield Connection(client, description, client.dashboard_link, offered(client), workers)
+            yield Connection(client, description, dashboard_that_answers(client), offered(client), workers)
 
 
 def _address_in(file: Path) -> str:

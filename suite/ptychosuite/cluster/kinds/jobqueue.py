@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import os
 import re
 import shlex
 import shutil
@@ -11,22 +12,15 @@ import signal
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import psutil
 from annotated_types import Ge, Gt, Le
 
-from ptychosuite.cluster.connection import (
-    TLS,
-    Adapt,
-    ClusterKind,
-    Connection,
-    Demand,
-    adapt_to,
-    at_most_one,
-    dask_security,
-)
+from ptychosuite.cluster.connection import Adapt, ClusterKind, Connection, Demand, adapt_to, at_most_one
 from ptychosuite.cluster.kinds.cuda import POOL, allocator_libraries
+from ptychosuite.cluster.security import TLS, Protection, dask_security, security_elsewhere
 from ptychosuite.cluster.workers import (
     CPU,
     DASK_CONFIG,
@@ -37,10 +31,16 @@ from ptychosuite.cluster.workers import (
     count,
     ctrl_c_held_back,
     dashboard_link,
+    scheduler_options,
+    scheduler_pages,
 )
 from ptychosuite.errors import ClusterError
 from ptychosuite.registry.validation import SettingError
 
+if TYPE_CHECKING:
+    from distributed import Security
+
+HOME_FOLDER = "~/.ptychosuite"  # homes are what nodes and the machine that submits have in common
 NEEDED = {"cores": "16", "memory": "32GB", "interface": "NAME"}  # with an example of each
 MEMORY = re.compile(r"\d+(\.\d+)? ?[kMGTP]i?B?", re.IGNORECASE)
 ONLY_HERE = ["--no-dashboard", "--dashboard-address", f"{LOOPBACK}:0"]
@@ -77,7 +77,10 @@ class JobQueue(ClusterKind):
     log_directory
         Folder for what the jobs print; by default the batch system decides.
     security
-        Certificates for TLS, in files that the nodes can read.
+        Certificates for TLS, in files that the nodes can read; by default one that is made for this cluster.
+        False, ``off`` in YAML, lets in whoever reaches ``interface``.
+    dashboard
+        Whether Dask's dashboard is there, on loopback, for every user of this machine to read.
     """
 
     cores: Annotated[int, Ge(1)] | None = None
@@ -95,7 +98,8 @@ class JobQueue(ClusterKind):
     prologue: list[str] = field(default_factory=list)
     directives: list[str] = field(default_factory=list)
     log_directory: str | None = None
-    security: TLS | None = None
+    security: Protection = None
+    dashboard: bool = False
 
     cluster_class: ClassVar[str]  # in dask_jobqueue
 
@@ -118,8 +122,10 @@ class JobQueue(ClusterKind):
     def job_script(self) -> str:
         jobqueue = _jobqueue()
         cluster_class = getattr(jobqueue, self.cluster_class)
-        protocol = "tls" if self.security else "tcp"
-        job = cluster_class.job_cls(f"{protocol}://SCHEDULER:PORT", name="WORKER", **self._job_options())
+        security = dask_security(self._shown_files())
+        protocol = "tls" if security else "tcp"
+        options = self._job_options(security)
+        job = cluster_class.job_cls(f"{protocol}://SCHEDULER:PORT", name="WORKER", **options)
         return str(job.job_script())
 
     @contextmanager
@@ -129,10 +135,11 @@ class JobQueue(ClusterKind):
 
         cluster_class = getattr(_jobqueue(), self.cluster_class)
         _check_command(self.cluster, cluster_class.job_cls.submit_command)
-        options = self._job_options()
-        each = options["processes"]
         with dask.config.set(DASK_CONFIG), ExitStack() as stack:
-            with ctrl_c_held_back():
+            security = stack.enter_context(security_elsewhere(self.security, self._shared_folder()))
+            options = self._job_options(security)
+            each = options["processes"]
+            with ctrl_c_held_back(), dask.config.set(scheduler_pages(self.dashboard)):
                 cluster = stack.enter_context(self._start(cluster_class, options))
                 client = stack.enter_context(Client(cluster))
                 demand = Demand()
@@ -140,11 +147,12 @@ class JobQueue(ClusterKind):
             most = "up to " if self.adapt else ""
             description = f"{self.cluster}: {most}{count(jobs, 'job')} of {count(each, 'worker')}"
             offers = frozenset({GPU if self.gpus else CPU})
-            yield Connection(client, description, dashboard_link(client), offers, jobs * each, demand)
+            link = dashboard_link(client, self.dashboard)
+            yield Connection(client, description, link, offers, jobs * each, demand)
 
     def _start(self, cluster_class: Any, options: Mapping[str, Any]) -> Any:
         """A cluster that has its scheduler and no job yet."""
-        where = {"dashboard_address": f"{LOOPBACK}:0", **({"host": self.host} if self.host else {})}
+        where = scheduler_options(self.dashboard) | ({"host": self.host} if self.host else {})
         job_class = _that_closes(cluster_class.job_cls)
         try:
             return cluster_class(job_cls=job_class, scheduler_options=where, **options)
@@ -169,7 +177,20 @@ class JobQueue(ClusterKind):
     def _jobs(self, workers_a_job: int) -> int:
         return self.jobs or math.ceil((self.workers or 1) / workers_a_job)
 
-    def _job_options(self) -> dict[str, Any]:
+    def _shared_folder(self) -> Path:
+        """Where keys lie for the nodes to read: as dask-jobqueue is configured, else in the user's home."""
+        import dask
+
+        setting = dask.config.get(f"jobqueue.{self.cluster}.shared-temp-directory", None)
+        return Path(os.path.expandvars(setting or HOME_FOLDER)).expanduser()
+
+    def _shown_files(self) -> TLS | None:
+        """The files that a job script shows before anything starts: those made at the start have no names."""
+        if self.security is None:
+            return TLS("CERTIFICATE", "CERTIFICATE", "KEY")
+        return self.security or None
+
+    def _job_options(self, security: Security | None) -> dict[str, Any]:
         """dask-jobqueue's options for one job."""
         needed = self._needed()
         return {
@@ -180,8 +201,8 @@ class JobQueue(ClusterKind):
             "queue": self.queue,
             "walltime": self.walltime,
             "python": self.python,
-            "security": dask_security(self.security),
-            "protocol": "tls://" if self.security else None,
+            "security": security,
+            "protocol": "tls://" if security else None,
             "worker_command": "dask_cuda.cli" if self.gpus else "distributed.cli.dask_worker",
             "worker_extra_args": [*self._worker_arguments(), "--preload", PRELOAD],
             "job_script_prologue": [*_exports(ENVIRONMENT), *self.prologue],

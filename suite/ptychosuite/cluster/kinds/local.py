@@ -12,17 +12,19 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
-from ptychosuite.cluster.connection import TLS, ClusterKind, Connection, at_most_one, dask_security
+from ptychosuite.cluster.connection import ClusterKind, Connection, at_most_one
+from ptychosuite.cluster.security import Protection, security_here
 from ptychosuite.cluster.workers import (
     CPU,
     DASK_CONFIG,
     GPU,
     LOGS,
-    LOOPBACK,
     binding,
     count,
     ctrl_c_held_back,
     dashboard_link,
+    scheduler_options,
+    scheduler_pages,
     start_forkserver,
     usable_cores,
 )
@@ -53,12 +55,16 @@ class WorkersHere(ClusterKind):
     host, interface
         Where scheduler and workers listen, one or the other; by default on loopback.
     security
-        Certificates for TLS.
+        Certificates for TLS; by default one that is made for this cluster. False, ``off`` in YAML, lets in
+        whoever comes.
+    dashboard
+        Whether Dask's dashboard is there, on loopback, for every user of this machine to read.
     """
 
     host: str | None = None
     interface: str | None = None
-    security: TLS | None = None
+    security: Protection = None
+    dashboard: bool = False
 
     on_this_machine: ClassVar[bool] = True
 
@@ -93,11 +99,12 @@ class Local(WorkersHere):
         self.prepare()
         workers = self.processes_here
         with dask.config.set(DASK_CONFIG), ExitStack() as stack:
-            with ctrl_c_held_back():
+            with ctrl_c_held_back(), dask.config.set(scheduler_pages(self.dashboard)):
                 cluster = stack.enter_context(self._start(workers))
                 client = stack.enter_context(Client(cluster))
             description = f"{count(workers, 'local worker')}, one thread each"
-            yield Connection(client, description, dashboard_link(client), frozenset({CPU}), workers)
+            link = dashboard_link(client, self.dashboard)
+            yield Connection(client, description, link, frozenset({CPU}), workers)
 
     def _start(self, workers: int) -> Any:
         from distributed import LocalCluster
@@ -107,9 +114,9 @@ class Local(WorkersHere):
                 n_workers=workers,
                 threads_per_worker=1,
                 resources={CPU: 1},
-                dashboard_address=f"{LOOPBACK}:0",
+                scheduler_kwargs=scheduler_options(self.dashboard),
                 silence_logs=LOGS,
-                security=dask_security(self.security),
+                security=security_here(self.security),
                 **binding(self.host, self.interface),
             )
         except (OSError, RuntimeError, TimeoutError, ValueError) as error:
