@@ -132,7 +132,7 @@ def run_findings(pair: Compared) -> list[Finding]:
     status = _status(pair.before, pair.now)
     if not pair.before.status == pair.now.status == Status.COMPLETED:
         return [status]
-    later = [*_at_the_end(pair), *_on_the_way(pair)]
+    later = [*_crossings_by_their_curves(list(_at_the_end(pair))), *_on_the_way(pair)]
     return [status, *_first_iterations(pair, later), *(finding for _, finding in later)]
 
 
@@ -148,6 +148,17 @@ def _at_the_end(pair: Compared) -> Iterator[Judged]:
         if metric.is_judged and metric.in_baseline and metric.name in pair.before.metrics:
             tolerance = pair.tolerance(metric, pair.iterations)
             yield _later(pair, metric, metric.name, tolerance, (pair.before.metrics, pair.now.metrics))
+
+
+def _crossings_by_their_curves(judged: Sequence[Judged]) -> Iterator[Judged]:
+    """The place where a curve crosses a line is not judged while the curve itself is as before."""
+    as_before = {metric.name for metric, finding in judged if finding.judgement is Judgement.GOOD}
+    for metric, finding in judged:
+        if metric.crossing_of in as_before and finding.judgement is not Judgement.GOOD:
+            message = f"its curve is as before: {metric.crossing_of}"
+            yield metric, replace(finding, judgement=Judgement.GOOD, message=message)
+        else:
+            yield metric, finding
 
 
 def _on_the_way(pair: Compared) -> Iterator[Judged]:
