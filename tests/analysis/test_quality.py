@@ -104,6 +104,28 @@ def test_numbers_that_are_none():
     assert judged(run({"1": None}))["first iterations"] == "regression"
 
 
+def test_a_crossing_is_judged_by_its_curve():
+    """A resolution that jumps from 67 px to 12.9 is nothing where the ring correlation is as before."""
+    before = run(frc_resolution_px=67.0, frc_area=0.41)
+    assert judged(run(frc_resolution_px=12.9, frc_area=0.41), before) == {}
+    assert judged(run(frc_resolution_px=None, frc_area=0.41), before) == {}
+    assert judged(run(frc_resolution_px=80.0, frc_area=0.30), before) == {
+        "frc_area": "regression", "frc_resolution_px": "regression"
+    }  # fmt: skip
+    findings = run_findings(
+        Compared(before, run(frc_resolution_px=12.9, frc_area=0.41), SPEC, True, Tolerances({}))
+    )
+    (finding,) = [f for f in findings if f.quantity == "frc_resolution_px"]
+    assert (finding.found, finding.message) == (12.9, "its curve is as before: frc_area")
+
+
+def test_a_crossing_without_its_curve():
+    """A baseline of before there was a figure of the curve is compared as it was."""
+    assert judged(run(frc_resolution_px=80.0), run(frc_resolution_px=67.0)) == {
+        "frc_resolution_px": "regression"
+    }
+
+
 @pytest.mark.parametrize(
     ("spec", "same_arithmetic", "change", "is_good"),
     [

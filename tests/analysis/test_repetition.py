@@ -64,6 +64,20 @@ def test_images_are_stored_in_single_precision(dtype):
     assert compare(run, replace(run, probe=None)).likeness is Likeness.DIFFERENT
 
 
+def test_a_crossing_is_compared_by_its_curve():
+    """A crossing that jumps is no difference where the curve is the same; without the curve it is one."""
+
+    def likeness(then: dict[str, float], now: dict[str, float]) -> Likeness:
+        before, after = (record(metrics={**record().metrics, **values}) for values in (then, now))
+        return compare(before, after).likeness
+
+    assert likeness({"frc_crossing": 0.01}, {"frc_crossing": 0.08}) is Likeness.DIFFERENT
+    before = {"frc_crossing": 0.01, "frc_area": 0.4}
+    assert likeness(before, {"frc_crossing": 0.08, "frc_area": 0.4}) is Likeness.WITHIN
+    assert likeness(before, {"frc_crossing": float("nan"), "frc_area": 0.4}) is Likeness.WITHIN
+    assert likeness(before, {"frc_crossing": 0.08, "frc_area": 0.3}) is Likeness.DIFFERENT
+
+
 def test_missing_curve_or_metric_is_a_difference():
     run = record()
     without = {"residual": run.curves["residual"]}

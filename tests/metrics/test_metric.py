@@ -85,10 +85,25 @@ def test_order_of_a_baseline():
     judged = [m.name for m in known_metrics() if m.in_baseline and m.name in BUILT_IN]
     assert judged == [
         "residual", "error", "poisson_nll", "poisson_deviance", "held_out_deviance", "phase_rmse_rad", "nmse",
-        "frc_resolution_px", "half_frc_resolution_px", "position_error_px", "mode_overlap",
+        "frc_area", "half_frc_area", "frc_resolution_px", "half_frc_resolution_px", "position_error_px",
+        "mode_overlap",
         "iterations", "iterations_to_tol", "data_passes",
         "peak_host_bytes", "peak_device_bytes", "psnr_phase", "ssim_phase", "normalised_misfit",
     ]  # fmt: skip
+
+
+def test_crossings_name_their_curve():
+    """A place where a curve crosses a line has, under the same conditions, a metric of how high that lies."""
+    crossings = {metric.name: metric.crossing_of for metric in known_metrics() if metric.crossing_of}
+    assert crossings == {
+        "frc_crossing": "frc_area", "frc_resolution_px": "frc_area",
+        "half_frc_crossing": "half_frc_area", "half_frc_resolution_px": "half_frc_area",
+    }  # fmt: skip
+    for name, area in crossings.items():
+        metric, curve = class_of("metrics", name), class_of("metrics", area)
+        assert (curve.needs, curve.is_available) == (metric.needs, metric.is_available)
+        assert curve.in_baseline
+        assert curve().is_judged
 
 
 def test_names_in_words():

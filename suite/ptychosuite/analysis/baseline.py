@@ -21,7 +21,10 @@ from ptychosuite.store.read import inventory, read_run
 SCHEMA = 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 KEPT_ITERATIONS = (0, 1, 2, 5, 10, 25, 50, 100, 200, 500, 1000, 2000, 5000)
-ENVIRONMENT = ("ptychosuite", "sources", "git_commit", "git_dirty", "python", "packages", "cpu", "gpu_model")
+ENVIRONMENT = (
+    "ptychosuite", "sources", "git_commit", "git_dirty", "python", "packages", "cpu", "instructions",
+    "gpu_model",
+)  # fmt: skip
 
 Values = Mapping[str, float | None]
 """Name -> number; None where it is none (NaN, infinite)."""

@@ -13,14 +13,16 @@ A study may ask for other tolerances in its section ``check``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 
 from ptychosuite.analysis.baseline import Baseline, PresentRuns, RunFigures, Values
-from ptychosuite.analysis.rounding import AFTER, Drift, changes, rounding_changes
+from ptychosuite.analysis.rounding import AFTER, MARGIN, Drift, changes, rounding_changes
 from ptychosuite.analysis.verdict import Finding, Judgement
 from ptychosuite.core.plan import FIRST_ITERATIONS, Plan, Tolerances
 from ptychosuite.core.runs import RunSpec, Status
@@ -29,12 +31,24 @@ from ptychosuite.metrics.metric import Allowance, Metric, known_metrics, metric_
 
 FIRST = ("0", "1", "2")  # iterations: the start, and before rounding has grown
 CLEARLY = 0.1  # better: small faults move some figures to the better by less
+MOST_NUDGED = 12  # runs: where more have changed it is no matter of rounding, and each costs its time again
+NUDGES = 3  # of each
+ROUNDING = "beyond the tolerance, and within what rounding alone does to this run here"
 Judged = tuple[Metric, Finding]
+Nudges = Callable[[RunSpec, str], Sequence[RunFigures]]
 ANOTHER = "another computation than the baseline's; if that is meant, save a new baseline"
 
 
-def quality_findings(baseline: Baseline, plan: Plan, present: PresentRuns) -> list[Finding]:
+def quality_findings(
+    baseline: Baseline, plan: Plan, present: PresentRuns, nudges: Nudges = lambda spec, label: ()
+) -> list[Finding]:
     """What the runs of ``plan`` are like beside ``baseline``: several findings a run, and the failure rate.
+
+    Parameters
+    ----------
+    nudges
+        Figures of a run, given by specification and label, as it is now when begun a rounding error aside.
+        Runs whose figures have changed are judged by them, as long as they are few.
 
     Raises
     ------
@@ -56,11 +70,22 @@ def quality_findings(baseline: Baseline, plan: Plan, present: PresentRuns) -> li
         for i, spec in specs.items()
         if i in before and i in now
     ]
-    for pair in pairs:
-        findings += run_findings(pair)
+    judged = [run_findings(pair) for pair in pairs]
+    changed = [i for i, found in enumerate(judged) if _may_be_rounding(found)]
+    for i in changed if len(changed) <= MOST_NUDGED else ():
+        nudged = nudges(pairs[i].spec, pairs[i].now.label)
+        judged[i] = run_findings(replace(pairs[i], nudged=nudged)) if nudged else judged[i]
+    findings += chain.from_iterable(judged)
     if pairs:
         findings.append(_failure_rate(pairs))
     return findings
+
+
+def _may_be_rounding(findings: Sequence[Finding]) -> bool:
+    """Whether figures of a run that completed, and that do repeat, have changed."""
+    changed = [f for f in findings if f.judgement in (Judgement.REGRESSION, Judgement.IMPROVEMENT)]
+    metrics = [metric_of(f.quantity.split(" at ")[0]) for f in changed if f.quantity != "status"]
+    return any(metric is None or metric.repeats for metric in metrics)
 
 
 @dataclass(frozen=True)
@@ -72,6 +97,7 @@ class Compared:
     spec: RunSpec
     same_arithmetic: bool
     wanted: Tolerances  # what the study says
+    nudged: Sequence[RunFigures] = ()  # the same run now, each begun a rounding error aside
 
     @cached_property
     def identical_start(self) -> bool:
@@ -92,6 +118,14 @@ class Compared:
         """Of the metrics that tell beginnings, in the first iterations."""
         relative = self.wanted.of(FIRST_ITERATIONS, self.spec.dtype)
         return Allowance(self._rounding("residual", AFTER[0]) if relative is None else relative)
+
+    def rounding_here(self, value: Callable[[RunFigures], float | None]) -> float:
+        """How far rounding alone moves a figure here; infinite where it decides whether there is a number."""
+        values = [value(run) for run in (self.now, *self.nudged)]
+        numbers = [each for each in values if each is not None]
+        if len(numbers) < len(values):
+            return float("inf") if numbers else 0.0
+        return max(numbers) - min(numbers)
 
     def tolerance(self, metric: Metric, iterations: float) -> Allowance:
         """Of ``metric`` after so many ``iterations``, more than the first."""
@@ -132,7 +166,7 @@ def run_findings(pair: Compared) -> list[Finding]:
     status = _status(pair.before, pair.now)
     if not pair.before.status == pair.now.status == Status.COMPLETED:
         return [status]
-    later = [*_at_the_end(pair), *_on_the_way(pair)]
+    later = [*_crossings_by_their_curves(list(_at_the_end(pair))), *_on_the_way(pair)]
     return [status, *_first_iterations(pair, later), *(finding for _, finding in later)]
 
 
@@ -147,7 +181,21 @@ def _at_the_end(pair: Compared) -> Iterator[Judged]:
     for metric in known_metrics():
         if metric.is_judged and metric.in_baseline and metric.name in pair.before.metrics:
             tolerance = pair.tolerance(metric, pair.iterations)
-            yield _later(pair, metric, metric.name, tolerance, (pair.before.metrics, pair.now.metrics))
+            here = pair.rounding_here(_at_the_end_of(metric.name))
+            yield _later(
+                pair, metric, metric.name, (tolerance, here), (pair.before.metrics, pair.now.metrics)
+            )
+
+
+def _crossings_by_their_curves(judged: Sequence[Judged]) -> Iterator[Judged]:
+    """The place where a curve crosses a line is not judged while the curve itself is as before."""
+    as_before = {metric.name for metric, finding in judged if finding.judgement is Judgement.GOOD}
+    for metric, finding in judged:
+        if metric.crossing_of in as_before and finding.judgement is not Judgement.GOOD:
+            message = f"its curve is as before: {metric.crossing_of}"
+            yield metric, replace(finding, judgement=Judgement.GOOD, message=message)
+        else:
+            yield metric, finding
 
 
 def _on_the_way(pair: Compared) -> Iterator[Judged]:
@@ -156,19 +204,33 @@ def _on_the_way(pair: Compared) -> Iterator[Judged]:
         metric, now = metric_of(name), pair.now.curves.get(name, {})
         for n in curve:
             if metric and metric.is_judged and n not in FIRST and int(n) <= pair.iterations:
-                yield _later(pair, metric, f"{name} at {n}", pair.tolerance(metric, int(n)), (curve, now), n)
+                here = pair.rounding_here(_on_a_curve(name, n))
+                allowed = (pair.tolerance(metric, int(n)), here)
+                yield _later(pair, metric, f"{name} at {n}", allowed, (curve, now), n)
+
+
+def _at_the_end_of(name: str) -> Callable[[RunFigures], float | None]:
+    return lambda run: run.metrics.get(name)
+
+
+def _on_a_curve(name: str, n: str) -> Callable[[RunFigures], float | None]:
+    return lambda run: run.curves.get(name, {}).get(n)
 
 
 def _later(
     pair: Compared,
     metric: Metric,
     quantity: str,
-    tolerance: Allowance,
+    allowed: tuple[Allowance, float],
     values: tuple[Values, Values],
     key: str = "",
 ) -> Judged:
-    """Two numbers, the baseline's first; what is no number is worse than any."""
+    """Two numbers, the baseline's first; what is no number is worse than any.
+
+    Allowed are a tolerance, and beyond it a multiple of what rounding does to the figure on this machine.
+    """
     before, now = values
+    tolerance, here = allowed
     key = key or quantity
     old, judgement, message = before[key], Judgement.GOOD, ""
     new = now.get(key)
@@ -182,6 +244,8 @@ def _later(
     elif old is not None and new is not None and tolerance.excess(old, new) > 1:
         is_worse = metric.sign * new > metric.sign * old
         judgement = Judgement.REGRESSION if is_worse else Judgement.IMPROVEMENT
+    if judgement is not Judgement.GOOD and _is_rounding(old, new, here):
+        judgement, message = Judgement.GOOD, ROUNDING
     found = Finding(pair.now.label, quantity, judgement, old, new, tolerance.relative, message=message)
     return metric, found
 
@@ -193,17 +257,21 @@ def _first_iterations(pair: Compared, later: Sequence[Judged]) -> Iterator[Findi
     meant, and a new baseline goes with it, or it is a fault. Where what follows is clearly better, it is part
     of that.
     """
-    tolerance = pair.first_tolerance
-    places = [
-        (_excess(tolerance, old, pair.now.curves.get(name, {}).get(n)), name, n, old)
-        for name, curve in pair.before.curves.items()
-        for n, old in curve.items()
-        if n in FIRST and old is not None
-    ]
+    tolerance, of_rounding = pair.first_tolerance, 0
+    places = []
+    for name, curve in pair.before.curves.items():
+        for n, old in curve.items():
+            if n not in FIRST or old is None:
+                continue
+            value = _on_a_curve(name, n)
+            excess = _excess(tolerance, old, value(pair.now))
+            if excess > 1 and _is_rounding(old, value(pair.now), pair.rounding_here(value)):
+                of_rounding, excess = of_rounding + 1, 1.0
+            places.append((excess, name, n, old))
     if not places:
         return
     excess, name, n, old = max(places)
-    judgement, message = Judgement.GOOD, ""
+    judgement, message = Judgement.GOOD, ROUNDING if of_rounding else ""
     if excess > 1:
         judgement = Judgement.IMPROVEMENT if _clearly_better(later) else Judgement.REGRESSION
         message = f"{name} at {n}: {ANOTHER}"
@@ -211,6 +279,13 @@ def _first_iterations(pair: Compared, later: Sequence[Judged]) -> Iterator[Findi
     yield Finding(
         pair.now.label, "first iterations", judgement, old, new, tolerance.relative, message=message
     )
+
+
+def _is_rounding(before: float | None, now: float | None, here: float) -> bool:
+    """Whether a change is no more than a multiple of what rounding does ``here``."""
+    if before is None or now is None:
+        return math.isinf(here)
+    return here > 0 and abs(now - before) <= MARGIN * here
 
 
 def _clearly_better(later: Sequence[Judged]) -> bool:

@@ -34,11 +34,13 @@ ARITHMETIC = ("numpy", "scipy", "numba", "ducc0", "torch", "cupy-cuda13x", "ptyc
 ORIGIN = {
     "ptychosuite": "ptychosuite", "code": "code", "git_commit": "git commit",
     "git_dirty": "uncommitted changes", "python": "python", "platform": "platform", "cpu": "cpu",
+    "instructions": "instructions",
     "gpu_model": "gpu", "gpu_driver": "gpu driver", "cuda_version": "cuda", "backend": "backend",
     "stack": "runs side by side",
 }  # fmt: skip
+MACHINE = ("cpu", "instructions", "gpu")
 ROUNDS = (
-    "cpu", "gpu", "gpu driver", "cuda", "backend", "runs side by side",
+    *MACHINE, "gpu driver", "cuda", "backend", "runs side by side",
     *(f"package {name}" for name in ARITHMETIC),
 )  # fmt: skip
 
@@ -49,14 +51,14 @@ Changes = Mapping[str, tuple[str, str]]
 def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> Changes:
     """What differs between two origins: code, packages, hardware, threads, backend.
 
-    A thread pool counts where both processes had loaded its library.
+    A thread pool counts where both processes had loaded its library, instructions where both were noted.
     """
     before, after = _flat(then), _flat(now)
     found = {name: (before.get(name, ""), after.get(name, "")) for name in dict.fromkeys([*before, *after])}
     return {
         name: (old, new)
         for name, (old, new) in found.items()
-        if old != new and not (name.startswith("threads ") and "" in (old, new))
+        if old != new and not (name.startswith(("threads ", "instructions")) and "" in (old, new))
     }
 
 

@@ -8,20 +8,24 @@ from pathlib import Path
 
 from ptychosuite.analysis.baseline import (
     Baseline,
+    RunFigures,
     baseline_file,
+    figures_of,
     make_baseline,
     present_runs,
     read_baseline,
     write_baseline,
 )
 from ptychosuite.analysis.baseline import baselines as baselines_of
-from ptychosuite.analysis.quality import quality_findings
+from ptychosuite.analysis.quality import NUDGES, quality_findings
 from ptychosuite.analysis.rounding import changes, rounding_changes
 from ptychosuite.analysis.verdict import Finding, Judgement, Verdict, keep_verdict
 from ptychosuite.api.display import Displayed, Progress, html_table, text_table
 from ptychosuite.api.planning import File, Settings, Study, plan_of
 from ptychosuite.core.plan import Plan
-from ptychosuite.errors import StoreError, UserError
+from ptychosuite.core.runs import RunSpec
+from ptychosuite.errors import BackendError, DataFileError, StoreError, UserError
+from ptychosuite.execute.nudged import nudged
 from ptychosuite.execute.provenance import environment, now
 from ptychosuite.reporting.verdict_text import HEADER, junit, markdown, row, sentence, workflow_commands
 from ptychosuite.store.layout import Store, results_of
@@ -94,6 +98,9 @@ def check(
 ) -> CheckVerdict:
     """Say whether the runs of a study are as good as they were; runs nothing that is missing.
 
+    Of a few runs whose figures have changed it finds how far rounding alone carries them on this machine:
+    each is carried out three times more, begun a rounding error aside, and judged by what then remains.
+
     The verdict is kept in the results folder where there is one that can be written.
 
     Parameters
@@ -139,7 +146,15 @@ def _quality(planned: Plan, root: str, folder: Path, name: str) -> tuple[dict[st
         "when": baseline.when,
         "changed": rounding_changes(found),
     }
-    return against, quality_findings(baseline, planned, present)
+    return against, quality_findings(baseline, planned, present, _nudges)
+
+
+def _nudges(spec: RunSpec, label: str) -> Sequence[RunFigures]:
+    """Figures of a run begun a rounding error aside; none where it cannot be carried out here."""
+    try:
+        return [figures_of(nudged(spec, number), label) for number in range(NUDGES)]
+    except (BackendError, DataFileError):
+        return ()
 
 
 def _times(planned: Plan, against: str, progress: Progress) -> Timing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -37,7 +37,12 @@ from ptychosuite.solvers.solver import Solver, State
 from ptychosuite.solvers.stack import can_stack
 
 
-def execute(spec: RunSpec, threads: int = 1, lane: Lane = Lane.TIMING) -> tuple[RunRecord, Problem | None]:
+def execute(
+    spec: RunSpec,
+    threads: int = 1,
+    lane: Lane = Lane.TIMING,
+    change: Callable[[Problem], Problem] | None = None,
+) -> tuple[RunRecord, Problem | None]:
     """Carry out ``spec`` and record how it went; an error inside it becomes a failed record.
 
     Parameters
@@ -48,6 +53,8 @@ def execute(spec: RunSpec, threads: int = 1, lane: Lane = Lane.TIMING) -> tuple[
         Threads of BLAS, FFT and torch, fixed so that times mean something.
     lane
         Whether the run has its core or device to itself; recorded, so that only such times are compared.
+    change
+        What the problem of ``spec`` becomes before it is solved; by default it stays as it is.
 
     Returns
     -------
@@ -62,6 +69,7 @@ def execute(spec: RunSpec, threads: int = 1, lane: Lane = Lane.TIMING) -> tuple[
     with _prepared(spec, threads, lane) as (chosen, provenance):
         try:
             problem = _cached_problem(_problem_key(spec), chosen)
+            problem = problem if change is None else change(problem)
             plain = build("solvers", spec.solver)
             _warm_up(plain, problem, chosen)
             solver = _carried(plain, spec, problem, chosen)

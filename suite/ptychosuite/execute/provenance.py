@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 from threadpoolctl import ThreadpoolController
 
@@ -47,6 +48,7 @@ def environment() -> dict[str, Any]:
         "host": socket.gethostname(),
         "platform": platform.platform(),
         "cpu": _cpu_model(),
+        "instructions": _instructions(),
         "cpu_count": os.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,
     }
@@ -109,6 +111,13 @@ def _cpu_model() -> str:
             return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor()
+
+
+def _instructions() -> str:
+    """Sets of vector instructions that NumPy found: processors of one model name may differ in them."""
+    found: dict[str, Any] = np.show_config(mode="dicts")  # type: ignore[assignment]
+    simd = found.get("SIMD Extensions", {})
+    return " ".join([*simd.get("baseline", ()), *simd.get("found", ())])
 
 
 RESET_PEAK = "5"  # what /proc/PID/clear_refs takes for "begin anew with VmHWM"; see man proc

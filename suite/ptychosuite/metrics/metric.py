@@ -134,6 +134,9 @@ class Metric:
         Whether the same run gives the same value again; times and memory do not.
     is_time
         Whether a clock measures it: only runs that had their core to themselves are compared.
+    crossing_of
+        Where it is the place at which a curve crosses a line, the metric that tells how high the curve lies.
+        Such a place may jump where the curve hardly moves: a change is not judged while that is as before.
     tells_beginnings
         Whether its first iterations tell sharply if it is the same computation; its curve is then part of a
         baseline.
@@ -163,6 +166,7 @@ class Metric:
     tolerance: ClassVar[Tolerance | None] = Tolerance()
     repeats: ClassVar[bool] = True
     is_time: ClassVar[bool] = False
+    crossing_of: ClassVar[str] = ""
     tells_beginnings: ClassVar[bool] = False
     in_baseline: ClassVar[bool] = True
     in_summary: ClassVar[bool] = True

@@ -159,6 +159,7 @@ class FRCCrossing(Metric):
     always: ClassVar[bool] = True
     gauge: ClassVar[Literal["free", "removed"]] = "removed"
     tolerance: ClassVar[Tolerance | None] = Tolerance("images")
+    crossing_of: ClassVar[str] = "frc_area"
     in_baseline: ClassVar[bool] = False
     in_summary: ClassVar[bool] = False
     in_show: ClassVar[bool] = False
@@ -179,8 +180,33 @@ class HalfFRCCrossing(FRCCrossing):
     name: ClassVar[str] = "half_frc_crossing"
     label: ClassVar[str] = "half-scan FRC crossing / Nyquist"
     needs: ClassVar[Need] = "half scans"
+    crossing_of: ClassVar[str] = "half_frc_area"
     in_summary: ClassVar[bool] = True
     change_name: ClassVar[str] = "half_frc_change"
+
+
+@dataclass(frozen=True)
+class FRCArea(FRCCrossing):
+    """Ring correlation with the truth, in the mean over all rings up to Nyquist: how high the curve lies."""
+
+    name: ClassVar[str] = "frc_area"
+    label: ClassVar[str] = "mean FRC"
+    unit: ClassVar[str] = ""
+    crossing_of: ClassVar[str] = ""
+    in_baseline: ClassVar[bool] = True
+    change_name: ClassVar[str] = ""
+
+    def value(self, evaluation: Evaluation) -> float:
+        return float(np.mean(evaluation.resolution.correlation.correlation))
+
+
+@dataclass(frozen=True)
+class HalfFRCArea(FRCArea):
+    """Ring correlation between half scans, in the mean over all rings up to Nyquist."""
+
+    name: ClassVar[str] = "half_frc_area"
+    label: ClassVar[str] = "half-scan mean FRC"
+    needs: ClassVar[Need] = "half scans"
 
 
 @dataclass(frozen=True)
@@ -204,4 +230,5 @@ class HalfFRCResolution(FRCResolution):
 
     name: ClassVar[str] = "half_frc_resolution_px"
     label: ClassVar[str] = "half-scan resolution / px"
+    crossing_of: ClassVar[str] = "half_frc_area"
     needs: ClassVar[Need] = "half scans"

@@ -125,6 +125,8 @@ GROUPS: Mapping[str, Group] = {
             "nmse": "ptychosuite.metrics.of_truth:NMSE",
             "frc_crossing": "ptychosuite.metrics.of_truth:FRCCrossing",
             "half_frc_crossing": "ptychosuite.metrics.of_truth:HalfFRCCrossing",
+            "frc_area": "ptychosuite.metrics.of_truth:FRCArea",
+            "half_frc_area": "ptychosuite.metrics.of_truth:HalfFRCArea",
             "frc_resolution_px": "ptychosuite.metrics.of_truth:FRCResolution",
             "half_frc_resolution_px": "ptychosuite.metrics.of_truth:HalfFRCResolution",
             "position_error_px": "ptychosuite.metrics.of_found:PositionError",

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 
+from ptychosuite.analysis.rounding import MACHINE
 from ptychosuite.analysis.verdict import WORST_FIRST, Finding, Judgement, Verdict
 
 HEADER = ("verdict", "run", "quantity", "baseline", "now", "change", "allowed", "")
@@ -72,10 +73,11 @@ def sentence(verdict: Verdict) -> str:
 
 
 def _changed(verdict: Verdict) -> str:
-    """What has changed of that which rounds: tolerances are wider for it."""
-    changes = verdict.against.get("changed", {}).items()
-    changed = [f"{name} {old or 'none'} -> {new or 'none'}" for name, (old, new) in changes]
-    return f"; allowing for {', '.join(changed)}" if changed else ""
+    """What has changed of that which rounds, another machine first: tolerances are wider for it."""
+    changes = verdict.against.get("changed", {})
+    changed = [f"{name} {old or 'none'} -> {new or 'none'}" for name, (old, new) in changes.items()]
+    machine = "another machine: " if any(name in MACHINE for name in changes) else ""
+    return f"; allowing for {machine}{', '.join(changed)}" if changed else ""
 
 
 def _compared_with(verdict: Verdict) -> Iterable[str]:
