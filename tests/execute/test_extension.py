@@ -40,8 +40,8 @@ CASES = {
     "lsqml": (BLIND, {"name": "lsqml", "likelihood": "poisson"}, {}),
     "lsqml, variations": (
         SHAKEN,
-        {"name": "lsqml", "probe_variations": 2, "probe_modes": 2, "intensity": True, "variation_start": 1, "batch": 6,
-         "positions": "cross-correlation", "positions_start": 2},
+        {"name": "lsqml", "probe_variations": 2, "probe_modes": 2, "intensity": True, "variation_start": 1,
+         "batch": 6,         "positions": "cross-correlation", "positions_start": 2},
         {},
     ),
 }  # fmt: skip

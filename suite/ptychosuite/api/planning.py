@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ptychosuite.analysis.to_do import why_to_do
+from ptychosuite.analysis.to_do import Why, in_lines, why_to_do
 from ptychosuite.api.display import (
     Displayed,
     count_runs,
@@ -132,8 +132,8 @@ class StudyPlan(Displayed):
     planned: int
 
     @cached_property
-    def why(self) -> Mapping[str, str]:
-        """run_id -> why it is to do: what is new, which files of the code have changed."""
+    def why(self) -> Why:
+        """run_id -> the reasons for it to be to do: what is new, which settings and files have changed."""
         return why_to_do(self.plan, Store.find(self.results))
 
     def __len__(self) -> int:
@@ -183,15 +183,14 @@ class StudyPlan(Displayed):
 
     @property
     def reasons(self) -> str:
-        """Why runs are to do, each reason once with the number of runs."""
-        counted = Counter(self.why.values())
-        return "\n".join(f"{number} to do: {reason}" for reason, number in counted.items())
+        """Why runs are to do, in at most ten lines: each reason once with the number of runs."""
+        return "\n".join(in_lines(self.why))
 
     def to_dict(self, why: bool = False) -> dict[str, Any]:
         """Plain data for JSON; with the reasons for what is to do, where ``why`` asks for them."""
         runs = [
             {"run_id": run_id, "spec_id": spec.spec_id, "state": self._state(run_id), "spec": spec.to_dict()}
-            | ({"why": self.why.get(run_id, "")} if why else {})
+            | (self._why(run_id) if why else {})
             for run_id, spec in self.runs.items()
         ]
         return {
@@ -204,6 +203,10 @@ class StudyPlan(Displayed):
             "disk_bytes": self.cost.disk_bytes,
             "memory_bytes": self.cost.memory_bytes,
         }
+
+    def _why(self, run_id: str) -> dict[str, Any]:
+        reasons = self.why.get(run_id, ())
+        return {"why": "; ".join(map(str, reasons)), "reasons": [asdict(reason) for reason in reasons]}
 
     def __str__(self) -> str:
         return self.text(SHOWN_RUNS, "; text() lists them")

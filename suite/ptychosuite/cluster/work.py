@@ -49,7 +49,9 @@ class Terms:
     footprint: Callable[[RunSpec], Footprint] | None = None  # None: memory is not looked at beforehand
     stack: int | None = None  # runs side by side on one device; None: as the device likes it
     fail_fast: int | None = None  # failures after which no further run is begun
-    extended: Mapping[str, str] = field(default_factory=dict)  # run_id -> that of the stored run it goes on from
+    extended: Mapping[str, str] = field(
+        default_factory=dict
+    )  # run_id -> that of the stored run it goes on from
 
     def stack_of(self, backend: str) -> int:
         """How many runs of a backend go together: one in the timing lane."""
@@ -193,8 +195,11 @@ def carry_out_stack(
 
 
 def _earlier(task: Task, store: Store) -> RunRecord | None:
-    """The stored run that a run goes on from; None where it begins at the start."""
-    return read_run(store.run_file(task.earlier)) if task.earlier else None
+    """The stored run that a run goes on from; None where it begins at the start, as without that file."""
+    try:
+        return read_run(store.run_file(task.earlier)) if task.earlier else None
+    except StoreError:  # set aside meanwhile, or damaged: the result is the same
+        return None
 
 
 def _before_it_begins(task: Task, claims: Claims, lane: Lane, limit: int) -> dict[str, Any] | None:
