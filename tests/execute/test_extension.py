@@ -139,7 +139,7 @@ def test_tolerance_that_is_met_already_asks_for_no_iteration(tmp_path):
 @pytest.mark.parametrize(
     ("then", "now", "why"),
     [
-        ({"iterations": 8}, {"iterations": 4}, "ends sooner, after iteration 4"),
+        ({"iterations": 8}, {"iterations": 4}, "ends sooner than the stored one, after iteration 4"),
         (
             {"iterations": 4, "check_every": 4},
             {"iterations": 8, "check_every": 3},

@@ -21,6 +21,7 @@ from ptychosuite.api.display import (
     size_text,
     text_table,
 )
+from ptychosuite.api.extending import Extensions, extensions
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.errors import StudyError
@@ -105,6 +106,7 @@ def chosen_by(
 
 
 SHOWN_RUNS = 40
+MOST_LOOKED_AT = 500  # stored files, in less than a second
 
 
 @dataclass(frozen=True, repr=False)
@@ -150,6 +152,12 @@ class StudyPlan(Displayed):
         return {run_id: self._state(run_id) for run_id in self.plan.run_ids}
 
     @cached_property
+    def extensions(self) -> Extensions:
+        """Which of the remaining runs ``run --extend`` takes on from stored runs that stopped sooner."""
+        store = Store.find(self.results)
+        return extensions(self.plan, store, self.held) if store else Extensions()
+
+    @cached_property
     def remaining(self) -> tuple[RunSpec, ...]:
         """The runs that are not done; those that failed are among them."""
         return self.plan.remaining(self.held.done)
@@ -165,7 +173,7 @@ class StudyPlan(Displayed):
         if limit is not None and len(self) > limit:
             table.append(f"... and {len(self) - limit} more{hint}")
         warnings = [f"warning: {warning}" for warning in self.plan.warnings]
-        return "\n".join([*table, "", self.summary, *warnings])
+        return "\n".join([*table, "", self.summary, *self._extendable, *warnings])
 
     @property
     def summary(self) -> str:
@@ -183,8 +191,11 @@ class StudyPlan(Displayed):
 
     @property
     def reasons(self) -> str:
-        """Why runs are to do, in at most ten lines: each reason once with the number of runs."""
-        return "\n".join(in_lines(self.why))
+        """Why runs are to do, in at most ten lines: each reason once with the number of runs.
+
+        Where stored runs stopped sooner, why they cannot be gone on from follows.
+        """
+        return "\n".join([*in_lines(self.why), *filter(None, [self.extensions.refusals])])
 
     def to_dict(self, why: bool = False) -> dict[str, Any]:
         """Plain data for JSON; with the reasons for what is to do, where ``why`` asks for them."""
@@ -206,7 +217,22 @@ class StudyPlan(Displayed):
 
     def _why(self, run_id: str) -> dict[str, Any]:
         reasons = self.why.get(run_id, ())
-        return {"why": "; ".join(map(str, reasons)), "reasons": [asdict(reason) for reason in reasons]}
+        told = {"why": "; ".join(map(str, reasons)), "reasons": [asdict(reason) for reason in reasons]}
+        extended = {
+            "from": self.extensions.earlier.get(run_id),
+            "refused": self.extensions.refused.get(run_id),
+        }
+        extend = {key: value for key, value in extended.items() if value}
+        return told | ({"extend": extend} if extend else {})
+
+    @property
+    def _extendable(self) -> list[str]:
+        """That runs can be gone on with; not looked at where many files would have to be read for it."""
+        if not self.remaining or len(self.held.files.keys() - {*self.plan.run_ids}) > MOST_LOOKED_AT:
+            return []
+        number = len(self.extensions.earlier)
+        one = "1 of them goes" if number == 1 else f"{number} of them go"
+        return [f"{one} on from stored runs that stopped sooner with: run --extend"] if number else []
 
     def __str__(self) -> str:
         return self.text(SHOWN_RUNS, "; text() lists them")

@@ -53,7 +53,7 @@ def refusal(spec: RunSpec, earlier: RunRecord) -> str:
     Images of ``earlier`` are not asked for.
     """
     if earlier.status is not Status.COMPLETED:
-        return f"it has {earlier.status}" if earlier.status is Status.DIVERGED else f"it is {earlier.status}"
+        return f"the stored run ended otherwise ({earlier.status})"
     if not earlier.state:
         return _why_not_kept(spec, earlier)
     curves, begun = earlier.curves, earlier.spec.stop
@@ -62,10 +62,10 @@ def refusal(spec: RunSpec, earlier: RunRecord) -> str:
         seconds = float(curves["seconds"][iteration])
         measured = is_measured(begun, iteration, seconds)
         if is_measured(spec.stop, iteration, seconds) > measured and iteration < spec.stop["iterations"]:
-            return f"it was not measured after iteration {iteration}, as this run is"
+            return f"the stored run was not measured after iteration {iteration}, as this run is"
         figures = {name: float(values[iteration]) for name, values in curves.items()}
         if iteration < last and _ends(spec.stop, iteration, seconds, figures):
-            return f"this run ends sooner, after iteration {iteration}"
+            return f"this run ends sooner than the stored one, after iteration {iteration}"
     return ""
 
 
@@ -83,10 +83,11 @@ def _why_not_kept(spec: RunSpec, earlier: RunRecord) -> str:
     if spec.fast_forward is not None:
         return "what a fast-forward remembers of the way is not stored"
     if spec.dtype != STORED_DTYPE:
-        return f"results keep images in single precision, and it was computed in {spec.dtype}"
+        return f"results keep images in single precision, and this is a run in {spec.dtype}"
     if earlier.provenance.get("stack"):
-        return "it was advanced side by side with others (--stack), which rounds in another way"
-    return f"its solver remembers {class_of('solvers', spec.solver['name']).remembers}, which is not stored"
+        return "the stored run was advanced side by side with others (--stack), which rounds in another way"
+    name = spec.solver["name"]
+    return f"'{name}' remembers {class_of('solvers', name).remembers}, which is not stored"
 
 
 def state_at_end(earlier: RunRecord, problem: Problem) -> SweepState:
