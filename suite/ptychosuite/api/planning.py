@@ -296,7 +296,7 @@ def plan(
     sample
         Only so many, drawn at random and always the same.
     shard
-        Only one of several equal parts, "2/8", for jobs that know nothing of each other.
+        Only one of several equal parts, "2/8", for jobs that know nothing of each other; "auto" in an array.
 
     Raises
     ------

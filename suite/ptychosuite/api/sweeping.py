@@ -275,7 +275,7 @@ def run(
         Seconds after which a run is stopped; times to try a run again whose worker died under it.
     retry_failed, retry_diverged, extend
         Try failed runs again, those that the time limit has ended among them, or diverged ones; go on from
-        stored runs that stopped sooner, where their solver allows it: the results are those from the start.
+        stored runs that stopped sooner, where their solver allows it.
     force, fail_fast
         Ids of runs that alone are carried out, results or not; failures after which no further run is begun.
     progress
