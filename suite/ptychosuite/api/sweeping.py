@@ -265,10 +265,9 @@ def run(
     ----------
     study, settings, override_file, results, where, first, sample, shard
         As of :func:`~ptychosuite.api.planning.plan`.
-    cluster
-        "none" (this process), "local" (worker processes here), "cuda", "slurm", a cluster file, an address.
-    workers
-        Workers on this machine, or in all jobs of a batch system.
+    cluster, workers
+        "none" (this process), "local" (worker processes here), "cuda", "slurm", a cluster file, an address;
+        workers on this machine, or in all jobs of a batch system.
     lane, stack
         "timing" (each run alone on its core or device) or "throughput", which may stack runs of equal shape.
     timeout_s, retries

@@ -95,7 +95,7 @@ def _tasks(environ: Mapping[str, str], system: ArrayVariables, first: int, step:
     if system.number in environ and _number(environ, system.number) != number:
         raise StudyError(
             f"--shard auto: the array has {environ[system.number]} tasks between {first} and {last}, which "
-            "are not evenly spaced; submit an array such as 1-8, or say which share this is, as in --shard 2/8"
+            "are not evenly spaced; submit an array such as 1-8, or say which share it is, as in --shard 2/8"
         )
     return number
 
