@@ -307,7 +307,7 @@ def test_changed_plugin_is_to_do_and_said_why(toys, tmp_path, command):
         assert code == 0
         return {run["why"] for run in json.loads(out)["runs"] if run["state"] != "done"}
 
-    assert why() == {"new, or settings changed"}
+    assert why() == {"new"}
     assert command("run", study, "--cluster", "none")[0] == 0
     assert why() == set()
     provenance = json.loads(command("show", study, "--json")[1])

@@ -1,64 +1,246 @@
-"""Why runs of a plan are yet to be computed."""
+"""Why runs of a plan are yet to be computed. A run may have several reasons."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
+from ptychosuite.analysis.nearest import UNTIL, StoredRuns
 from ptychosuite.core.plan import Plan
+from ptychosuite.core.runs import RunSpec
+from ptychosuite.errors import StoreError, printable
 from ptychosuite.registry.fingerprint import Code, code_of
 from ptychosuite.store.layout import Store
-from ptychosuite.store.place import Place
-from ptychosuite.store.read import codes, inventory, read_run, sessions
+from ptychosuite.store.planned import StoredRun, stored_runs
+from ptychosuite.store.read import Inventory, codes, inventory, read_run, sessions
 
-FAILED = "failed with the present code"
-INTERRUPTED = "planned before; the sweep ended before it came to them"
-NO_LIST = "code changed: which files is not known, a version computed them that kept no list"
-NEW = "new, or settings changed"
+Kind = Literal["new", "settings changed", "code changed", "failed", "interrupted", "stopped sooner"]
+TRACEBACK = "Traceback (most recent call last):"
+LONGEST_VALUE = 200
+SHOWN_VALUES = 3  # of one reason
+MOST_LINES = 10
 
 
-def why_to_do(plan: Plan, store: Store | None) -> dict[str, str]:
-    """Run id -> reason, for every run of ``plan`` that ``store`` does not hold as done.
+@dataclass(frozen=True)
+class Reason:
+    """One reason for a run to be to do.
 
-    The present files are compared with those of the newest stored run of the same specification.
+    Parameters
+    ----------
+    what
+        What many runs may have in common, "settings changed: problem.noise".
+    values
+        What is this run's own, "0.1 -> 0.2"; empty where that says it all.
+    run_id
+        The stored run that it is about.
+    """
+
+    kind: Kind
+    what: str
+    values: str = ""
+    run_id: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.values}" if self.values else self.what
+
+
+NEW = Reason("new", "new")
+INTERRUPTED = Reason("interrupted", "planned before; the sweep ended before it came to them")
+NO_LIST = Reason(
+    "code changed", "code changed: which files is not known, a version computed them that kept no list"
+)
+HAD_FAILED = "; with that code it had failed"
+NOT_COMPARED = "code changed: which files is not known, its list of them is not here"
+
+Why = Mapping[str, Sequence[Reason]]
+"""run_id -> the reasons for it to be to do."""
+
+
+def why_to_do(plan: Plan, store: Store | None) -> dict[str, tuple[Reason, ...]]:
+    """The reasons for every run of ``plan`` that ``store`` does not hold as done.
+
+    Settings are compared with those of the nearest stored run, files with those of the code most like the
+    present that has a result of the same settings.
     """
     if store is None:
-        return dict.fromkeys(plan.run_ids, NEW)
+        return dict.fromkeys(plan.run_ids, (NEW,))
     held = inventory(store)
-    stored = held.files
-    manifests = codes(store)
-    planned_with_list: dict[str, bool] = {}  # spec_id -> by a version that keeps lists of files
-    for session in sessions(store):
-        planned_with_list |= dict.fromkeys(session["spec_ids"], "sources" in session["environment"])
+    left = [place for place, run_id in enumerate(plan.run_ids) if run_id not in held.done]
+    reader = _Reader(plan, store, held)
+    nearest = reader.stored.nearest([plan.runs[place] for place in left])
     reasons = {}
-    for spec, run_id in zip(plan.runs, plan.run_ids, strict=True):
-        if run_id in held.done:
-            continue
-        found = {name: stored[old] for name in manifests if (old := spec.run_id(name)) in stored}
-        if run_id in held.failed:
-            reasons[run_id] = FAILED
-        elif found:
-            reasons[run_id] = f"code changed: {_difference(manifests[_newest(found)], code_of(spec))}"
-        elif spec.spec_id in planned_with_list:
-            reasons[run_id] = INTERRUPTED if planned_with_list[spec.spec_id] else NO_LIST
-        else:
-            reasons[run_id] = NEW
+    for place, like in zip(left, nearest, strict=True):
+        spec, run_id = plan.runs[place], plan.run_ids[place]
+        found = [*reader.failed(run_id), *reader.superseded(spec), *reader.stopped_sooner(spec)]
+        if not found and run_id in reader.planned:
+            found.append(INTERRUPTED)
+        if not found and like is not None:
+            found += reader.changed(spec, *like)
+        if not found and spec.spec_id in reader.without_list:
+            found.append(NO_LIST)
+        reasons[run_id] = tuple(found) or (NEW,)
     return reasons
 
 
-def _newest(found: Mapping[str, Place]) -> str:
-    """The fingerprint whose run began last."""
-    if len(found) == 1:
-        return next(iter(found))
-    return max(found, key=lambda name: str(read_run(found[name], images=False).provenance.get("start", "")))
+def in_lines(why: Why) -> list[str]:
+    """The reasons, each set of them once with the number of its runs, in at most :data:`MOST_LINES` lines."""
+    groups: dict[tuple[str, ...], list[Sequence[Reason]]] = {}
+    for reasons in why.values():
+        groups.setdefault(tuple(reason.what for reason in reasons), []).append(reasons)
+    ordered = sorted(groups.values(), key=len, reverse=True)
+    lines = [f"{len(group)} to do: {_of_group(group)}" for group in ordered[: MOST_LINES - 1]]
+    rest = ordered[MOST_LINES - 1 :]
+    if len(rest) == 1:
+        lines.append(f"{len(rest[0])} to do: {_of_group(rest[0])}")
+    elif rest:
+        number = sum(map(len, rest))
+        lines.append(f"{number} to do for {len(rest)} other reasons; --json has them run by run")
+    return lines
 
 
-def _difference(then: Mapping[str, Mapping[str, str]], now: Code) -> str:
-    """What differs between the files and packages of then and now, in words."""
+def _of_group(group: Sequence[Sequence[Reason]]) -> str:
+    """The reasons that some runs have in common, with a few of the values that differ."""
+    parts = []
+    for of_each in zip(*group, strict=True):
+        values = list(dict.fromkeys(reason.values for reason in of_each if reason.values))
+        more = [f"{len(values) - SHOWN_VALUES} more"] * (len(values) > SHOWN_VALUES)
+        parts.append(
+            " ".join([of_each[0].what, *(["; ".join([*values[:SHOWN_VALUES], *more])] if values else [])])
+        )
+    return "; ".join(parts)
+
+
+class _Reader:
+    """What a results folder says of runs that are to do."""
+
+    def __init__(self, plan: Plan, store: Store, held: Inventory) -> None:
+        self.held, self.manifests = held, codes(store)
+        self.planned: set[str] = set()  # run_id of all sessions
+        self.without_list: set[str] = set()  # spec_id, of versions that kept no list of files
+        for session in sessions(store):
+            if "sources" in session["environment"]:
+                self.planned.update(session.get("run_ids", ()))
+                if "run_ids" not in session:
+                    self.planned.update(_ids_of(plan, session["spec_ids"]))
+            else:
+                self.without_list.update(session["spec_ids"])
+        runs = stored_runs(store, plan)
+        wanted = {spec.spec_id for spec in plan.runs}
+        self.stored = StoredRuns(
+            runs, frozenset(place for place, run in enumerate(runs) if run.spec.spec_id not in wanted)
+        )
+        present = set(plan.run_ids)
+        self.of_spec: dict[str, list[StoredRun]] = {}
+        for run in runs:
+            if run.run_id not in present:
+                self.of_spec.setdefault(run.spec.spec_id, []).append(run)
+
+    def failed(self, run_id: str) -> Iterable[Reason]:
+        """That the run has failed: how often, and what it said."""
+        if run_id not in self.held.failed:
+            return
+        times = self.held.attempts.get(run_id, 1)
+        try:
+            message = read_run(self.held.failed[run_id], images=False).message
+        except StoreError:
+            message = "its file cannot be read"
+        often = "once" if times == 1 else f"{times} times"
+        yield Reason("failed", "failed with the present code:", f"{often}, {first_line(message)}", run_id)
+
+    def superseded(self, spec: RunSpec) -> Iterable[Reason]:
+        """That other code has computed the run, and in what it differs."""
+        of_others = self.of_spec.get(spec.spec_id, [])
+        known = [run for run in of_others if run.code in self.manifests]
+        if known:
+            now = code_of(spec)
+            run = min(known, key=lambda run: (_distance(self.manifests[run.code], now), run.run_id))
+            told = _code_changed(self.manifests[run.code], now)
+        elif of_others:
+            run, told = of_others[0], NOT_COMPARED
+        else:
+            return
+        yield Reason("code changed", told + HAD_FAILED * run.failed, run_id=run.run_id)
+
+    def stopped_sooner(self, spec: RunSpec) -> Iterable[Reason]:
+        """That a stored run of the same settings ended sooner."""
+        now = code_of(spec)
+        run = self.stored.stopped_sooner(spec, now.fingerprint)
+        if run is None:
+            return
+        then = run.spec.stop
+        changed = [key for key in UNTIL if then.get(key) != spec.stop.get(key)]
+        values = [f"{_shown(then.get(key))} -> {_shown(spec.stop.get(key))}" for key in changed]
+        names = ", ".join(f"stop.{key}" for key in changed)
+        yield Reason("stopped sooner", f"a stored run stopped sooner: {names}", ", ".join(values), run.run_id)
+        yield from self._other_code(run, now)
+
+    def changed(
+        self, spec: RunSpec, run: StoredRun, differences: Mapping[str, tuple[Any, Any]]
+    ) -> Iterable[Reason]:
+        """In what the nearest stored run, which is no longer in the study, differs."""
+        names = ", ".join(_called(path) for path in differences)
+        values = ", ".join(f"{_shown(then)} -> {_shown(now)}" for then, now in differences.values())
+        yield Reason("settings changed", f"settings changed: {names}", values, run.run_id)
+        yield from self._other_code(run, code_of(spec))
+
+    def _other_code(self, run: StoredRun, now: Code) -> Iterable[Reason]:
+        """That not only its settings differ; of another solver, other files are no change."""
+        if run.code == now.fingerprint:
+            return
+        if run.code not in self.manifests:
+            yield Reason("code changed", NOT_COMPARED, run_id=run.run_id)
+            return
+        then, files = self.manifests[run.code]["files"], now.files
+        if any(then[name] != files[name] for name in files if name in then):
+            told = _code_changed(self.manifests[run.code], now, common=True)
+            yield Reason("code changed", told, run_id=run.run_id)
+
+
+def _ids_of(plan: Plan, spec_ids: Iterable[str]) -> set[str]:
+    wanted = set(spec_ids)
+    return {run_id for spec, run_id in zip(plan.runs, plan.run_ids, strict=True) if spec.spec_id in wanted}
+
+
+def first_line(message: str) -> str:
+    """What a message begins with; of a traceback its exception."""
+    lines = message.strip().splitlines() or [""]
+    if TRACEBACK in lines:
+        after = lines[len(lines) - lines[::-1].index(TRACEBACK) :]
+        lines = [line for line in after if not line.startswith(" ")] or lines[-1:]
+    text = printable(lines[0], kept="")
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
+
+
+def _called(path: str) -> str:
+    return f"content of {path.removesuffix('_sha256')}" if path.endswith("_sha256") else path
+
+
+def _shown(value: Any) -> str:
+    if value in (None, ""):
+        return "none"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    text = printable(str(value), kept="")
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
+
+
+def _distance(then: Mapping[str, Mapping[str, str]], now: Code) -> int:
+    """In how many files and packages two codes differ."""
+    pairs = ((then["files"], now.files), (then["packages"], now.packages))
+    return sum(old.get(name) != new.get(name) for old, new in pairs for name in {*old, *new})
+
+
+def _code_changed(then: Mapping[str, Mapping[str, str]], now: Code, common: bool = False) -> str:
+    """What differs between the files and packages of then and now, in words.
+
+    ``common``: only where both have the file or the package.
+    """
     old, new = then["files"], now.files
     files = {
         "changed": [name for name in new if name in old and new[name] != old[name]],
-        "new": [name for name in new if name not in old],
-        "gone": [name for name in old if name not in new],
+        "new": [] if common else [name for name in new if name not in old],
+        "gone": [] if common else [name for name in old if name not in new],
     }
     parts = [f"{', '.join(names)} {what}" for what, names in files.items() if names]
     before, after = then["packages"], now.packages
@@ -66,5 +248,6 @@ def _difference(then: Mapping[str, Mapping[str, str]], now: Code) -> str:
         f"{name} {before.get(name) or 'not there'} -> {after.get(name) or 'not there'}"
         for name in dict.fromkeys([*before, *after])
         if before.get(name, "") != after.get(name, "")
+        and not (common and (name not in before or name not in after))
     ]
-    return "; ".join(parts)
+    return f"code changed: {'; '.join(parts)}"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ptychosuite.analysis.to_do import why_to_do
+from ptychosuite.analysis.to_do import Why, in_lines, why_to_do
 from ptychosuite.api.display import (
     Displayed,
     count_runs,
@@ -21,6 +21,7 @@ from ptychosuite.api.display import (
     size_text,
     text_table,
 )
+from ptychosuite.api.extending import Extensions, extensions
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.errors import StudyError
@@ -105,6 +106,7 @@ def chosen_by(
 
 
 SHOWN_RUNS = 40
+MOST_LOOKED_AT = 500  # stored files, in less than a second
 
 
 @dataclass(frozen=True, repr=False)
@@ -132,8 +134,8 @@ class StudyPlan(Displayed):
     planned: int
 
     @cached_property
-    def why(self) -> Mapping[str, str]:
-        """run_id -> why it is to do: what is new, which files of the code have changed."""
+    def why(self) -> Why:
+        """run_id -> the reasons for it to be to do: what is new, which settings and files have changed."""
         return why_to_do(self.plan, Store.find(self.results))
 
     def __len__(self) -> int:
@@ -148,6 +150,12 @@ class StudyPlan(Displayed):
     def states(self) -> Mapping[str, str]:
         """run_id -> "done", "failed" or "to do"."""
         return {run_id: self._state(run_id) for run_id in self.plan.run_ids}
+
+    @cached_property
+    def extensions(self) -> Extensions:
+        """Which of the remaining runs ``run --extend`` takes on from stored runs that stopped sooner."""
+        store = Store.find(self.results)
+        return extensions(self.plan, store, self.held) if store else Extensions()
 
     @cached_property
     def remaining(self) -> tuple[RunSpec, ...]:
@@ -165,7 +173,7 @@ class StudyPlan(Displayed):
         if limit is not None and len(self) > limit:
             table.append(f"... and {len(self) - limit} more{hint}")
         warnings = [f"warning: {warning}" for warning in self.plan.warnings]
-        return "\n".join([*table, "", self.summary, *warnings])
+        return "\n".join([*table, "", self.summary, *self._extendable, *warnings])
 
     @property
     def summary(self) -> str:
@@ -183,15 +191,17 @@ class StudyPlan(Displayed):
 
     @property
     def reasons(self) -> str:
-        """Why runs are to do, each reason once with the number of runs."""
-        counted = Counter(self.why.values())
-        return "\n".join(f"{number} to do: {reason}" for reason, number in counted.items())
+        """Why runs are to do, in at most ten lines: each reason once with the number of runs.
+
+        Where stored runs stopped sooner, why they cannot be gone on from follows.
+        """
+        return "\n".join([*in_lines(self.why), *filter(None, [self.extensions.refusals])])
 
     def to_dict(self, why: bool = False) -> dict[str, Any]:
         """Plain data for JSON; with the reasons for what is to do, where ``why`` asks for them."""
         runs = [
             {"run_id": run_id, "spec_id": spec.spec_id, "state": self._state(run_id), "spec": spec.to_dict()}
-            | ({"why": self.why.get(run_id, "")} if why else {})
+            | (self._why(run_id) if why else {})
             for run_id, spec in self.runs.items()
         ]
         return {
@@ -204,6 +214,25 @@ class StudyPlan(Displayed):
             "disk_bytes": self.cost.disk_bytes,
             "memory_bytes": self.cost.memory_bytes,
         }
+
+    def _why(self, run_id: str) -> dict[str, Any]:
+        reasons = self.why.get(run_id, ())
+        told = {"why": "; ".join(map(str, reasons)), "reasons": [asdict(reason) for reason in reasons]}
+        extended = {
+            "from": self.extensions.earlier.get(run_id),
+            "refused": self.extensions.refused.get(run_id),
+        }
+        extend = {key: value for key, value in extended.items() if value}
+        return told | ({"extend": extend} if extend else {})
+
+    @property
+    def _extendable(self) -> list[str]:
+        """That runs can be gone on with; not looked at where many files would have to be read for it."""
+        if not self.remaining or len(self.held.files.keys() - {*self.plan.run_ids}) > MOST_LOOKED_AT:
+            return []
+        number = len(self.extensions.earlier)
+        one = "1 of them goes" if number == 1 else f"{number} of them go"
+        return [f"{one} on from stored runs that stopped sooner with: run --extend"] if number else []
 
     def __str__(self) -> str:
         return self.text(SHOWN_RUNS, "; text() lists them")
@@ -267,7 +296,7 @@ def plan(
     sample
         Only so many, drawn at random and always the same.
     shard
-        Only one of several equal parts, "2/8", for jobs that know nothing of each other.
+        Only one of several equal parts, "2/8", for jobs that know nothing of each other; "auto" in an array.
 
     Raises
     ------

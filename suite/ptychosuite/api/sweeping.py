@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ import xarray as xr
 
 from ptychosuite.analysis.tables import open_dataset
 from ptychosuite.api.display import Displayed, Progress, count_runs, counts_text, last_line
+from ptychosuite.api.extending import Extensions, extensions
 from ptychosuite.api.planning import File, Settings, Study, chosen_by, chosen_text, plan_of
 from ptychosuite.backends.arrays import backend
 from ptychosuite.cluster.cluster_file import cluster_settings
@@ -113,6 +114,8 @@ class Sweep:
         What has chosen among the runs of the plan, and the plan with these alone.
     again
         run_id of those that have results, which are set aside first.
+    extensions
+        Which runs go on from stored ones.
     """
 
     plan: Plan
@@ -123,6 +126,7 @@ class Sweep:
     choice: Choice
     chosen: Plan
     again: Collection[str]
+    extensions: Extensions
 
     @property
     def done(self) -> int:
@@ -136,7 +140,10 @@ class Sweep:
 
     def __str__(self) -> str:
         runs = chosen_text(len(self.chosen.runs), len(self.plan.runs), self.choice)
-        return f"{self.plan.title}: {runs}, {self.done} done, {len(self.specs)} to do"
+        text = f"{self.plan.title}: {runs}, {self.done} done, {len(self.specs)} to do"
+        number = len(self.extensions.earlier)
+        going_on = f", {number} of them from where stored runs stopped" if number else ""
+        return "\n".join(filter(None, [text + going_on, self.extensions.refusals]))
 
     def carry_out(self, progress: bool | Progress = True) -> SweepOutcome:
         """Carry the runs out; finished ones are kept, whatever happens.
@@ -191,6 +198,7 @@ def prepare(
     shard: str | None = None,
     force: Sequence[str] = (),
     fail_fast: int | None = None,
+    extend: bool = False,
     begin: bool = False,
 ) -> Sweep:
     """Check a study and the cluster it is to run on; :meth:`Sweep.carry_out` does it.
@@ -215,7 +223,9 @@ def prepare(
     if begun:
         again = {*(chosen.run_ids if force else ()), *(_diverged(chosen, begun) if retry_diverged else ())}
         specs = to_do(chosen, begun, retry_failed, again)
-    return Sweep(planned, root, specs, kind, terms, choice, chosen, again)
+    going_on = extensions(planned, begun, inventory(begun), specs) if extend and begun else Extensions()
+    terms = replace(terms, extended=going_on.earlier)
+    return Sweep(planned, root, specs, kind, terms, choice, chosen, again, going_on)
 
 
 def _diverged(chosen: Plan, store: Store) -> Iterator[str]:
@@ -246,6 +256,7 @@ def run(
     shard: str | None = None,
     force: Sequence[str] = (),
     fail_fast: int | None = None,
+    extend: bool = False,
     progress: bool | Progress = True,
 ) -> SweepOutcome:
     """Carry out the runs of a study that are not done yet.
@@ -254,16 +265,16 @@ def run(
     ----------
     study, settings, override_file, results, where, first, sample, shard
         As of :func:`~ptychosuite.api.planning.plan`.
-    cluster
-        "none" (this process), "local" (worker processes here), "cuda", "slurm", a cluster file, an address.
-    workers
-        Workers on this machine, or in all jobs of a batch system.
+    cluster, workers
+        "none" (this process), "local" (worker processes here), "cuda", "slurm", a cluster file, an address;
+        workers on this machine, or in all jobs of a batch system.
     lane, stack
         "timing" (each run alone on its core or device) or "throughput", which may stack runs of equal shape.
     timeout_s, retries
         Seconds after which a run is stopped; times to try a run again whose worker died under it.
-    retry_failed, retry_diverged
-        Try failed runs again, those that the time limit has ended among them; or diverged ones.
+    retry_failed, retry_diverged, extend
+        Try failed runs again, those that the time limit has ended among them, or diverged ones; go on from
+        stored runs that stopped sooner, where their solver allows it.
     force, fail_fast
         Ids of runs that alone are carried out, results or not; failures after which no further run is begun.
     progress
@@ -280,7 +291,7 @@ def run(
         study, settings, override_file=override_file, results=results, cluster=cluster, workers=workers,
         lane=lane, stack=stack, timeout_s=timeout_s, retries=retries, retry_failed=retry_failed,
         retry_diverged=retry_diverged, where=where, first=first, sample=sample, shard=shard, force=force,
-        fail_fast=fail_fast, begin=True,
+        fail_fast=fail_fast, extend=extend, begin=True,
     )  # fmt: skip
     shown = Progress.of(progress)
     shown.say(str(ready))

@@ -306,8 +306,15 @@ class _Dispatch:
 
 def _task(item: Try, terms: Terms, tried: Mapping[str, int]) -> Task:
     footprint = terms.footprint(item.spec) if terms.footprint else None
-    failed_before = tried.get(run_id_of(item.spec), 0)
-    return Task(item.token, item.spec.to_dict(), footprint, fingerprint_of(item.spec), failed_before)
+    run_id = run_id_of(item.spec)
+    return Task(
+        item.token,
+        item.spec.to_dict(),
+        footprint,
+        fingerprint_of(item.spec),
+        failed_before=tried.get(run_id, 0),
+        earlier=terms.extended.get(run_id, ""),
+    )
 
 
 def _log_folder(store: Store, connection: Connection, terms: Terms) -> Path:

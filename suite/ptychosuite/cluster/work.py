@@ -49,6 +49,9 @@ class Terms:
     footprint: Callable[[RunSpec], Footprint] | None = None  # None: memory is not looked at beforehand
     stack: int | None = None  # runs side by side on one device; None: as the device likes it
     fail_fast: int | None = None  # failures after which no further run is begun
+    extended: Mapping[str, str] = field(
+        default_factory=dict
+    )  # run_id -> that of the stored run it goes on from
 
     def stack_of(self, backend: str) -> int:
         """How many runs of a backend go together: one in the timing lane."""
@@ -83,6 +86,7 @@ class Task:
     footprint: Footprint | None
     code: str  # fingerprint of the client's
     failed_before: int  # tries that had failed when the sweep began
+    earlier: str = ""  # run_id of the stored run that it goes on from
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,7 @@ def carry_out_stack(
     """Carry out and write runs side by side, or one alone; yields tokens and summaries.
 
     What is stored already stays as it is. A run that another sweep is at has the status :data:`ELSEWHERE`.
-    Runs that do not fit into memory together go one by one.
+    Runs that do not fit into memory together go one by one, as do those that go on from others.
 
     Raises
     ------
@@ -169,7 +173,7 @@ def carry_out_stack(
             left.append(task)
         else:
             yield task.token, earlier
-    if len(left) > 1 and _lack(left, memory_limit_bytes):
+    if len(left) > 1 and (any(task.earlier for task in left) or _lack(left, memory_limit_bytes)):
         for task in left:
             yield from carry_out_stack([task], claims, lane, memory_limit_bytes, logging, log)
         return
@@ -177,7 +181,10 @@ def carry_out_stack(
         return
     specs = [RunSpec.from_dict(task.spec) for task in left]
     with logging([task.token for task in left]):
-        results = [execute(specs[0], lane=lane)] if len(specs) == 1 else execute_stack(specs, lane=lane)
+        if len(specs) == 1:
+            results = [execute(specs[0], lane=lane, earlier=_earlier(left[0], claims.store))]
+        else:
+            results = execute_stack(specs, lane=lane)
         output = log() if any(record.status is Status.FAILED for record, _ in results) else ""
     for task, (record, problem) in zip(left, results, strict=True):
         if output and record.status is Status.FAILED:
@@ -185,6 +192,14 @@ def carry_out_stack(
         write_run(claims.store, record, problem.reference if problem else None)
         yield task.token, record.summary()
         claims.give_back(record.run_id)
+
+
+def _earlier(task: Task, store: Store) -> RunRecord | None:
+    """The stored run that a run goes on from; None where it begins at the start, as without that file."""
+    try:
+        return read_run(store.run_file(task.earlier)) if task.earlier else None
+    except StoreError:  # set aside meanwhile, or damaged: the result is the same
+        return None
 
 
 def _before_it_begins(task: Task, claims: Claims, lane: Lane, limit: int) -> dict[str, Any] | None:

@@ -72,8 +72,8 @@ sample_option = click.option(
 )  # fmt: skip
 shard_option = click.option(
     "--shard", metavar="I/N",
-    help="Only the I-th of N equal shares, as in --shard 2/8, or in a job array of a batch system "
-    "--shard $SLURM_ARRAY_TASK_ID/8 with the array 1-8.",
+    help="Only the I-th of N equal shares, as in --shard 2/8. In a job array of a batch system, --shard auto "
+    "is that of the task; PBS does not say how many there are, so --shard auto/8.",
 )  # fmt: skip
 
 

@@ -32,7 +32,9 @@ KEPT = "finished runs are kept. The same command goes on where this one stopped.
 @study_options
 @choice_options
 @click.option("--all", "show_all", is_flag=True, help="List every run.")
-@click.option("--why", is_flag=True, help="Say why runs are to do: what is new, which files have changed.")
+@click.option(
+    "--why", is_flag=True, help="Say why runs are to do: what is new, which settings and files have changed."
+)
 @json_option
 def plan(show_all: bool, why: bool, as_json: bool, **asked: Any) -> None:
     """Check STUDY and show its runs, what is done and what the rest will cost. Runs nothing.
@@ -79,6 +81,11 @@ def plan(show_all: bool, why: bool, as_json: bool, **asked: Any) -> None:
 @click.option(
     "--fail-fast", type=click.IntRange(min=1), metavar="N",
     help="Begin no further run once N have failed, as in --fail-fast 3; those under way are waited for.",
+)  # fmt: skip
+@click.option(
+    "--extend", is_flag=True,
+    help="Go on from stored runs that stopped sooner, with fewer stop.iterations or a higher tolerance, "
+    "where their solver allows it: the results are those of runs from the start.",
 )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Say what would run, with a batch system's job script; stop.")
 @json_option

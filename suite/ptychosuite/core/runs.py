@@ -182,6 +182,7 @@ class RunRecord:
     given_positions_px: np.ndarray | None = None  # (N, 2) where others were found, and no truth has them
     pattern_misfit: np.ndarray | None = None  # (N,) Poisson deviance per fitted pixel of each pattern
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    state: Mapping[str, Any] = field(default_factory=dict)  # what another needs beside the images to go on
     message: str = ""  # why it stopped, or the traceback of a failure
     reference: str = ""  # name of the reference file with the truth; empty where none is known
 

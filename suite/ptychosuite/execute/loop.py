@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ptychosuite.backends.arrays import Backend, copy, namespace, to_numpy
 from ptychosuite.core.problem import Found, Problem
-from ptychosuite.core.runs import Status
+from ptychosuite.core.runs import RunRecord, Status
 from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
 from ptychosuite.metrics.metric import metrics_of_run
 from ptychosuite.physics.forward import first_mode
@@ -82,14 +83,36 @@ class Track:
 
     def follow(self, state: State, seconds: float) -> bool:
         """Take in the state after one more iteration; whether the run has ended with it."""
+        if self.iteration + 1 in self.keep:
+            self.snapshots[self.iteration + 1] = to_numpy(state.object), to_numpy(first_mode(state.probe))
+        data_passes = self.solver.data_passes(state, self.iteration + 1)
+        return self._take(seconds, data_passes, lambda: self.measure(state))
+
+    def go_on(self, earlier: RunRecord) -> tuple[float, bool]:
+        """Take in a stored run of the same solver and problem, iteration by iteration, as it was measured.
+
+        Returns
+        -------
+        Its seconds, and whether the run has ended with it.
+        """
+        curves, ended = earlier.curves, False
+        for iteration in range(1, len(curves["seconds"])):
+            figures = {metric.name: float(curves[metric.name][iteration]) for metric in self.metrics}
+            seconds, data_passes = (float(curves[name][iteration]) for name in ("seconds", "data_passes"))
+            ended = self._take(seconds, data_passes, partial(dict, figures))
+        self.snapshots.update(
+            {each: earlier.snapshots[each] for each in self.keep if each in earlier.snapshots}
+        )
+        return float(curves["seconds"][-1]), ended
+
+    def _take(self, seconds: float, data_passes: float, measured: Callable[[], dict[str, float]]) -> bool:
+        """Take in one more iteration, its figures where they are asked for; whether the run has ended."""
         self.iteration += 1
-        if self.iteration in self.keep:
-            self.snapshots[self.iteration] = to_numpy(state.object), to_numpy(first_mode(state.probe))
-        clock = {"seconds": seconds, "data_passes": self.solver.data_passes(state, self.iteration)}
+        clock = {"seconds": seconds, "data_passes": data_passes}
         if not is_measured(self.stop, self.iteration, seconds):
             self.curves.append(**clock)
             return False
-        self.latest = self.measure(state)
+        self.latest = measured()
         self.curves.append(**clock, **self.latest)
         if np.isnan(self.iterations_to_tol) and met_tolerances(self.stop, self.latest):
             self.iterations_to_tol = float(self.iteration)
@@ -131,15 +154,20 @@ def reconstruct(
     backend: Backend,
     keep: Collection[int] = (),
     extra: Sequence[str] = (),
+    begun: tuple[RunRecord, State] | None = None,
 ) -> Outcome:
     """Run ``solver`` on ``problem`` until a rule of ``stop`` ends it.
 
     Curves have one entry an iteration, the starting point first; ``seconds`` is cumulative solver time.
     Object and probe after the iterations ``keep`` are kept. ``extra`` names metrics beyond the default ones.
+    ``begun`` is a stored run that this one goes on from, and the state in which it has ended.
     """
     state = solver.init(problem)
     track = Track(problem, solver, stop, state, keep, extra)
     seconds, ended = 0.0, False
+    if begun is not None:
+        earlier, state = begun
+        seconds, ended = track.go_on(earlier)
     while not ended:
         backend.synchronise()
         begin = time.perf_counter()

@@ -18,6 +18,7 @@ from ptychosuite.backends.arrays import Array, Backend, backend, to_numpy
 from ptychosuite.core.problem import WHOLE_PX, Found, ProbeVariation, Problem
 from ptychosuite.core.runs import Lane, RunRecord, RunSpec, Status, canonical_json
 from ptychosuite.errors import BackendError, DataFileError, HopelessRun
+from ptychosuite.execute.extension import kept_of, order_at_end, state_at_end, told_of
 from ptychosuite.execute.loop import Outcome, reconstruct, reconstruct_stack
 from ptychosuite.execute.provenance import (
     code_provenance,
@@ -42,6 +43,7 @@ def execute(
     threads: int = 1,
     lane: Lane = Lane.TIMING,
     change: Callable[[Problem], Problem] | None = None,
+    earlier: RunRecord | None = None,
 ) -> tuple[RunRecord, Problem | None]:
     """Carry out ``spec`` and record how it went; an error inside it becomes a failed record.
 
@@ -55,6 +57,9 @@ def execute(
         Whether the run has its core or device to itself; recorded, so that only such times are compared.
     change
         What the problem of ``spec`` becomes before it is solved; by default it stays as it is.
+    earlier
+        A stored run that stopped sooner, to go on from, of which
+        :func:`~ptychosuite.execute.extension.refusal` says nothing. It is no other run than from the start.
 
     Returns
     -------
@@ -73,16 +78,21 @@ def execute(
             plain = build("solvers", spec.solver)
             _warm_up(plain, problem, chosen)
             solver = _carried(plain, spec, problem, chosen)
+            order = spec.rng("order") if earlier is None else order_at_end(earlier)
+            begun = None if earlier is None else (earlier, state_at_end(earlier, problem))
             outcome = reconstruct(
-                problem, solver, spec.stop, spec.rng("order"), chosen, spec.snapshots, spec.metrics
+                problem, solver, spec.stop, order, chosen, spec.snapshots, spec.metrics, begun
             )
             record = _record(spec, problem, solver, outcome, chosen)
+            record = replace(record, state=kept_of(spec, outcome.state, order))
         except (BackendError, DataFileError):
             raise
         except HopelessRun as error:
             record = RunRecord(run_id_of(spec), spec, Status.FAILED, message=str(error))
         except Exception:
             record = RunRecord(run_id_of(spec), spec, Status.FAILED, message=traceback.format_exc())
+    if earlier is not None:
+        record, provenance = _extended(record, earlier), _of_both(provenance, earlier)
     return replace(record, provenance={**provenance, **code_provenance(spec), "end": now()}), problem
 
 
@@ -120,6 +130,23 @@ def execute_stack(
         (replace(record, provenance={**provenance, **code_provenance(record.spec)}), problem)
         for record, problem in zip(records, problems, strict=True)
     ]
+
+
+def _extended(record: RunRecord, earlier: RunRecord) -> RunRecord:
+    """``record``, which goes on from ``earlier``, with the peaks of memory of both."""
+    peaks = {
+        name: max(value, earlier.metrics.get(name, value))
+        for name, value in record.metrics.items()
+        if name.startswith("peak_")
+    }
+    return replace(record, metrics={**record.metrics, **peaks})
+
+
+def _of_both(provenance: Mapping[str, Any], earlier: RunRecord) -> dict[str, Any]:
+    """``provenance`` of a run that goes on from ``earlier``: in the timing lane if both parts are."""
+    lanes = {provenance["lane"], earlier.provenance.get("lane", Lane.THROUGHPUT)}
+    lane = lanes.pop() if len(lanes) == 1 else str(Lane.THROUGHPUT)
+    return {**provenance, "lane": lane, "extended": told_of(earlier)}
 
 
 def _carried(solver: Solver, spec: RunSpec, problem: Problem, chosen: Backend) -> Solver:

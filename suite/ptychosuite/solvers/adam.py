@@ -104,6 +104,7 @@ class Adam(JointSweeping):
 
     label: ClassVar[str] = "Adam"
     typical_cost: ClassVar[float] = 4.5
+    remembers: ClassVar[str] = "two moments of every gradient"
 
     likelihood: Literal["poisson", "amplitude"] = "poisson"
     learning_rate: Annotated[float, Gt(0)] = 0.01

@@ -60,6 +60,7 @@ class LBFGS(CountingSolver):
 
     label: ClassVar[str] = "L-BFGS"
     typical_cost: ClassVar[float] = 3.5
+    remembers: ClassVar[str] = "its latest steps and changes of the gradient"
 
     history: Annotated[int, Ge(1)] = 5
     backtracking: Annotated[float, Gt(0), Lt(1)] = 0.8

@@ -51,6 +51,7 @@ class MPIE(PatchSolver):
     """
 
     label: ClassVar[str] = "mPIE"
+    remembers: ClassVar[str] = "a velocity"
 
     alpha: Annotated[float, Gt(0), Le(1)] = 0.05
     step_length: Annotated[float, Gt(0), Le(1)] = 0.2

@@ -29,9 +29,10 @@ def start_modes(problem: Problem, n_modes: int) -> Complex[Array, "*M m m"]:
     if n_modes == 1:
         return probe
     if problem.probe_modes is None or not problem.has_modes(n_modes):
-        return asarray_like(modes_from(to_numpy(probe), n_modes), probe)
-    modes = problem.probe_modes[:n_modes]
-    return modes * math.sqrt(power(probe) / power(modes))
+        modes = np.ascontiguousarray(modes_from(to_numpy(probe), n_modes))  # sums are taken in memory's order
+        return asarray_like(modes, probe)
+    known = problem.probe_modes[:n_modes]
+    return known * math.sqrt(power(probe) / power(known))
 
 
 def modes_from(probe: Complex[np.ndarray, "m m"], n_modes: int) -> Complex[np.ndarray, "M m m"]:

@@ -55,14 +55,16 @@ class Solver:
     (``benchmarks/speed.py`` measures it). ``can_go_back`` says whether a state may be stepped from more than
     once, which a fast-forward needs. ``can_hold_out`` says whether it masks its data by
     ``problem.mask(batch)``, which may be another one for each pattern. ``packages`` names other distributions
-    that do its work: their versions are part of a run's code. ``stackable`` says whether runs of it can be
-    advanced side by side, by a method ``step_stack``.
+    that do its work: their versions are part of a run's code. ``remembers`` says in words what its states
+    have beyond those of a :class:`SweepState`: only runs whose states are one can be gone on with, by ``run
+    --extend``. ``stackable`` says whether runs of it can go side by side, by a method ``step_stack``.
     """
 
     label: ClassVar[str] = ""
     typical_cost: ClassVar[float] = 2.0
     can_go_back: ClassVar[bool] = True
     can_hold_out: ClassVar[bool] = True
+    remembers: ClassVar[str] = "more of its way than object and probe, or has these in no plain order"
     packages: ClassVar[tuple[str, ...]] = ()
     parts: ClassVar[
         Mapping[str, str]

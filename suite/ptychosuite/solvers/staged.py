@@ -55,6 +55,7 @@ class Staged(Solver):
     """
 
     label: ClassVar[str] = "staged"
+    remembers: ClassVar[str] = "what its stages have begun with"
     parts: ClassVar[Mapping[str, str]] = {STAGES: "solvers"}
 
     stages: Sequence[Mapping[str, Any]]

@@ -11,10 +11,12 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from ptychosuite.core.plan import Plan
-from ptychosuite.core.runs import digest
+from ptychosuite.core.runs import RunSpec, digest
+from ptychosuite.errors import StoreError
 from ptychosuite.registry.factors import settings_of_runs
+from ptychosuite.registry.fingerprint import fingerprint_of
 from ptychosuite.store.layout import Store
-from ptychosuite.store.read import PlannedStudy, inventory, sessions
+from ptychosuite.store.read import PlannedStudy, inventory, read_run, sessions
 
 RUN_IDS = "run_ids"
 """What sessions note since runs are picked by it; those of earlier versions do not."""
@@ -67,10 +69,50 @@ def superseding(store: Store, spec_ids: Collection[str], among: Collection[str])
 
     No file is read: an id is the hash of specification and code, as ``RunSpec.run_id`` has it.
     """
-    if not among:
-        return {}
-    codes = [key.removesuffix(".json") for key in store.code.files()]
-    made = {digest([spec_id, code]): spec_id for spec_id in spec_ids for code in codes}
+    return {name: spec_id for name, (spec_id, _) in _by_code(store, spec_ids, among).items()}
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run that a folder holds: which, and by which code."""
+
+    run_id: str
+    spec: RunSpec
+    code: str  # fingerprint
+    failed: bool = False
+
+
+def stored_runs(store: Store, plan: Plan) -> list[StoredRun]:
+    """All runs of ``store`` but failed tries of the plan itself and what cannot be read.
+
+    Only files are opened whose specification no id of the plan tells.
+    """
+    held = inventory(store)
+    files, specs = held.files, {spec.spec_id: spec for spec in plan.runs}
+    present = dict(zip(plan.run_ids, plan.runs, strict=True))
+    found = [
+        StoredRun(name, present[name], fingerprint_of(present[name])) for name in held.done if name in present
+    ]
+    others = sorted(files.keys() - present.keys())
+    known = _by_code(store, specs.keys(), others)
+    for run_id in others:
+        failed = run_id in held.failed
+        if run_id in known:
+            spec_id, code = known[run_id]
+            found.append(StoredRun(run_id, specs[spec_id], code, failed))
+            continue
+        try:
+            run = read_run(files[run_id], images=False)
+        except StoreError:
+            continue
+        found.append(StoredRun(run_id, run.spec, str(run.provenance.get("code", "")), failed))
+    return found
+
+
+def _by_code(store: Store, spec_ids: Collection[str], among: Collection[str]) -> dict[str, tuple[str, str]]:
+    """run_id -> spec_id and fingerprint of the runs ``among`` these that known code made of ``spec_ids``."""
+    codes = [key.removesuffix(".json") for key in store.code.files()] if among else []
+    made = {digest([spec_id, code]): (spec_id, code) for spec_id in spec_ids for code in codes}
     return {name: made[name] for name in among if name in made}
 
 

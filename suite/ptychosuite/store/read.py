@@ -10,9 +10,10 @@ import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
+from annotated_types import Ge, Interval, Predicate
 
 from ptychosuite.core.problem import REQUIRED, Reference
 from ptychosuite.core.runs import RunRecord, RunSpec, Status
@@ -24,6 +25,8 @@ from ptychosuite.store.place import Place
 
 RUN = re.compile(rf"../(?P<run_id>\w+)(\.failed-(?P<attempt>\d+))?{re.escape(SUFFIX)}")
 IMAGES = ("object", "probe", "probe_modes", "probe_variations", "snapshot_objects", "snapshot_probes")
+
+HEXADECIMAL = re.compile(r"[0-9a-f]{1,32}").fullmatch
 
 ATTEMPT = re.compile(r"\.failed-(\d+)\.")
 
@@ -65,6 +68,25 @@ class Session(PlannedStudy):
 
 
 @dataclass(frozen=True)
+class ScanOrder:
+    """Where the generator of scan orders stood (PCG64), its 128 bits in hexadecimal digits."""
+
+    state: Annotated[str, Predicate(HEXADECIMAL)]
+    inc: Annotated[str, Predicate(HEXADECIMAL)]
+    has_uint32: Annotated[int, Interval(ge=0, le=1)]
+    uinteger: Annotated[int, Interval(ge=0, lt=2**32)]
+
+
+@dataclass(frozen=True)
+class KeptState:
+    """What a run's file has beside its images for another run to go on from it."""
+
+    order: Mapping[str, Any]  # a ScanOrder
+    data_passes: Annotated[int, Ge(0)]
+    found: Sequence[Literal["positions_px", "variation"]]
+
+
+@dataclass(frozen=True)
 class RunAttributes:
     """The attributes of a run's file; ``metric`` and its like name the rows of an array."""
 
@@ -78,6 +100,7 @@ class RunAttributes:
     message: str
     reference: str
     snapshot: Sequence[int] = ()
+    state: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -151,9 +174,22 @@ def read_run(file: Place, images: bool = True) -> RunRecord:
             rings=dict(_pairs("ring_quantity", run.ring_quantity, arrays, "rings")),
             **{name: arrays.get(name) for name in BESIDE},
             provenance=run.provenance,
+            state=_checked_state(run.state),
             message=run.message,
             reference=run.reference,
         )
+
+
+def _checked_state(state: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a run's file has for another to go on from it, if it has anything."""
+    if state:
+        _known(
+            ScanOrder,
+            _known(KeptState, state, ("state",), refuse=True).order,
+            ("state", "order"),
+            refuse=True,
+        )
+    return state
 
 
 def read_reference(store: Store, name: str) -> Reference | None:

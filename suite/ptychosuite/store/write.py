@@ -94,6 +94,7 @@ def _run_bytes(record: RunRecord) -> bytes:
         "snapshot": list(record.snapshots),
         "spec": record.spec.to_dict(),
         "provenance": dict(record.provenance),
+        **({"state": dict(record.state)} if record.state else {}),
     }
     return pack(arrays, DIMENSIONS, attributes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import digest
 from ptychosuite.errors import StudyError
+from ptychosuite.study.job_array import AUTO, share_of_task
 from ptychosuite.study.where import where
 
 
@@ -27,16 +29,20 @@ class Share:
 
     @classmethod
     def of(cls, text: str) -> Share:
-        """The share that "2/8" stands for.
+        """The share that "2/8" stands for; of a job array that of this task is "auto", or one of 8 "auto/8".
 
         Raises
         ------
         StudyError
-            The text is no share.
+            The text is no share, or this is no task of a job array.
         """
+        if automatic := re.fullmatch(rf"\s*{AUTO}\s*(?:/\s*([1-9]\d{{0,8}})\s*)?", text):
+            return cls(*share_of_task(os.environ, int(automatic[1]) if automatic[1] else None))
         found = re.fullmatch(r"\s*(\d{1,9})\s*/\s*(\d{1,9})\s*", text)
         if not found or not 1 <= int(found[1]) <= int(found[2]):
-            raise StudyError(f"--shard: found '{text}'; expected a share I/N with I from 1 to N, as in 2/8")
+            raise StudyError(
+                f"--shard: found '{text}'; expected a share I/N with I from 1 to N, as in 2/8, or auto"
+            )
         return cls(int(found[1]), int(found[2]))
 
     def __str__(self) -> str:

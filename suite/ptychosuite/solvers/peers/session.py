@@ -81,6 +81,7 @@ class PeerSettings(CountingSolver):
     """
 
     can_go_back: ClassVar[bool] = False
+    remembers: ClassVar[str] = "what the other package keeps to itself"
     can_hold_out: ClassVar[bool] = False  # their masks are one for all patterns
 
     update_probe: bool | None = None
