@@ -18,6 +18,8 @@ from ptychosuite.backends.arrays import Array, Backend, backend, to_numpy
 from ptychosuite.core.problem import WHOLE_PX, Found, ProbeVariation, Problem
 from ptychosuite.core.runs import Lane, RunRecord, RunSpec, Status, canonical_json
 from ptychosuite.errors import BackendError, DataFileError, HopelessRun
+from ptychosuite.execute.belongings import put_back
+from ptychosuite.execute.interruption import asked_to_stop, check_interruption, noted_interruptions
 from ptychosuite.execute.loop import Outcome, reconstruct, reconstruct_stack
 from ptychosuite.execute.provenance import (
     code_provenance,
@@ -59,7 +61,7 @@ def execute(spec: RunSpec, threads: int = 1, lane: Lane = Lane.TIMING) -> tuple[
         The user has to act: no run of this kind can succeed.
     """
     problem = None
-    with _prepared(spec, threads, lane) as (chosen, provenance):
+    with put_back(), noted_interruptions(), _prepared(spec, threads, lane) as (chosen, provenance):
         try:
             problem = _cached_problem(_problem_key(spec), chosen)
             plain = build("solvers", spec.solver)
@@ -71,10 +73,8 @@ def execute(spec: RunSpec, threads: int = 1, lane: Lane = Lane.TIMING) -> tuple[
             record = _record(spec, problem, solver, outcome, chosen)
         except (BackendError, DataFileError):
             raise
-        except HopelessRun as error:
-            record = RunRecord(run_id_of(spec), spec, Status.FAILED, message=str(error))
-        except Exception:
-            record = RunRecord(run_id_of(spec), spec, Status.FAILED, message=traceback.format_exc())
+        except BaseException as error:  # a plug-in may raise anything
+            record = failed(spec, error)
     return replace(record, provenance={**provenance, **code_provenance(spec), "end": now()}), problem
 
 
@@ -85,7 +85,7 @@ def execute_stack(
 
     Provenance names the number of runs that went together, ``stack``.
     """
-    with _prepared(specs[0], threads, lane) as (chosen, provenance):
+    with put_back(), noted_interruptions(), _prepared(specs[0], threads, lane) as (chosen, provenance):
         try:
             different = {_problem_key(spec): spec for spec in specs}
             made = {key: build_problem(spec, chosen) for key, spec in different.items()}
@@ -103,7 +103,8 @@ def execute_stack(
                 ]
         except (BackendError, DataFileError):
             raise
-        except Exception:  # some run's own trouble: alone, it is told from the others
+        except BaseException as error:  # some run's own trouble: alone, it is told from the others
+            _give_way(error)
             together = False
     if not together:
         return [execute(spec, threads, lane) for spec in specs]
@@ -112,6 +113,44 @@ def execute_stack(
         (replace(record, provenance={**provenance, **code_provenance(record.spec)}), problem)
         for record, problem in zip(records, problems, strict=True)
     ]
+
+
+LONGEST_MESSAGE = 100_000  # characters of an error that a record keeps
+
+
+def failed(spec: RunSpec, error: BaseException) -> RunRecord:
+    """The record of a run that an error has ended, with its traceback.
+
+    Raises
+    ------
+    BaseException
+        The error, or KeyboardInterrupt, where somebody has asked for an end.
+    """
+    _give_way(error)
+    return RunRecord(run_id_of(spec), spec, Status.FAILED, message=_told(error))
+
+
+def _give_way(error: BaseException) -> None:
+    """Raise what comes of somebody asking for an end; a run's own errors, of the same type or not, end it."""
+    if asked_to_stop() and not isinstance(error, Exception):
+        raise error
+    check_interruption()
+
+
+def _told(error: BaseException) -> str:
+    """An error in words that can be stored, whatever its class does when it is asked for them."""
+    try:
+        lines = [str(error)] if isinstance(error, HopelessRun) else traceback.format_exception(error)
+        if isinstance(error, BaseExceptionGroup):  # whose last line is a frame
+            lines += traceback.format_exception_only(type(error), error)
+        text = "".join(lines)
+    except BaseException:  # its own methods raise
+        text = f"{type(error).__name__}, which cannot be put into words"
+    text = text.encode("utf-8", "backslashreplace").decode()  # half characters cannot be stored
+    if len(text) <= LONGEST_MESSAGE:
+        return text
+    half = LONGEST_MESSAGE // 2
+    return f"{text[:half]}\n[...]\n{text[-half:]}"
 
 
 def _carried(solver: Solver, spec: RunSpec, problem: Problem, chosen: Backend) -> Solver:
