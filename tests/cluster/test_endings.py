@@ -7,17 +7,18 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+from distributed import Client
+from ptychosuite.cluster import dispatch
 from ptychosuite.cluster import sharing as waiting
 from ptychosuite.cluster.sharing import await_others
 from ptychosuite.cluster.work import ELSEWHERE, Task, carry_out_stack
-from ptychosuite.cluster.workers import PRELOAD
+from ptychosuite.cluster.workers import PRELOAD, Up, workers_up
 from ptychosuite.core.runs import Lane
 from ptychosuite.execute.interruption import noted_interruptions
 from ptychosuite.registry.fingerprint import fingerprint_of, run_id_of
@@ -26,6 +27,7 @@ from ptychosuite.store.layout import Store
 from ptychosuite.store.read import inventory, read_run
 
 from tests.cluster.broken_solvers import MISBEHAVIOURS
+from tests.cluster.test_connect import wait_for_worker
 from tests.study.small import (
     PROGRAM,
     carry_out,
@@ -147,12 +149,12 @@ def test_each_costs_its_own_run_and_no_more(tmp_path, mark, monkeypatch, cluster
     }
     for how, words in {**FAILED_WITH, **fatal}.items():
         assert words in found[how][0].message, how
-    assert json.loads(out[out.rindex("\n{") if "\n{" in out else 0 :])["counts"] == expected
+    assert json.loads(out[out.index('{"study"') :])["counts"] == {**expected, "done_before": 0}
     assert all_gone(mark), marked(mark)
 
 
 def test_a_sweep_that_is_killed_leaves_nobody(tmp_path, mark):
-    """Its workers end, a stopped one and one in native code that lets no Python run too, with what they left."""
+    """Its workers end, a stopped one and one that lets no Python run too, with what they left."""
     solvers = "[{name: misbehaves, how: leaves-processes-and-stops}, {name: holds-gil}]"
     study = study_file(tmp_path, f"axes:\n  solver: {solvers}\n")
     sweep = subprocess.Popen(
@@ -168,7 +170,7 @@ def test_a_sweep_that_is_killed_leaves_nobody(tmp_path, mark):
 
     wait_for(both_are_at_it, sweep)
     sweep.kill()
-    sweep.communicate()
+    sweep.wait()
     assert all_gone(mark), marked(mark)
 
 
@@ -181,6 +183,7 @@ def test_a_preempted_worker_costs_no_run(tmp_path, mark):
     def job() -> subprocess.Popen[bytes]:
         return dask_program("worker", "--scheduler-file", file, "--nthreads", "1", "--preload", PRELOAD)
 
+    wait_for(file.exists, scheduler)
     first = job()
     wait_for_worker(str(file))
     sweep = subprocess.Popen(
@@ -248,15 +251,16 @@ def test_ctrl_c_while_others_are_waited_for(tmp_path, monkeypatch):
             await_others({run_id_of(spec): spec}, mine, {})
 
 
-def test_ctrl_c_while_a_cluster_is_waited_for(tmp_path):
+def test_ctrl_c_while_a_cluster_is_waited_for(tmp_path, monkeypatch):
     """One that Python drops, while no run ends."""
-    (tmp_path / "begun").mkdir()
-    plan = plan_of(held_study(tmp_path, 1, free=0))
-    timer = threading.Timer(3.0, AsksToStop)
-    timer.start()
+
+    def asking(client: Client) -> dict[str, Up]:
+        AsksToStop()
+        return workers_up(client)
+
+    monkeypatch.setattr(dispatch, "workers_up", asking)
     with pytest.raises(KeyboardInterrupt):
-        carry_out(plan, tmp_path, cluster="local")
-    timer.join()
+        carry_out(plan_of(held_study(tmp_path, 1, free=0)), tmp_path, cluster="local")
 
 
 # Whose results

@@ -7,6 +7,7 @@ import ctypes
 import os
 import signal
 import sys
+from multiprocessing import forkserver
 from typing import Any
 
 from ptychosuite.execute.belongings import is_worker_process
@@ -32,7 +33,20 @@ def leave_nobody_behind() -> None:
     with contextlib.suppress(OSError):  # it is the leader of a session
         os.setpgid(0, 0)
     adopt_orphans()
+    _let_forkserver_go()
     _control(DIES_WITH_PARENT, signal.SIGKILL)
+
+
+def _let_forkserver_go() -> None:
+    """Close this process's end of the pipe by which the process that forks workers knows that it is needed.
+
+    Otherwise it would outlive a sweep that was killed for as long as a worker is stopped or stuck, and such a
+    worker would outlive the sweep.
+    """
+    server = forkserver._forkserver  # type: ignore[attr-defined]
+    if server._forkserver_alive_fd is not None and server._forkserver_pid is None:  # it is another's
+        os.close(server._forkserver_alive_fd)
+        server._forkserver_alive_fd = server._forkserver_address = None
 
 
 def adopt_orphans() -> None:

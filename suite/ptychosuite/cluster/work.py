@@ -198,7 +198,7 @@ def _signed(record: RunRecord, claims: Claims) -> RunRecord:
 
 
 def _written(record: RunRecord, problem: Problem | None, store: Store) -> dict[str, Any]:
-    """Write a record and summarise it; one with what cannot be stored, which a plug-in put there, has failed."""
+    """Write a record and summarise it; one that cannot be stored for what a plug-in put there has failed."""
     try:
         write_run(store, record, problem.reference if problem else None)
     except UserError:

@@ -41,7 +41,6 @@ def noted_interruptions() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    _asked = _asked and _noting > 0
     before = {number: signal.getsignal(number) for number in ASKING if _noting == 0}
     _noting += 1
     try:
@@ -51,6 +50,7 @@ def noted_interruptions() -> Iterator[None]:
         yield
     finally:
         _noting -= 1
+        _asked = _asked and _noting > 0
         for number, handler in before.items():
             if callable(handler):
                 signal.signal(number, handler)
