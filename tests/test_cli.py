@@ -444,12 +444,13 @@ def assert_complete(root: Path, number: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "cluster"), [("SIGINT", "none"), ("SIGTERM", "none"), ("SIGINT", "local")]
+    ("number", "cluster", "expected"),
+    [("SIGINT", "none", 130), ("SIGTERM", "none", 143), ("SIGHUP", "none", 129), ("SIGINT", "local", 130)],
 )
-def test_interrupted_run_goes_on_where_it_stopped(held, command, number, cluster):
-    """Ctrl-C and a batch system's request end with 130, keep what is finished, and say how to go on."""
+def test_interrupted_run_goes_on_where_it_stopped(held, command, number, cluster, expected):
+    """Each request has an exit code of its own; all keep what is finished, and say how to go on."""
     code, err, before = stopped_by(signal.Signals[number], held, "--cluster", cluster)
-    assert code == 130, err
+    assert code == expected, err
     assert "Traceback" not in err
     assert "stopped; finished runs are kept" in err
     assert_goes_on(command, held, before)

@@ -264,7 +264,7 @@ def test_wrong_usage(command, tmp_path, arguments, message):
 
 
 def test_interrupted(tmp_path, monkeypatch):
-    """A batch system's request ends with 130; nothing of the repetition is kept, the results are whole."""
+    """A batch system's request ends with 143; nothing of the repetition is kept, the results are whole."""
     use_test_solvers(tmp_path / "plug-ins", monkeypatch)
     study = held_study(tmp_path, 3, free=4)  # the second of the repetition stands still
     carry_out(plan_of(study), tmp_path / "results")
@@ -276,7 +276,7 @@ def test_interrupted(tmp_path, monkeypatch):
     wait_for(lambda: list(tmp_path.glob("ptychosuite-*/again/runs/??/*.zip")), process)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    assert process.returncode == 143, err
     assert "the results are as they were" in err
     assert contents(tmp_path / "results") == before
     assert not list(tmp_path.glob("ptychosuite-*"))

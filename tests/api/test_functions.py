@@ -12,8 +12,8 @@ import ptychosuite.execute.one_run as execution
 import pytest
 import xarray as xr
 from ptychosuite.analysis.verdict import Judgement, Verdict
-from ptychosuite.cluster.whole_sweep import lost_interruptions
 from ptychosuite.errors import StoreError, StudyError, UserError
+from ptychosuite.execute.interruption import check_interruption, noted_interruptions
 
 from tests.api.test_studies import TINY
 from tests.study.small import run_files
@@ -186,21 +186,22 @@ class AsksToStop:
 
 
 def test_ctrl_c_in_a_destructor_is_heard():
-    with lost_interruptions() as check:
-        check()
+    with noted_interruptions():
+        check_interruption()
         AsksToStop()  # gone at once; Python drops what its destructor raises
         with pytest.raises(KeyboardInterrupt):
-            check()
+            check_interruption()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_sweep_hears_it_too(tmp_path, monkeypatch):
-    """What has ended is kept, and the same call goes on from there."""
+    """What has ended is kept, the run under way is given up, and the same call goes on from there."""
     monkeypatch.chdir(tmp_path)
     real = execution.reconstruct
 
     def reconstruct(*args):
-        AsksToStop()
+        if run_files("results/tiny"):
+            AsksToStop()
         return real(*args)
 
     monkeypatch.setattr(execution, "reconstruct", reconstruct)

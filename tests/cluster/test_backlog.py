@@ -8,12 +8,16 @@ import subprocess
 import sys
 
 import pytest
-from ptychosuite.cluster.backlog import MOST_LOSSES, Backlog, Try, judge
+from ptychosuite.cluster.backlog import MOST_LOSSES, Backlog, Death, Try, judge
+from ptychosuite.cluster.killed_for_memory import KilledForMemory
 from ptychosuite.cluster.worker_log import LOG_TAIL, Entry, UnfinishedRun, read_unfinished, tail
 from ptychosuite.core.problem import Footprint
 from ptychosuite.core.runs import RunSpec, Status
 
-ENTRY = Entry(["token"], "tcp://w", 300_000_000, "2030-01-01T00:00", "0x00007f0000000001", "host", 7)
+ENTRY = Entry(
+    ["token"], "tcp://w", 300_000_000, "2030-01-01T00:00", "0x00007f0000000001", "host", 7,
+    KilledForMemory(0, ""),
+)  # fmt: skip
 STACK = """\
 Thread 0x00007f0000000002 (most recent call first):
   File "loop.py", line 1 in wait
@@ -69,8 +73,8 @@ def test_large_groups_are_shared():
     assert backlog.take("three", 1)[0].spec.problem["number"] == 0
 
 
-def judged(text, deaths=0, retries=0, grown=None):
-    return judge(Try(spec(), deaths=deaths), UnfinishedRun(ENTRY, text), retries, grown)
+def judged(text, deaths=0, retries=0, **known):
+    return judge(Try(spec(), deaths=deaths), UnfinishedRun(ENTRY, text), retries, Death(**known))
 
 
 def test_time_limit():
@@ -86,20 +90,52 @@ def test_time_limit():
 
 
 @pytest.mark.parametrize(
-    ("text", "grown", "reason"),
+    ("text", "known", "reason"),
     [
-        ("Fatal Python error: Segmentation fault\n\n" + STACK.format(heading="Current thread"), None,
+        ("Fatal Python error: Segmentation fault\n\n" + STACK.format(heading="Current thread"), {},
          "its worker died: Segmentation fault"),
-        (STACK.format(heading="Thread"), None, "asked to end (SIGTERM), as batch systems do"),
-        (STACK.format(heading="Thread"), 310e6, "grown to 310 MB, its memory limit is 300 MB"),
-        ("", None, "it was killed, as the system does when memory runs out"),
+        (STACK.format(heading="Thread"), {}, "asked to end (SIGTERM)"),
+        (STACK.format(heading="Thread"), {"grown_to_bytes": 310e6},
+         "grown to 310 MB, its memory limit is 300 MB"),
+        ("", {}, "it ended without a word: the run has ended or wrecked its process, or somebody"),
+        ("", {"killed_for_memory": 2}, "ended processes for want of memory (2 since the run began)"),
+        ("", {"unheard_s": 300}, "nothing was heard of it for 300 s"),
+        ("said\nEnded by ptychosuite: the run has closed files\n", {}, "died: the run has closed files"),
     ],
 )  # fmt: skip
-def test_causes(text, grown, reason):
-    """The message's last line says what ended the worker."""
-    status, message = judged(text, grown=grown)
+def test_causes(text, known, reason):
+    """The message's last line says what ended the worker, and memory alone where that is known."""
+    status, message = judged(text, **known)
     assert status is Status.FAILED
-    assert reason in message.splitlines()[-1]
+    last = message.splitlines()[-1]
+    assert reason in last
+    assert ("memory" in last) == any("memory" in name or "grown" in name for name in known)
+
+
+def test_a_preempted_run_is_not_to_blame():
+    """Its worker went with all that would start it anew: it is sent out again, though not for ever."""
+    item = Try(spec())
+    for _ in range(MOST_LOSSES - 1):
+        item = judge(item, UnfinishedRun(ENTRY, ""), 0, Death(with_nanny=True))
+        assert isinstance(item, Try)
+        assert item.deaths == 0
+    status, message = judge(item, UnfinishedRun(ENTRY, ""), 0, Death(with_nanny=True))
+    assert status is Status.FAILED
+    assert message.endswith(f"its worker's job or machine ended {MOST_LOSSES} times")
+    late = judge(Try(spec()), UnfinishedRun(ENTRY, "Timeout (0:00:01)!\n"), 0, Death(with_nanny=True))
+    assert late[0] is Status.TIMED_OUT
+
+
+def test_processes_killed_for_memory_are_counted(tmp_path):
+    """From the moment at which a run began; nothing where the system does not say."""
+    counts = tmp_path / "memory.events"
+    counts.write_text("low 0\noom 3\noom_kill 2\n")
+    before = KilledForMemory(2, str(counts))
+    assert before.since == 0
+    counts.write_text("low 0\noom 3\noom_kill 5\n")
+    assert before.since == 3
+    assert KilledForMemory(2, "").since == KilledForMemory(2, str(tmp_path / "gone")).since == 0
+    assert KilledForMemory.so_far().since == 0
 
 
 def test_retries_have_a_limit():
@@ -118,11 +154,11 @@ def test_bystanders_are_tried_again():
     item, tokens = Try(spec()), set()
     for _ in range(MOST_LOSSES - 1):
         tokens.add(item.token)
-        item = judge(item, None, 0, None)
+        item = judge(item, None, 0, Death())
         assert isinstance(item, Try)
         assert item.deaths == 0
     assert len(tokens) == MOST_LOSSES - 1, "each try has a name of its own"
-    assert judge(item, None, 0, None)[0] is Status.FAILED
+    assert judge(item, None, 0, Death())[0] is Status.FAILED
 
 
 FLIGHT = """
@@ -146,7 +182,7 @@ def test_runs_side_by_side_are_tried_alone():
     """Whoever killed the worker, or took too long, is found out when each goes alone."""
     together = dataclasses.replace(ENTRY, tokens=["token", "other"])
     for text in ("", "Timeout (0:00:01)!\n"):
-        again = judge(Try(spec()), UnfinishedRun(together, text), 0, None)
+        again = judge(Try(spec()), UnfinishedRun(together, text), 0, Death())
         assert isinstance(again, Try)
         assert again.deaths == 1
 

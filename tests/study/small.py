@@ -37,6 +37,7 @@ AXES = "axes:\n  solver: [rpie, {name: magpie, levels: 2}]\n  seed: {range: 2}\n
 
 TEST_SOLVERS = (
     "raises", "kills", "slow", "held", "no-device", "diverges", "segfaults", "holds-gil", "eats-memory",
+    "misbehaves",
 )  # fmt: skip
 
 

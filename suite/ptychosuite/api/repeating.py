@@ -33,11 +33,12 @@ from ptychosuite.backends.arrays import BACKENDS, backend
 from ptychosuite.cluster.cluster_file import cluster_settings
 from ptychosuite.cluster.connection import ClusterKind
 from ptychosuite.cluster.dispatch import run_all
-from ptychosuite.cluster.whole_sweep import Tally, lost_interruptions
+from ptychosuite.cluster.whole_sweep import Tally
 from ptychosuite.cluster.work import Terms
 from ptychosuite.cluster.workers import check_devices
 from ptychosuite.core.runs import RunRecord, RunSpec, Status
 from ptychosuite.errors import BackendError, DataFileError, StoreError, StudyError, UserError
+from ptychosuite.execute.interruption import check_interruption, noted_interruptions
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.factors import factor_names, factor_value, fast_forward_as_one
 from ptychosuite.registry.fingerprint import run_id_of
@@ -348,13 +349,13 @@ class _Repeating:
             return reasons
 
     def _follow(self, specs: Sequence[RunSpec], scratch: Store) -> None:
-        with connected(self.kind, self.progress) as (connection, update), lost_interruptions() as check:
+        with connected(self.kind, self.progress) as (connection, update), noted_interruptions():
             check_devices({spec.backend for spec in specs}, connection.offers)
             tally = Tally(total=len(specs), done_before=0)
             for summary in run_all(connection, specs, scratch, self.terms):
                 tally.counts[summary["status"]] += 1
                 update(tally, summary)
-                check()
+                check_interruption()
 
 
 def _solver(spec: RunSpec) -> str:

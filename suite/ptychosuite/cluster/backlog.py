@@ -120,8 +120,18 @@ def shape_key(spec: RunSpec) -> str:
 MOST_LOSSES = 10  # a run that was never seen at work is tried again this often, and then given up
 
 
+@dataclass(frozen=True)
+class Death:
+    """What is known of the end of a worker, beside what its log says."""
+
+    grown_to_bytes: float | None = None  # its memory, when its nanny ended it for want of it
+    unheard_s: float | None = None  # it was given up after it had not been heard of for so long
+    with_nanny: bool = False  # what would start it anew has ended too: its job, or its machine
+    killed_for_memory: int = 0  # processes that the system has ended for want of it since the run began
+
+
 def judge(
-    item: Try, unfinished: UnfinishedRun | None, retries: int, grown_to_bytes: float | None
+    item: Try, unfinished: UnfinishedRun | None, retries: int, death: Death
 ) -> tuple[Status, str] | Try:
     """Status and message of a run that has come to its end, or the run as it is to be tried again.
 
@@ -133,14 +143,19 @@ def judge(
         What its worker noted; None where it had not begun the run.
     retries
         How often a run is tried again that was under way when its worker died.
-    grown_to_bytes
-        Memory of the worker when its nanny ended it for want of it; None where that was not the reason.
+    death
+        Of its worker.
     """
     if unfinished is None:
         again = item.after_loss()
         if again.losses < MOST_LOSSES:
             return again
         return Status.FAILED, f"lost {MOST_LOSSES} times with its worker, which left no word of it"
+    if death.with_nanny and not unfinished.timed_out:  # as batch systems end jobs: the run is not to blame
+        again = item.after_loss()
+        if again.losses < MOST_LOSSES:
+            return again
+        return Status.FAILED, _message(f"its worker's job or machine ended {MOST_LOSSES} times", unfinished)
     if len(unfinished.entry.tokens) > 1:  # runs side by side: alone, the culprit is told from its neighbours
         return item.after_death()
     if unfinished.timed_out:
@@ -149,23 +164,31 @@ def judge(
     if again.deaths <= retries:
         return again
     times = f" ({again.deaths} times)" if again.deaths > 1 else ""
-    return Status.FAILED, _message(
-        f"its worker died{times}: {_cause(unfinished, grown_to_bytes)}", unfinished
-    )
+    return Status.FAILED, _message(f"its worker died{times}: {_cause(unfinished, death)}", unfinished)
 
 
-def _cause(unfinished: UnfinishedRun, grown_to_bytes: float | None) -> str:
-    if grown_to_bytes is not None:
+MORE_MEMORY = "take fewer workers (--workers), or give each more memory"
+
+
+def _cause(unfinished: UnfinishedRun, death: Death) -> str:
+    if death.grown_to_bytes is not None:
         limit = unfinished.entry.memory_limit_bytes
         return (
-            f"it had grown to {grown_to_bytes / 1e6:.0f} MB, its memory limit is {limit / 1e6:.0f} MB; "
-            "take fewer workers (--workers), or give each more memory"
+            f"it had grown to {death.grown_to_bytes / 1e6:.0f} MB, its memory limit is {limit / 1e6:.0f} MB; "
+            f"{MORE_MEMORY}"
         )
     if unfinished.fault:
         return unfinished.fault
+    if death.unheard_s is not None:
+        return f"given up, as nothing was heard of it for {death.unheard_s:.0f} s: it was stopped or is stuck"
     if unfinished.stack:
-        return "it was asked to end (SIGTERM), as batch systems do at their time limit"
-    return "it was killed, as the system does when memory runs out, or its machine went down"
+        return "it was asked to end (SIGTERM)"
+    if death.killed_for_memory:
+        return (
+            "it was killed, when the system ended processes for want of memory "
+            f"({death.killed_for_memory} since the run began); {MORE_MEMORY}"
+        )
+    return "it ended without a word: the run has ended or wrecked its process, or somebody has killed it"
 
 
 def _message(reason: str, unfinished: UnfinishedRun) -> str:

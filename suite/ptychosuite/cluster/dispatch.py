@@ -15,14 +15,14 @@ import socket
 import tempfile
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ptychosuite import errors
-from ptychosuite.cluster.backlog import Backlog, Try, judge
+from ptychosuite.cluster.backlog import Backlog, Death, Try, judge
 from ptychosuite.cluster.connection import Connection
 from ptychosuite.cluster.sharing import await_others
 from ptychosuite.cluster.work import (
@@ -33,11 +33,14 @@ from ptychosuite.cluster.work import (
     Terms,
     carry_out,
     carry_out_stack,
+    signature,
 )
 from ptychosuite.cluster.worker_log import UnfinishedRun, read_unfinished
-from ptychosuite.cluster.workers import may_have, resources_by_worker
+from ptychosuite.cluster.workers import Up, may_have, nanny_answers, workers_up
 from ptychosuite.core.runs import RunRecord, RunSpec, Status
 from ptychosuite.errors import ClusterError
+from ptychosuite.execute.belongings import end_group
+from ptychosuite.execute.interruption import check_interruption
 from ptychosuite.execute.provenance import machine_memory_bytes
 from ptychosuite.registry.fingerprint import fingerprint_of, run_id_of
 from ptychosuite.store.claims import Claims
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
 LARGEST_BATCH = 64
 LOOK_FOR_WORKERS_S = 1.0
 MEMORY_EVENTS = "worker-restart-memory"  # topic under which nannies report workers that outgrew their limit
+SCHEDULER_EVENTS, GIVEN_UP = "scheduler", "worker-ttl-timed-out"  # workers that were not heard of
 
 
 def run_all(
@@ -151,7 +155,8 @@ class _Dispatch:
         self.sent: dict[str, _Sent] = {}  # by the name of the batch
         self.news: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self.topic = f"ptychosuite-{uuid.uuid4().hex}"
-        self.workers: dict[str, frozenset[str]] = {}  # address -> the Dask resources it declares
+        self.workers: dict[str, Up] = {}  # by address
+        self.nannies: dict[str, str | None] = {}  # of all workers that there have been, by their addresses
         self.looked = float("-inf")
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -161,6 +166,7 @@ class _Dispatch:
                 if time.monotonic() - self.looked > LOOK_FOR_WORKERS_S:
                     yield from self._look_for_workers()
                 self._send()
+                check_interruption()
                 try:
                     news = self.news.get(timeout=LOOK_FOR_WORKERS_S)
                 except queue.Empty:
@@ -176,10 +182,10 @@ class _Dispatch:
         if self.patience.ended:
             return
         busy = {sent.worker for sent in self.sent.values()}
-        for worker, has in self.workers.items():
+        for worker, up in self.workers.items():
             if worker not in busy and len(self.backlog):
                 size = math.ceil(len(self.backlog) / (2 * len(self.workers)))
-                suits = partial(may_have, has=has, offers=self.connection.offers)
+                suits = partial(may_have, has=up.resources, offers=self.connection.offers)
                 tries = self.backlog.take(worker, min(size, LARGEST_BATCH), suits)
                 if tries:
                     self._submit(worker, tries)
@@ -187,24 +193,23 @@ class _Dispatch:
     def _look_for_workers(self) -> Iterator[dict[str, Any]]:
         """Learn who is there; take back what was with workers that are gone."""
         try:
-            self.workers = resources_by_worker(self.client)
+            self.workers = workers_up(self.client)
         except (OSError, RuntimeError, TimeoutError) as error:
             raise self._scheduler_is_gone() from error
         self.looked = time.monotonic()
+        self.nannies |= {address: up.nanny for address, up in self.workers.items()}
         for name, sent in list(self.sent.items()):
             if sent.worker not in self.workers:
                 self.client.cancel([sent.future], force=True)
                 del self.sent[name]
-                yield from self._after_death(sent.tries.values())
+                yield from self._after_death(sent)
         self.connection.demand.workers = len(self.sent) + len(self.backlog)
         self._replace_lost_workers()
 
     def _replace_lost_workers(self) -> None:
         """Have a local cluster start the workers anew whose nannies have given up."""
-        from distributed import LocalCluster
-
         cluster = self.client.cluster
-        if isinstance(cluster, LocalCluster) and len(self.workers) < len(cluster.worker_spec):
+        if self._is_local and len(self.workers) < len(cluster.worker_spec):
             cluster.scale(len(cluster.worker_spec))
 
     def _submit(self, worker: str, tries: list[Try]) -> None:
@@ -237,7 +242,7 @@ class _Dispatch:
         if "ended" in news:
             del self.sent[news["batch"]]
             if self._died(sent.future):
-                yield from self._after_death(sent.tries.values())
+                yield from self._after_death(sent)
             else:
                 self.backlog.put_back(sent.tries.values())
 
@@ -265,24 +270,58 @@ class _Dispatch:
             "all workers need the same ptychosuite and the same packages as this computer"
         ) from error
 
-    def _after_death(self, tries: Iterable[Try]) -> Iterator[dict[str, Any]]:
+    def _after_death(self, sent: _Sent) -> Iterator[dict[str, Any]]:
         """Tell the run that was at work from those that were only near it."""
         self.looked = float("-inf")
         begun = read_unfinished(self.logs)
-        for item in tries:
+        for item in sent.tries.values():
             unfinished = begun.get(item.token)
-            grown = self._grown_to_bytes(unfinished) if unfinished and not unfinished.timed_out else None
-            verdict = judge(item, unfinished, self.terms.retries, grown)
+            death = self._death(sent.worker, unfinished) if unfinished else Death()
+            verdict = judge(item, unfinished, self.terms.retries, death)
             if isinstance(verdict, Try):
                 self.backlog.put_back([verdict])
             else:
                 yield self._written(item, unfinished, *verdict)
 
+    def _death(self, worker: str, unfinished: UnfinishedRun) -> Death:
+        """Find out how a worker has ended that was at a run; nothing of it stays on this machine."""
+        if self._is_local:
+            end_group(unfinished.entry.pid)
+        if unfinished.timed_out:
+            return Death()
+        here = unfinished.entry.host == socket.gethostname()
+        return Death(
+            self._grown_to_bytes(unfinished),
+            self._unheard_s(worker),
+            self._with_nanny(worker, unfinished),
+            unfinished.entry.killed_for_memory.since if here else 0,
+        )
+
+    @property
+    def _is_local(self) -> bool:
+        """Whether the workers are processes of this machine that this one has started."""
+        from distributed import LocalCluster
+
+        return isinstance(self.client.cluster, LocalCluster)
+
+    def _with_nanny(self, worker: str, unfinished: UnfinishedRun) -> bool:
+        """Whether what would start a worker anew has ended too, or will: batch systems ask all of a job."""
+        if self._is_local or unfinished.fault:
+            return False
+        nanny = self.nannies.get(worker)
+        return bool(unfinished.stack) or (nanny is not None and not nanny_answers(self.client, nanny))
+
+    def _unheard_s(self, worker: str) -> float | None:
+        """After what time a worker was given up of which nothing was heard."""
+        events = (event for _, event in self.client.get_events(SCHEDULER_EVENTS))
+        given_up = (event for event in events if event.get("action") == GIVEN_UP)
+        return next((event["ttl"] for event in given_up if worker in event["workers"]), None)
+
     def _written(
         self, item: Try, unfinished: UnfinishedRun | None, status: Status, message: str
     ) -> dict[str, Any]:
         """Record a run that came to no end of its own."""
-        provenance: dict[str, Any] = {"lane": str(self.terms.lane)}
+        provenance: dict[str, Any] = {"lane": str(self.terms.lane), **signature(self.claims)}
         if unfinished is not None:
             provenance |= {"start": unfinished.entry.start, "host": unfinished.entry.host}
         record = RunRecord(

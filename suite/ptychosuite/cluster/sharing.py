@@ -6,8 +6,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ptychosuite.cluster.work import ELSEWHERE
+from ptychosuite.cluster.work import summary_for
 from ptychosuite.core.runs import RunSpec
+from ptychosuite.execute.interruption import check_interruption
 from ptychosuite.store.claims import Claims
 from ptychosuite.store.read import inventory, read_run
 
@@ -33,13 +34,14 @@ def await_others(
     The summaries of those that have ended, and those that are nobody's.
     """
     while not (free := [run_id for run_id in held if claims.is_free(run_id)]):
+        check_interruption()
         time.sleep(LOOK_AGAIN_S)
     found = inventory(claims.store)
     attempts = found.attempts
     ended = [
         run_id for run_id in free if run_id in found.done or attempts.get(run_id, 0) > tried.get(run_id, 0)
     ]
-    summaries = [read_run(found.files[run_id], images=False).summary() for run_id in ended]
-    return [each | {ELSEWHERE: True} for each in summaries], [
+    records = [read_run(found.files[run_id], images=False) for run_id in ended]
+    return [summary_for(record, claims) for record in records], [
         held[run_id] for run_id in free if run_id not in ended
     ]

@@ -1,21 +1,13 @@
-"""A whole sweep: what is left to do, who did it, the dataset at the end, and Ctrl-C that is not lost.
-
-Python drops an exception that a signal handler raises while a destructor (``__del__``, a weak reference's
-callback) is at work: the program would go on as if nobody had asked it to stop.
-"""
+"""A whole sweep: what is left to do, who did it, and the dataset at the end."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import Any
 
 from ptychosuite.cluster.connection import Connection
@@ -24,6 +16,7 @@ from ptychosuite.cluster.work import ELSEWHERE, Terms
 from ptychosuite.cluster.workers import check_devices
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec, Status
+from ptychosuite.execute.interruption import check_interruption, noted_interruptions
 from ptychosuite.execute.provenance import environment, now
 from ptychosuite.registry.fingerprint import code_of
 from ptychosuite.store.claims import sharing
@@ -93,7 +86,7 @@ def sweep(
     write_session(store, name, session)
     last_compaction = time.monotonic()
     try:
-        with sharing(store) as claims, lost_interruptions() as check_interruption:
+        with sharing(store) as claims, noted_interruptions():
             for summary in run_all(connection, specs, store, terms, claims):
                 tally.counts[BY_ANOTHER if summary.get(ELSEWHERE) else summary["status"]] += 1
                 progress(tally, summary)
@@ -133,44 +126,3 @@ def session_content(plan: Plan, command: Sequence[str], cluster: str, started: s
         "start": started,
         "environment": environment(),
     }
-
-
-ASKING = (signal.SIGINT, signal.SIGTERM)
-
-
-@contextmanager
-def lost_interruptions() -> Iterator[Callable[[], None]]:
-    """What is yielded raises KeyboardInterrupt where one of the block's has been lost.
-
-    The handlers that are installed stay in force, and leave a mark. Signals reach the main thread alone; in
-    any other nothing is done.
-    """
-    asked = False
-
-    def check() -> None:
-        if asked:
-            raise KeyboardInterrupt
-
-    def marking(
-        handler: Callable[[int, FrameType | None], object],
-    ) -> Callable[[int, FrameType | None], None]:
-        def handle(number: int, frame: FrameType | None) -> None:
-            nonlocal asked
-            asked = True
-            handler(number, frame)
-
-        return handle
-
-    if threading.current_thread() is not threading.main_thread():
-        yield check
-        return
-    before = {number: signal.getsignal(number) for number in ASKING}
-    try:
-        for number, handler in before.items():
-            if callable(handler):
-                signal.signal(number, marking(handler))
-        yield check
-    finally:
-        for number, handler in before.items():
-            if callable(handler):
-                signal.signal(number, handler)

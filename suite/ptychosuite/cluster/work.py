@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any
 from ptychosuite.backends.arrays import GPU_BACKENDS, backend
 from ptychosuite.cluster.worker_log import WorkerLog
 from ptychosuite.cluster.workers import settle
-from ptychosuite.core.problem import Footprint
+from ptychosuite.core.problem import Footprint, Problem
 from ptychosuite.core.runs import Lane, RunRecord, RunSpec, Status
 from ptychosuite.errors import ClusterError, StoreError, UserError
-from ptychosuite.execute.one_run import execute, execute_stack
+from ptychosuite.execute.belongings import lost
+from ptychosuite.execute.interruption import check_interruption
+from ptychosuite.execute.one_run import execute, execute_stack, failed
 from ptychosuite.execute.provenance import machine_memory_bytes, now
 from ptychosuite.registry.fingerprint import fingerprint_of
 from ptychosuite.store.claims import Claim, Claims
@@ -142,6 +144,9 @@ def carry_out(batch: RunBatch) -> None:
                 for token, summary in carry_out_stack(tasks, claims, batch.lane, limit, logging, log.text):
                     tell(token=token, summary=summary)
                     patience.note(summary)
+                if lost and worker.nanny:  # which starts it anew
+                    worker.loop.add_callback(worker.close, nanny=False, reason=lost[0])
+                    return
                 if time.monotonic() > end or patience.ended:
                     return
         except UserError as error:
@@ -180,6 +185,7 @@ def carry_out_stack(
     if not left:
         return
     specs = [RunSpec.from_dict(task.spec) for task in left]
+    check_interruption()
     with logging([task.token for task in left]):
         if len(specs) == 1:
             results = [execute(specs[0], lane=lane, earlier=_earlier(left[0], claims.store))]
@@ -189,8 +195,7 @@ def carry_out_stack(
     for task, (record, problem) in zip(left, results, strict=True):
         if output and record.status is Status.FAILED:
             record = replace(record, message=f"the worker's output:\n{output}\n\n{record.message}")
-        write_run(claims.store, record, problem.reference if problem else None)
-        yield task.token, record.summary()
+        yield task.token, _written(_signed(record, claims), problem, claims.store)
         claims.give_back(record.run_id)
 
 
@@ -200,6 +205,37 @@ def _earlier(task: Task, store: Store) -> RunRecord | None:
         return read_run(store.run_file(task.earlier)) if task.earlier else None
     except StoreError:  # set aside meanwhile, or damaged: the result is the same
         return None
+
+
+def _signed(record: RunRecord, claims: Claims) -> RunRecord:
+    """A record that says whose it is."""
+    return replace(record, provenance={**record.provenance, **signature(claims)})
+
+
+def _written(record: RunRecord, problem: Problem | None, store: Store) -> dict[str, Any]:
+    """Write a record and summarise it; one that cannot be stored for what a plug-in put there has failed."""
+    try:
+        write_run(store, record, problem.reference if problem else None)
+    except UserError:
+        raise
+    except Exception as error:
+        record = replace(failed(record.spec, error), provenance=record.provenance)
+        write_run(store, record)
+    return record.summary()
+
+
+SWEEP = "sweep"  # in a record's provenance
+
+
+def signature(claims: Claims) -> dict[str, str]:
+    """What provenance says of the sweep that has carried a run out, where sweeps share a folder."""
+    return {SWEEP: claims.sweep} if claims.sweep else {}
+
+
+def summary_for(record: RunRecord, claims: Claims) -> dict[str, Any]:
+    """The summary of a run that was found stored; its record knows whether it is another sweep's."""
+    others = claims.sweep and record.provenance.get(SWEEP) != claims.sweep
+    return record.summary() | ({ELSEWHERE: True} if others else {})
 
 
 def _before_it_begins(task: Task, claims: Claims, lane: Lane, limit: int) -> dict[str, Any] | None:
@@ -213,10 +249,10 @@ def _before_it_begins(task: Task, claims: Claims, lane: Lane, limit: int) -> dic
     claim = claims.take(run_id)
     if claim is Claim.ELSEWHERE:
         return {"run_id": run_id, "status": ELSEWHERE}
-    found = _ended(claims.store, run_id, task.failed_before, claim)
+    found = _ended(claims, run_id, task.failed_before)
     lack = _lack([task], limit) if found is None else ""
     if lack:
-        provenance = {"start": now(), "lane": str(lane)}
+        provenance = {"start": now(), "lane": str(lane), **signature(claims)}
         record = RunRecord(run_id, spec, Status.FAILED, provenance=provenance, message=f"not begun: {lack}")
         write_run(claims.store, record)
         found = record.summary()
@@ -225,16 +261,13 @@ def _before_it_begins(task: Task, claims: Claims, lane: Lane, limit: int) -> dic
     return found
 
 
-def _ended(store: Store, run_id: str, failed_before: int, claim: Claim) -> dict[str, Any] | None:
+def _ended(claims: Claims, run_id: str, failed_before: int) -> dict[str, Any] | None:
     """The summary of a run that has ended since the sweep began; None where it has not."""
-    files = [store.run_file(run_id)]
-    if claim is Claim.NEW:
-        files.append(store.failed_file(run_id, failed_before + 1))
+    files = [claims.store.run_file(run_id)]
+    if claims.sweep:
+        files.append(claims.store.failed_file(run_id, failed_before + 1))
     file = next((file for file in files if file.exists()), None)
-    if file is None:
-        return None
-    summary = read_run(file, images=False).summary()
-    return summary | ({ELSEWHERE: True} if claim is Claim.NEW else {})
+    return summary_for(read_run(file, images=False), claims) if file else None
 
 
 def _refuse_other_code(spec: RunSpec, expected: str) -> None:

@@ -22,10 +22,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ptychosuite.cluster.killed_for_memory import KilledForMemory
 from ptychosuite.execute.provenance import now
 
 LOG_TAIL = 2000  # characters of a worker's output that a record keeps
-STACKS = re.compile(r"^(Fatal Python error: |Timeout \(|Current thread 0x|Thread 0x)", re.MULTILINE)
+SEEN_BYTES = 200_000  # of the end of a log; somebody may have printed without end
+LAST_WORDS = "Ended by ptychosuite: "
+STACKS = re.compile(
+    rf"^({LAST_WORDS}|Fatal Python error: |Timeout \(|Current thread 0x|Thread 0x)", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Entry:
     thread: str  # as faulthandler writes it
     host: str
     pid: int
+    killed_for_memory: KilledForMemory
 
 
 @dataclass(frozen=True)
@@ -54,8 +60,11 @@ class UnfinishedRun:
 
     @property
     def fault(self) -> str:
-        """What the system had against the process ("Segmentation fault"); empty where it did not say."""
-        found = re.search(r"^Fatal Python error: (.*)", self.text, re.MULTILINE)
+        """What the system had against the process ("Segmentation fault"); empty where it did not say.
+
+        Or what the process itself had, which could not go on after the run.
+        """
+        found = re.search(rf"^(?:Fatal Python error|{LAST_WORDS[:-2]}): (.*)", self.text, re.MULTILINE)
         return found[1] if found else ""
 
     @property
@@ -78,8 +87,12 @@ class WorkerLog:
         """``redirect``: whether stdout and stderr of the process may go to the file during a run."""
         self.folder = folder
         self._redirect = redirect
-        name = folder / f"{socket.gethostname()}-{os.getpid()}.log"
-        self._file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        self._name = folder / f"{socket.gethostname()}-{os.getpid()}.log"
+        self._open()
+
+    def _open(self) -> None:
+        self._file = os.open(self._name, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        self._identity = _identity(self._file)
         faulthandler.enable(self._file)
 
     def close(self) -> None:
@@ -92,8 +105,8 @@ class WorkerLog:
     ) -> Iterator[None]:
         """Keep the record of one run, or of several side by side; end the process after ``timeout_s``."""
         thread = f"0x{threading.get_ident():016x}"
-        host = socket.gethostname()
-        entry = Entry(list(tokens), worker, memory_limit_bytes, now(), thread, host, os.getpid())
+        host, killed = socket.gethostname(), KilledForMemory.so_far()
+        entry = Entry(list(tokens), worker, memory_limit_bytes, now(), thread, host, os.getpid(), killed)
         os.write(self._file, json.dumps(asdict(entry)).encode() + b"\n")
         faulthandler.register(signal.SIGTERM, self._file, chain=True)
         if timeout_s is not None:
@@ -104,14 +117,24 @@ class WorkerLog:
         finally:
             faulthandler.cancel_dump_traceback_later()
             faulthandler.unregister(signal.SIGTERM)
+            if _identity(self._file) != self._identity:
+                self._closed_by_a_run()
             os.ftruncate(self._file, 0)
 
     def text(self) -> str:
         """The end of what this process has written since the run began."""
         _flush()
-        size = os.fstat(self._file).st_size
-        text = os.pread(self._file, size, 0).decode(errors="replace")
-        return tail(text.partition("\n")[2])
+        return tail(_text_in(self._file).partition("\n")[2])
+
+    def _closed_by_a_run(self) -> None:
+        """The connections of the process are gone as well, or are other files by now: end it.
+
+        A worker inside somebody's program is left alone.
+        """
+        self._open()
+        if self._redirect:
+            os.write(self._file, f"\n{LAST_WORDS}{CLOSED_FILES}\n".encode())
+            os._exit(1)
 
     @contextlib.contextmanager
     def _redirected(self) -> Iterator[None]:
@@ -126,20 +149,45 @@ class WorkerLog:
             yield
         finally:
             _flush()
-            for number, kept in usual.items():
-                os.dup2(kept, number)
-                os.close(kept)
+            with contextlib.suppress(OSError):  # closed with the log
+                for number, kept in usual.items():
+                    os.dup2(kept, number)
+                    os.close(kept)
+
+
+CLOSED_FILES = "the run has closed files and connections of its process"
 
 
 def read_unfinished(folder: Path) -> dict[str, UnfinishedRun]:
     """By token, every run that some worker has begun and not ended."""
     unfinished: dict[str, UnfinishedRun] = {}
     for file in folder.glob("*.log"):
-        header, _, text = file.read_text(errors="replace").partition("\n")
-        if header:
-            entry = Entry(**json.loads(header))
+        log = os.open(file, os.O_RDONLY)
+        header, _, text = _text_in(log).partition("\n")
+        os.close(log)
+        with contextlib.suppress(ValueError, TypeError, LookupError):  # a run has written over it
+            content = json.loads(header)
+            killed = KilledForMemory(**content.pop("killed_for_memory"))
+            entry = Entry(**content, killed_for_memory=killed)
             unfinished |= dict.fromkeys(entry.tokens, UnfinishedRun(entry, text))
     return unfinished
+
+
+def _text_in(log: int) -> str:
+    """The first line of a log, and the end of the rest."""
+    size = os.fstat(log).st_size
+    first, newline, rest = os.pread(log, SEEN_BYTES, 0).partition(b"\n")
+    if size > SEEN_BYTES:
+        rest = os.pread(log, SEEN_BYTES, size - SEEN_BYTES)
+    return (first + newline + rest).decode(errors="replace")
+
+
+def _identity(descriptor: int) -> tuple[int, int] | None:
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def tail(text: str) -> str:
@@ -150,4 +198,5 @@ def tail(text: str) -> str:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        with contextlib.suppress(Exception):  # a run has put something else there, or closed it
+            stream.flush()

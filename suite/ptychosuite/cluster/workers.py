@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from importlib.util import find_spec
 from multiprocessing import resource_tracker
 from multiprocessing.forkserver import ensure_running, set_forkserver_preload
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ptychosuite.backends.arrays import GPU_BACKENDS
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 PRELOAD = "ptychosuite.cluster.preload"
+LAST_TO_LEAVE = "ptychosuite.cluster.last_to_leave"
 LOGS = "CRITICAL"  # what goes wrong is in a run's record; a worker cut off by Ctrl-C would print tracebacks
 ONE_THREAD = {
     name: "1"
@@ -62,7 +64,7 @@ def ctrl_c_held_back() -> Iterator[None]:
     A terminal sends it to every process: workers that are still starting, or the command that submits a job,
     would die of it in disorder.
     """
-    resource_tracker.ensure_running()  # started in the block, it would let Ctrl-C through to the rest
+    _start_resource_tracker()  # started in the block, it would let Ctrl-C through to the rest
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -70,9 +72,21 @@ def ctrl_c_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
+def _start_resource_tracker() -> None:
+    """Start the process that clears up behind the others, which has nothing to say to the user.
+
+    It would name what workers that were killed have left.
+    """
+    sys.warnoptions.append("ignore:resource_tracker")
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions.remove("ignore:resource_tracker")
+
+
 def start_forkserver() -> None:
     """Start the process from which workers are forked; it imports the packages once, for all of them."""
-    set_forkserver_preload(["distributed", "ptychosuite.cluster.work", *kernel_modules()])
+    set_forkserver_preload([LAST_TO_LEAVE, "distributed", "ptychosuite.cluster.work", *kernel_modules()])
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(ONE_THREAD)  # before NumPy is imported there, or it is too late
     try:
@@ -199,8 +213,15 @@ def may_have(backend: str, has: Collection[str], offers: Collection[str]) -> boo
     return all(name in has for name in resources_for(backend, offers))
 
 
-def resources_by_worker(client: Client) -> dict[str, frozenset[str]]:
-    """The workers that are up, by address, with the resources they declare.
+class Up(NamedTuple):
+    """A worker that is up."""
+
+    resources: frozenset[str]  # Dask resources that it declares
+    nanny: str | None  # address of the process that starts it anew
+
+
+def workers_up(client: Client) -> dict[str, Up]:
+    """The workers that are up, by address.
 
     Raises
     ------
@@ -210,9 +231,26 @@ def resources_by_worker(client: Client) -> dict[str, frozenset[str]]:
     workers = client.scheduler_info(n_workers=-1).get("workers")
     if workers is None:
         raise OSError("the scheduler does not answer")
-    return {address: frozenset(worker["resources"]) for address, worker in workers.items()}
+    return {
+        address: Up(frozenset(worker["resources"]), worker.get("nanny"))
+        for address, worker in workers.items()
+    }
 
 
 def offered(client: Client) -> frozenset[str]:
     """The resources declared by the workers that are up."""
-    return frozenset(name for has in resources_by_worker(client).values() for name in has)
+    return frozenset(name for worker in workers_up(client).values() for name in worker.resources)
+
+
+NANNY_ANSWERS_S = 5.0
+
+
+def nanny_answers(client: Client, nanny: str) -> bool:
+    """Whether the process that starts a worker anew is there; the scheduler is asked to ask it."""
+    try:
+        client.sync(
+            client.scheduler.proxy, msg={"op": "identity"}, worker=nanny, callback_timeout=NANNY_ANSWERS_S
+        )
+    except Exception:  # of Dask's many
+        return False
+    return True

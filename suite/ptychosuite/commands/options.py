@@ -6,12 +6,14 @@ they do not look at themselves.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -128,7 +130,9 @@ class StackSize(click.ParamType):  # type: ignore[type-arg]
         return int(value)
 
 
-INTERRUPTED = 130
+ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+AGAIN_S = 0.5  # what comes sooner is the same request: a terminal and a parent process both pass it on
+SHOW_CURSOR = "\x1b[?25h"
 
 
 def followed(quiet: bool = False) -> Progress:
@@ -138,14 +142,33 @@ def followed(quiet: bool = False) -> Progress:
 
 @contextmanager
 def stoppable(stopped: str) -> Iterator[None]:
-    """Ctrl-C, and a batch system's polite request, end the program and say ``stopped``."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    """Ctrl-C, a batch system's polite request and a terminal that closes end the program and say ``stopped``.
+
+    The exit code is 128 and the number of the signal. The first request lets everything end in good order; a
+    second one ends the program where it is. Signals that were ignored stay so (``nohup``).
+    """
+    requests: list[tuple[int, float]] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        requests.append((number, time.monotonic()))
+        if len(requests) == 1:
+            raise KeyboardInterrupt
+        if requests[-1][1] - requests[0][1] > AGAIN_S:
+            _end_at_once(number)
+
+    for number in ASKING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
     try:
         yield
     except KeyboardInterrupt:
-        click.echo(f"\nstopped; {stopped}", err=True)
-        sys.exit(INTERRUPTED)
+        with suppress(OSError):  # the terminal is gone
+            click.echo(f"\nstopped; {stopped}", err=True)
+        sys.exit(128 + (requests[0][0] if requests else signal.SIGINT))
 
 
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
+def _end_at_once(number: int) -> NoReturn:
+    """Leave everything where it is, but the terminal's cursor."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        os.write(2, SHOW_CURSOR.encode())
+    os._exit(128 + number)

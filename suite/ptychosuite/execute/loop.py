@@ -18,6 +18,7 @@ import numpy as np
 from ptychosuite.backends.arrays import Backend, copy, namespace, to_numpy
 from ptychosuite.core.problem import Found, Problem
 from ptychosuite.core.runs import RunRecord, Status
+from ptychosuite.execute.interruption import check_interruption
 from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
 from ptychosuite.metrics.metric import metrics_of_run
 from ptychosuite.physics.forward import first_mode
@@ -174,6 +175,7 @@ def reconstruct(
         state = solver.step(problem, state, rng)
         backend.synchronise()
         seconds += time.perf_counter() - begin
+        check_interruption()
         ended = track.follow(state, seconds)
     return track.outcome(state)
 
@@ -211,6 +213,7 @@ def reconstruct_stack(
             state = solver.step_stack(stack, state, [rngs[r] for r in active])
             backend.synchronise()
             seconds += time.perf_counter() - begin
+            check_interruption()
             for place, r in enumerate(active):
                 own = SweepState(state.object[place], state.probe[place], state.data_passes)
                 if tracks[r].follow(own, seconds):

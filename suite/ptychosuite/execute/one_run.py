@@ -18,7 +18,9 @@ from ptychosuite.backends.arrays import Array, Backend, backend, to_numpy
 from ptychosuite.core.problem import WHOLE_PX, Found, ProbeVariation, Problem
 from ptychosuite.core.runs import Lane, RunRecord, RunSpec, Status, canonical_json
 from ptychosuite.errors import BackendError, DataFileError, HopelessRun
+from ptychosuite.execute.belongings import put_back
 from ptychosuite.execute.extension import kept_of, order_at_end, state_at_end, told_of
+from ptychosuite.execute.interruption import asked_to_stop, check_interruption, noted_interruptions
 from ptychosuite.execute.loop import Outcome, reconstruct, reconstruct_stack
 from ptychosuite.execute.provenance import (
     code_provenance,
@@ -71,7 +73,7 @@ def execute(
         The user has to act: no run of this kind can succeed.
     """
     problem = None
-    with _prepared(spec, threads, lane) as (chosen, provenance):
+    with put_back(), noted_interruptions(), _prepared(spec, threads, lane) as (chosen, provenance):
         try:
             problem = _cached_problem(_problem_key(spec), chosen)
             problem = problem if change is None else change(problem)
@@ -87,10 +89,8 @@ def execute(
             record = replace(record, state=kept_of(spec, outcome.state, order))
         except (BackendError, DataFileError):
             raise
-        except HopelessRun as error:
-            record = RunRecord(run_id_of(spec), spec, Status.FAILED, message=str(error))
-        except Exception:
-            record = RunRecord(run_id_of(spec), spec, Status.FAILED, message=traceback.format_exc())
+        except BaseException as error:  # a plug-in may raise anything
+            record = failed(spec, error)
     if earlier is not None:
         record, provenance = _extended(record, earlier), _of_both(provenance, earlier)
     return replace(record, provenance={**provenance, **code_provenance(spec), "end": now()}), problem
@@ -103,7 +103,7 @@ def execute_stack(
 
     Provenance names the number of runs that went together, ``stack``.
     """
-    with _prepared(specs[0], threads, lane) as (chosen, provenance):
+    with put_back(), noted_interruptions(), _prepared(specs[0], threads, lane) as (chosen, provenance):
         try:
             different = {_problem_key(spec): spec for spec in specs}
             made = {key: build_problem(spec, chosen) for key, spec in different.items()}
@@ -121,7 +121,8 @@ def execute_stack(
                 ]
         except (BackendError, DataFileError):
             raise
-        except Exception:  # some run's own trouble: alone, it is told from the others
+        except BaseException as error:  # some run's own trouble: alone, it is told from the others
+            _give_way(error)
             together = False
     if not together:
         return [execute(spec, threads, lane) for spec in specs]
@@ -147,6 +148,44 @@ def _of_both(provenance: Mapping[str, Any], earlier: RunRecord) -> dict[str, Any
     lanes = {provenance["lane"], earlier.provenance.get("lane", Lane.THROUGHPUT)}
     lane = lanes.pop() if len(lanes) == 1 else str(Lane.THROUGHPUT)
     return {**provenance, "lane": lane, "extended": told_of(earlier)}
+
+
+LONGEST_MESSAGE = 100_000  # characters of an error that a record keeps
+
+
+def failed(spec: RunSpec, error: BaseException) -> RunRecord:
+    """The record of a run that an error has ended, with its traceback.
+
+    Raises
+    ------
+    BaseException
+        The error, or KeyboardInterrupt, where somebody has asked for an end.
+    """
+    _give_way(error)
+    return RunRecord(run_id_of(spec), spec, Status.FAILED, message=_told(error))
+
+
+def _give_way(error: BaseException) -> None:
+    """Raise what comes of somebody asking for an end; a run's own errors, of the same type or not, end it."""
+    if asked_to_stop() and not isinstance(error, Exception):
+        raise error
+    check_interruption()
+
+
+def _told(error: BaseException) -> str:
+    """An error in words that can be stored, whatever its class does when it is asked for them."""
+    try:
+        lines = [str(error)] if isinstance(error, HopelessRun) else traceback.format_exception(error)
+        if isinstance(error, BaseExceptionGroup):  # whose last line is a frame
+            lines += traceback.format_exception_only(type(error), error)
+        text = "".join(lines)
+    except BaseException:  # its own methods raise
+        text = f"{type(error).__name__}, which cannot be put into words"
+    text = text.encode("utf-8", "backslashreplace").decode()  # half characters cannot be stored
+    if len(text) <= LONGEST_MESSAGE:
+        return text
+    half = LONGEST_MESSAGE // 2
+    return f"{text[:half]}\n[...]\n{text[-half:]}"
 
 
 def _carried(solver: Solver, spec: RunSpec, problem: Problem, chosen: Backend) -> Solver:
