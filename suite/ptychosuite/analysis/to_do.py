@@ -8,11 +8,12 @@ from ptychosuite.core.plan import Plan
 from ptychosuite.registry.fingerprint import Code, code_of
 from ptychosuite.store.layout import Store
 from ptychosuite.store.place import Place
-from ptychosuite.store.read import codes, inventory, read_run, sessions
+from ptychosuite.store.read import codes, inventory, readable_run, sessions
 
 FAILED = "failed with the present code"
 INTERRUPTED = "planned before; the sweep ended before it came to them"
 NO_LIST = "code changed: which files is not known, a version computed them that kept no list"
+DAMAGED = "its file is damaged"
 NEW = "new, or settings changed"
 
 
@@ -36,6 +37,8 @@ def why_to_do(plan: Plan, store: Store | None) -> dict[str, str]:
         found = {name: stored[old] for name in manifests if (old := spec.run_id(name)) in stored}
         if run_id in held.failed:
             reasons[run_id] = FAILED
+        elif run_id in held.damaged:
+            reasons[run_id] = DAMAGED
         elif found:
             reasons[run_id] = f"code changed: {_difference(manifests[_newest(found)], code_of(spec))}"
         elif spec.spec_id in planned_with_list:
@@ -49,7 +52,12 @@ def _newest(found: Mapping[str, Place]) -> str:
     """The fingerprint whose run began last."""
     if len(found) == 1:
         return next(iter(found))
-    return max(found, key=lambda name: str(read_run(found[name], images=False).provenance.get("start", "")))
+
+    def start(name: str) -> str:
+        record = readable_run(found[name])
+        return str(record.provenance.get("start", "")) if record else ""
+
+    return max(found, key=start)
 
 
 def _difference(then: Mapping[str, Mapping[str, str]], now: Code) -> str:

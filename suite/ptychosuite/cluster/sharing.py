@@ -9,7 +9,7 @@ from typing import Any
 from ptychosuite.cluster.work import ELSEWHERE
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.store.claims import Claims
-from ptychosuite.store.read import inventory, read_run
+from ptychosuite.store.read import inventory, readable_run
 
 LOOK_AGAIN_S = 0.5
 
@@ -39,7 +39,8 @@ def await_others(
     ended = [
         run_id for run_id in free if run_id in found.done or attempts.get(run_id, 0) > tried.get(run_id, 0)
     ]
-    summaries = [read_run(found.files[run_id], images=False).summary() for run_id in ended]
-    return [each | {ELSEWHERE: True} for each in summaries], [
-        held[run_id] for run_id in free if run_id not in ended
+    records = {run_id: readable_run(found.files[run_id]) for run_id in ended}
+    summaries = {run_id: record.summary() for run_id, record in records.items() if record}
+    return [each | {ELSEWHERE: True} for each in summaries.values()], [
+        held[run_id] for run_id in free if run_id not in summaries
     ]

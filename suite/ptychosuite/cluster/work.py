@@ -28,7 +28,7 @@ from ptychosuite.registry.fingerprint import fingerprint_of
 from ptychosuite.store.claims import Claim, Claims
 from ptychosuite.store.layout import Store, place
 from ptychosuite.store.place import LocalPlace
-from ptychosuite.store.read import read_run
+from ptychosuite.store.read import readable_run
 from ptychosuite.store.write import write_run
 
 if TYPE_CHECKING:
@@ -215,11 +215,10 @@ def _ended(store: Store, run_id: str, failed_before: int, claim: Claim) -> dict[
     files = [store.run_file(run_id)]
     if claim is Claim.NEW:
         files.append(store.failed_file(run_id, failed_before + 1))
-    file = next((file for file in files if file.exists()), None)
-    if file is None:
+    record = next((record for file in files if file.exists() and (record := readable_run(file))), None)
+    if record is None:
         return None
-    summary = read_run(file, images=False).summary()
-    return summary | ({ELSEWHERE: True} if claim is Claim.NEW else {})
+    return record.summary() | ({ELSEWHERE: True} if claim is Claim.NEW else {})
 
 
 def _refuse_other_code(spec: RunSpec, expected: str) -> None:

@@ -79,7 +79,7 @@ class WorkerLog:
         self.folder = folder
         self._redirect = redirect
         name = folder / f"{socket.gethostname()}-{os.getpid()}.log"
-        self._file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        self._file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         faulthandler.enable(self._file)
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import digest
 from ptychosuite.registry.factors import settings_of_runs
 from ptychosuite.store.layout import Store
-from ptychosuite.store.read import PlannedStudy, inventory, sessions
+from ptychosuite.store.read import CODE, PlannedStudy, inventory, sessions
 
 RUN_IDS = "run_ids"
 """What sessions note since runs are picked by it; those of earlier versions do not."""
@@ -69,7 +69,7 @@ def superseding(store: Store, spec_ids: Collection[str], among: Collection[str])
     """
     if not among:
         return {}
-    codes = [key.removesuffix(".json") for key in store.code.files()]
+    codes = [key.removesuffix(".json") for key in filter(CODE.fullmatch, store.code.files())]
     made = {digest([spec_id, code]): spec_id for spec_id in spec_ids for code in codes}
     return {name: made[name] for name in among if name in made}
 
