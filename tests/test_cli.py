@@ -392,7 +392,7 @@ def test_damaged_run_file(command, tmp_path):
     code, _, err = command("show", study, path.name[:16])
     assert code == 2
     assert path.name in err
-    assert "delete it" in err
+    assert "set it aside" in err
 
 
 # Interruptions

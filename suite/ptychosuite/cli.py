@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib import import_module
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 import click
 
 from ptychosuite import __version__
-from ptychosuite.errors import UserError
+from ptychosuite.errors import UserError, printable
 
 
 class Listed(NamedTuple):
@@ -39,6 +40,10 @@ COMMANDS = {  # in the order in which they are used
     "solvers": Listed("views", "List the solvers with their settings and defaults."),
     "doctor": Listed("views", "Say what this machine and this installation can do."),
 }
+
+
+NAMES_AND_RIGHTS = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP)
+"""What the user has to put right of files that no command had a word for."""
 
 
 class Commands(click.Group):
@@ -81,6 +86,12 @@ def main() -> None:
     except UserError as error:
         click.echo(f"ptychosuite: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in NAMES_AND_RIGHTS:
+            raise
+        told = f"{error.filename or 'a file'} cannot be used: {error.strerror}"
+        click.echo(f"ptychosuite: {printable(told, kept='')}", err=True)
+        sys.exit(UserError.exit_code)
 
 
 if __name__ == "__main__":

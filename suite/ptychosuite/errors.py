@@ -58,6 +58,10 @@ class StoreError(UserError):
     """A results folder that cannot be read or written."""
 
 
+class DamagedFile(StoreError):
+    """One file of a results folder that is not what it should be; the others are unharmed."""
+
+
 class FigureError(UserError):
     """Figures that ``failed`` for an error in their code; everything else is written to ``place``."""
 

@@ -293,17 +293,24 @@ def test_runs_that_were_deleted_are_left_out(tmp_path):
     assert sorted(dataset(store)["seed"].values) == [0, 2]
 
 
-def test_damaged_run_file_is_named(address):
-    """Compaction says which file is damaged; the dataset stays as it was."""
+def test_damaged_run_files_cost_themselves_alone(address):
+    """They have no row, whatever comes before and after them; made good, they get theirs."""
     store = store_at(address)
     fill(store, [record(0)])
     compact(store)
-    before = dataset(store)
     path = write_run(store, record(1))
-    path.replace(path.read()[:50])
-    with pytest.raises(StoreError, match=rf"{path.name} cannot be read"):
-        compact(store)
-    xr.testing.assert_identical(dataset(store), before)
+    content = path.read()
+    path.replace(content[:50])
+    assert compact(store) == 0
+    fill(store, [record(2), record(3)])
+    assert compact(store) == 2
+    assert sorted(dataset(store)["seed"].values.tolist()) == [0, 2, 3]
+    path.replace(content)
+    assert compact(store) == 1
+    assert compact(store, rebuild=True) == 4
+    path.replace(content[:50])
+    assert compact(store, rebuild=True) == 3
+    assert dataset(store).sizes["run"] == 3
 
 
 def test_full_disk(tmp_path, monkeypatch):

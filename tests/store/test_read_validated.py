@@ -14,7 +14,7 @@ from ptychosuite.reporting.bundle import STUDY, opened_bundle
 from ptychosuite.store.compact import compact
 from ptychosuite.store.group import pack, unpack
 from ptychosuite.store.layout import DIMENSIONS, SCHEMA_VERSION, Store
-from ptychosuite.store.read import checked_study, read_reference, read_run, sessions
+from ptychosuite.store.read import checked_study, read_reference, read_run, read_session, sessions
 from ptychosuite.store.write import write_reference, write_run
 
 from tests.store.records import NUMBERS, record, reference, session_content, store_at
@@ -53,7 +53,9 @@ def spoilt(content, path=()):
 
 
 def place_session(store, content):
-    (store.sessions / "2030-01-01.json").replace(json.dumps(content).encode())
+    file = store.sessions / "2030-01-01.json"
+    file.replace(json.dumps(content).encode())
+    return file
 
 
 def test_sessions(tmp_path):
@@ -61,8 +63,9 @@ def test_sessions(tmp_path):
     store = store_at(tmp_path / "r")
     refused = set()
     for path, content in spoilt(SESSION):
-        place_session(store, content)
-        if outcome(lambda: list(sessions(store))) is None:
+        file = place_session(store, content)
+        if outcome(partial(read_session, file)) is None:
+            assert not list(sessions(store))
             refused.add(path[0])
         outcome(lambda: compact(store))
     assert refused == set(SESSION)
@@ -73,18 +76,19 @@ def test_sessions(tmp_path):
     for name in ("title", "spec_ids"):
         place_session(store, {key: value for key, value in SESSION.items() if key != name})
         with pytest.raises(
-            StoreError, match=rf"2030-01-01.json is not a session .*'{name}' is missing; .*delete"
+            StoreError, match=rf"2030-01-01.json is not a session .*'{name}' is missing; set it aside"
         ):
-            list(sessions(store))
+            read_session(store.sessions / "2030-01-01.json")
 
 
 @pytest.mark.parametrize("content", ["[]", "null", "3", '"text"', "{}", '{"study": 1}', "{", ""])
 def test_sessions_that_are_none(tmp_path, content):
-    """Other JSON, and what is cut off, is refused."""
+    """Other JSON, and what is cut off, is refused, and costs no other session."""
     store = store_at(tmp_path / "r")
-    (store.sessions / "2030-01-01.json").replace(content.encode())
-    with pytest.raises(StoreError, match=r"2030-01-01\.json"):
-        list(sessions(store))
+    (store.sessions / "2030-01-02.json").replace(content.encode())
+    with pytest.raises(StoreError, match=r"2030-01-02\.json"):
+        read_session(store.sessions / "2030-01-02.json")
+    assert len(list(sessions(store))) == 1
 
 
 def attributes_and_arrays(tmp_path):
@@ -124,7 +128,7 @@ def test_arrays_of_runs(tmp_path):
             file.replace(pack(content, names, attributes))
             outcome(partial(read_run, file))
     file.replace(pack({**arrays, "metrics": arrays["metrics"][:1]}, DIMENSIONS, attributes))
-    with pytest.raises(StoreError, match=r"metric: found 2; the array 'metrics' has 1; delete it"):
+    with pytest.raises(StoreError, match=r"metric: found 2; the array 'metrics' has 1; set it aside"):
         read_run(file)
 
 

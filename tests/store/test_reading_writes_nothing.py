@@ -23,7 +23,7 @@ from zarr.storage import LocalStore, MemoryStore
 from tests.store.records import NUMBERS, record, session, store_at
 from tests.study.small import PROGRAM, carry_out, plan_of, study_file
 
-WRITING = ("create", "replace", "delete", "move_to", "lock", "remove_leftovers")
+WRITING = ("create", "replace", "delete", "move_to", "lock", "remove_leftovers", "set_aside", "share")
 
 
 def refuse(*_, **__):

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from ptychosuite.core.runs import Status
 from ptychosuite.errors import StoreError
+from ptychosuite.store.faults import faults
 from ptychosuite.store.layout import SCHEMA_VERSION, Store, place
-from ptychosuite.store.read import inventory, read_reference, read_run, sessions
+from ptychosuite.store.read import inventory, read_reference, read_run, read_session, sessions
 from ptychosuite.store.write import write_reference, write_run, write_session
 
 from tests.store.records import record, reference, session, session_content, store_at
@@ -246,7 +247,7 @@ def test_damaged_run_file_is_named(address, damage):
     if address.startswith("s3:") and not content:
         pytest.skip("servers differ in what they say to a range of an empty object")
     path.replace(content)
-    with pytest.raises(StoreError, match=rf"{path.name} cannot be read: .*delete it") as caught:
+    with pytest.raises(StoreError, match=rf"{path.name} cannot be read: .*set it aside") as caught:
         read_run(path)
     assert "\n" not in str(caught.value)
 
@@ -265,4 +266,6 @@ def test_damaged_session_is_named(address):
     store = store_at(address)
     (store.sessions / "2032.json").replace(b"{")
     with pytest.raises(StoreError, match=r"2032\.json cannot be read"):
-        list(sessions(store))
+        read_session(store.sessions / "2032.json")
+    assert "2032.json" in "".join(fault.message for fault in faults(store))
+    assert len(list(sessions(store))) == 1

@@ -16,7 +16,7 @@ from ptychosuite.core.runs import RunRecord, RunSpec
 from ptychosuite.errors import BaselineError, nearest
 from ptychosuite.metrics.metric import known_metrics
 from ptychosuite.store.layout import Store, place
-from ptychosuite.store.read import inventory, read_run
+from ptychosuite.store.read import inventory, readable_run
 
 SCHEMA = 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -90,8 +90,8 @@ def present_runs(plan: Plan, results: str) -> PresentRuns:
     environment: dict[str, Any] = {}
     labels = run_labels([spec.leaves() for spec in plan.runs], plan.factors)
     for run_id, label in zip(plan.run_ids, labels, strict=True):
-        if run_id in files:
-            record = read_run(files[run_id], images=False)
+        record = readable_run(files[run_id]) if run_id in files else None
+        if record:
             figures.append(figures_of(record, label))
             environment = {**record.provenance, **environment}
         else:

@@ -103,6 +103,7 @@ def selection_of(store: Store, study: Mapping[str, Any]) -> Selection:
         raise none_of(store)
     is_named = "settings" in study
     table = _with_missing(found, dataset, study) if is_named else found
+    table.attrs["axes"] = [name for path, name in table.attrs["paths"].items() if path in study["factors"]]
     return Selection(
         store=store,
         name=study["study"],
@@ -115,8 +116,23 @@ def selection_of(store: Store, study: Mapping[str, Any]) -> Selection:
         unnamed=len(study["spec_ids"]) - len(table),
         constants=study.get("constants", {}),
         study=study,
-        notes=_superseded(store, study),
+        notes=[*_damaged(store, study, found), *_superseded(store, study)],
     )
+
+
+def _damaged(store: Store, study: Mapping[str, Any], found: pd.DataFrame) -> list[str]:
+    """What is to be said where files of planned runs cannot be read."""
+    held = inventory(store)
+    there = {*held.files, *held.damaged} & {*study.get(RUN_IDS, ())}
+    number = len(there - {*found["run_id"]})
+    if not number:
+        return []
+    has = (
+        "1 run has a damaged file and counts"
+        if number == 1
+        else f"{number} runs have damaged files and count"
+    )
+    return [f"{has} as missing. See what is wrong with: ptychosuite doctor STUDY"]
 
 
 def _superseded(store: Store, study: Mapping[str, Any]) -> list[str]:

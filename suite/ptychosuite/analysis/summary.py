@@ -110,10 +110,13 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     table
-        The planned runs.
+        The planned runs; ``attrs["axes"]`` names factors that have a column even where they have one value.
     """
+    axes = table.attrs.get("axes", ())
     factors = [
-        name for name in table.attrs["factors"] if name != "seed" and table[name].nunique(dropna=False) > 1
+        name
+        for name in table.attrs["factors"]
+        if name != "seed" and (name in axes or table[name].nunique(dropna=False) > 1)
     ] or ["solver"]
     metrics = metrics_of(table)
     comparable, note = timed(table)

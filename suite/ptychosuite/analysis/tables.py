@@ -60,7 +60,13 @@ def open_dataset(store: Store, study: Mapping[str, Any] | None = None) -> xr.Dat
 
 def none_of(store: Store) -> StoreError:
     """What is said where ``store`` has no run of a study."""
-    number = len(inventory(store).files)
+    held = inventory(store)
+    number = len(held.files)
+    if not number and held.damaged:
+        return StoreError(
+            f"{store.root} has no run that can be read, but damaged files; see them with: ptychosuite doctor "
+            f"{store.root}"
+        )
     if not number:
         return StoreError(f"{store.root} has no runs yet; run the study first")
     other = (

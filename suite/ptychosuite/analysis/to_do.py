@@ -9,13 +9,15 @@ from typing import Any, Literal
 from ptychosuite.analysis.nearest import UNTIL, StoredRuns
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec
-from ptychosuite.errors import StoreError, printable
+from ptychosuite.errors import printable
 from ptychosuite.registry.fingerprint import Code, code_of
 from ptychosuite.store.layout import Store
 from ptychosuite.store.planned import StoredRun, stored_runs
-from ptychosuite.store.read import Inventory, codes, inventory, read_run, sessions
+from ptychosuite.store.read import Inventory, codes, inventory, readable_run, sessions
 
-Kind = Literal["new", "settings changed", "code changed", "failed", "interrupted", "stopped sooner"]
+Kind = Literal[
+    "new", "settings changed", "code changed", "failed", "damaged", "interrupted", "stopped sooner"
+]
 TRACEBACK = "Traceback (most recent call last):"
 LONGEST_VALUE = 200
 SHOWN_VALUES = 3  # of one reason
@@ -46,6 +48,7 @@ class Reason:
 
 
 NEW = Reason("new", "new")
+DAMAGED = Reason("damaged", "its file is damaged")
 INTERRUPTED = Reason("interrupted", "planned before; the sweep ended before it came to them")
 NO_LIST = Reason(
     "code changed", "code changed: which files is not known, a version computed them that kept no list"
@@ -73,6 +76,8 @@ def why_to_do(plan: Plan, store: Store | None) -> dict[str, tuple[Reason, ...]]:
     for place, like in zip(left, nearest, strict=True):
         spec, run_id = plan.runs[place], plan.run_ids[place]
         found = [*reader.failed(run_id), *reader.superseded(spec), *reader.stopped_sooner(spec)]
+        if run_id in held.damaged:
+            found.insert(0, DAMAGED)
         if not found and run_id in reader.planned:
             found.append(INTERRUPTED)
         if not found and like is not None:
@@ -141,10 +146,8 @@ class _Reader:
         if run_id not in self.held.failed:
             return
         times = self.held.attempts.get(run_id, 1)
-        try:
-            message = read_run(self.held.failed[run_id], images=False).message
-        except StoreError:
-            message = "its file cannot be read"
+        record = readable_run(self.held.failed[run_id])
+        message = record.message if record else "its file cannot be read"
         often = "once" if times == 1 else f"{times} times"
         yield Reason("failed", "failed with the present code:", f"{often}, {first_line(message)}", run_id)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,11 @@ from ptychosuite.api.planning import File, Settings, Study, plan_of
 from ptychosuite.errors import UserError, nearest
 from ptychosuite.store.claims import Claims
 from ptychosuite.store.compact import compact
+from ptychosuite.store.faults import faults
 from ptychosuite.store.layout import Store, results_of
 from ptychosuite.store.place import Place
-from ptychosuite.store.upkeep import UNWANTED, Brought, bring_in, latest_study, set_aside, unwanted
+from ptychosuite.store.read import latest_session
+from ptychosuite.store.upkeep import UNWANTED, Brought, bring_in, set_aside, unwanted
 
 SHOWN_FILES = 5
 
@@ -28,11 +30,14 @@ class Cleaning(Displayed):
     store
         The results folder.
     found
-        Kind ("failed", "superseded", "foreign", "damaged", "leftovers") -> files.
+        Kind ("failed", "superseded", "foreign", "damaged", "orphaned", "leftovers") -> files.
+    reasons
+        File -> what is wrong with it, of the damaged ones.
     """
 
     store: Store
     found: Mapping[str, Sequence[Place]]
+    reasons: Mapping[Place, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return sum(map(len, self.found.values()))
@@ -51,6 +56,7 @@ class Cleaning(Displayed):
         """
         if Claims(self.store).others():
             raise UserError(f"a sweep is at work in {self.store.root}; clean it when that has ended")
+        self.store.refuse_unwritable()
         files = [file for kind, files in self.found.items() if kind != "leftovers" for file in files]
         target = set_aside(self.store, files) if files and not delete else None
         for file in (*(files if delete else ()), *self.found.get("leftovers", ())):
@@ -62,14 +68,15 @@ class Cleaning(Displayed):
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         found = {kind: [str(file) for file in files] for kind, files in self.found.items()}
-        return {"results": str(self.store.root), "found": found}
+        reasons = {str(file): reason for file, reason in self.reasons.items()}
+        return {"results": str(self.store.root), "found": found, "reasons": reasons}
 
     def __str__(self) -> str:
         lines = []
         for kind, files in self.found.items():
             if files:
                 lines.append(f"{len(files)} {kind}: {UNWANTED[kind]}")
-                lines += [f"    {file}" for file in files[:SHOWN_FILES]]
+                lines += [f"    {self.reasons.get(file, file)}" for file in files[:SHOWN_FILES]]
             if len(files) > SHOWN_FILES:
                 lines.append(f"    ... and {len(files) - SHOWN_FILES} more")
         return "\n".join(lines or [f"{self.store.root}: nothing to clean"])
@@ -135,7 +142,8 @@ def clean(
     settings, override_file, results
         As of :func:`~ptychosuite.api.planning.plan`.
     only
-        Kinds of what is found: "failed", "superseded", "foreign", "damaged", "leftovers"; all by default.
+        Kinds of what is found: "failed", "superseded", "foreign", "damaged", "orphaned", "leftovers"; all by
+        default.
 
     Raises
     ------
@@ -146,8 +154,9 @@ def clean(
         if kind not in UNWANTED:
             raise UserError(f"'{kind}' is nothing to clean; {nearest(kind, UNWANTED)}")
     store, planned = _store_and_specs(study, settings, override_file, results)
-    found = unwanted(store, planned)
-    return Cleaning(store, {kind: files for kind, files in found.items() if kind in (only or UNWANTED)})
+    wrong = list(faults(store))
+    found = unwanted(store, planned, wrong, only or tuple(UNWANTED))
+    return Cleaning(store, found, {fault.file: fault.message for fault in wrong if "damaged" in found})
 
 
 def merge(into: File, *sources: File) -> Merged:
@@ -180,7 +189,7 @@ def _store_and_specs(
     if settings or override_file:
         raise UserError("--set and --override go with a study file, not with a results folder")
     store = Store.open(str(study))
-    return store, set(latest_study(store)["spec_ids"])
+    return store, set(latest_session(store)["spec_ids"])
 
 
 def _is_study_file(study: File) -> bool:

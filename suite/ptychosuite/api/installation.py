@@ -7,10 +7,14 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from ptychosuite.api.planning import File, Study
+from ptychosuite.api.results import store_of
 from ptychosuite.backends.arrays import BACKENDS, backend
 from ptychosuite.errors import BackendError, nearest
 from ptychosuite.execute.provenance import environment
 from ptychosuite.registry import lookup as registry
+from ptychosuite.store.faults import faults as faults_of
+from ptychosuite.store.read import inventory
 from ptychosuite.study.json_schema import study_schema
 
 
@@ -40,8 +44,23 @@ def faults() -> list[dict[str, str]]:
     return [dataclasses.asdict(fault) for fault in registry.faults()]
 
 
-def doctor() -> dict[str, Any]:
-    """What this machine and this installation can do, as plain data."""
+def doctor(study: Study | None = None, *, results: File = "results") -> dict[str, Any]:
+    """What this machine and this installation can do, as plain data.
+
+    Parameters
+    ----------
+    study
+        A study or a results folder, every file of whose results is read: "results" says where they are, how
+        many runs they have, and what is damaged or does not belong there.
+    results
+        Folder that holds a results folder for each study, or ``s3://bucket/prefix``.
+
+    Raises
+    ------
+    UserError
+        There are no results.
+    """
+    of_results = {} if study is None else {"results": _results(study, results)}
     backends = {}
     for name in BACKENDS:
         try:
@@ -53,6 +72,18 @@ def doctor() -> dict[str, Any]:
         "nouns": {group: _with_packages(group) for group in registry.GROUPS},
         "faults": faults(),
         "environment": environment(),
+        **of_results,
+    }
+
+
+def _results(study: Study, results: File) -> dict[str, Any]:
+    """What the results of a study are, and what is wrong with them."""
+    store = store_of(study, results)
+    return {
+        "folder": str(store.root),
+        "runs": len(inventory(store).files),
+        "damaged": {str(fault.file): fault.message for fault in faults_of(store)},
+        "not writable": store.unwritable(),
     }
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 from types import TracebackType
 from typing import Any
 
@@ -24,10 +25,13 @@ from ptychosuite.core.runs import RunRecord
 from ptychosuite.errors import UserError
 from ptychosuite.metrics.metric import known_metrics
 from ptychosuite.reporting.bundle import Bundle, is_bundle, opened_bundle
+from ptychosuite.store.faults import Fault, faults, faults_text
 from ptychosuite.store.layout import Store, results_of
 from ptychosuite.store.place import Place
-from ptychosuite.store.planned import OtherRuns, other_runs, study_content, with_results
+from ptychosuite.store.planned import RUN_IDS, OtherRuns, other_runs, study_content, with_results
 from ptychosuite.store.read import inventory, latest_session, read_reference, read_run, sessions
+
+SHOWN_FAULTS = 10
 
 
 class Results(Displayed):
@@ -94,6 +98,17 @@ class Results(Displayed):
         """run_id -> file, of all runs in the folder: those that have ended and the latest failed tries."""
         return inventory(self.store).files
 
+    @cached_property
+    def faults(self) -> Sequence[Fault]:
+        """Files of the folder that are damaged or do not belong there, each with a sentence that names it."""
+        held = self.files.keys()
+        rows = {*self.dataset["run_id"].values.tolist()}
+        unread = held & {*self.study.get(RUN_IDS, held)} - rows
+        found = list(faults(self.store, unread))
+        named = {fault.file for fault in found}
+        odd = [self.files[run_id] for run_id in unread if self.files[run_id] not in named]
+        return [*found, *(Fault(file, f"{file} has settings that no run of this study has") for file in odd)]
+
     def file(self, run_id: str) -> Place:
         """The file of one run.
 
@@ -102,13 +117,14 @@ class Results(Displayed):
         UserError
             No run, or more than one, has an id that begins so.
         """
-        matches = [name for name in self.files if name.startswith(run_id)]
+        files = {**inventory(self.store).damaged, **self.files}
+        matches = [name for name in files if name.startswith(run_id)]
         if len(matches) != 1:
             raise UserError(
                 f"{len(matches)} runs of {self.store.root} have an id that begins with '{run_id}'; "
                 "list them with: ptychosuite show STUDY"
             )
-        return self.files[matches[0]]
+        return files[matches[0]]
 
     def record(self, run_id: str, images: bool = True) -> RunRecord:
         """All that is stored of one run."""
@@ -172,11 +188,21 @@ class Results(Displayed):
         told = [f"{number} in {self.store.root}: {counts_text(counts)}"]
         if str(self.others):
             told.append(f"not shown, in the same folder: {self.others}")
+        if self.faults:
+            told += [
+                faults_text(self.faults, SHOWN_FAULTS),
+                f"set that aside with: ptychosuite clean {quote(str(self.store.root))} --only damaged --yes",
+            ]
         return "\n".join([*told, self.note] if self.note else told)
 
     def _table(self) -> tuple[list[str], list[list[str]]]:
         table = self.table
-        factors = [str(name) for name in table.attrs["factors"] if table[name].nunique(dropna=False) > 1]
+        axes = {name for path, name in table.attrs["paths"].items() if path in self.study.get("factors", ())}
+        factors = [
+            str(name)
+            for name in table.attrs["factors"]
+            if name in axes or table[name].nunique(dropna=False) > 1
+        ]
         columns = [metric.name for metric in known_metrics() if metric.in_show and metric.name in table]
         shown = table[["run_id", "status", *factors, *columns]]
         rows = [[str(run_id)[:8], *map(cell, rest)] for run_id, *rest in shown.itertuples(index=False)]
@@ -200,17 +226,28 @@ def open_results(study: Study, *, results: File = "results") -> Results:
         There are none, or the bundle is damaged.
     """
     if not isinstance(study, Mapping):
-        if "://" in os.fspath(study):
-            return Results(Store.open(os.fspath(study)))
         path = Path(study)
+        if "://" in os.fspath(study) or (path.is_dir() and not is_bundle(path)):
+            return Results(store_of(study))
         if is_bundle(path):
             unpacked = opened_bundle(path)
             bundle = unpacked.__enter__()
             return Results(bundle.store, unpacked, lambda: (bundle.study, ""))
-        if path.is_dir():
-            return Results(Store.open(path))
-    store = Store.open(results_of(str(results), read_study(study).name))
+    store = store_of(study, results)
     return Results(store, planned=lambda: with_results(store, study_content(plan_of(study))))
+
+
+def store_of(study: Study, results: File = "results") -> Store:
+    """The results folder that a study, or its own address, means; not that of a bundle.
+
+    Raises
+    ------
+    StudyError, StoreError
+        There is none.
+    """
+    if not isinstance(study, Mapping) and ("://" in os.fspath(study) or Path(study).is_dir()):
+        return Store.open(os.fspath(study))
+    return Store.open(results_of(str(results), read_study(study).name))
 
 
 def selected_runs(study: Study, settings: Settings, override_file: File | None, results: File) -> Selection:

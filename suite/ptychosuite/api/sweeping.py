@@ -28,7 +28,7 @@ from ptychosuite.execute.provenance import machine_memory_bytes
 from ptychosuite.store.compact import compact
 from ptychosuite.store.layout import Store, results_of
 from ptychosuite.store.planned import study_content
-from ptychosuite.store.read import inventory, read_run
+from ptychosuite.store.read import inventory, readable_run
 from ptychosuite.store.upkeep import set_aside
 from ptychosuite.study.choice import Choice
 from ptychosuite.study.estimate import footprint
@@ -75,7 +75,8 @@ class SweepOutcome(Displayed):
     def failures(self) -> Mapping[str, str]:
         """run_id -> the reason, the last line of its message, of every run that has failed."""
         files = inventory(self.store).failed
-        return {run_id: last_line(read_run(files[run_id], images=False).message) for run_id in self.failed}
+        records = {run_id: readable_run(files[run_id]) for run_id in self.failed}
+        return {run_id: last_line(record.message) if record else "" for run_id, record in records.items()}
 
     @cached_property
     def dataset(self) -> xr.Dataset:
@@ -157,11 +158,12 @@ class Sweep:
         """
         store = Store.create(self.results)
         tally = Tally(total=0, done_before=self.done)
-        self._set_aside(store)
         if self.specs:
+            store.refuse_unwritable()
+            self._set_aside(store, Progress.of(progress))
             with connected(self.kind, Progress.of(progress)) as (connection, update):
                 tally = sweep(self.plan, store, self.specs, connection, sys.argv, update, self.terms)
-        else:
+        elif not store.unwritable():
             note_plan(self.plan, store, sys.argv)
             compact(store)
         held = inventory(store).failed
@@ -169,13 +171,18 @@ class Sweep:
         not_begun = tally.total - tally.ended
         return SweepOutcome(self.plan, store, dict(tally.counts), self.done, failed, not_begun)
 
-    def _set_aside(self, store: Store) -> None:
-        """Make room for results that are to come anew."""
-        done = inventory(store).done
-        files = [done[run_id] for run_id in self.again if run_id in done]
-        if files:
-            set_aside(store, files)
+    def _set_aside(self, store: Store, progress: Progress) -> None:
+        """Make room for results that are to come anew, or whose files are damaged."""
+        held = inventory(store)
+        again = [held.done[run_id] for run_id in self.again if run_id in held.done]
+        damaged = [held.damaged[run_id] for run_id in self.chosen.run_ids if run_id in held.damaged]
+        for file in damaged:
+            file.ends_as_zip()  # one that may not be read is its owner's matter
+        if again or damaged:
+            moved = set_aside(store, [*again, *damaged])
             compact(store)  # its rows stand for files that are no more
+        if damaged:
+            progress.say(f"{count_runs(len(damaged))} to do again, whose damaged files are now in {moved}")
 
 
 def prepare(
@@ -232,7 +239,8 @@ def _diverged(chosen: Plan, store: Store) -> Iterator[str]:
     """run_id of the chosen runs that have diverged."""
     done = inventory(store).done
     for run_id in chosen.run_ids:
-        if run_id in done and read_run(done[run_id], images=False).status is Status.DIVERGED:
+        record = readable_run(done[run_id]) if run_id in done else None
+        if record and record.status is Status.DIVERGED:
             yield run_id
 
 

@@ -10,7 +10,7 @@ from ptychosuite.cluster.work import summary_for
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.execute.interruption import check_interruption
 from ptychosuite.store.claims import Claims
-from ptychosuite.store.read import inventory, read_run
+from ptychosuite.store.read import inventory, readable_run
 
 LOOK_AGAIN_S = 0.5
 
@@ -41,7 +41,6 @@ def await_others(
     ended = [
         run_id for run_id in free if run_id in found.done or attempts.get(run_id, 0) > tried.get(run_id, 0)
     ]
-    records = [read_run(found.files[run_id], images=False) for run_id in ended]
-    return [summary_for(record, claims) for record in records], [
-        held[run_id] for run_id in free if run_id not in ended
-    ]
+    records = {run_id: readable_run(found.files[run_id]) for run_id in ended}
+    summaries = {run_id: summary_for(record, claims) for run_id, record in records.items() if record}
+    return list(summaries.values()), [held[run_id] for run_id in free if run_id not in summaries]

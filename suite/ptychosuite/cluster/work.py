@@ -30,7 +30,7 @@ from ptychosuite.registry.fingerprint import fingerprint_of
 from ptychosuite.store.claims import Claim, Claims
 from ptychosuite.store.layout import Store, place
 from ptychosuite.store.place import LocalPlace
-from ptychosuite.store.read import read_run
+from ptychosuite.store.read import readable_run
 from ptychosuite.store.write import write_run
 
 if TYPE_CHECKING:
@@ -201,10 +201,7 @@ def carry_out_stack(
 
 def _earlier(task: Task, store: Store) -> RunRecord | None:
     """The stored run that a run goes on from; None where it begins at the start, as without that file."""
-    try:
-        return read_run(store.run_file(task.earlier)) if task.earlier else None
-    except StoreError:  # set aside meanwhile, or damaged: the result is the same
-        return None
+    return readable_run(store.run_file(task.earlier), images=True) if task.earlier else None
 
 
 def _signed(record: RunRecord, claims: Claims) -> RunRecord:
@@ -266,8 +263,8 @@ def _ended(claims: Claims, run_id: str, failed_before: int) -> dict[str, Any] | 
     files = [claims.store.run_file(run_id)]
     if claims.sweep:
         files.append(claims.store.failed_file(run_id, failed_before + 1))
-    file = next((file for file in files if file.exists()), None)
-    return summary_for(read_run(file, images=False), claims) if file else None
+    record = next((record for file in files if file.exists() and (record := readable_run(file))), None)
+    return summary_for(record, claims) if record else None
 
 
 def _refuse_other_code(spec: RunSpec, expected: str) -> None:

@@ -91,7 +91,7 @@ class WorkerLog:
         self._open()
 
     def _open(self) -> None:
-        self._file = os.open(self._name, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        self._file = os.open(self._name, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         self._identity = _identity(self._file)
         faulthandler.enable(self._file)
 

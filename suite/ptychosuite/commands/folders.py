@@ -16,7 +16,8 @@ from ptychosuite.commands.options import json_option, repeated, study_options
 @study_options
 @click.option(
     "--only", multiple=True, metavar="KIND",
-    help="Only this, as in --only failed: failed, superseded, foreign, damaged, leftovers. Repeatable.",
+    help="Only this, as in --only failed: failed, superseded, foreign, damaged, orphaned, leftovers. "
+    "Repeatable.",
 )  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do it: move the files into removed/ of the results folder.")
 @click.option("--delete", is_flag=True, help="With --yes: delete the files instead.")
@@ -26,7 +27,8 @@ def clean(yes: bool, delete: bool, as_json: bool, **asked: Any) -> None:
 
     STUDY is a study file, or a results folder, whose latest session then says which runs are the study's.
     Found are failed tries, results of other code that those of the present one have replaced, runs that the
-    study does not have, files that cannot be read, and what sweeps have left half done.
+    study does not have, files that cannot be read or do not belong there, truths that no run is compared
+    with, and what sweeps have left half done.
 
     \b
         ptychosuite clean studies/quickstart.yaml --only failed --only superseded

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -251,20 +253,42 @@ def solvers(as_json: bool) -> None:
 
 
 @click.command()
+@click.argument("study", type=click.Path(path_type=Path), required=False)
+@results_option
 @json_option
-def doctor(as_json: bool) -> None:
-    """Say what this machine and this installation can do, and what is wrong with its plug-ins."""
-    content = ptychosuite.doctor()
+def doctor(study: Path | None, results: str, as_json: bool) -> None:
+    """Say what this machine and this installation can do, and what is wrong with its plug-ins.
+
+    Of STUDY (a study file or a results folder) every file of the results is read as well, and those are named
+    that are damaged or do not belong there. Leaves with 1 where there are any.
+    """
+    content = ptychosuite.doctor(study, results=results)
+    found = content.get("results", {})
     if as_json:
         click.echo(json.dumps(content, indent=1))
-        return
+    else:
+        _print_doctor(content)
+    if found.get("damaged"):
+        hint = f"ptychosuite clean {shlex.quote(found['folder'])} --only damaged"
+        click.echo(f"what to do: see what would be set aside with: {hint}; add --yes to do it", err=as_json)
+        sys.exit(1)
+
+
+def _print_doctor(content: dict[str, Any]) -> None:
     faults = content.pop("faults")
     nouns = {
         group: ", ".join(f"{name} ({package})" if package else name for name, package in found.items())
         for group, found in content["nouns"].items()
     }
+    results = content.pop("results", {})
     click.echo(tree_text({**content, "nouns": nouns}))
     _print_faults(faults)
+    if results:
+        click.echo(f"results in {results['folder']}: {results['runs']} runs that have ended")
+        for message in results["damaged"].values():
+            click.echo(f"  {message}")
+        if results["not writable"]:
+            click.echo(f"  {results['not writable']}")
 
 
 def _print_faults(faults: Sequence[Mapping[str, Any]]) -> None:

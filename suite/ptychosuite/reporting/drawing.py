@@ -12,7 +12,7 @@ from traceback import format_exception
 from typing import Any, TypeVar
 
 from ptychosuite.analysis.selection import Selection
-from ptychosuite.errors import NothingToDraw, StudyError, UserError
+from ptychosuite.errors import DamagedFile, NothingToDraw, StudyError, UserError
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.validation import SettingError, validate
 from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
@@ -126,6 +126,8 @@ def _guarded(title: str, stem: str, step: Callable[[], T]) -> T | Embedded:
         return step()
     except (NothingToDraw, StudyError) as reason:
         return Embedded(title, f"Not drawn: {reason}.", "", "", stem)
+    except DamagedFile as error:
+        return _failed(title, stem, error)
     except UserError:
         raise
     except Exception as error:  # a mistake in one figure's code is told, and costs no other figure

@@ -8,6 +8,8 @@ It is the study: one row a run that the latest session planned, by the code that
 or an earlier version of the study has left in the folder stays in run files (``store.planned`` counts them).
 Sessions of earlier versions do not say which runs they planned; then all runs of the folder have a row.
 
+A run whose file is damaged has no row; ``store.faults`` names it.
+
 Who only reads gets the same dataset by :func:`readable`, which writes nothing: where ``study.zarr`` is behind
 the run files, or of another version of the study, it is completed or made in memory.
 """
@@ -28,12 +30,11 @@ from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.storage import MemoryStore
 
 from ptychosuite.core.runs import RunRecord
-from ptychosuite.errors import StoreError
 from ptychosuite.registry.factors import are_numbers, factor_names, factor_value, is_hash
 from ptychosuite.store.layout import SCHEMA_VERSION, Store
 from ptychosuite.store.place import Place
 from ptychosuite.store.planned import RUN_IDS
-from ptychosuite.store.read import inventory, read_run, sessions
+from ptychosuite.store.read import inventory, readable_run, sessions
 
 IDENTITY = ("run_id", "spec_id", "status", "path", "start", "lane", "code")
 RUN_CHUNK = 4096  # rows a chunk of the one-dimensional columns
@@ -58,18 +59,20 @@ def compact(store: Store, rebuild: bool = False, study: Mapping[str, Any] | None
     Raises
     ------
     StoreError
-        A run file is damaged, or the disk or the server refuses.
+        The disk or the server refuses.
     """
     with (store.root / ".compactor.lock").lock(), store.dataset.refusals():
         columns, files = _columns_and_files(store, study)
         rows = None if rebuild else _rows(store, store.dataset.zarr_store(read_only=True), columns, files)
         if rows is not None:
-            return _extend(store.dataset.zarr_store(), store, columns, files, rows)
-        fresh = store.root / ".study.zarr.new"  # written beside the old one and put in its place
-        fresh.delete()
-        _build(fresh.zarr_store(), store, columns, files)
-        fresh.move_to(store.dataset)
-        return len(files)
+            written = _extend(store.dataset.zarr_store(), store, columns, files, rows)
+        else:
+            fresh = store.root / ".study.zarr.new"  # written beside the old one and put in its place
+            fresh.delete()
+            written = _build(fresh.zarr_store(), store, columns, files)
+            fresh.move_to(store.dataset)
+        store.dataset.share()
+        return written
 
 
 def readable(store: Store, study: Mapping[str, Any] | None = None) -> ZarrStore:
@@ -78,7 +81,7 @@ def readable(store: Store, study: Mapping[str, Any] | None = None) -> ZarrStore:
     Raises
     ------
     StoreError
-        A run file is damaged, or the disk or the server refuses.
+        The disk or the server refuses.
     """
     with store.dataset.refusals(reading=True):
         columns, files = _columns_and_files(store, study)
@@ -107,10 +110,8 @@ def _copied(dataset: Place) -> dict[str, Buffer]:
         return {}
 
 
-def _build(
-    target: ZarrStore, store: Store, columns: Mapping[str, Column], files: Mapping[str, Place]
-) -> None:
-    """Write a new dataset."""
+def _build(target: ZarrStore, store: Store, columns: Mapping[str, Column], files: Mapping[str, Place]) -> int:
+    """Write a new dataset; the number of its rows is returned."""
     attributes = {
         "schema_version": SCHEMA_VERSION,
         "study": store.root.name,
@@ -123,8 +124,9 @@ def _build(
         _create(group, name, (0,), False)
     for column in columns.values():
         _create(group, column.name, (0,), column.numeric)
-    _write_runs(group, store, columns, files, first=0)
+    written = _write_runs(group, store, columns, files, first=0)
     _commit(target)
+    return written
 
 
 def _extend(
@@ -134,13 +136,15 @@ def _extend(
     files: Mapping[str, Place],
     rows: Collection[str],
 ) -> int:
-    """Append new runs behind the committed rows."""
+    """Append new runs behind the committed rows; how many is returned."""
     missing = {run_id: file for run_id, file in files.items() if run_id not in rows}
-    if missing:
-        group = zarr.open_group(target, mode="r+", use_consolidated=False)
-        _write_runs(group, store, columns, missing, first=len(rows))
+    if not missing:
+        return 0
+    group = zarr.open_group(target, mode="r+", use_consolidated=False)
+    written = _write_runs(group, store, columns, missing, first=len(rows))
+    if written:
         _commit(target)
-    return len(missing)
+    return written
 
 
 def _commit(target: ZarrStore) -> None:
@@ -205,17 +209,34 @@ def _rows(
 
 def _write_runs(
     group: zarr.Group, store: Store, columns: Mapping[str, Column], files: Mapping[str, Place], first: int
-) -> None:
-    """Write runs into consecutive rows from ``first`` on."""
-    places = list(files.values())
+) -> int:
+    """Write the runs that can be read into consecutive rows from ``first`` on; how many is returned."""
+    places, written = list(files.values()), 0
     with ThreadPoolExecutor(REQUESTS) as pool:
         for start in range(0, len(places), BATCH):
-            batch = places[start : start + BATCH]
-            records = list(pool.map(lambda file: read_run(file, images=False), batch))
+            found = pool.map(readable_run, batch := places[start : start + BATCH])
             paths = [str(file).removeprefix(f"{store.root}/") for file in batch]
-            _note_metrics(group, records)
-            blocks = _blocks(records, paths, columns)
-            _write_blocks(group, blocks, first + start, len(batch), pool)
+            runs = {path: run for path, run in zip(paths, found, strict=True) if run is not None}
+            try:
+                blocks = _blocks(runs, columns)
+            except (TypeError, ValueError):
+                runs = {path: run for path, run in runs.items() if _fits(run, columns)}
+                blocks = _blocks(runs, columns)
+            if runs:
+                _note_metrics(group, list(runs.values()))
+                _write_blocks(group, blocks, first + written, len(runs), pool)
+                written += len(runs)
+    return written
+
+
+def _fits(record: RunRecord, columns: Mapping[str, Column]) -> bool:
+    """Whether a run has numbers where the sessions say so; one that has not is damaged."""
+    leaves = record.spec.leaves()
+    try:
+        _numbers([factor_value(leaves, path) for path, column in columns.items() if column.numeric])
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _note_metrics(group: zarr.Group, records: Sequence[RunRecord]) -> None:
@@ -227,16 +248,17 @@ def _note_metrics(group: zarr.Group, records: Sequence[RunRecord]) -> None:
         group.attrs["metrics"] = wanted
 
 
-def _blocks(
-    records: Sequence[RunRecord], paths: Sequence[str], columns: Mapping[str, Column]
-) -> dict[str, np.ndarray]:
-    """What the dataset holds of ``records``: columns (run,), and curves (run, iteration) padded with NaN."""
+def _blocks(runs: Mapping[str, RunRecord], columns: Mapping[str, Column]) -> dict[str, np.ndarray]:
+    """What the dataset holds of ``runs``, by their paths: columns (run,), and curves (run, iteration) padded
+    with NaN.
+    """
+    records = list(runs.values())
     leaves = [record.spec.leaves() for record in records]
     blocks = {
         "run_id": _texts([record.run_id for record in records]),
         "spec_id": _texts([record.spec.spec_id for record in records]),
         "status": _texts([str(record.status) for record in records]),
-        "path": _texts(paths),
+        "path": _texts(list(runs)),
         "start": _texts([record.provenance.get("start") for record in records]),
         "lane": _texts([record.provenance.get("lane") for record in records]),
         "code": _texts([record.provenance.get("code") for record in records]),
@@ -244,13 +266,7 @@ def _blocks(
     }
     for path, column in columns.items():
         values = [factor_value(run, path) for run in leaves]
-        try:
-            blocks[column.name] = _numbers(values) if column.numeric else _texts(values)
-        except (TypeError, ValueError) as error:
-            raise StoreError(
-                f"of the runs {paths[0]} to {paths[-1]}, one has a '{path}' that is no number, though the "
-                f"sessions say it is: {error}; delete the run that is damaged and run the study again"
-            ) from error
+        blocks[column.name] = _numbers(values) if column.numeric else _texts(values)
     for name in dict.fromkeys(name for record in records for name in record.metrics):
         blocks[name] = _numbers([record.metrics.get(name) for record in records])
     for name in dict.fromkeys(name for record in records for name in record.curves):

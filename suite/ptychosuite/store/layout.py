@@ -9,6 +9,8 @@
       references/<hash>.zarr.zip          true object, probe and scan, shared by the runs that simulate them
       sessions/<time>-<pid>.json          who ran what, when, with which code and environment
       code/<fingerprint>.json             the files and packages that runs depend on, with hashes and versions
+      checks/<time>-<hash>.json           verdicts of ``check``
+      removed/<time>/                     what has been set aside
       study.zarr/                         the study's runs, all but the images, as one dataset along ``run``
 """
 
@@ -139,6 +141,28 @@ class Store:
                 "if the folder holds results, write that into it"
             ) from error
         check_version(found, self.root)
+
+    def refuse_unwritable(self) -> None:
+        """Refuse a folder in which no sweep could leave its results.
+
+        Raises
+        ------
+        StoreError
+            The user has no right to write in it or in a folder of it, or the disk is read-only.
+        """
+        if why := self.unwritable():
+            raise StoreError(
+                f"{why}. Nothing has been done; ask for the right to write there, or name another folder "
+                "with --results"
+            )
+
+    def unwritable(self) -> str:
+        """Why no sweep could leave its results here; empty where it could."""
+        claims = self.root / ".claims"
+        folders = (self.runs, self.references, self.sessions, self.code, self.dataset, claims)
+        return self.root.unwritable(below=False) or next(
+            filter(None, (folder.unwritable() for folder in folders)), ""
+        )
 
     @property
     def marker(self) -> Place:

@@ -204,6 +204,23 @@ class ObjectPlace:
             self._bucket.delete([self.key, f"{self.key}/zarr.json"])
             self._bucket.delete([f"{self.key}/{key}" for key in self._all_files()])
 
+    def ends_as_zip(self) -> bool:
+        """An object is there whole or not at all."""
+        return True
+
+    def set_aside(self, target: Place) -> None:
+        """A copy on the server, then the original is deleted."""
+        assert isinstance(target, ObjectPlace)
+        self._copy_to(target)
+        self.delete()
+
+    def unwritable(self, below: bool = True) -> str:
+        """The server knows, and says so at the first request."""
+        return ""
+
+    def share(self) -> None:
+        """Who may do what is the server's matter."""
+
     def move_to(self, target: Place) -> None:
         """Copies on the server; the group's own metadata come last, and until then there is no group."""
         assert isinstance(target, ObjectPlace)

@@ -7,20 +7,39 @@ is above never asks which one it has.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
+import pwd
 import shutil
+import stat
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TextIO
 
 from ptychosuite.errors import StoreError
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store as ZarrStore
+
+OF_FILES = (".zip", ".json")  # ends of the names of our files
+SHARED = stat.S_ISGID | stat.S_IWGRP
+END_OF_ZIP = struct.Struct("<4s4H2LH")  # the mark, numbers, length and start of the list of members, comment
+NO_RIGHTS = "Ask its owner for the right to write there, or name another folder with --results"
+NO_SPACE = "Free some space or name another folder with --results"
+REMEDIES = {
+    errno.EACCES: NO_RIGHTS,
+    errno.EPERM: NO_RIGHTS,
+    errno.ENOSPC: NO_SPACE,
+    errno.EDQUOT: NO_SPACE,
+    errno.EEXIST: "Set that aside with 'ptychosuite clean STUDY', or name another folder with --results",
+    errno.ENAMETOOLONG: "Shorten the name of the study, or name another folder with --results",
+}
 
 
 class Place(Protocol):
@@ -45,7 +64,13 @@ class Place(Protocol):
         """Whether there is a file."""
 
     def files(self) -> Iterator[str]:
-        """All files below, relative to here; what is hidden by a dot is left out."""
+        """All files below, relative to here; what is hidden by a dot is left out.
+
+        A folder that is called as our files are is told as one, and what is in it is not.
+        """
+
+    def ends_as_zip(self) -> bool:
+        """Whether the end of a zip file is where it says, as it is not of one that was cut off."""
 
     def read(self) -> bytes:
         """The whole file."""
@@ -64,6 +89,15 @@ class Place(Protocol):
 
     def delete(self) -> None:
         """Remove the file, or the folder with all that is below it; nothing need be there."""
+
+    def set_aside(self, target: Place) -> None:
+        """Move whatever is here to ``target``, where nothing is."""
+
+    def unwritable(self, below: bool = True) -> str:
+        """Why nothing can be written here, or in a folder below; empty where it can."""
+
+    def share(self) -> None:
+        """Let a group that shares this folder use what others than we have made below it."""
 
     def move_to(self, target: Place) -> None:
         """Put this Zarr group in the place of that at ``target``, whose readers see one of them or none."""
@@ -122,6 +156,14 @@ class LocalPlace:
         with self.refusals(reading=True):
             return open(self.path, "rb")
 
+    def ends_as_zip(self) -> bool:
+        try:
+            with self.refusals(reading=True):
+                found = os.stat(self.path)
+                return _ends_as_zip(self.path, found.st_ino, found.st_size, found.st_mtime_ns)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
     def create(self, content: bytes, durable: bool = True) -> bool:
         """A temporary file beside the target is written, flushed to the disk and linked to its final name.
 
@@ -136,7 +178,7 @@ class LocalPlace:
                 os.link(temporary, self.path)
                 return True
             except FileExistsError:
-                return False
+                return self._is_taken()
             finally:
                 with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                     os.unlink(temporary)
@@ -149,10 +191,31 @@ class LocalPlace:
 
     def delete(self) -> None:
         with self.refusals():
-            if os.path.isdir(self.path):
+            if os.path.isdir(self.path) and not os.path.islink(self.path):
                 shutil.rmtree(self.path)
             else:
                 Path(self.path).unlink(missing_ok=True)
+
+    def set_aside(self, target: Place) -> None:
+        """By its name alone: what is here need not be readable, nor a file."""
+        with self.refusals():
+            make_folder(os.path.dirname(str(target)))
+            shutil.move(self.path, str(target))
+
+    def unwritable(self, below: bool = True) -> str:
+        """Asks for rights, and writes nothing."""
+        for folder, inner, _ in os.walk(self.path):
+            if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+                return f"cannot write {folder}: {_why_unwritable(folder)}"
+            if not below:
+                inner.clear()
+        return ""
+
+    def share(self) -> None:
+        for folder, below, files in os.walk(self.path):
+            for name in (*below, *files):
+                with contextlib.suppress(PermissionError):  # another's, who has shared it already
+                    _share(os.path.join(folder, name))
 
     def move_to(self, target: Place) -> None:
         """Two renames: between them there is none, and a kill there is made good by the next compaction."""
@@ -173,7 +236,7 @@ class LocalPlace:
     def lock(self) -> Iterator[None]:
         with contextlib.ExitStack() as stack:
             with self.refusals():
-                file = stack.enter_context(open(self.path, "w"))
+                file = stack.enter_context(_opened_lock(self.path))
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
@@ -186,9 +249,10 @@ class LocalPlace:
                 if isinstance(error, FileNotFoundError | NotADirectoryError):
                     raise
                 raise StoreError(f"cannot read {self.path}: {error.strerror or error}") from error
+            remedy = REMEDIES.get(error.errno or 0, "Name another folder with --results")
             raise StoreError(
                 f"cannot write {self.path}: {error.strerror or error}; what is stored already is unharmed. "
-                "Free some space or name another folder with --results, then run the same command again"
+                f"{remedy}, then run the same command again"
             ) from error
 
     def leftovers(self) -> Iterator[str]:
@@ -210,13 +274,20 @@ class LocalPlace:
 
     def _made_at_once(self, content: bytes) -> bool:
         with self.refusals():
-            os.makedirs(os.path.dirname(self.path), exist_ok=True)
+            make_folder(os.path.dirname(self.path))
             try:
                 with open(self.path, "xb") as file:
+                    _share(self.path)
                     file.write(content)
             except FileExistsError:
-                return False
+                return self._is_taken()
             return True
+
+    def _is_taken(self) -> bool:
+        """False, as :meth:`create` says it, where a file is in the place of a new one, and nothing else."""
+        if not os.path.isfile(self.path):
+            raise FileExistsError(errno.EEXIST, "a folder or a link is in its place")
+        return False
 
     def _temporary(self) -> str:
         folder, name = os.path.split(self.path)
@@ -237,11 +308,72 @@ def is_alive(pid: int) -> bool:
 
 def _write(path: str, content: bytes) -> None:
     """Write a file to the disk, past the caches; its folder is made where there is none."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    make_folder(os.path.dirname(path))
     with open(path, "wb") as file:
+        _share(path)
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def make_folder(path: str) -> None:
+    """Make a folder where there is none, and those above it; below a shared one they are shared, too."""
+    if not path or os.path.isdir(path):
+        return
+    make_folder(os.path.dirname(path))
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
+    else:
+        _share(path)
+
+
+def _share(path: str) -> None:
+    """Give what was made in a shared folder the rights that the folder gives its group.
+
+    A folder is shared that its group may write, and that hands its group on (``chmod g+ws``): whoever made
+    it so means all of the group, whatever the umask of each.
+    """
+    of_folder = os.stat(os.path.dirname(path) or ".").st_mode
+    if of_folder & SHARED != SHARED:
+        return
+    mode = stat.S_IMODE(os.stat(path).st_mode)
+    wanted = mode | of_folder & (stat.S_IRWXG if os.path.isdir(path) else stat.S_IRGRP | stat.S_IWGRP)
+    if wanted != mode:
+        os.chmod(path, wanted)
+
+
+def _opened_lock(path: str) -> TextIO:
+    """The file of a lock; that of another, who lets us read it only, will do."""
+    try:
+        file = open(path, "a")  # noqa: SIM115 - the caller closes it
+    except PermissionError:
+        return open(path)
+    with contextlib.suppress(PermissionError):
+        _share(path)
+    return file
+
+
+@lru_cache(maxsize=2**17)
+def _ends_as_zip(path: str, inode: int, size: int, changed_ns: int) -> bool:
+    """Whether a file ends as a zip file without a comment; looked at again where it has changed."""
+    if size < END_OF_ZIP.size or not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        file.seek(size - END_OF_ZIP.size)
+        mark, *_, length, start, _ = END_OF_ZIP.unpack(file.read(END_OF_ZIP.size))
+    return bool(mark == b"PK\5\6" and start + length + END_OF_ZIP.size == size)
+
+
+def _why_unwritable(folder: str) -> str:
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return "it is on a read-only file system"
+    owner = os.stat(folder).st_uid
+    with contextlib.suppress(KeyError):
+        return f"you have no right to, it belongs to {pwd.getpwuid(owner).pw_name}"
+    return f"you have no right to, it belongs to the user {owner}"
 
 
 def _files(folder: str, prefix: str = "") -> Iterator[str]:
@@ -252,7 +384,7 @@ def _files(folder: str, prefix: str = "") -> Iterator[str]:
         return
     with entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
-            if entry.is_dir(follow_symlinks=False):
+            if entry.is_dir(follow_symlinks=False) and not entry.name.endswith(OF_FILES):
                 yield from _files(entry.path, f"{prefix}{entry.name}/")
-            else:
+            elif entry.is_dir(follow_symlinks=False) or entry.is_symlink() or entry.is_file():  # no pipe
                 yield f"{prefix}{entry.name}"

@@ -12,11 +12,10 @@ from typing import Any
 
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec, digest
-from ptychosuite.errors import StoreError
 from ptychosuite.registry.factors import settings_of_runs
 from ptychosuite.registry.fingerprint import fingerprint_of
 from ptychosuite.store.layout import Store
-from ptychosuite.store.read import PlannedStudy, inventory, read_run, sessions
+from ptychosuite.store.read import CODE, PlannedStudy, inventory, readable_run, sessions
 
 RUN_IDS = "run_ids"
 """What sessions note since runs are picked by it; those of earlier versions do not."""
@@ -101,17 +100,17 @@ def stored_runs(store: Store, plan: Plan) -> list[StoredRun]:
             spec_id, code = known[run_id]
             found.append(StoredRun(run_id, specs[spec_id], code, failed))
             continue
-        try:
-            run = read_run(files[run_id], images=False)
-        except StoreError:
-            continue
-        found.append(StoredRun(run_id, run.spec, str(run.provenance.get("code", "")), failed))
+        run = readable_run(files[run_id])
+        if run is not None:
+            found.append(StoredRun(run_id, run.spec, str(run.provenance.get("code", "")), failed))
     return found
 
 
 def _by_code(store: Store, spec_ids: Collection[str], among: Collection[str]) -> dict[str, tuple[str, str]]:
     """run_id -> spec_id and fingerprint of the runs ``among`` these that known code made of ``spec_ids``."""
-    codes = [key.removesuffix(".json") for key in store.code.files()] if among else []
+    if not among:
+        return {}
+    codes = [key.removesuffix(".json") for key in filter(CODE.fullmatch, store.code.files())]
     made = {digest([spec_id, code]): (spec_id, code) for spec_id in spec_ids for code in codes}
     return {name: made[name] for name in among if name in made}
 

@@ -8,7 +8,8 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -17,13 +18,16 @@ from annotated_types import Ge, Interval, Predicate
 
 from ptychosuite.core.problem import REQUIRED, Reference
 from ptychosuite.core.runs import RunRecord, RunSpec, Status
-from ptychosuite.errors import StoreError
+from ptychosuite.errors import DamagedFile, StoreError
 from ptychosuite.registry.validation import Keys, SettingError, as_mapping, shown, validate
 from ptychosuite.store.group import unpack
 from ptychosuite.store.layout import BESIDE, DIMENSIONS, SUFFIX, Store, check_version
 from ptychosuite.store.place import Place
 
 RUN = re.compile(rf"../(?P<run_id>\w+)(\.failed-(?P<attempt>\d+))?{re.escape(SUFFIX)}")
+SESSION = re.compile(r"[\w-]+(\.\d+Z?[\w-]*)?\.json")  # and no name that a program gives to a copy
+CODE = re.compile(r"\w+\.json")
+SET_ASIDE = "set it aside with 'ptychosuite clean'"
 IMAGES = ("object", "probe", "probe_modes", "probe_variations", "snapshot_objects", "snapshot_probes")
 
 HEXADECIMAL = re.compile(r"[0-9a-f]{1,32}").fullmatch
@@ -33,6 +37,8 @@ ATTEMPT = re.compile(r"\.failed-(\d+)\.")
 DAMAGED = (OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, RuntimeError,
            MemoryError, zipfile.BadZipFile, zlib.error, struct.error)  # fmt: skip
 """What the bytes of a file raise that is no run."""
+
+PART, LOOKS = 256, 16  # files that are looked at one after another, and such parts at once
 
 T = TypeVar("T")
 
@@ -105,10 +111,11 @@ class RunAttributes:
 
 @dataclass(frozen=True)
 class Inventory:
-    """What a store holds, from file names alone."""
+    """What a store holds, from the names of files and their last bytes."""
 
     done: dict[str, Place]  # run_id -> file
     failed: dict[str, Place]  # run_id -> file of the latest failed try, for runs that are not done
+    damaged: dict[str, Place] = field(default_factory=dict)  # run_id -> file in its place, for such runs
 
     @property
     def files(self) -> dict[str, Place]:
@@ -123,25 +130,40 @@ class Inventory:
 
 
 def inventory(store: Store) -> Inventory:
-    """List the runs of ``store`` without opening any."""
+    """List the runs of ``store`` without reading any; files that were cut off are none."""
     runs = store.runs
+    found = [match for match in map(RUN.fullmatch, runs.files()) if match]
     done: dict[str, Place] = {}
+    damaged: dict[str, Place] = {}
     attempts: dict[str, int] = {}
-    for key in runs.files():
-        match = RUN.fullmatch(key)
-        if match is None:
-            continue
+    for match, is_whole in zip(found, _are_whole([runs / match[0] for match in found]), strict=True):
         run_id, attempt = match["run_id"], match["attempt"]
         if attempt is None:
-            done[run_id] = runs / key
-        else:
+            (done if is_whole else damaged)[run_id] = runs / match[0]
+        elif is_whole:
             attempts[run_id] = max(attempts.get(run_id, 0), int(attempt))
     failed = {
         run_id: store.failed_file(run_id, attempt)
         for run_id, attempt in attempts.items()
         if run_id not in done
     }
-    return Inventory(done, failed)
+    return Inventory(done, failed, {run_id: damaged[run_id] for run_id in damaged.keys() - done.keys()})
+
+
+def _are_whole(files: Sequence[Place]) -> list[bool]:
+    """Whether each file is there to its end; many are looked at at once, as a server's disk answers late."""
+    parts = [files[start : start + PART] for start in range(0, len(files), PART)]
+    if len(parts) < 2:
+        return list(map(_is_whole, files))
+    with ThreadPoolExecutor(LOOKS) as pool:
+        return [each for part in pool.map(lambda part: list(map(_is_whole, part)), parts) for each in part]
+
+
+def _is_whole(file: Place) -> bool:
+    try:
+        return file.ends_as_zip()
+    except StoreError:  # it may not be read
+        return False
 
 
 def read_run(file: Place, images: bool = True) -> RunRecord:
@@ -150,12 +172,17 @@ def read_run(file: Place, images: bool = True) -> RunRecord:
     Raises
     ------
     StoreError
-        The file is damaged or missing, no run, or another version's.
+        The file is damaged or missing, no run or not that of its name, or another version's.
     """
     found, arrays = _unpacked(file, leave_out=() if images else IMAGES)
     check_version(found.get("schema_version"), file)
-    with _expected(file, "a run", "delete it and run the study again"):
+    with _expected(file, "a run", f"{SET_ASIDE} and run the study again"):
         run = _known(RunAttributes, found, ())
+        named = RUN.fullmatch(f"__/{file.name}")
+        if named and named["run_id"] != run.run_id:
+            raise SettingError(
+                ("run_id",), f"found {shown(run.run_id)}; the file has the name of another run"
+            )
         spec = _known(RunSpec, _without_removed(run.spec), ("spec",), refuse=True)
         solver = spec.solver.get("name")
         if not isinstance(solver, str):
@@ -205,7 +232,7 @@ def read_reference(store: Store, name: str) -> Reference | None:
     file = store.reference_file(name)
     found, arrays = _unpacked(file)
     check_version(found.get("schema_version"), file)
-    with _expected(file, "a truth", "delete it and run the study again"):
+    with _expected(file, "a truth", f"{SET_ASIDE} and run the study again"):
         for key in REQUIRED:
             if key not in arrays:
                 raise SettingError((), f"the array '{key}' is missing")
@@ -213,20 +240,36 @@ def read_reference(store: Store, name: str) -> Reference | None:
     return Reference(**{name: array for name, array in arrays.items() if name in names})
 
 
+def readable_run(file: Place, images: bool = False) -> RunRecord | None:
+    """One run as :func:`read_run` reads it; None where its file is damaged, missing or may not be read."""
+    try:
+        return read_run(file, images)
+    except StoreError:
+        return None
+
+
 def sessions(store: Store) -> Iterator[dict[str, Any]]:
     """The sessions of ``store``, oldest first, each as :class:`Session` says; a key that is not known stays.
+
+    One that is damaged is left out: ``store.faults`` names it.
+    """
+    for key in sorted(filter(SESSION.fullmatch, store.sessions.files())):
+        with suppress(StoreError):
+            yield read_session(store.sessions / key)
+
+
+def read_session(file: Place) -> dict[str, Any]:
+    """One session from its file.
 
     Raises
     ------
     StoreError
-        One of them is damaged, or no session.
+        It is damaged, no session, or may not be read.
     """
-    for key in sorted(store.sessions.files()):
-        file = store.sessions / key
-        content = _json(file)
-        with _expected(file, "a session", "restore it, or delete it: the runs stay"):
-            _known(Session, content, ())
-        yield content
+    content = _json(file)
+    with _expected(file, "a session", f"{SET_ASIDE}: the runs stay"):
+        _known(Session, content, ())
+    return dict(content)
 
 
 def latest_session(store: Store) -> Mapping[str, Any]:
@@ -235,11 +278,11 @@ def latest_session(store: Store) -> Mapping[str, Any]:
     Raises
     ------
     StoreError
-        There is none, or one is damaged.
+        There is none that can be read.
     """
     *_, session = [{}, *sessions(store)]
     if not session:
-        raise StoreError(f"{store.root} has no session on record; name the study file instead")
+        raise StoreError(f"{store.root} has no session that can be read; name the study file instead")
     return session
 
 
@@ -267,21 +310,48 @@ def _unpacked(file: Place, leave_out: Collection[str] = ()) -> tuple[dict[str, A
                 raise ValueError(f"the array '{name}' has {array.ndim} dimensions")
         return dict(attributes), arrays
     except FileNotFoundError as error:
-        raise StoreError(f"{file} cannot be read: it is missing; run the study again") from error
+        raise DamagedFile(f"{file} cannot be read: it is missing; run the study again") from error
     except DAMAGED as error:
-        raise StoreError(f"{file} cannot be read: {error}; delete it and run the study again") from error
+        told = f"{file} cannot be read: {error}; {SET_ASIDE} and run the study again"
+        raise DamagedFile(told) from error
+
+
+@dataclass(frozen=True)
+class CodeList:
+    """The file of a fingerprint."""
+
+    files: Mapping[str, str]  # name -> hash
+    packages: Mapping[str, str]  # name -> version
 
 
 def codes(store: Store) -> dict[str, dict[str, dict[str, str]]]:
-    """Fingerprint -> its ``files`` (name -> hash) and ``packages`` (name -> version), as written."""
-    return {key.removesuffix(".json"): _json(store.code / key) for key in store.code.files()}
+    """Fingerprint -> its ``files`` and ``packages``, as written; those that are damaged are left out."""
+    found = {}
+    for key in filter(CODE.fullmatch, store.code.files()):
+        with suppress(StoreError):
+            found[key.removesuffix(".json")] = read_code(store.code / key)
+    return found
+
+
+def read_code(file: Place) -> dict[str, dict[str, str]]:
+    """The files and packages behind a fingerprint.
+
+    Raises
+    ------
+    StoreError
+        It is damaged, or may not be read.
+    """
+    content = _json(file)
+    with _expected(file, "a list of code", SET_ASIDE):
+        _known(CodeList, content, ())
+    return dict(content)
 
 
 def _json(file: Place) -> Any:
     try:
         return json.loads(file.read())
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{file} cannot be read: {error}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise DamagedFile(f"{file} cannot be read: {error}; {SET_ASIDE}") from error
 
 
 @contextmanager
@@ -292,7 +362,7 @@ def _expected(file: object, what: str, remedy: str) -> Iterator[None]:
     except SettingError as error:
         where = ".".join(str(part) for part in error.path)
         told = f"{where}: {error.message}" if where else error.message
-        raise StoreError(f"{file} is not {what} that this ptychosuite reads: {told}; {remedy}") from error
+        raise DamagedFile(f"{file} is not {what} that this ptychosuite reads: {told}; {remedy}") from error
 
 
 def _known(cls: type[T], data: Any, path: Keys, refuse: bool = False) -> T:

@@ -5,72 +5,85 @@ Nothing is overwritten, and a file is there before it is gone elsewhere.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from ptychosuite.core.runs import RunRecord
 from ptychosuite.errors import StoreError, UserError
 from ptychosuite.registry.fingerprint import run_id_of
 from ptychosuite.store.claims import Claims
 from ptychosuite.store.compact import compact
-from ptychosuite.store.layout import Store
+from ptychosuite.store.faults import Fault, faults
+from ptychosuite.store.layout import SUFFIX, Store
 from ptychosuite.store.place import Place
-from ptychosuite.store.read import RUN, checked_study, inventory, read_run
+from ptychosuite.store.read import ATTEMPT, RUN, inventory, readable_run, sessions
 
 REMOVED = "removed"
 UNWANTED = {
     "failed": "tries that have failed; where no other has succeeded, the run is to do again",
     "superseded": "results of other code, of runs that are done with the present one",
     "foreign": "runs that the study does not have",
-    "damaged": "files that cannot be read, or that do not belong there",
+    "damaged": "files that cannot be read, or that do not belong there; runs among them are to do again",
+    "orphaned": "truths that no run is compared with",
     "leftovers": "what sweeps that are no more have left half done; it is deleted",
 }
 """What a results folder need not keep, in words."""
 
 
-def unwanted(store: Store, planned: Collection[str]) -> dict[str, list[Place]]:
+def unwanted(
+    store: Store, planned: Collection[str], wrong: Collection[Fault], kinds: Collection[str] = tuple(UNWANTED)
+) -> dict[str, list[Place]]:
     """Kind of :data:`UNWANTED` -> files of ``store``; nothing is written.
 
-    Results of other code stay where the present one has none in their place.
+    Results of other code stay where the present one has none in their place, and truths where a run refers to
+    them that is not among what is found.
 
     Parameters
     ----------
     planned
         spec_id of the study's runs.
+    wrong
+        All faults of ``store``.
+    kinds
+        Those that are asked for.
     """
-    found: dict[str, list[Place]] = {kind: [] for kind in UNWANTED}
-    done = inventory(store).done
-    for key in store.runs.files():
-        file, match = store.runs / key, RUN.fullmatch(key)
-        record = _readable(file) if match else None
-        if match is None or record is None:
-            found["damaged"].append(file)
-        elif match["attempt"]:
-            found["failed"].append(file)
-        elif record.spec.spec_id not in planned:
-            found["foreign"].append(file)
-        elif _present_id(record) != record.run_id and _present_id(record) in done:
-            found["superseded"].append(file)
-    found["damaged"] += [store.sessions / key for key in store.sessions.files() if not _study(store, key)]
-    found["leftovers"] = [*Claims(store).expired(), *(store.root / key for key in store.root.leftovers())]
+    found: dict[str, list[Place]] = {kind: [] for kind in UNWANTED if kind in kinds}
+    damaged = [fault.file for fault in wrong]
+    done, needed = inventory(store).done, set[str]()
+    for key in filter(RUN.fullmatch, store.runs.files()):
+        record = None if (file := store.runs / key) in damaged else readable_run(file)
+        if record is None:
+            continue
+        if (kind := _kind(record, key, planned, done)) in found:
+            found[kind].append(file)
+        else:
+            needed.add(record.reference)
+    if "damaged" in found:
+        found["damaged"] = damaged
+    if "orphaned" in found and ("damaged" in found or not any(map(_is_run, damaged))):
+        truths = (store.references / key for key in store.references.files())
+        found["orphaned"] = [
+            file for file in truths if file not in damaged and file.name.removesuffix(SUFFIX) not in needed
+        ]
+    if "leftovers" in found:
+        left = (store.root / key for key in store.root.leftovers())
+        found["leftovers"] = [*Claims(store).expired(), *left]
     return found
 
 
-def latest_study(store: Store) -> dict[str, Any]:
-    """What the latest session that can be read noted.
+def _kind(record: RunRecord, key: str, planned: Collection[str], done: Collection[str]) -> str:
+    """Which kind of :data:`UNWANTED` a run is; empty where it is to stay."""
+    if ATTEMPT.search(key):
+        return "failed"
+    if record.spec.spec_id not in planned:
+        return "foreign"
+    present = _present_id(record)
+    return "superseded" if present != record.run_id and present in done else ""
 
-    Raises
-    ------
-    StoreError
-        There is none.
-    """
-    for key in sorted(store.sessions.files(), reverse=True):
-        if study := _study(store, key):
-            return study
-    raise StoreError(f"{store.root} has no session that can be read; name the study file instead")
+
+def _is_run(file: Place) -> bool:
+    return RUN.fullmatch(f"__/{file.name}") is not None
 
 
 def set_aside(store: Store, files: Iterable[Place]) -> Place:
@@ -85,8 +98,7 @@ def set_aside(store: Store, files: Iterable[Place]) -> Place:
     """
     target = store.root / f"{REMOVED}/{datetime.now(UTC):%Y-%m-%dT%H%M%S.%fZ}"
     for file in files:
-        _copied(file, target / str(file).removeprefix(f"{store.root}/"))
-        file.delete()
+        file.set_aside(target / str(file).removeprefix(f"{store.root}/"))
     return target
 
 
@@ -127,37 +139,48 @@ def bring_in(source: Store, target: Store) -> Brought:
             f"{source.root} has results of {', '.join(sorted(names))}, {target.root} of "
             f"{', '.join(sorted(others))}; only results of one study can be merged"
         )
-    brought = Brought()
-    for folder in (source.references, source.code):
+    wrong = {str(fault.file) for fault in faults(source) if _is_merged(source, fault.file)}
+    brought = Brought(damaged=sorted(wrong))
+    spoilt = [file for run_id, file in inventory(target).damaged.items() if run_id in inventory(source).done]
+    if spoilt:
+        set_aside(target, spoilt)
+    for folder in _merged(source):
         for key in folder.files():
-            _copied(folder / key, target.root / folder.name / key)
-    for key in source.runs.files():
-        _bring_run(source, target, key, brought)
-    for key in source.sessions.files():
-        if _study(source, key):
-            brought.sessions += _copied(source.sessions / key, target.sessions / key)
-        else:
-            brought.damaged.append(str(source.sessions / key))
+            file = folder / key
+            if str(file) in wrong:
+                continue
+            if folder == source.runs:
+                _bring_run(file, target, key, brought)
+            else:
+                new = _copied(file, target.root / folder.name / key)
+                brought.sessions += new and folder == source.sessions
     compact(target)
     return brought
 
 
-def _bring_run(source: Store, target: Store, key: str, brought: Brought) -> None:
-    file, match = source.runs / key, RUN.fullmatch(key)
-    if match is None or _readable(file) is None:
-        brought.damaged.append(str(file))
-    elif match["attempt"] is None:
+def _merged(store: Store) -> tuple[Place, ...]:
+    """The folders whose files are copied."""
+    return store.references, store.code, store.runs, store.sessions
+
+
+def _is_merged(store: Store, file: Place) -> bool:
+    return any(str(file).startswith(f"{folder}/") for folder in _merged(store))
+
+
+def _bring_run(file: Place, target: Store, key: str, brought: Brought) -> None:
+    run_id, _, attempt = file.name.removesuffix(SUFFIX).partition(".")
+    if not attempt:
         new = _copied(file, target.runs / key)
         brought.runs += new
         brought.there += not new
-    else:
-        content = file.read()
-        for place in _attempts(target, match["run_id"]):
-            if place.create(content):
-                brought.failed += 1
-                return
-            if place.read() == content:
-                return
+        return
+    content = file.read()
+    for place in _attempts(target, run_id):
+        if place.create(content):
+            brought.failed += 1
+            return
+        if place.read() == content:
+            return
 
 
 def _attempts(store: Store, run_id: str) -> Iterator[Place]:
@@ -176,13 +199,6 @@ def _copied(file: Place, target: Place) -> bool:
     return target.create(content)
 
 
-def _readable(file: Place) -> RunRecord | None:
-    try:
-        return read_run(file, images=False)
-    except StoreError:
-        return None
-
-
 def _present_id(record: RunRecord) -> str:
     """The id of the same run with the present code; its own where that cannot be told."""
     try:
@@ -193,13 +209,4 @@ def _present_id(record: RunRecord) -> str:
 
 def _studies(store: Store) -> set[str]:
     """The names of the studies that the sessions of ``store`` are of."""
-    return {str(study["study"]) for key in store.sessions.files() if (study := _study(store, key))}
-
-
-def _study(store: Store, key: str) -> dict[str, Any] | None:
-    """What a session noted; None where it cannot be read."""
-    file = store.sessions / key
-    try:
-        return dict(checked_study(json.loads(file.read()), file))
-    except (StoreError, OSError, ValueError, RecursionError):
-        return None
+    return {str(session["study"]) for session in sessions(store)}

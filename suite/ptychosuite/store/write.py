@@ -44,7 +44,9 @@ def write_reference(store: Store, reference: Reference) -> str:
     """Write the truth under the hash of its content; its name is returned."""
     target = store.reference_file(reference.name)
     if not target.exists():
-        target.create(pack(reference.arrays, DIMENSIONS, {"schema_version": SCHEMA_VERSION}))
+        target.create(_truth_bytes(reference))
+    elif not target.ends_as_zip():  # it was cut off: the name says what it was
+        target.replace(_truth_bytes(reference))
     return reference.name
 
 
@@ -60,6 +62,10 @@ def write_code(store: Store, fingerprint: str, content: Mapping[str, Mapping[str
     target = store.code_file(fingerprint)
     if not target.exists():
         target.create(json.dumps(content, indent=1).encode())
+
+
+def _truth_bytes(reference: Reference) -> bytes:
+    return pack(reference.arrays, DIMENSIONS, {"schema_version": SCHEMA_VERSION})
 
 
 def _run_bytes(record: RunRecord) -> bytes:
