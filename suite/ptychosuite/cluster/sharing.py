@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from ptychosuite.cluster.waiting import Waits
 from ptychosuite.cluster.work import ELSEWHERE
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.store.claims import Claims
@@ -15,7 +17,7 @@ LOOK_AGAIN_S = 0.5
 
 
 def await_others(
-    held: Mapping[str, RunSpec], claims: Claims, tried: Mapping[str, int]
+    held: Mapping[str, RunSpec], claims: Claims, tried: Mapping[str, int], waits: Waits
 ) -> tuple[list[dict[str, Any]], list[RunSpec]]:
     """Wait until some of the runs that other sweeps are at have ended or have been given up.
 
@@ -27,13 +29,19 @@ def await_others(
         Of this sweep.
     tried
         run_id -> how many tries had failed when this sweep began.
+    waits
+        Is told who is waited for.
 
     Returns
     -------
     The summaries of those that have ended, and those that are nobody's.
     """
     while not (free := [run_id for run_id in held if claims.is_free(run_id)]):
+        holders = Counter(filter(None, map(claims.holder, held)))
+        if holders:
+            waits.for_others(holders.total(), " and ".join(map(claims.told, holders)))
         time.sleep(LOOK_AGAIN_S)
+    waits.over()
     found = inventory(claims.store)
     attempts = found.attempts
     ended = [

@@ -11,19 +11,18 @@ import os
 import signal
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
 from ptychosuite.cluster.connection import Connection
 from ptychosuite.cluster.dispatch import run_all
-from ptychosuite.cluster.work import ELSEWHERE, Terms
+from ptychosuite.cluster.tally import Tally
+from ptychosuite.cluster.work import Terms
 from ptychosuite.cluster.workers import check_devices
 from ptychosuite.core.plan import Plan
-from ptychosuite.core.runs import RunSpec, Status
+from ptychosuite.core.runs import RunSpec
 from ptychosuite.execute.provenance import environment, now
 from ptychosuite.registry.fingerprint import code_of
 from ptychosuite.store.claims import sharing
@@ -34,29 +33,6 @@ from ptychosuite.store.read import inventory, sessions
 from ptychosuite.store.write import write_code, write_session
 
 COMPACT_EVERY_S = 30.0
-BY_ANOTHER = "by another sweep"  # in a tally, of runs that one on the same folder has carried out meanwhile
-
-
-@dataclass
-class Tally:
-    """How a sweep stands."""
-
-    total: int
-    done_before: int
-    counts: Counter[str] = field(default_factory=Counter)
-    began: float = field(default_factory=time.monotonic)
-
-    @property
-    def ended(self) -> int:
-        return sum(self.counts.values())
-
-    @property
-    def failed(self) -> int:
-        return self.counts[Status.FAILED] + self.counts[Status.TIMED_OUT]
-
-    @property
-    def runs_per_second(self) -> float:
-        return self.ended / max(time.monotonic() - self.began, 1e-9)
 
 
 def to_do(plan: Plan, store: Store, retry_failed: bool, again: Collection[str] = ()) -> list[RunSpec]:
@@ -77,16 +53,18 @@ def sweep(
     command: Sequence[str],
     progress: Callable[[Tally, dict[str, Any]], None],
     terms: Terms = Terms(),  # noqa: B008 - frozen
+    begin: Callable[[Tally], None] = lambda tally: None,
 ) -> Tally:
     """Carry out ``specs``, keep a session file, and bring the dataset up to date, whatever happens.
 
-    ``progress`` is called with the tally and the summary of each run that ends.
+    ``begin`` is called with the tally once, ``progress`` with it and the summary of each run that ends.
     """
     check_devices({spec.backend for spec in specs}, connection.offers)
     store.root.remove_leftovers()
     for code in {code.fingerprint: code for code in map(code_of, specs)}.values():
         write_code(store, code.fingerprint, {"files": code.files, "packages": code.packages})
-    tally = Tally(total=len(specs), done_before=len(plan.runs) - len(specs))
+    tally = Tally.of(specs, terms.cost, connection.waits)
+    begin(tally)
     started = now()
     name = _session_name(started)
     session = session_content(plan, command, connection.description, started)
@@ -94,8 +72,10 @@ def sweep(
     last_compaction = time.monotonic()
     try:
         with sharing(store) as claims, lost_interruptions() as check_interruption:
+            for other in claims.others():
+                connection.waits.say(f"{claims.told(other)} is at work in this folder: they share the runs")
             for summary in run_all(connection, specs, store, terms, claims):
-                tally.counts[BY_ANOTHER if summary.get(ELSEWHERE) else summary["status"]] += 1
+                tally.note(summary)
                 progress(tally, summary)
                 check_interruption()
                 if time.monotonic() - last_compaction > COMPACT_EVERY_S:

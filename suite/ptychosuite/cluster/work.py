@@ -49,6 +49,8 @@ class Terms:
     footprint: Callable[[RunSpec], Footprint] | None = None  # None: memory is not looked at beforehand
     stack: int | None = None  # runs side by side on one device; None: as the device likes it
     fail_fast: int | None = None  # failures after which no further run is begun
+    cost: Callable[[RunSpec], float] | None = None  # planned, in any unit; None: one run is as another
+    wait_for_workers_s: float | None = None  # without any that can take a run; None: for ever
 
     def stack_of(self, backend: str) -> int:
         """How many runs of a backend go together: one in the timing lane."""

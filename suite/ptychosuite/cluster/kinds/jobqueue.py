@@ -78,7 +78,11 @@ class JobQueue(ClusterKind):
         Folder for what the jobs print; by default the batch system decides.
     security
         Certificates for TLS, in files that the nodes can read.
+    wait_for_workers_s
+        As for other clusters, but without end by default: jobs may queue for hours.
     """
+
+    wait_for_workers_s: Annotated[float, Gt(0)] | None = None
 
     cores: Annotated[int, Ge(1)] | None = None
     memory: str | None = None
