@@ -122,9 +122,8 @@ class Progress:
                 yield lines
         else:
             beside = _Beside(table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"))
-            counted = TextColumn("{task.completed}/{task.total}", table_column=Column(no_wrap=True))
             width = max(5, min(40, console.width - 60))
-            columns = (TextColumn(what), BarColumn(width), counted, beside)
+            columns = (TextColumn(what), BarColumn(width), TextColumn("{task.description}"), beside)
             with RichProgress(*columns, console=console, expand=True, refresh_per_second=4) as shown:
                 yield _RichBar(shown, beside)
 
@@ -192,6 +191,7 @@ class PlainLines:
     say: Callable[[str], None] = on_stderr
     clock: Callable[[], float] = time.monotonic
     _read: Callable[[], Reading] | None = field(default=None, init=False)
+    _has_news: bool = field(default=False, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __post_init__(self) -> None:
@@ -199,11 +199,11 @@ class PlainLines:
 
     def follow(self, read: Callable[[], Reading]) -> None:
         """A line where it is time for one, at first, and at the end."""
-        is_first, self._read = self._read is None, read
-        reading = read()
-        now = self.clock()
+        self._read = read
+        reading, now = read(), self.clock()
         interval = SOON_S if now - self._began < LATER_S else LATER_S
-        begins, ends = is_first and reading.done > 0, reading.done >= reading.total
+        begins, ends = reading.done > 0 and not self._has_news, reading.done >= reading.total
+        self._has_news = reading.done > 0
         if begins or ends or now - self._last >= interval:
             self._write(reading)
 
@@ -255,7 +255,8 @@ class _RichBar:
     def follow(self, read: Callable[[], Reading]) -> None:
         self.beside.read = read
         reading = read()
-        self.shown.update(self.task, completed=reading.done, total=reading.total)
+        counted = f"{reading.done}/{reading.total}"
+        self.shown.update(self.task, completed=reading.done, total=reading.total, description=counted)
 
     def tell(self, text: str) -> None:
         self.shown.console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -29,7 +29,7 @@ from ptychosuite.store.claims import sharing
 from ptychosuite.store.compact import compact
 from ptychosuite.store.layout import Store
 from ptychosuite.store.planned import study_content
-from ptychosuite.store.read import inventory, sessions
+from ptychosuite.store.read import inventory, last_session
 from ptychosuite.store.write import write_code, write_session
 
 COMPACT_EVERY_S = 30.0
@@ -92,7 +92,7 @@ def note_plan(plan: Plan, store: Store, command: Sequence[str]) -> None:
 
     So a folder's dataset and report are of the code and the study that were asked for last.
     """
-    *_, latest = [{}, *sessions(store)]
+    latest = last_session(store)
     planned = json.loads(json.dumps(study_content(plan)))
     if {name: latest.get(name) for name in planned} != planned:
         started = now()

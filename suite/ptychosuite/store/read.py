@@ -233,6 +233,24 @@ def sessions(store: Store) -> Iterator[dict[str, Any]]:
         yield content
 
 
+def last_session(store: Store) -> dict[str, Any]:
+    """What the latest session noted, empty where there is none; the others, which may be many, stay unread.
+
+    Raises
+    ------
+    StoreError
+        It is damaged, or no session.
+    """
+    name = max(store.sessions.files(), default=None)
+    if name is None:
+        return {}
+    file = store.sessions / name
+    content: dict[str, Any] = _json(file)
+    with _expected(file, "a session", "restore it, or delete it: the runs stay"):
+        _known(Session, content, ())
+    return content
+
+
 def latest_session(store: Store) -> Mapping[str, Any]:
     """What the latest session of ``store`` noted.
 
