@@ -513,8 +513,8 @@ def test_failures_of_a_part(command, tmp_path, monkeypatch):
     assert code == 1
     assert "2 failed; 3 runs not begun, after so many failures" in out
     assert "2 of 5 runs failed" in err
-    repeated = "--set 'seed={range: 5}' --results here --where 'solver == rpie' --retry-failed"
-    assert f"try them again with: ptychosuite run {study} {repeated}" in err
+    repeated = "--set 'seed={range: 5}' --results here --where 'solver == rpie' --cluster none --fail-fast 2"
+    assert f"try them again with: ptychosuite run {study} {repeated} --retry-failed" in err
     assert len(run_files(tmp_path / "here/tiny")) == 2
     other = ("--set", "seed={range: 5}", "--where", "solver == magpie", "--results", "here")
     monkeypatch.undo()

@@ -18,7 +18,7 @@ _WHERE = {  # name -> module below ptychosuite.api, and what it is called there
     "Exported": "publishing:Exported",
     "Merged": "folders:Merged",
     "Page": "publishing:Page",
-    "Progress": "display:Progress",
+    "Progress": "following:Progress",
     "Reproduction": "repeating:Reproduction",
     "Results": "results:Results",
     "StudyPlan": "planning:StudyPlan",

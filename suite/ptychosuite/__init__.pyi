@@ -7,11 +7,11 @@ from ptychosuite.api.comparing import compare as compare
 from ptychosuite.api.data_files import Converted as Converted
 from ptychosuite.api.data_files import convert as convert
 from ptychosuite.api.data_files import describe_data as describe_data
-from ptychosuite.api.display import Progress as Progress
 from ptychosuite.api.folders import Cleaning as Cleaning
 from ptychosuite.api.folders import Merged as Merged
 from ptychosuite.api.folders import clean as clean
 from ptychosuite.api.folders import merge as merge
+from ptychosuite.api.following import Progress as Progress
 from ptychosuite.api.installation import available as available
 from ptychosuite.api.installation import doctor as doctor
 from ptychosuite.api.installation import faults as faults

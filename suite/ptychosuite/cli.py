@@ -55,8 +55,12 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
+        from ptychosuite.commands.followups import Call
+
         module = import_module(f"ptychosuite.commands.{COMMANDS[cmd_name].module}")
         command: click.Command = getattr(module, cmd_name)
+        for each in (command, *getattr(command, "commands", {}).values()):
+            each.context_class = Call
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

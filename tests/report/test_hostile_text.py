@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ptychosuite.api.display import html_table, last_line, text_table, tree_text
+from ptychosuite.api.display import html_table, reason_text, text_table, tree_text
 from ptychosuite.api.planning import plan
 from ptychosuite.api.results import open_results
 from ptychosuite.errors import StoreError, StudyError
@@ -30,7 +30,7 @@ def is_harmless(text: str) -> bool:
     [
         text_table([HOSTILE, "run"], [[HOSTILE, 1], ["a", HOSTILE]]),
         tree_text({"message": HOSTILE, HOSTILE: {"inner": HOSTILE}, "list": [HOSTILE]}),
-        last_line(HOSTILE + HOSTILE),
+        reason_text(HOSTILE + HOSTILE, "show"),
         str(StudyError(HOSTILE)),
         str(StoreError(HOSTILE)),
     ],
@@ -55,7 +55,7 @@ def test_notebook():
 def test_other_scripts_are_left_alone():
     """Letters of every language are no danger."""
     text = "Rauschen größer, шум, ノイズ, الضوضاء, 噪声 ± 3 µm"
-    assert text_table([text], []) == last_line(text) == text
+    assert text_table([text], []) == reason_text(text, "") == text
 
 
 def test_title(tmp_path):

@@ -73,7 +73,9 @@ class StoreRuns:
             for row in there[["spec_id", "path"]].itertuples(index=False)
         }
         if not records:
-            raise StoreError(f"{source} has no runs of this study yet; run it first with: ptychosuite run")
+            raise StoreError(
+                f"{source} has no runs of this study yet; run it first with: ptychosuite run STUDY"
+            )
         known = {spec.spec_id: spec for spec in specs} or {i: record.spec for i, record in records.items()}
         return cls(name, source, tuple(planned), records, known)
 

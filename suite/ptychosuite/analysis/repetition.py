@@ -15,6 +15,7 @@ import numpy as np
 
 from ptychosuite.analysis.rounding import Changes, Drift, changes, rounding_changes
 from ptychosuite.analysis.verdict import Judgement, worst
+from ptychosuite.core.reason import first_line, reason_of
 from ptychosuite.core.runs import RunRecord, RunSpec
 from ptychosuite.metrics.metric import metric_of
 from ptychosuite.registry.factors import fast_forward_as_one, is_hash
@@ -94,7 +95,7 @@ def compare(stored: RunRecord, again: RunRecord) -> Comparison:
     drift = Drift.of(stored.spec, same_arithmetic=not rounding_changes(_changes(stored, again)))
     differences = list(_curve_differences(stored, again, drift))
     if stored.status is not again.status:
-        reason = (again.message.strip().splitlines() or [""])[-1]
+        reason = first_line(reason_of(again.message))
         message = f"{stored.status} then, {again.status} now: {reason}"
         return _compared(stored, again, Likeness.DIFFERENT, differences, message)
     if not stored.status.is_final:

@@ -76,7 +76,7 @@ def none_of(store: Store) -> StoreError:
     )
     return StoreError(
         f"{store.root} has none of the runs of this study yet, but {other} of it; "
-        f"run it first with: ptychosuite run, or name the folder for what its latest session planned"
+        f"run it first with: ptychosuite run STUDY, or name the folder for what its latest session planned"
     )
 
 

@@ -20,7 +20,8 @@ from ptychosuite.analysis.baseline import baselines as baselines_of
 from ptychosuite.analysis.quality import NUDGES, quality_findings
 from ptychosuite.analysis.rounding import changes, rounding_changes
 from ptychosuite.analysis.verdict import Finding, Judgement, Verdict, keep_verdict
-from ptychosuite.api.display import Displayed, Progress, html_table, text_table
+from ptychosuite.api.display import Displayed, html_table, text_table
+from ptychosuite.api.following import Counted, Progress
 from ptychosuite.api.planning import File, Settings, Study, plan_of
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec
@@ -160,10 +161,11 @@ def _nudges(spec: RunSpec, label: str) -> Sequence[RunFigures]:
 def _times(planned: Plan, against: str, progress: Progress) -> Timing:
     """The study's solvers beside those of ``against``; when it is stopped it leaves no process."""
     with progress.bar("cases timed") as bar:
+        counted = Counted(bar)
         return compare_times(
             planned,
             against,
-            lambda done, total, name: bar.update(done, total, f"next: {name}" if name else ""),
+            lambda done, total, name: counted.update(done, total, f"next: {name}" if name else ""),
         )
 
 

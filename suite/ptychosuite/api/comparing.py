@@ -11,7 +11,8 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from ptychosuite.analysis.comparison import MetricChange, StoreComparison, StoreRuns, compare_stores
-from ptychosuite.api.display import Displayed, Progress, html_table, text_table
+from ptychosuite.api.display import Displayed, html_table, text_table
+from ptychosuite.api.following import Progress
 from ptychosuite.api.planning import File, Study, plan_of
 from ptychosuite.api.publishing import Page
 from ptychosuite.reporting.bundle import is_bundle, opened_bundle

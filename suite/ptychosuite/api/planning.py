@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import islice
@@ -24,12 +25,12 @@ from ptychosuite.api.display import (
 from ptychosuite.api.extending import Extensions, extensions
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec
-from ptychosuite.errors import StudyError
+from ptychosuite.errors import StoreError, StudyError
 from ptychosuite.registry.factors import factor_names, factor_value
 from ptychosuite.store.layout import Store, results_of
-from ptychosuite.store.read import Inventory, inventory
+from ptychosuite.store.read import Inventory, Standing, inventory, read_run
 from ptychosuite.study.choice import Choice, Share
-from ptychosuite.study.estimate import Estimate, estimate
+from ptychosuite.study.estimate import Estimate, Measured, estimate
 from ptychosuite.study.expand import make_plan
 from ptychosuite.study.study_file import (
     Override,
@@ -107,6 +108,7 @@ def chosen_by(
 
 SHOWN_RUNS = 40
 MOST_LOOKED_AT = 500  # stored files, in less than a second
+MEASURED_RUNS = 30  # of which is read how long they took
 
 
 @dataclass(frozen=True, repr=False)
@@ -148,8 +150,13 @@ class StudyPlan(Displayed):
 
     @property
     def states(self) -> Mapping[str, str]:
-        """run_id -> "done", "failed" or "to do"."""
+        """run_id -> "done", "failed" (``run`` leaves them alone unless told to retry them) or "to do"."""
         return {run_id: self._state(run_id) for run_id in self.plan.run_ids}
+
+    @property
+    def standing(self) -> Standing:
+        """How many of the runs are done, have failed, and are to do."""
+        return Standing.of(self.plan.run_ids, self.held)
 
     @cached_property
     def extensions(self) -> Extensions:
@@ -159,13 +166,22 @@ class StudyPlan(Displayed):
 
     @cached_property
     def remaining(self) -> tuple[RunSpec, ...]:
-        """The runs that are not done; those that failed are among them."""
-        return self.plan.remaining(self.held.done)
+        """The runs to do, as ``run`` would do them: failed ones are not among them."""
+        return self.plan.remaining(self.held.files)
 
     @cached_property
     def cost(self) -> Estimate:
-        """What the remaining runs take, at most, on one core of this machine."""
-        return estimate(self.remaining)
+        """What the remaining runs take on one core, as others in the folder took, or at most, as assumed."""
+        return estimate(self.remaining, self._measured())
+
+    def _measured(self) -> Measured:
+        """What the runs took that are done: a sample of many, spread over all."""
+        done = [self.held.done[run_id] for run_id in self.plan.run_ids if run_id in self.held.done]
+        records = []
+        for file in done[:: max(1, len(done) // MEASURED_RUNS)] if self.remaining else ():
+            with suppress(StoreError):  # a damaged file is told by who needs it
+                records.append(read_run(file, images=False))
+        return Measured.of(records)
 
     def text(self, limit: int | None = None, hint: str = "") -> str:
         """The table of at most ``limit`` runs and the summary; ``hint`` follows where runs were left out."""
@@ -178,13 +194,12 @@ class StudyPlan(Displayed):
     @property
     def summary(self) -> str:
         """How many runs there are, are done, and are to do, and their cost."""
-        to_do = len(self.remaining)
         runs = chosen_text(len(self), self.planned, self.choice)
-        counts = f"{self.plan.title}: {runs}, {len(self) - to_do} done, {to_do} to do"
-        if not to_do:
+        counts = f"{self.plan.title}: {runs}, {self.standing}"
+        if not self.remaining:
             return counts
         return (
-            f"{counts}\nat most {duration(self.cost.cpu_seconds)} on one core of this machine, "
+            f"{counts}\n{self.cost.time_text(duration(self.cost.cpu_seconds))}, "
             f"about {size_text(self.cost.memory_bytes)} of memory a run, "
             f"{size_text(self.cost.disk_bytes)} on disk in {self.results}"
         )
@@ -209,8 +224,10 @@ class StudyPlan(Displayed):
             "planned": self.planned,
             "chosen_by": self.choice.options,
             "runs": runs,
+            "counts": self.standing.to_dict(),
             "remaining": len(self.remaining),
-            "cpu_seconds_at_most": self.cost.cpu_seconds,
+            "cpu_seconds": self.cost.cpu_seconds,
+            "cpu_seconds_basis": self.cost.basis,
             "disk_bytes": self.cost.disk_bytes,
             "memory_bytes": self.cost.memory_bytes,
         }

@@ -11,7 +11,8 @@ from pathlib import Path, PosixPath
 
 from ptychosuite.analysis.selection import Selection, selection_of
 from ptychosuite.analysis.verdict import Verdict, verdicts
-from ptychosuite.api.display import Displayed, Progress, count_runs
+from ptychosuite.api.display import Displayed, count_runs
+from ptychosuite.api.following import Progress
 from ptychosuite.api.planning import File, Settings, Study
 from ptychosuite.api.results import open_results, selected_runs
 from ptychosuite.errors import UserError

@@ -25,7 +25,8 @@ from ptychosuite.analysis.repetition import (
     worst_first,
 )
 from ptychosuite.analysis.verdict import Judgement, worst
-from ptychosuite.api.display import Displayed, Progress, count_runs, counts_text, html_table, text_table
+from ptychosuite.api.display import Displayed, count_runs, counts_text, html_table, text_table
+from ptychosuite.api.following import Progress
 from ptychosuite.api.planning import File, Study
 from ptychosuite.api.results import Results, open_results
 from ptychosuite.api.sweeping import check_terms, connected
@@ -33,7 +34,7 @@ from ptychosuite.backends.arrays import BACKENDS, backend
 from ptychosuite.cluster.cluster_file import cluster_settings
 from ptychosuite.cluster.connection import ClusterKind
 from ptychosuite.cluster.dispatch import run_all
-from ptychosuite.cluster.whole_sweep import Tally
+from ptychosuite.cluster.tally import Tally
 from ptychosuite.cluster.work import Terms
 from ptychosuite.cluster.workers import check_devices
 from ptychosuite.core.runs import RunRecord, RunSpec, Status
@@ -46,7 +47,7 @@ from ptychosuite.store.layout import Store, place
 from ptychosuite.store.place import Place
 from ptychosuite.store.planned import RUN_IDS
 from ptychosuite.store.read import inventory, read_run, sessions
-from ptychosuite.study.estimate import footprint
+from ptychosuite.study.estimate import cpu_seconds, footprint
 from ptychosuite.study.inputs import with_files_here
 
 
@@ -199,7 +200,7 @@ def reproduce(
         There are no runs yet.
     """
     shown = Progress.of(progress)
-    kind, terms = cluster_settings(cluster, workers), Terms(footprint=footprint)
+    kind, terms = cluster_settings(cluster, workers), Terms(footprint=footprint, cost=cpu_seconds)
     check_terms(terms, kind)
     if backend is not None and (kind.on_this_machine or backend not in BACKENDS):
         _refuse_missing(backend)
@@ -349,12 +350,16 @@ class _Repeating:
             return reasons
 
     def _follow(self, specs: Sequence[RunSpec], scratch: Store) -> None:
-        with connected(self.kind, self.progress) as (connection, update), noted_interruptions():
+        with (
+            connected(self.kind, self.progress, str(scratch.root)) as (connection, shown),
+            noted_interruptions(),
+        ):
             check_devices({spec.backend for spec in specs}, connection.offers)
-            tally = Tally(total=len(specs), done_before=0)
+            tally = Tally.of(specs, self.terms.cost, connection.waits)
+            shown.begin(tally)
             for summary in run_all(connection, specs, scratch, self.terms):
-                tally.counts[summary["status"]] += 1
-                update(tally, summary)
+                tally.note(summary)
+                shown.ended(tally, summary)
                 check_interruption()
 
 

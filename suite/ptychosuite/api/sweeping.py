@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,31 +13,31 @@ from typing import Any
 import xarray as xr
 
 from ptychosuite.analysis.tables import open_dataset
-from ptychosuite.api.display import Displayed, Progress, count_runs, counts_text, last_line
+from ptychosuite.api.display import Displayed, count_runs, counts_text, reason_text
 from ptychosuite.api.extending import Extensions, extensions
+from ptychosuite.api.following import Bar, Progress, Reading
 from ptychosuite.api.planning import File, Settings, Study, chosen_by, chosen_text, plan_of
 from ptychosuite.backends.arrays import backend
 from ptychosuite.cluster.cluster_file import cluster_settings
 from ptychosuite.cluster.connection import ClusterKind, Connection
-from ptychosuite.cluster.whole_sweep import Tally, note_plan, sweep, to_do
+from ptychosuite.cluster.tally import Tally
+from ptychosuite.cluster.whole_sweep import note_plan, sweep, to_do
 from ptychosuite.cluster.work import Terms
 from ptychosuite.cluster.workers import usable_cores
 from ptychosuite.core.plan import Plan
+from ptychosuite.core.reason import first_line, reason_of
 from ptychosuite.core.runs import Lane, RunSpec, Status
-from ptychosuite.errors import UserError
+from ptychosuite.errors import UserError, printable
 from ptychosuite.execute.provenance import machine_memory_bytes
 from ptychosuite.store.compact import compact
 from ptychosuite.store.layout import Store, results_of
 from ptychosuite.store.planned import study_content
-from ptychosuite.store.read import inventory, readable_run
+from ptychosuite.store.read import Inventory, Standing, inventory, readable_run
 from ptychosuite.store.upkeep import set_aside
 from ptychosuite.study.choice import Choice
-from ptychosuite.study.estimate import footprint
+from ptychosuite.study.estimate import cpu_seconds, footprint
 
 SHOWN_FAILURES = 10
-
-Update = Callable[[Tally, Mapping[str, Any]], None]
-"""Takes the tally and the summary of each run that ends."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,8 +52,8 @@ class SweepOutcome(Displayed):
         Its results folder.
     counts
         Status -> how many runs ended so in this sweep.
-    done_before
-        Runs that there was nothing to do for.
+    before
+        How the chosen runs stood before it.
     failed
         run_id of the chosen runs that have failed, in this sweep or before.
     not_begun
@@ -62,9 +63,14 @@ class SweepOutcome(Displayed):
     plan: Plan
     store: Store
     counts: Mapping[str, int]
-    done_before: int
+    before: Standing
     failed: Sequence[str]
     not_begun: int
+
+    @property
+    def done_before(self) -> int:
+        """Chosen runs that were done before it."""
+        return self.before.done
 
     @property
     def results(self) -> str:
@@ -73,10 +79,10 @@ class SweepOutcome(Displayed):
 
     @cached_property
     def failures(self) -> Mapping[str, str]:
-        """run_id -> the reason, the last line of its message, of every run that has failed."""
+        """run_id -> the reason, all lines of its exception, of every run that has failed."""
         files = inventory(self.store).failed
         records = {run_id: readable_run(files[run_id]) for run_id in self.failed}
-        return {run_id: last_line(record.message) if record else "" for run_id, record in records.items()}
+        return {run_id: reason_of(record.message) if record else "" for run_id, record in records.items()}
 
     @cached_property
     def dataset(self) -> xr.Dataset:
@@ -91,7 +97,8 @@ class SweepOutcome(Displayed):
 
     def __repr__(self) -> str:
         lines = [f"<SweepOutcome of '{self.plan.name}': {self}>"]
-        lines += [f"  {run_id}: {why}" for run_id, why in list(self.failures.items())[:SHOWN_FAILURES]]
+        shown = list(self.failures.items())[:SHOWN_FAILURES]
+        lines += [f"  {run_id}: {printable(first_line(why))}" for run_id, why in shown]
         if len(self.failed) > SHOWN_FAILURES:
             lines.append(f"  ... and {len(self.failed) - SHOWN_FAILURES} more in failures")
         return "\n".join(lines)
@@ -109,6 +116,8 @@ class Sweep:
         Where the results go: a folder or an s3:// address.
     specs
         The runs that are to be carried out.
+    standing
+        How the chosen runs stand; those that are carried out again are to do.
     kind, terms
         Where and how.
     choice, chosen
@@ -122,6 +131,7 @@ class Sweep:
     plan: Plan
     results: str
     specs: Sequence[RunSpec]
+    standing: Standing
     kind: ClusterKind
     terms: Terms
     choice: Choice
@@ -131,8 +141,8 @@ class Sweep:
 
     @property
     def done(self) -> int:
-        """Chosen runs that there is nothing to do for."""
-        return len(self.chosen.runs) - len(self.specs)
+        """Chosen runs that are done, and stay so."""
+        return self.standing.done
 
     @property
     def job_script(self) -> str:
@@ -141,7 +151,7 @@ class Sweep:
 
     def __str__(self) -> str:
         runs = chosen_text(len(self.chosen.runs), len(self.plan.runs), self.choice)
-        text = f"{self.plan.title}: {runs}, {self.done} done, {len(self.specs)} to do"
+        text = f"{self.plan.title}: {runs}, {self.standing}"
         number = len(self.extensions.earlier)
         going_on = f", {number} of them from where stored runs stopped" if number else ""
         return "\n".join(filter(None, [text + going_on, self.extensions.refusals]))
@@ -157,19 +167,21 @@ class Sweep:
             On Ctrl-C; the same call goes on where this one stopped.
         """
         store = Store.create(self.results)
-        tally = Tally(total=0, done_before=self.done)
+        tally = Tally({})
         if self.specs:
             store.refuse_unwritable()
             self._set_aside(store, Progress.of(progress))
-            with connected(self.kind, Progress.of(progress)) as (connection, update):
-                tally = sweep(self.plan, store, self.specs, connection, sys.argv, update, self.terms)
+            with connected(self.kind, Progress.of(progress), self.results) as (connection, shown):
+                tally = sweep(
+                    self.plan, store, self.specs, connection, sys.argv, shown.ended, self.terms, shown.begin
+                )
         elif not store.unwritable():
             note_plan(self.plan, store, sys.argv)
             compact(store)
         held = inventory(store).failed
         failed = [run_id for run_id in self.chosen.run_ids if run_id in held]
         not_begun = tally.total - tally.ended
-        return SweepOutcome(self.plan, store, dict(tally.counts), self.done, failed, not_begun)
+        return SweepOutcome(self.plan, store, dict(tally.counts), self.standing, failed, not_begun)
 
     def _set_aside(self, store: Store, progress: Progress) -> None:
         """Make room for results that are to come anew, or whose files are damaged."""
@@ -206,6 +218,7 @@ def prepare(
     force: Sequence[str] = (),
     fail_fast: int | None = None,
     extend: bool = False,
+    wait_for_workers_s: float | None = None,
     begin: bool = False,
 ) -> Sweep:
     """Check a study and the cluster it is to run on; :meth:`Sweep.carry_out` does it.
@@ -213,7 +226,12 @@ def prepare(
     Parameters are those of :func:`run`. ``begin`` lets worker processes of this machine start meanwhile.
     """
     kind = cluster_settings(cluster, workers)
-    terms = Terms(Lane(lane), timeout_s, retries, footprint, stack, fail_fast)
+    if wait_for_workers_s is not None:
+        kind = replace(kind, wait_for_workers_s=wait_for_workers_s)
+    terms = Terms(
+        Lane(lane), timeout_s, retries, footprint, stack, fail_fast,
+        cost=cpu_seconds, wait_for_workers_s=kind.wait_for_workers_s,
+    )  # fmt: skip
     check_terms(terms, kind)
     choice = chosen_by(where, first, sample, shard, force)
     if begin:
@@ -225,19 +243,20 @@ def prepare(
             backend(name)
         _check_memory(chosen, kind)
     root = results_of(str(results), planned.name)
-    begun, again = Store.find(root), set[str]()
-    specs: Sequence[RunSpec] = chosen.runs
-    if begun:
-        again = {*(chosen.run_ids if force else ()), *(_diverged(chosen, begun) if retry_diverged else ())}
-        specs = to_do(chosen, begun, retry_failed, again)
-    going_on = extensions(planned, begun, inventory(begun), specs) if extend and begun else Extensions()
+    begun = Store.find(root)
+    held = inventory(begun) if begun else Inventory({}, {})
+    again = {*(chosen.run_ids if force else ()), *(_diverged(chosen, held) if retry_diverged else ())}
+    anew = again.union(held.failed if retry_failed else ())
+    standing = Standing.of(chosen.run_ids, held, anew)
+    specs = to_do(chosen, begun, retry_failed, again) if begun else chosen.runs
+    going_on = extensions(planned, begun, held, specs) if extend and begun else Extensions()
     terms = replace(terms, extended=going_on.earlier)
-    return Sweep(planned, root, specs, kind, terms, choice, chosen, again, going_on)
+    return Sweep(planned, root, specs, standing, kind, terms, choice, chosen, again, going_on)
 
 
-def _diverged(chosen: Plan, store: Store) -> Iterator[str]:
+def _diverged(chosen: Plan, held: Inventory) -> Iterator[str]:
     """run_id of the chosen runs that have diverged."""
-    done = inventory(store).done
+    done = held.done
     for run_id in chosen.run_ids:
         record = readable_run(done[run_id]) if run_id in done else None
         if record and record.status is Status.DIVERGED:
@@ -265,6 +284,7 @@ def run(
     force: Sequence[str] = (),
     fail_fast: int | None = None,
     extend: bool = False,
+    wait_for_workers_s: float | None = None,
     progress: bool | Progress = True,
 ) -> SweepOutcome:
     """Carry out the runs of a study that are not done yet.
@@ -283,8 +303,9 @@ def run(
     retry_failed, retry_diverged, extend
         Try failed runs again, those that the time limit has ended among them, or diverged ones; go on from
         stored runs that stopped sooner, where their solver allows it.
-    force, fail_fast
-        Ids of runs that alone are carried out, results or not; failures after which no further run is begun.
+    force, fail_fast, wait_for_workers_s
+        Ids of runs that alone are carried out, results or not; failures after which no further run is begun;
+        time to wait without a worker.
     progress
         Whether to follow the work on stderr or in the notebook.
 
@@ -299,7 +320,7 @@ def run(
         study, settings, override_file=override_file, results=results, cluster=cluster, workers=workers,
         lane=lane, stack=stack, timeout_s=timeout_s, retries=retries, retry_failed=retry_failed,
         retry_diverged=retry_diverged, where=where, first=first, sample=sample, shard=shard, force=force,
-        fail_fast=fail_fast, extend=extend, begin=True,
+        fail_fast=fail_fast, extend=extend, wait_for_workers_s=wait_for_workers_s, begin=True,
     )  # fmt: skip
     shown = Progress.of(progress)
     shown.say(str(ready))
@@ -307,8 +328,10 @@ def run(
 
 
 @contextmanager
-def connected(kind: ClusterKind, progress: Progress) -> Iterator[tuple[Connection, Update]]:
-    """A cluster of ``kind`` that is up, and what shows the progress of runs on it."""
+def connected(
+    kind: ClusterKind, progress: Progress, results: str = ""
+) -> Iterator[tuple[Connection, Followed]]:
+    """A cluster of ``kind`` that is up, and what shows the progress of runs on it, whose results go there."""
     with ExitStack() as stack:
         with progress.status("starting the cluster"):
             connection = stack.enter_context(kind.connect())
@@ -316,15 +339,36 @@ def connected(kind: ClusterKind, progress: Progress) -> Iterator[tuple[Connectio
             link = f"; dashboard: {connection.dashboard}" if connection.dashboard else ""
             progress.say(f"{connection.description}{link}")
         bar = stack.enter_context(progress.bar("runs"))
+        connection.waits.say = bar.tell
 
-        def update(tally: Tally, summary: Mapping[str, Any]) -> None:
-            if summary["status"] in (Status.FAILED, Status.TIMED_OUT):
-                reason = last_line(summary["message"])
-                bar.tell(f"run {summary['run_id']} {summary['status']}: {reason}")
-            note = f"{tally.failed} failed, {tally.runs_per_second:.2g} runs/s"
-            bar.update(tally.ended, tally.total, note)
+        yield connection, Followed(bar, results)
 
-        yield connection, update
+
+@dataclass(frozen=True)
+class Followed:
+    """Shows how a sweep stands, whose results go to ``results``."""
+
+    bar: Bar
+    results: str
+
+    def begin(self, tally: Tally) -> None:
+        """Nothing has ended yet."""
+        self.bar.follow(lambda: reading_of(tally))
+
+    def ended(self, tally: Tally, summary: Mapping[str, Any]) -> None:
+        """A run has ended; of one that failed it is said why."""
+        if summary["status"] in (Status.FAILED, Status.TIMED_OUT):
+            run_id = summary["run_id"]
+            whole = shlex.join(["ptychosuite", "show", self.results, run_id])
+            self.bar.tell(f"run {run_id} {summary['status']}: {reason_text(summary['message'], whole)}")
+        self.begin(tally)
+
+
+def reading_of(tally: Tally) -> Reading:
+    """What is shown of a sweep."""
+    pace = tally.runs_per_second
+    told = (f"{tally.failed} failed", "" if pace is None else f"{pace:.2g} runs/s", tally.waits.reason)
+    return Reading(tally.ended, tally.total, ", ".join(filter(None, told)), tally.left_s)
 
 
 def check_terms(terms: Terms, kind: ClusterKind) -> None:

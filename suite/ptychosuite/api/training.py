@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ptychosuite.api.display import Progress
+from ptychosuite.api.following import Progress
 from ptychosuite.api.planning import File, Settings, Study, read_study
 from ptychosuite.api.sweeping import prepare
 from ptychosuite.core.plan import Plan

@@ -8,7 +8,8 @@ from pathlib import Path
 from time import sleep
 
 from ptychosuite.analysis.tables import open_dataset
-from ptychosuite.api.display import Progress, count_runs
+from ptychosuite.api.display import count_runs
+from ptychosuite.api.following import Progress
 from ptychosuite.api.planning import File, Settings, Study, plan_of
 from ptychosuite.api.publishing import Page, report
 from ptychosuite.errors import UserError
@@ -107,8 +108,8 @@ def watch(
         files = watched.files()
         if files == seen:
             with shown.status(f"waiting for results in {watched.address}"):
-                sleep(every_s)
-            continue
+                while (files := watched.files()) == seen:
+                    sleep(every_s)
         seen = files
         drawn = DrawnReport(*watched.counts())
         try:

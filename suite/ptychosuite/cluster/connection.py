@@ -6,8 +6,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from annotated_types import Ge
+from annotated_types import Ge, Gt
 
+from ptychosuite.cluster.waiting import Waits
 from ptychosuite.registry.validation import SettingError
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ class Connection:
         How many workers there are, or will be once every job has started.
     demand
         What a cluster that grows and shrinks goes by.
+    waits
+        What the sweep on it waits for.
     """
 
     client: Client | None
@@ -79,6 +82,7 @@ class Connection:
     offers: frozenset[str] = frozenset()
     workers: int = 1
     demand: Demand = field(default_factory=Demand)
+    waits: Waits = field(default_factory=Waits)
 
 
 @dataclass(frozen=True)
@@ -89,9 +93,12 @@ class ClusterKind:
     ----------
     cluster
         What stands after ``--cluster``: a kind, an address, a scheduler file or a class.
+    wait_for_workers_s
+        How long a sweep waits for a worker while none can take a run, in seconds; null for ever.
     """
 
     cluster: str
+    wait_for_workers_s: Annotated[float, Gt(0)] | None = 600.0
 
     on_this_machine: ClassVar[bool] = False  # whether runs meet the devices that this process sees
 

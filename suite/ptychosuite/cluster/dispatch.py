@@ -89,7 +89,7 @@ def run_all(
                 yield summary
         left = []
         while held and not left and not patience.ended:
-            ended, left = await_others(held, claims, tried)
+            ended, left = await_others(held, claims, tried, connection.waits)
             for run_id in (*(summary["run_id"] for summary in ended), *map(run_id_of, left)):
                 del held[run_id]
             yield from ended
@@ -167,6 +167,7 @@ class _Dispatch:
                     yield from self._look_for_workers()
                 self._send()
                 check_interruption()
+                self._note_waiting()
                 try:
                     news = self.news.get(timeout=LOOK_FOR_WORKERS_S)
                 except queue.Empty:
@@ -189,6 +190,13 @@ class _Dispatch:
                 tries = self.backlog.take(worker, min(size, LARGEST_BATCH), suits)
                 if tries:
                     self._submit(worker, tries)
+
+    def _note_waiting(self) -> None:
+        """Say where no worker takes a run, and end where that has lasted too long."""
+        if self.sent or self.patience.ended or not len(self.backlog):
+            self.connection.waits.over()
+        else:
+            self.connection.waits.for_workers(len(self.backlog), self.terms.wait_for_workers_s)
 
     def _look_for_workers(self) -> Iterator[dict[str, Any]]:
         """Learn who is there; take back what was with workers that are gone."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from ptychosuite.cluster.waiting import Waits
 from ptychosuite.cluster.work import summary_for
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.execute.interruption import check_interruption
@@ -16,7 +18,7 @@ LOOK_AGAIN_S = 0.5
 
 
 def await_others(
-    held: Mapping[str, RunSpec], claims: Claims, tried: Mapping[str, int]
+    held: Mapping[str, RunSpec], claims: Claims, tried: Mapping[str, int], waits: Waits
 ) -> tuple[list[dict[str, Any]], list[RunSpec]]:
     """Wait until some of the runs that other sweeps are at have ended or have been given up.
 
@@ -28,6 +30,8 @@ def await_others(
         Of this sweep.
     tried
         run_id -> how many tries had failed when this sweep began.
+    waits
+        Is told who is waited for.
 
     Returns
     -------
@@ -35,7 +39,11 @@ def await_others(
     """
     while not (free := [run_id for run_id in held if claims.is_free(run_id)]):
         check_interruption()
+        holders = Counter(filter(None, map(claims.holder, held)))
+        if holders:
+            waits.for_others(holders.total(), " and ".join(map(claims.told, holders)))
         time.sleep(LOOK_AGAIN_S)
+    waits.over()
     found = inventory(claims.store)
     attempts = found.attempts
     ended = [

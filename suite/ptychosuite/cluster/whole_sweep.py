@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from ptychosuite.cluster.connection import Connection
 from ptychosuite.cluster.dispatch import run_all
-from ptychosuite.cluster.work import ELSEWHERE, Terms
+from ptychosuite.cluster.tally import Tally
+from ptychosuite.cluster.work import Terms
 from ptychosuite.cluster.workers import check_devices
 from ptychosuite.core.plan import Plan
-from ptychosuite.core.runs import RunSpec, Status
+from ptychosuite.core.runs import RunSpec
 from ptychosuite.execute.interruption import check_interruption, noted_interruptions
 from ptychosuite.execute.provenance import environment, now
 from ptychosuite.registry.fingerprint import code_of
@@ -23,33 +22,10 @@ from ptychosuite.store.claims import sharing
 from ptychosuite.store.compact import compact
 from ptychosuite.store.layout import Store
 from ptychosuite.store.planned import study_content
-from ptychosuite.store.read import inventory, sessions
+from ptychosuite.store.read import inventory, last_session
 from ptychosuite.store.write import write_code, write_session
 
 COMPACT_EVERY_S = 30.0
-BY_ANOTHER = "by another sweep"  # in a tally, of runs that one on the same folder has carried out meanwhile
-
-
-@dataclass
-class Tally:
-    """How a sweep stands."""
-
-    total: int
-    done_before: int
-    counts: Counter[str] = field(default_factory=Counter)
-    began: float = field(default_factory=time.monotonic)
-
-    @property
-    def ended(self) -> int:
-        return sum(self.counts.values())
-
-    @property
-    def failed(self) -> int:
-        return self.counts[Status.FAILED] + self.counts[Status.TIMED_OUT]
-
-    @property
-    def runs_per_second(self) -> float:
-        return self.ended / max(time.monotonic() - self.began, 1e-9)
 
 
 def to_do(plan: Plan, store: Store, retry_failed: bool, again: Collection[str] = ()) -> list[RunSpec]:
@@ -70,16 +46,18 @@ def sweep(
     command: Sequence[str],
     progress: Callable[[Tally, dict[str, Any]], None],
     terms: Terms = Terms(),  # noqa: B008 - frozen
+    begin: Callable[[Tally], None] = lambda tally: None,
 ) -> Tally:
     """Carry out ``specs``, keep a session file, and bring the dataset up to date, whatever happens.
 
-    ``progress`` is called with the tally and the summary of each run that ends.
+    ``begin`` is called with the tally once, ``progress`` with it and the summary of each run that ends.
     """
     check_devices({spec.backend for spec in specs}, connection.offers)
     store.root.remove_leftovers()
     for code in {code.fingerprint: code for code in map(code_of, specs)}.values():
         write_code(store, code.fingerprint, {"files": code.files, "packages": code.packages})
-    tally = Tally(total=len(specs), done_before=len(plan.runs) - len(specs))
+    tally = Tally.of(specs, terms.cost, connection.waits)
+    begin(tally)
     started = now()
     name = _session_name(started)
     session = session_content(plan, command, connection.description, started)
@@ -87,8 +65,10 @@ def sweep(
     last_compaction = time.monotonic()
     try:
         with sharing(store) as claims, noted_interruptions():
+            for other in claims.others():
+                connection.waits.say(f"{claims.told(other)} is at work in this folder: they share the runs")
             for summary in run_all(connection, specs, store, terms, claims):
-                tally.counts[BY_ANOTHER if summary.get(ELSEWHERE) else summary["status"]] += 1
+                tally.note(summary)
                 progress(tally, summary)
                 check_interruption()
                 if time.monotonic() - last_compaction > COMPACT_EVERY_S:
@@ -105,7 +85,7 @@ def note_plan(plan: Plan, store: Store, command: Sequence[str]) -> None:
 
     So a folder's dataset and report are of the code and the study that were asked for last.
     """
-    *_, latest = [{}, *sessions(store)]
+    latest = last_session(store)
     planned = json.loads(json.dumps(study_content(plan)))
     if {name: latest.get(name) for name in planned} != planned:
         started = now()

@@ -54,6 +54,8 @@ class Terms:
     extended: Mapping[str, str] = field(
         default_factory=dict
     )  # run_id -> that of the stored run it goes on from
+    cost: Callable[[RunSpec], float] | None = None  # planned, in any unit; None: one run is as another
+    wait_for_workers_s: float | None = None  # without any that can take a run; None: for ever
 
     def stack_of(self, backend: str) -> int:
         """How many runs of a backend go together: one in the timing lane."""

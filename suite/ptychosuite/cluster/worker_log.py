@@ -27,6 +27,8 @@ from ptychosuite.execute.provenance import now
 
 LOG_TAIL = 2000  # characters of a worker's output that a record keeps
 SEEN_BYTES = 200_000  # of the end of a log; somebody may have printed without end
+MOST_BYTES = 4_000_000  # of a worker's output that stay in its file; of more, the end
+LOOK_S = 1.0
 LAST_WORDS = "Ended by ptychosuite: "
 STACKS = re.compile(
     rf"^({LAST_WORDS}|Fatal Python error: |Timeout \(|Current thread 0x|Thread 0x)", re.MULTILINE
@@ -88,7 +90,9 @@ class WorkerLog:
         self.folder = folder
         self._redirect = redirect
         self._name = folder / f"{socket.gethostname()}-{os.getpid()}.log"
+        self._header, self._writing, self._closed = b"", threading.Lock(), threading.Event()
         self._open()
+        threading.Thread(target=self._keep_short, daemon=True).start()
 
     def _open(self) -> None:
         self._file = os.open(self._name, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
@@ -97,7 +101,9 @@ class WorkerLog:
 
     def close(self) -> None:
         faulthandler.disable()
-        os.close(self._file)
+        with self._writing:
+            self._closed.set()
+            os.close(self._file)
 
     @contextlib.contextmanager
     def during(
@@ -107,7 +113,8 @@ class WorkerLog:
         thread = f"0x{threading.get_ident():016x}"
         host, killed = socket.gethostname(), KilledForMemory.so_far()
         entry = Entry(list(tokens), worker, memory_limit_bytes, now(), thread, host, os.getpid(), killed)
-        os.write(self._file, json.dumps(asdict(entry)).encode() + b"\n")
+        self._header = json.dumps(asdict(entry)).encode() + b"\n"
+        os.write(self._file, self._header)
         faulthandler.register(signal.SIGTERM, self._file, chain=True)
         if timeout_s is not None:
             faulthandler.dump_traceback_later(timeout_s, exit=True, file=self._file)
@@ -117,9 +124,25 @@ class WorkerLog:
         finally:
             faulthandler.cancel_dump_traceback_later()
             faulthandler.unregister(signal.SIGTERM)
-            if _identity(self._file) != self._identity:
-                self._closed_by_a_run()
-            os.ftruncate(self._file, 0)
+            with self._writing:
+                if _identity(self._file) != self._identity:
+                    self._closed_by_a_run()
+                os.ftruncate(self._file, 0)
+
+    def _keep_short(self) -> None:
+        while not self._closed.wait(LOOK_S):
+            self.shorten()
+
+    def shorten(self) -> None:
+        """Of a run that has written more than :data:`MOST_BYTES` keep the end alone."""
+        with self._writing:
+            if self._closed.is_set() or _identity(self._file) != self._identity:  # a run has closed it
+                return
+            size = os.fstat(self._file).st_size
+            if size > MOST_BYTES:
+                end = os.pread(self._file, 4 * LOG_TAIL, size - 4 * LOG_TAIL)
+                os.ftruncate(self._file, 0)
+                os.write(self._file, self._header + end)
 
     def text(self) -> str:
         """The end of what this process has written since the run began."""

@@ -46,6 +46,10 @@ DASK_CONFIG: Mapping[str, Any] = {
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,  # a worker that is full is ended, not left waiting
     "distributed.worker.http.routes": [],  # whoever is on the machine could read them
+    # the scheduler is in the client's process, which is not to grow with the number of runs
+    "distributed.admin.low-level-log-length": 100,
+    "distributed.admin.system-monitor.log-length": 600,
+    "distributed.scheduler.dashboard.tasks.task-stream-length": 1000,
 }
 # the same for workers that are started by a job script
 ENVIRONMENT = {

@@ -14,6 +14,7 @@ import click
 
 import ptychosuite
 from ptychosuite.api.display import count_runs, text_table
+from ptychosuite.commands.followups import answer, echo
 from ptychosuite.commands.options import (
     baselines_option,
     cluster_option,
@@ -63,7 +64,7 @@ def check(
     with stoppable("nothing has been judged"):
         verdict = ptychosuite.check(**asked, progress=followed())
     if verdict.not_kept:
-        click.echo(f"verdict not kept: {verdict.not_kept}", err=True)
+        echo(f"verdict not kept: {verdict.not_kept}", err=True)
     for file, form in ((junit, verdict.junit), (markdown, verdict.markdown)):
         if file is not None:
             with _writing(file):
@@ -72,14 +73,14 @@ def check(
     if as_json:
         click.echo(json.dumps(verdict.to_dict(), indent=1))
     else:
-        click.echo(verdict.text(show_all, " (--all lists them)"))
+        echo(verdict.text(show_all, " (--all lists them)"))
         if verdict.file:
-            click.echo(f"verdict: {verdict.file}")
+            echo(f"verdict: {verdict.file}")
     if out is not None:
         besides = [] if verdict.file else [verdict]
         study, results = asked["study"], asked["results"]
         page = ptychosuite.trend(study, results=results, out=out, besides=besides, progress=followed())
-        click.echo(f"trend: {page}", err=as_json)
+        echo(f"trend: {page}", err=as_json)
     sys.exit(verdict.judgement.exit_code)
 
 
@@ -87,7 +88,7 @@ def _tell_github(verdict: ptychosuite.CheckVerdict, quiet: bool) -> None:
     """Annotations and the summary of the step, where GitHub Actions runs this."""
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in verdict.workflow_commands():
-            click.echo(line, err=quiet)
+            echo(line, err=quiet)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
         with _writing(summary), open(summary, "a", encoding="utf-8") as file:
@@ -119,11 +120,9 @@ def save(**asked: Any) -> None:
     The file is small, one block of lines a run, and meant to be committed.
     """
     file, made = ptychosuite.save_baseline(**asked)
-    click.echo(f"baseline: {file}, {count_runs(len(made.runs))}")
+    echo(f"baseline: {file}, {count_runs(len(made.runs))}")
     if made.environment.get("git_dirty"):
-        click.echo(
-            "its code differs from the commit that it names: commit first to be able to go back", err=True
-        )
+        echo("its code differs from the commit that it names: commit first to be able to go back", err=True)
 
 
 @baseline.command(name="list")
@@ -148,9 +147,9 @@ def list_baselines(baselines: Path, as_json: bool) -> None:
             [each["name"], each["study"], each["when"][:16], each["commit"][:10], each["runs"]]
             for each in found
         ]
-        click.echo(text_table(["baseline", "study", "saved", "commit", "runs"], rows))
+        echo(text_table(["baseline", "study", "saved", "commit", "runs"], rows))
     else:
-        click.echo(f"no baselines in {baselines}; save one with: ptychosuite baseline save NAME STUDY")
+        echo(f"no baselines in {baselines}; save one with: ptychosuite baseline save NAME STUDY")
 
 
 @click.command()
@@ -181,5 +180,5 @@ def reproduce(show_all: bool, as_json: bool, **asked: Any) -> None:
     """
     with stoppable("nothing is kept of what was run again, and the results are as they were."):
         found = ptychosuite.reproduce(**asked, progress=followed(quiet=as_json))
-    click.echo(json.dumps(found.to_dict(), indent=1) if as_json else found.text(show_all))
+    answer(found.to_dict() if as_json else found.text(show_all))
     sys.exit(found.exit_code)

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 import ptychosuite
-from ptychosuite.commands.options import json_option, repeated, study_options
+from ptychosuite.commands.followups import answer, command_line, echo
+from ptychosuite.commands.options import json_option, study_options
 
 
 @click.command()
@@ -38,18 +39,17 @@ def clean(yes: bool, delete: bool, as_json: bool, **asked: Any) -> None:
         raise click.UsageError("--delete goes with --yes; without it nothing is touched")
     cleaning = ptychosuite.clean(**asked)
     if not as_json:
-        click.echo(str(cleaning))
+        echo(str(cleaning))
     moved = cleaning.carry_out(delete) if yes and len(cleaning) else None
     if as_json:
         where = {"moved_to": None if moved is None else str(moved)}
         click.echo(json.dumps(cleaning.to_dict() | {"done": yes} | where, indent=1))
     elif moved is not None:
-        click.echo(f"moved to {moved}")
+        echo(f"moved to {moved}")
     elif yes and len(cleaning):
-        click.echo("deleted")
+        echo("deleted")
     elif len(cleaning):
-        options = repeated("settings", "override_file", "results", "only")
-        click.echo(f"nothing has been touched; do it with: ptychosuite clean {asked['study']}{options} --yes")
+        echo(f"nothing has been touched; do it with: {command_line('clean', '--yes')}")
 
 
 @click.command()
@@ -66,8 +66,8 @@ def merge(into: str, sources: tuple[str, ...], as_json: bool) -> None:
         ptychosuite merge results/quickstart elsewhere/results/quickstart
     """
     merged = ptychosuite.merge(into, *sources)
-    click.echo(json.dumps(merged.to_dict(), indent=1) if as_json else str(merged))
+    answer(merged.to_dict() if as_json else str(merged))
     for file in merged.damaged:
-        click.echo(f"damaged, and left: {file}", err=True)
+        echo(f"damaged, and left: {file}", err=True)
     if merged.damaged:
         sys.exit(1)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import signal
 import sys
 import time
@@ -20,9 +19,9 @@ from types import FrameType
 from typing import Any, ClassVar, NoReturn
 
 import click
-from click.core import ParameterSource
 
-from ptychosuite.api.display import Progress
+from ptychosuite.api.following import Progress
+from ptychosuite.commands.followups import echo
 
 study_argument = click.argument("study", type=click.Path(path_type=Path))
 set_option = click.option(
@@ -86,23 +85,6 @@ def choice_options(command: Any) -> Any:
     return command
 
 
-REPEATED = ("settings", "override_file", "results", "where", "sample", "first", "shard")
-"""Options that say which runs are meant, and where they are."""
-
-
-def repeated(*names: str) -> str:
-    """Those options of this command that were given, for a command to be printed; a space before each."""
-    context = click.get_current_context()
-    words = []
-    for option in context.command.params:
-        given = context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
-        if given and option.name in (names or REPEATED):
-            value = context.params[option.name]
-            for each in value if isinstance(value, tuple) else (value,):
-                words += [option.opts[0], shlex.quote(str(each))]
-    return "".join(f" {word}" for word in words)
-
-
 class Duration(click.ParamType):  # type: ignore[type-arg]
     """Seconds from "90", "30s", "10m" or "2h"."""
 
@@ -130,6 +112,11 @@ class StackSize(click.ParamType):  # type: ignore[type-arg]
         return int(value)
 
 
+wait_option = click.option(
+    "--wait-for-workers", "wait_for_workers_s", type=Duration(), metavar="TIME",
+    help="How long to wait while no worker can take a run: 90, 10m, 2h.  [default: 10m; of a batch system, "
+    "for as long as it takes]",
+)  # fmt: skip
 ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 AGAIN_S = 0.5  # what comes sooner is the same request: a terminal and a parent process both pass it on
 SHOW_CURSOR = "\x1b[?25h"
@@ -137,7 +124,7 @@ SHOW_CURSOR = "\x1b[?25h"
 
 def followed(quiet: bool = False) -> Progress:
     """Progress whose lines go to stdout, or to stderr where ``quiet`` keeps stdout for a machine."""
-    return Progress(say=partial(click.echo, err=quiet))
+    return Progress(say=partial(echo, err=quiet))
 
 
 @contextmanager
@@ -163,7 +150,7 @@ def stoppable(stopped: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         with suppress(OSError):  # the terminal is gone
-            click.echo(f"\nstopped; {stopped}", err=True)
+            echo(f"\nstopped; {stopped}", err=True)
         sys.exit(128 + (requests[0][0] if requests else signal.SIGINT))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import click
 
 import ptychosuite
 from ptychosuite.api.display import count_runs
+from ptychosuite.commands.followups import command_line, echo
 from ptychosuite.commands.options import (
     Duration,
     StackSize,
@@ -18,9 +20,9 @@ from ptychosuite.commands.options import (
     cluster_option,
     followed,
     json_option,
-    repeated,
     stoppable,
     study_options,
+    wait_option,
     workers_option,
 )
 
@@ -46,9 +48,11 @@ def plan(show_all: bool, why: bool, as_json: bool, **asked: Any) -> None:
     if as_json:
         click.echo(json.dumps(planned.to_dict(why), indent=1))
         return
-    click.echo(planned.text(None if show_all else SHOWN_RUNS, " (--all lists them)"))
+    echo(planned.text(None if show_all else SHOWN_RUNS, " (--all lists them)"))
+    if planned.standing.failed:
+        echo(f"try the failed runs again with: {command_line('run', '--retry-failed')}")
     if why and planned.reasons:
-        click.echo(planned.reasons)
+        echo(planned.reasons)
 
 
 @click.command()
@@ -87,6 +91,7 @@ def plan(show_all: bool, why: bool, as_json: bool, **asked: Any) -> None:
     help="Go on from stored runs that stopped sooner, with fewer stop.iterations or a higher tolerance, "
     "where their solver allows it: the results are those of runs from the start.",
 )  # fmt: skip
+@wait_option
 @click.option("--dry-run", is_flag=True, help="Say what would run, with a batch system's job script; stop.")
 @json_option
 def run(study: Path, dry_run: bool, as_json: bool, **asked: Any) -> None:
@@ -103,19 +108,22 @@ def run(study: Path, dry_run: bool, as_json: bool, **asked: Any) -> None:
         if dry_run:
             _print_dry_run(sweep, as_json)
             return
-        click.echo(str(sweep), err=as_json)
+        echo(str(sweep), err=as_json)
         outcome = sweep.carry_out(followed(quiet=as_json))
     if as_json:
-        counts = {"done_before": outcome.done_before, "failed": len(outcome.failed), **outcome.counts}
+        counts = {**outcome.counts, "done_before": outcome.done_before, "failed": len(outcome.failed)}
+        counts |= {"failed_before": outcome.before.failed} if outcome.before.failed else {}
         counts |= {"not_begun": outcome.not_begun} if outcome.not_begun else {}
-        click.echo(json.dumps({"study": sweep.plan.name, "results": sweep.results, "counts": counts}))
+        content: dict[str, Any] = {"study": sweep.plan.name, "results": sweep.results, "counts": counts}
+        content |= {"failures": dict(outcome.failures)} if outcome.failed else {}
+        click.echo(json.dumps(content))
     else:
-        click.echo(str(outcome))
+        echo(str(outcome))
         if outcome.failed:
-            click.echo(
+            echo(
                 f"{len(outcome.failed)} of {count_runs(len(sweep.chosen.runs))} failed; see why with: "
-                f"ptychosuite show {study} {outcome.failed[0]}{repeated('results')}\n"
-                f"try them again with: ptychosuite run {study}{repeated()} --retry-failed",
+                f"{shlex.join(['ptychosuite', 'show', outcome.results, outcome.failed[0]])}\n"
+                f"try them again with: {command_line('run', '--retry-failed')}",
                 err=True,
             )
     if outcome.failed:
@@ -130,9 +138,9 @@ def _print_dry_run(sweep: ptychosuite.Sweep, as_json: bool) -> None:
         to_do = [spec.spec_id for spec in sweep.specs]
         click.echo(json.dumps(content | {"to_do": to_do} | ({"job_script": script} if script else {})))
     else:
-        click.echo(f"{sweep} in {sweep.results}")
+        echo(f"{sweep} in {sweep.results}")
         if script:
-            click.echo(f"\n{script}")
+            echo(f"\n{script}")
 
 
 @click.command()
@@ -150,4 +158,4 @@ def train(**asked: Any) -> None:
     """
     with stoppable("the same command goes on after the last run or epoch that was finished."):
         checkpoint = ptychosuite.train(**asked, progress=followed())
-    click.echo(f"checkpoint: {checkpoint}")
+    echo(f"checkpoint: {checkpoint}")

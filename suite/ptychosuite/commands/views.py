@@ -14,6 +14,7 @@ import click
 
 import ptychosuite
 from ptychosuite.api.display import tree_text
+from ptychosuite.commands.followups import answer, echo
 from ptychosuite.commands.options import (
     Duration,
     followed,
@@ -46,13 +47,13 @@ def report(every_s: float | None, **asked: Any) -> None:
     and no study file is needed. A bundle is checked and drawn from what it holds.
     """
     if every_s is None:
-        click.echo(f"report: {ptychosuite.report(**asked, progress=followed())}")
+        echo(f"report: {ptychosuite.report(**asked, progress=followed())}")
         return
     try:
         for drawn in ptychosuite.watch(**asked, every_s=every_s, progress=followed()):
-            click.echo(str(drawn))
+            echo(str(drawn))
     except KeyboardInterrupt:
-        click.echo("\nstopped; the last page that was drawn stays", err=True)
+        echo("\nstopped; the last page that was drawn stays", err=True)
 
 
 @click.command()
@@ -67,7 +68,7 @@ def figures(**asked: Any) -> None:
     STUDY is a study file, a results folder or a bundle, as for the command report. Files are called by the
     figures' keys, and the same results give the same files, byte by byte.
     """
-    click.echo(f"figures: {ptychosuite.figures(**asked, progress=followed())}")
+    echo(f"figures: {ptychosuite.figures(**asked, progress=followed())}")
 
 
 @click.command()
@@ -93,7 +94,7 @@ def compare(a: Path, b: Path | None, results: tuple[str, ...], out: Path, as_jso
         raise click.UsageError("name a second store, or say --results twice")
     folders = (results[0], results[-1])
     compared = ptychosuite.compare(a, b, results=folders, out=out, progress=followed(quiet=as_json))
-    click.echo(json.dumps(compared.to_dict(), indent=1) if as_json else str(compared))
+    answer(compared.to_dict() if as_json else str(compared))
 
 
 data_set_option = click.option(
@@ -145,9 +146,9 @@ def show(
     with ptychosuite.open(study, results=results) as opened:
         if run_id is not None:
             described = opened.describe(run_id)
-            click.echo(json.dumps(described, indent=1) if as_json else tree_text(described))
+            answer(described if as_json else tree_text(described))
         else:
-            click.echo(opened.table.to_json(orient="records", indent=1) if as_json else str(opened))
+            answer(json.loads(opened.table.to_json(orient="records")) if as_json else str(opened))
 
 
 def _show_data(
@@ -158,11 +159,11 @@ def _show_data(
         click.echo(json.dumps(content, indent=1))
     refused = content.pop("not read", None)
     if not as_json:
-        click.echo(tree_text(content))
+        echo(tree_text(content))
     if refused:
         raise DataFileError(refused)
     if out:
-        click.echo(f"picture: {out}", err=as_json)
+        echo(f"picture: {out}", err=as_json)
 
 
 @click.command()
@@ -190,7 +191,7 @@ def convert(**asked: Any) -> None:
     What ptychodus gets in two files is read back with path: OUT, positions: {path: PRODUCT} and
     probe: {path: PRODUCT}.
     """
-    click.echo(str(ptychosuite.convert(**asked)))
+    echo(str(ptychosuite.convert(**asked)))
 
 
 @click.command()
@@ -215,7 +216,7 @@ def export(**asked: Any) -> None:
     STUDY is a study file or a results folder, of which the latest session counts. A crate holds study,
     results, figures, environment and provenance; the commands report, show and reproduce read it back.
     """
-    click.echo(str(ptychosuite.export(**asked, progress=followed())))
+    echo(str(ptychosuite.export(**asked, progress=followed())))
 
 
 @click.command()
@@ -228,7 +229,7 @@ def trend(**asked: Any) -> None:
     It shows the latest verdict, how each figure has moved over the checks, and where a level has changed the
     commits to look at.
     """
-    click.echo(f"trend: {ptychosuite.trend(**asked, progress=followed())}")
+    echo(f"trend: {ptychosuite.trend(**asked, progress=followed())}")
 
 
 @click.command()
@@ -248,7 +249,7 @@ def solvers(as_json: bool) -> None:
         return
     for name, entry in listing.items():
         given = ", ".join(f"{key}: {value}" for key, value in entry["settings"].items())
-        click.echo(f"{name:8} {entry['summary']}\n{'':8} {{name: {name}{', ' + given if given else ''}}}")
+        echo(f"{name:8} {entry['summary']}\n{'':8} {{name: {name}{', ' + given if given else ''}}}")
     _print_faults(faults)
 
 
@@ -281,7 +282,7 @@ def _print_doctor(content: dict[str, Any]) -> None:
         for group, found in content["nouns"].items()
     }
     results = content.pop("results", {})
-    click.echo(tree_text({**content, "nouns": nouns}))
+    echo(tree_text({**content, "nouns": nouns}))
     _print_faults(faults)
     if results:
         click.echo(f"results in {results['folder']}: {results['runs']} runs that have ended")
@@ -294,4 +295,4 @@ def _print_doctor(content: dict[str, Any]) -> None:
 def _print_faults(faults: Sequence[Mapping[str, Any]]) -> None:
     """What is wrong with plug-ins; they disturb nothing else."""
     for fault in faults:
-        click.echo(f"fault of {fault['package']}: {fault['group']}, '{fault['name']}': {fault['message']}")
+        echo(f"fault of {fault['package']}: {fault['group']}, '{fault['name']}': {fault['message']}")

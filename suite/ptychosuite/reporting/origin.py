@@ -13,6 +13,7 @@ from ptychosuite.analysis.conditions import ALL, condition_labels
 from ptychosuite.analysis.labels import line_labels, value_text
 from ptychosuite.analysis.outcomes import ABOVE_START, MISSING, above_start
 from ptychosuite.analysis.selection import Selection
+from ptychosuite.core.reason import reason_of
 from ptychosuite.core.runs import RunRecord, Status
 from ptychosuite.reporting.figures.material import RunFiles
 from ptychosuite.reporting.page_content import Trouble
@@ -153,7 +154,5 @@ def troubles(selection: Selection, files: RunFiles, source: str) -> list[Trouble
 
 def told_first(message: str) -> str:
     """A message whose traceback, if it has one, comes after what it ends with."""
-    text = message.strip()
-    if not text.startswith("Traceback"):
-        return text
-    return f"{text.splitlines()[-1]}\n\n{text}"
+    text, reason = message.strip(), reason_of(message)
+    return text if text.startswith(reason) else f"{reason}\n\n{text}"

@@ -25,7 +25,7 @@ from enum import Enum
 from itertools import count
 from uuid import uuid4
 
-from ptychosuite.errors import StoreError
+from ptychosuite.errors import StoreError, printable
 from ptychosuite.store.layout import Store
 from ptychosuite.store.place import Place, is_alive
 
@@ -106,6 +106,27 @@ class Claims:
                 (self.folder / f"{holder}{SWEEP}" if holder else claim).delete()
         raise AssertionError("counting has no end")
 
+    def holder(self, run_id: str) -> str:
+        """The other sweep that is at a run; empty where there is none."""
+        for number in count(1):
+            sweep = _content(self.folder / f"{run_id}.{number}")
+            if sweep is None:
+                return ""
+            if sweep != self.sweep and self.is_at_work(sweep):
+                return sweep
+        raise AssertionError("counting has no end")
+
+    def told(self, sweep: str) -> str:
+        """Another sweep in words: where it is at work, and since when."""
+        try:
+            found = json.loads((self.folder / f"{sweep}{SWEEP}").read())
+            since = f", since {found['began']}" if "began" in found else ""
+            return printable(
+                f"another sweep on {found['host']} (process {found['pid']}{since})"[:200], kept=""
+            )
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+            return "another sweep"
+
     def is_at_work(self, sweep: str) -> bool:
         """Whether another sweep is there."""
         try:
@@ -136,13 +157,14 @@ def sharing(store: Store) -> Iterator[Claims]:
     """The claims of a sweep that begins; other sweeps respect them until the end of the block."""
     claims = Claims(store, uuid4().hex)
     file, ended = claims.folder / f"{claims.sweep}{SWEEP}", threading.Event()
+    began = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
 
     def renew() -> None:
         while not ended.wait(LEASE_S / 4):
             with contextlib.suppress(StoreError):  # the next attempt may get through
-                file.replace(_sign_of_life())
+                file.replace(_sign_of_life(began))
 
-    file.replace(_sign_of_life())
+    file.replace(_sign_of_life(began))
     if not claims.others():
         for claim in claims.expired():
             claim.delete()
@@ -167,8 +189,8 @@ def _content(file: Place) -> str | None:
         return None
 
 
-def _sign_of_life() -> bytes:
-    holder = {"host": os.uname().nodename, "pid": os.getpid(), "renewed": time.time()}
+def _sign_of_life(began: str) -> bytes:
+    holder = {"host": os.uname().nodename, "pid": os.getpid(), "began": began, "renewed": time.time()}
     return json.dumps(holder).encode()
 
 

@@ -34,7 +34,7 @@ from ptychosuite.registry.factors import are_numbers, factor_names, factor_value
 from ptychosuite.store.layout import SCHEMA_VERSION, Store
 from ptychosuite.store.place import Place
 from ptychosuite.store.planned import RUN_IDS
-from ptychosuite.store.read import inventory, readable_run, sessions
+from ptychosuite.store.read import inventory, last_session, readable_run, sessions
 
 IDENTITY = ("run_id", "spec_id", "status", "path", "start", "lane", "code")
 RUN_CHUNK = 4096  # rows a chunk of the one-dimensional columns
@@ -158,10 +158,9 @@ def _columns_and_files(
 ) -> tuple[dict[str, Column], dict[str, Place]]:
     """The columns of ``study``, and run_id -> file of its runs; of the latest session where it is None."""
     files = inventory(store).files
-    noted = list(sessions(store))
-    latest = study if study is not None else noted[-1] if noted else {}
+    latest = study if study is not None else last_session(store)
     if RUN_IDS not in latest:
-        return _columns(noted), files
+        return _columns(sessions(store)), files
     return _columns([latest]), {run_id: files[run_id] for run_id in latest[RUN_IDS] if run_id in files}
 
 

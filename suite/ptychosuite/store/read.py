@@ -129,6 +129,46 @@ class Inventory:
         return {run_id: int(match[1]) for run_id, match in found.items() if match}
 
 
+@dataclass(frozen=True)
+class Standing:
+    """How the runs of a plan stand in a results folder; each is one of these.
+
+    Parameters
+    ----------
+    done
+        Completed, or diverged.
+    failed
+        Failed, or stopped at the time limit; not carried out again unless that is asked for.
+    to_do
+        The others.
+    again
+        How many of those to do have a result, which is to be computed anew, or have failed before.
+    """
+
+    done: int
+    failed: int
+    to_do: int
+    again: int = 0
+
+    @classmethod
+    def of(cls, run_ids: Collection[str], held: Inventory, again: Collection[str] = ()) -> Standing:
+        """Of the runs ``run_ids``, of which those in ``again`` are to do, whatever there is of them."""
+        done = sum(run_id in held.done and run_id not in again for run_id in run_ids)
+        failed = sum(run_id in held.failed and run_id not in again for run_id in run_ids)
+        anew = sum(run_id in again and (run_id in held.done or run_id in held.failed) for run_id in run_ids)
+        return cls(done, failed, len(run_ids) - done - failed, anew)
+
+    def __str__(self) -> str:
+        """As in "10 done, 2 failed, 28 to do"."""
+        failed = f"{self.failed} failed, " if self.failed else ""
+        anew = f" ({self.again} of them again)" if self.again else ""
+        return f"{self.done} done, {failed}{self.to_do} to do{anew}"
+
+    def to_dict(self) -> dict[str, int]:
+        """Plain data for JSON."""
+        return {"done": self.done, "failed": self.failed, "to_do": self.to_do}
+
+
 def inventory(store: Store) -> Inventory:
     """List the runs of ``store`` without reading any; files that were cut off are none."""
     runs = store.runs
@@ -272,6 +312,14 @@ def read_session(file: Place) -> dict[str, Any]:
     return dict(content)
 
 
+def last_session(store: Store) -> dict[str, Any]:
+    """What the latest readable session noted, empty where there is none; those before it stay unread."""
+    for key in sorted(filter(SESSION.fullmatch, store.sessions.files()), reverse=True):
+        with suppress(StoreError):
+            return read_session(store.sessions / key)
+    return {}
+
+
 def latest_session(store: Store) -> Mapping[str, Any]:
     """What the latest session of ``store`` noted.
 
@@ -280,7 +328,7 @@ def latest_session(store: Store) -> Mapping[str, Any]:
     StoreError
         There is none that can be read.
     """
-    *_, session = [{}, *sessions(store)]
+    session = last_session(store)
     if not session:
         raise StoreError(f"{store.root} has no session that can be read; name the study file instead")
     return session

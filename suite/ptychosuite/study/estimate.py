@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy as np
 
 from ptychosuite.backends.arrays import GPU_BACKENDS, fft2, ifft2
 from ptychosuite.core.problem import BATCH_PIXELS, GPU_BATCH_PIXELS, Footprint
-from ptychosuite.core.runs import RunSpec
+from ptychosuite.core.runs import RunRecord, RunSpec
 from ptychosuite.problems.problem_kind import HOLD_OUT, kind_of
 from ptychosuite.registry import lookup as registry
 from ptychosuite.study.schema import problem_size
@@ -30,30 +32,103 @@ BATCHES = 6  # patterns being worked on: patches, exit and detector waves, and w
 
 @dataclass(frozen=True)
 class Estimate:
-    """Upper bounds: runs that meet a tolerance early take less."""
+    """What runs take. Disk and memory, and times that are assumed, are upper bounds."""
 
     cpu_seconds: float
     disk_bytes: float
     memory_bytes: float  # of the largest run
+    measured_runs: int = 0  # that the time goes by; none where it is assumed
+
+    @property
+    def basis(self) -> str:
+        """What the time goes by."""
+        if not self.measured_runs:
+            return "assumed from the speed of transforms here"
+        return f"as measured of {self.measured_runs} run{'s' * (self.measured_runs > 1)} in this folder"
+
+    def time_text(self, told: str) -> str:
+        """The time, ``told`` in words, with what it goes by."""
+        bound = "about" if self.measured_runs else "at most"
+        return f"{bound} {told} on one core ({self.basis})"
 
 
-def estimate(specs: Iterable[RunSpec]) -> Estimate:
-    """Cost of ``specs``, were each to use all its iterations on one core of this machine."""
+@dataclass(frozen=True)
+class Measured:
+    """How many seconds runs took for each that was planned: they end early, or the machine is another.
+
+    Parameters
+    ----------
+    ratios
+        By solver and backend.
+    overall
+        Of all of them.
+    runs
+        How many were measured.
+    """
+
+    ratios: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    overall: float = 1.0
+    runs: int = 0
+
+    @classmethod
+    def of(cls, records: Iterable[RunRecord]) -> Measured:
+        """Of runs that have ended by themselves; those that went side by side share their time."""
+        took, planned = defaultdict[tuple[str, str], float](float), defaultdict[tuple[str, str], float](float)
+        runs = 0
+        for record in records:
+            seconds = _seconds_between(record.provenance.get("start"), record.provenance.get("end"))
+            if seconds is not None and record.status.is_final:
+                kind = _kind(record.spec)
+                took[kind] += seconds / int(record.provenance.get("stack", 1))
+                planned[kind] += cpu_seconds(record.spec)
+                runs += 1
+        if not runs:
+            return cls()
+        ratios = {kind: took[kind] / planned[kind] for kind in took}
+        return cls(ratios, sum(took.values()) / sum(planned.values()), runs)
+
+    def seconds(self, spec: RunSpec) -> float:
+        """That ``spec`` will take."""
+        return cpu_seconds(spec) * self.ratios.get(_kind(spec), self.overall)
+
+
+def _kind(spec: RunSpec) -> tuple[str, str]:
+    return spec.solver_name, spec.backend
+
+
+def _seconds_between(start: object, end: object) -> float | None:
+    """None where a record does not say, or says what is no time."""
+    try:
+        seconds = (datetime.fromisoformat(str(end)) - datetime.fromisoformat(str(start))).total_seconds()
+    except (ValueError, TypeError):
+        return None
+    return seconds if seconds > 0 else None
+
+
+def estimate(specs: Iterable[RunSpec], measured: Measured | None = None) -> Estimate:
+    """Cost of ``specs``, by what others took, or were each to use all its iterations on one core here."""
+    measured = measured or Measured()
     seconds = disk = memory = 0.0
     for spec in specs:
         size = problem_size(spec.problem)
-        fft_pass = size.n_positions * _fft_pair_seconds(size.probe_size, spec.dtype)
-        iterations = spec.stop["iterations"]
-        evaluations = 1 + iterations * _measured_share(spec.stop)
-        solver = registry.build("solvers", spec.solver)
-        beside = _iterations_beside(spec.fast_forward)
-        steps = (iterations + beside) * solver.typical_cost
-        steps *= 2 if spec.half_scans else 1
-        seconds += fft_pass * (steps + evaluations * METRICS_OVER_FFT)
+        seconds += measured.seconds(spec)
         pixels = size.object_shape[0] * size.object_shape[1] + size.probe_size**2
         memory = max(memory, footprint(spec).host_bytes)
         disk += COMPRESSION * 8 * pixels + BYTES_BESIDE_IMAGES
-    return Estimate(seconds, disk, memory)
+    return Estimate(seconds, disk, memory, measured.runs)
+
+
+def cpu_seconds(spec: RunSpec) -> float:
+    """Seconds that ``spec`` takes, were it to use all its iterations on one core of this machine."""
+    size = problem_size(spec.problem)
+    fft_pass = size.n_positions * _fft_pair_seconds(size.probe_size, spec.dtype)
+    iterations = spec.stop["iterations"]
+    evaluations = 1 + iterations * _measured_share(spec.stop)
+    solver = registry.build("solvers", spec.solver)
+    beside = _iterations_beside(spec.fast_forward)
+    steps = (iterations + beside) * solver.typical_cost
+    steps *= 2 if spec.half_scans else 1
+    return float(fft_pass * (steps + evaluations * METRICS_OVER_FFT))
 
 
 def footprint(spec: RunSpec) -> Footprint:

@@ -55,11 +55,21 @@ class Importable(ClusterKind):
         with dask.config.set(DASK_CONFIG), self._start() as cluster, Client(cluster) as client:
             demand = Demand()
             most = self._scale(cluster, demand)
-            client.wait_for_workers(1)  # what the workers offer is known from the first one
+            self._await_first_worker(client)
             workers = most or len(client.scheduler_info(n_workers=-1)["workers"])
             description = f"{count(workers, 'worker')} of {self.cluster}"
             link = dashboard_that_answers(client)
             yield Connection(client, description, link, offered(client), workers, demand)
+
+    def _await_first_worker(self, client: Client) -> None:
+        """What the workers offer is known from the first one."""
+        try:
+            client.wait_for_workers(1, timeout=self.wait_for_workers_s)
+        except TimeoutError as error:
+            raise ClusterError(
+                f"{self.cluster} has started no worker within {self.wait_for_workers_s:g} s; see what "
+                "it says of them, or wait longer with --wait-for-workers"
+            ) from error
 
     def _start(self) -> Any:
         cluster_class = _cluster_class(self.cluster)

@@ -81,7 +81,11 @@ class JobQueue(ClusterKind):
         False, ``off`` in YAML, lets in whoever reaches ``interface``.
     dashboard
         Whether Dask's dashboard is there, on loopback, for every user of this machine to read.
+    wait_for_workers_s
+        As for other clusters, but without end by default: jobs may queue for hours.
     """
+
+    wait_for_workers_s: Annotated[float, Gt(0)] | None = None
 
     cores: Annotated[int, Ge(1)] | None = None
     memory: str | None = None
