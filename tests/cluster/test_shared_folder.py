@@ -10,7 +10,8 @@ import pytest
 from ptychosuite.cluster import sharing as waiting
 from ptychosuite.cluster.cluster_file import connect
 from ptychosuite.cluster.dispatch import run_all
-from ptychosuite.cluster.whole_sweep import BY_ANOTHER, sweep
+from ptychosuite.cluster.tally import BY_ANOTHER
+from ptychosuite.cluster.whole_sweep import sweep
 from ptychosuite.cluster.work import ELSEWHERE, Terms
 from ptychosuite.registry.fingerprint import run_id_of
 from ptychosuite.store.claims import Claim, Claims, sharing

@@ -301,11 +301,9 @@ def run(
     timeout_s, retries
         Seconds after which a run is stopped; times to try a run again whose worker died under it.
     retry_failed, retry_diverged, extend
-        Try failed runs again, those that the time limit has ended among them, or diverged ones; go on from
-        stored runs that stopped sooner, where their solver allows it.
+        Try failed (or timed-out) runs again, diverged ones; go on from stored runs that stopped sooner.
     force, fail_fast, wait_for_workers_s
-        Ids of runs that alone are carried out, results or not; failures after which no further run is begun;
-        time to wait without a worker.
+        Ids of runs to carry out, results or not; failures to stop after; time to wait without a worker.
     progress
         Whether to follow the work on stderr or in the notebook.
 
