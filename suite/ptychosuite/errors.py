@@ -72,6 +72,14 @@ class FigureError(UserError):
         self.failed = failed
 
 
+class LackingFiles(FigureError):
+    """Pictures that are missing as their files are ``damaged``; everything else is written to ``place``."""
+
+    def __init__(self, damaged: str, place: object) -> None:
+        UserError.__init__(self, f"{damaged}; everything else is in {place}")
+        self.failed = damaged
+
+
 class BaselineError(UserError):
     """A baseline that cannot be saved, found or read."""
 

@@ -160,7 +160,7 @@ class LocalPlace:
         try:
             with self.refusals(reading=True):
                 found = os.stat(self.path)
-                return _ends_as_zip(self.path, found.st_ino, found.st_size, found.st_mtime_ns)
+                return _ends_as_zip(self.path, found.st_ino, found.st_size, found.st_ctime_ns)
         except (FileNotFoundError, NotADirectoryError):
             return False
 
@@ -212,10 +212,8 @@ class LocalPlace:
         return ""
 
     def share(self) -> None:
-        for folder, below, files in os.walk(self.path):
-            for name in (*below, *files):
-                with contextlib.suppress(PermissionError):  # another's, who has shared it already
-                    _share(os.path.join(folder, name))
+        with self.refusals():
+            _share_with(self.path, os.path.dirname(self.path))
 
     def move_to(self, target: Place) -> None:
         """Two renames: between them there is none, and a kill there is made good by the next compaction."""
@@ -286,9 +284,7 @@ class LocalPlace:
     def _is_taken(self) -> bool:
         """False, as :meth:`create` says it, where a file is in the place of a new one, and nothing else."""
         if not os.path.isfile(self.path):
-            raise FileExistsError(
-                errno.EEXIST, "a folder or a link is in its place"
-            )
+            raise FileExistsError(errno.EEXIST, "a folder or a link is in its place")
         return False
 
     def _temporary(self) -> str:
@@ -345,6 +341,18 @@ def _share(path: str) -> None:
     wanted = mode | of_folder & (stat.S_IRWXG if os.path.isdir(path) else stat.S_IRGRP | stat.S_IWGRP)
     if wanted != mode:
         os.chmod(path, wanted)
+
+
+def _share_with(path: str, folder: str) -> None:
+    """Share ``path`` and what is below it, where ``folder`` is shared; what is another's has been."""
+    if os.stat(folder or ".").st_mode & SHARED != SHARED:
+        return
+    with contextlib.suppress(PermissionError):
+        _share(path)
+    for where, below, files in os.walk(path):
+        for name in (*below, *files):
+            with contextlib.suppress(PermissionError):
+                _share(os.path.join(where, name))
 
 
 def _opened_lock(path: str) -> TextIO:
