@@ -55,7 +55,10 @@ class ClusterError(UserError):
 
 
 class StoreError(UserError):
-    """A results folder that cannot be read or written."""
+    """A results folder that cannot be read or written, in one line whatever its files are called."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message, kept=""))
 
 
 class DamagedFile(StoreError):

@@ -158,11 +158,12 @@ class LocalPlace:
 
     def ends_as_zip(self) -> bool:
         try:
-            with self.refusals(reading=True):
-                found = os.stat(self.path)
-                return _ends_as_zip(self.path, found.st_ino, found.st_size, found.st_ctime_ns)
+            found = os.stat(self.path)
+            return _ends_as_zip(self.path, found.st_ino, found.st_size, found.st_ctime_ns)
         except (FileNotFoundError, NotADirectoryError):
             return False
+        except OSError as error:
+            raise StoreError(f"cannot read {self.path}: {error.strerror}") from error
 
     def create(self, content: bytes, durable: bool = True) -> bool:
         """A temporary file beside the target is written, flushed to the disk and linked to its final name.
@@ -371,9 +372,12 @@ def _ends_as_zip(path: str, inode: int, size: int, changed_ns: int) -> bool:
     """Whether a file ends as a zip file without a comment; looked at again where it has changed."""
     if size < END_OF_ZIP.size or not os.path.isfile(path):
         return False
-    with open(path, "rb") as file:
-        file.seek(size - END_OF_ZIP.size)
-        mark, *_, length, start, _ = END_OF_ZIP.unpack(file.read(END_OF_ZIP.size))
+    file = os.open(path, os.O_RDONLY)
+    try:
+        end = os.pread(file, END_OF_ZIP.size, size - END_OF_ZIP.size)
+    finally:
+        os.close(file)
+    mark, *_, length, start, _ = END_OF_ZIP.unpack(end)
     return bool(mark == b"PK\5\6" and start + length + END_OF_ZIP.size == size)
 
 
