@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from typing import NamedTuple
 
 import click
@@ -85,6 +86,8 @@ def ptychosuite() -> None:
 
 def main() -> None:
     """Entry point of the command ``ptychosuite``."""
+    if isinstance(sys.stdout, TextIOWrapper):  # a path need not be text
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         ptychosuite()
     except UserError as error:

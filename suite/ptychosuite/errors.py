@@ -55,7 +55,10 @@ class ClusterError(UserError):
 
 
 class StoreError(UserError):
-    """A results folder that cannot be read or written."""
+    """A results folder that cannot be read or written, in one line whatever its files are called."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message, kept=""))
 
 
 class DamagedFile(StoreError):
@@ -70,6 +73,14 @@ class FigureError(UserError):
     def __init__(self, failed: str, place: object) -> None:
         super().__init__(f"{failed}; everything else, and the traceback, is in {place}")
         self.failed = failed
+
+
+class LackingFiles(FigureError):
+    """Pictures that are missing as their files are ``damaged``; everything else is written to ``place``."""
+
+    def __init__(self, damaged: str, place: object) -> None:
+        UserError.__init__(self, f"{damaged}; everything else is in {place}")
+        self.failed = damaged
 
 
 class BaselineError(UserError):

@@ -22,7 +22,7 @@ from ptychosuite.api.display import Displayed, cell, count_runs, counts_text, ht
 from ptychosuite.api.planning import File, Settings, Study, plan_of, read_study
 from ptychosuite.core.problem import Reference
 from ptychosuite.core.runs import RunRecord
-from ptychosuite.errors import UserError
+from ptychosuite.errors import StoreError, UserError
 from ptychosuite.metrics.metric import known_metrics
 from ptychosuite.reporting.bundle import Bundle, is_bundle, opened_bundle
 from ptychosuite.store.faults import Fault, faults, faults_text
@@ -114,13 +114,13 @@ class Results(Displayed):
 
         Raises
         ------
-        UserError
+        StoreError
             No run, or more than one, has an id that begins so.
         """
         files = {**inventory(self.store).damaged, **self.files}
         matches = [name for name in files if name.startswith(run_id)]
         if len(matches) != 1:
-            raise UserError(
+            raise StoreError(
                 f"{len(matches)} runs of {self.store.root} have an id that begins with '{run_id}'; "
                 "list them with: ptychosuite show STUDY"
             )

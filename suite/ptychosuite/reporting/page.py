@@ -44,14 +44,16 @@ def write_report(selection: Selection, out: Path, source: str = "", reload_s: fl
     """
     folder = out / selection.name
     with made_anew(folder, "the report") as fresh:
-        figures = _fill(selection, fresh, source or str(selection.store.root), reload_s)
+        files = RunFiles(selection.store)
+        figures = _fill(selection, files, fresh, source or str(selection.store.root), reload_s)
     page = folder / "index.html"
-    refuse_failed(figures, page)
+    refuse_failed(figures, page, [*files.damaged.values()])
     return page
 
 
-def _fill(selection: Selection, folder: Path, source: str, reload_s: float) -> list[Embedded]:
-    files = RunFiles(selection.store)
+def _fill(
+    selection: Selection, files: RunFiles, folder: Path, source: str, reload_s: float
+) -> list[Embedded]:
     files.pictured.update(run.path for run in comparands(selection)[:MOST_PICTURES])
     figures = draw_figures(selection, files, folder)
     selection.table.drop(columns="row").to_csv(folder / "numbers" / "runs.csv", index=False)
@@ -87,7 +89,7 @@ def page_content(selection: Selection, figures: list[Embedded], files: RunFiles,
         study=selection.name,
         version=__version__,
         outcome=selection.outcome,
-        notes=selection.notes,
+        notes=[*selection.notes, *files.damaged.values()],
         question=question_of(selection.text),
         facts=_facts(selection, source),
         reproduce=reproduce(selection, records, source),

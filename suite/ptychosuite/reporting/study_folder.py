@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ptychosuite.analysis.selection import Selection
 from ptychosuite.analysis.summary import summary
-from ptychosuite.errors import FigureError, StoreError
+from ptychosuite.errors import FigureError, LackingFiles, StoreError
 from ptychosuite.reporting.drawing import draw_figures, write_latex
 from ptychosuite.reporting.figures.material import RunFiles
 from ptychosuite.reporting.overview import groups, summary_table
@@ -69,11 +69,11 @@ def write_figures(selection: Selection, out: Path) -> list[Embedded]:
     """
     folder = out / selection.name
     with made_anew(folder, "the figures") as fresh:
-        figures = draw_figures(selection, RunFiles(selection.store), fresh)
+        figures = draw_figures(selection, files := RunFiles(selection.store), fresh)
         write_summary(selection, summary_table(selection, groups(selection)), fresh)
         if tracebacks := [f"{figure.stem}\n{figure.failure}" for figure in figures if figure.failure]:
             (fresh / "failures.txt").write_text("\n".join(tracebacks), encoding="utf-8")
-    refuse_failed(figures, folder)
+    refuse_failed(figures, folder, [*files.damaged.values()])
     return figures
 
 
@@ -84,14 +84,17 @@ def write_summary(selection: Selection, table: TextTable | None, folder: Path) -
         write_latex(table, folder / "numbers" / "summary.tex", selection.name)
 
 
-def refuse_failed(figures: Sequence[Embedded], place: Path) -> None:
+def refuse_failed(figures: Sequence[Embedded], place: Path, damaged: Sequence[str] = ()) -> None:
     """Say at the end, when everything else is written to ``place``, which figures have failed.
 
     Raises
     ------
     FigureError
-        One has.
+        One has, or lacks pictures of the runs of which ``damaged`` says what is wrong with them.
     """
     failed = [f"{f.stem}: {f.caption.removeprefix('Failed: ')}" for f in figures if f.failure]
     if failed:
         raise FigureError(f"{len(failed)} of {len(figures)} figures failed: {'; '.join(failed)}", place)
+    if damaged:
+        more = f" ({len(damaged)} files are damaged)" if len(damaged) > 1 else ""
+        raise LackingFiles(f"{damaged[0]}{more}", place)

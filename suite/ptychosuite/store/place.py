@@ -158,11 +158,12 @@ class LocalPlace:
 
     def ends_as_zip(self) -> bool:
         try:
-            with self.refusals(reading=True):
-                found = os.stat(self.path)
-                return _ends_as_zip(self.path, found.st_ino, found.st_size, found.st_mtime_ns)
+            found = os.stat(self.path)
+            return _ends_as_zip(self.path, found.st_ino, found.st_size, found.st_ctime_ns)
         except (FileNotFoundError, NotADirectoryError):
             return False
+        except OSError as error:
+            raise StoreError(f"cannot read {self.path}: {error.strerror}") from error
 
     def create(self, content: bytes, durable: bool = True) -> bool:
         """A temporary file beside the target is written, flushed to the disk and linked to its final name.
@@ -212,10 +213,8 @@ class LocalPlace:
         return ""
 
     def share(self) -> None:
-        for folder, below, files in os.walk(self.path):
-            for name in (*below, *files):
-                with contextlib.suppress(PermissionError):  # another's, who has shared it already
-                    _share(os.path.join(folder, name))
+        with self.refusals():
+            _share_with(self.path, os.path.dirname(self.path))
 
     def move_to(self, target: Place) -> None:
         """Two renames: between them there is none, and a kill there is made good by the next compaction."""
@@ -345,6 +344,18 @@ def _share(path: str) -> None:
         os.chmod(path, wanted)
 
 
+def _share_with(path: str, folder: str) -> None:
+    """Share ``path`` and what is below it, where ``folder`` is shared; what is another's has been."""
+    if os.stat(folder or ".").st_mode & SHARED != SHARED:
+        return
+    with contextlib.suppress(PermissionError):
+        _share(path)
+    for where, below, files in os.walk(path):
+        for name in (*below, *files):
+            with contextlib.suppress(PermissionError):
+                _share(os.path.join(where, name))
+
+
 def _opened_lock(path: str) -> TextIO:
     """The file of a lock; that of another, who lets us read it only, will do."""
     try:
@@ -361,9 +372,12 @@ def _ends_as_zip(path: str, inode: int, size: int, changed_ns: int) -> bool:
     """Whether a file ends as a zip file without a comment; looked at again where it has changed."""
     if size < END_OF_ZIP.size or not os.path.isfile(path):
         return False
-    with open(path, "rb") as file:
-        file.seek(size - END_OF_ZIP.size)
-        mark, *_, length, start, _ = END_OF_ZIP.unpack(file.read(END_OF_ZIP.size))
+    file = os.open(path, os.O_RDONLY)
+    try:
+        end = os.pread(file, END_OF_ZIP.size, size - END_OF_ZIP.size)
+    finally:
+        os.close(file)
+    mark, *_, length, start, _ = END_OF_ZIP.unpack(end)
     return bool(mark == b"PK\5\6" and start + length + END_OF_ZIP.size == size)
 
 

@@ -8,7 +8,6 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, Literal, TypeVar
@@ -37,8 +36,6 @@ ATTEMPT = re.compile(r"\.failed-(\d+)\.")
 DAMAGED = (OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, RuntimeError,
            MemoryError, zipfile.BadZipFile, zlib.error, struct.error)  # fmt: skip
 """What the bytes of a file raise that is no run."""
-
-PART, LOOKS = 256, 16  # files that are looked at one after another, and such parts at once
 
 T = TypeVar("T")
 
@@ -176,7 +173,7 @@ def inventory(store: Store) -> Inventory:
     done: dict[str, Place] = {}
     damaged: dict[str, Place] = {}
     attempts: dict[str, int] = {}
-    for match, is_whole in zip(found, _are_whole([runs / match[0] for match in found]), strict=True):
+    for match, is_whole in zip(found, map(_is_whole, (runs / match[0] for match in found)), strict=True):
         run_id, attempt = match["run_id"], match["attempt"]
         if attempt is None:
             (done if is_whole else damaged)[run_id] = runs / match[0]
@@ -188,15 +185,6 @@ def inventory(store: Store) -> Inventory:
         if run_id not in done
     }
     return Inventory(done, failed, {run_id: damaged[run_id] for run_id in damaged.keys() - done.keys()})
-
-
-def _are_whole(files: Sequence[Place]) -> list[bool]:
-    """Whether each file is there to its end; many are looked at at once, as a server's disk answers late."""
-    parts = [files[start : start + PART] for start in range(0, len(files), PART)]
-    if len(parts) < 2:
-        return list(map(_is_whole, files))
-    with ThreadPoolExecutor(LOOKS) as pool:
-        return [each for part in pool.map(lambda part: list(map(_is_whole, part)), parts) for each in part]
 
 
 def _is_whole(file: Place) -> bool:

@@ -15,7 +15,7 @@ from ptychosuite.analysis.outcomes import Outcome
 from ptychosuite.analysis.tables import timed
 from ptychosuite.core.problem import Reference
 from ptychosuite.core.runs import RunRecord, Status
-from ptychosuite.errors import NothingToDraw, StudyError, nearest
+from ptychosuite.errors import DamagedFile, NothingToDraw, StudyError, nearest
 from ptychosuite.metrics.metric import metric_of
 from ptychosuite.registry.factors import is_value
 from ptychosuite.reporting.figures.wanted import Where, alternatives, in_words
@@ -33,10 +33,13 @@ class RunFiles:
     ----------
     pictured
         The run files, relative to the store, that are read with their images; known before the first is read.
+    damaged
+        What is wrong with images and truths, by their paths; runs are then shown without them.
     """
 
     store: Store
     pictured: set[str] = field(default_factory=set)
+    damaged: dict[str, str] = field(default_factory=dict)
     _records: dict[str, RunRecord] = field(default_factory=dict)
     _references: dict[str, Reference | None] = field(default_factory=dict)
     _scenes: dict[tuple[str, bool], Scene] = field(default_factory=dict)
@@ -45,13 +48,24 @@ class RunFiles:
     def run(self, path: str) -> RunRecord:
         """The run in the file ``path``."""
         if path not in self._records:
-            self._records[path] = read_run(self.store.root / path, images=path in self.pictured)
+            self._records[path] = self._read(path)
         return self._records[path]
+
+    def _read(self, path: str) -> RunRecord:
+        if path in self.pictured:
+            try:
+                return read_run(self.store.root / path)
+            except DamagedFile as error:
+                self.damaged[path] = str(error)
+        return read_run(self.store.root / path, images=False)
 
     def reference(self, name: str) -> Reference | None:
         """The truth called ``name``; None where there is none."""
         if name not in self._references:
-            self._references[name] = read_reference(self.store, name)
+            try:
+                self._references[name] = read_reference(self.store, name)
+            except DamagedFile as error:
+                self._references[name], self.damaged[name] = None, str(error)
         return self._references[name]
 
     def scene(self, path: str) -> Scene:
