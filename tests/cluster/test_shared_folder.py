@@ -90,6 +90,41 @@ def test_what_others_have_is_waited_for(tmp_path, monkeypatch):
     assert [bool(summary.get(ELSEWHERE)) for summary in summaries] == [False, True, False]
 
 
+def test_who_is_waited_for_is_said(tmp_path, monkeypatch):
+    """Host, process, since when and how many runs, once; in one harmless line, whatever its file has."""
+    plan = plan_text(tmp_path, "axes: {seed: {range: 3}}\n")
+    store = Store.create(tmp_path / "results")
+    other = Claims(store, "other")
+    content = FAR | {"began": "2026-11-27 14:02 UTC", "renewed": time.time()}
+    (other.folder / "other.sweep").create(json.dumps(content).encode())
+    for spec in plan.runs[:2]:
+        other.take(run_id_of(spec))
+    said: list[str] = []
+    reasons: list[str] = []
+
+    def meanwhile(seconds: float) -> None:
+        reasons.append(connection.waits.reason)
+        if len(reasons) == 3:
+            (other.folder / "other.sweep").delete()
+
+    monkeypatch.setattr(waiting.time, "sleep", meanwhile)
+    with connect("none") as connection:
+        connection.waits.say = said.append
+        tally = sweep(plan, store, plan.runs, connection, ["test"], lambda *_: None)
+        assert connection.waits.reason == ""
+    who = "another sweep on far away (process 1, since 2026-11-27 14:02 UTC)"
+    assert said == [
+        f"{who} is at work in this folder: they share the runs",
+        f"waiting for {who}, at 2 runs; it does them, or this one should it stop",
+    ]
+    assert set(reasons) == {f"waiting for {who}, at 2 runs"}
+    assert dict(tally.counts) == {"completed": 3}
+    for content in (b"", b"[]", b"{}", b'{"host": "\\u001b[31m\\n", "pid": 1}'):
+        (other.folder / "odd.sweep").replace(content)
+        assert other.told("odd").isprintable()
+        assert other.told("odd").startswith("another sweep")
+
+
 @pytest.mark.usefixtures("broken_solvers")
 def test_a_run_that_failed_elsewhere_is_not_tried_again(tmp_path):
     """Both began with it to do; the second to come to it finds the first one's failure."""
