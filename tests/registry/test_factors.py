@@ -11,6 +11,7 @@ from ptychosuite.registry.factors import (
     factor_value,
     fast_forward_as_one,
     fast_forward_label,
+    is_value,
 )
 
 
@@ -85,3 +86,34 @@ def test_fast_forward_in_words(settings, label):
     assert fast_forward_label(leaves) == label
     assert fast_forward_as_one({"seed": 1, **leaves}) == {"seed": 1, "fast_forward": label}
     assert fast_forward_as_one({"seed": 1, "fast_forward": None}) == {"seed": 1, "fast_forward": None}
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "agree"),
+    [
+        (0.4, "0.4", True),
+        (0.5, "50 %", True),
+        (1 / 3, 0.333333, True),
+        (1 / 3, 0.33333, False),
+        (0.30000000000000004, 0.3, True),
+        (1234567, 1234570, False),
+        (1, True, False),
+        (0, False, False),
+        (True, "on", True),
+        ("True", True, True),
+        (False, "true", False),
+        (None, "none", True),
+        ("", "off", True),
+        (float("nan"), None, True),
+        (0.0, None, False),
+        ("12", 12, True),
+        ("1e-3", 0.001, False),
+        ("magpie", "MAGPIE", True),
+        ("rpie, 20; emagpie", "rPIE 20 + eMAGPIE", True),
+        ("texture", "Texture", False),
+        ("on", "on", True),
+        ("rpie", "epie", False),
+    ],
+)
+def test_ways_to_write_a_value(found, wanted, agree):
+    assert is_value(found, wanted) is agree

@@ -40,7 +40,7 @@ REFUSED = {
     "one axis twice": ("kind: heatmap, x: noise, y: problem.noise", 31, ["noise", "two axes, x and y"]),
     "misspelt where": (f"{CURVE}, where: {{niose: 0.4}}", 33, ["niose", "did you mean 'noise'"]),
     "no such value": (f"{CURVE}, where: {{noise: 0.3}}", 33, ["no run has noise 0.3; there are: 0.05, 0.4"]),
-    "text for a number": (f"{CURVE}, where: {{noise: '0.4'}}", 33, ["no run has noise 0.4"]),
+    "other text for a number": (f"{CURVE}, where: {{noise: '0.4x'}}", 33, ["no run has noise 0.4x"]),
     "one alternative": (f"{CURVE}, where: {{noise: [0.4, 0.3]}}", 46, ["noise 0.3; there are"]),
     "no such solver": (f"{CURVE}, where: {{solver: lbfgs}}", 33, ["there are: rpie, magpie"]),
     "not together": (f"{CURVE}, where: {{solver: rpie, levels: 3}}", 25, ["all of this together"]),
@@ -53,6 +53,8 @@ ACCEPTED = {
     "a number by value": f"{CURVE}, where: {{noise: 4e-1}}",
     "an integer by value": f"{CURVE}, where: {{seed: 0.0}}",
     "alternatives": f"{CURVE}, where: {{noise: [5e-2, 0.4]}}",
+    "text for a number": f"{CURVE}, where: {{noise: '0.4'}}",
+    "a solver by its label": f"{CURVE}, where: {{solver: MAGPIE}}",
     "by its path": f"{CURVE}, line: solver.levels, panel: problem.noise, where: {{problem.noise: 0.4}}",
     "by the path of its part": f"{CURVE}, line: solver, panel: problem.object",
     "a constant": f"{CURVE}, panel: dtype, where: {{problem.object.size: 32, backend: numpy}}",
@@ -164,3 +166,28 @@ def test_default_figures_are_those_that_data_can_have(tmp_path):
     assert [figure.get("metric") for figure in plan.figures] == ["residual", None]
     path = study_file(tmp_path, "figures: [{kind: convergence, metric: error}]\n", head=measured)
     check(refusal(path), "3:31: figures.0.metric", ["no run has 'error'", "needs the truth"])
+
+
+@pytest.mark.parametrize(
+    ("where", "setting", "said"),
+    [
+        (
+            "{noise: 0.4}",
+            "problem.noise=0.1",
+            "11:33: figures.1.where.noise: no run has noise 0.4; there are: 0.1",
+        ),
+        ("{noise: [0.4, 0.1]}", "problem.noise=0.1", ""),
+        ("{levels: 3}", "solver=rpie", ""),
+        ("{solver: [magpie, epie]}", "solver=rpie", "no run has solver magpie; there are: rpie"),
+        ("[{noise: 0.4}, {solver: rpie}]", "problem.noise=0.1", ""),
+        ("{solver: magpie, levels: 2}", "solver.levels=3", "no run has levels 2"),
+    ],
+)
+def test_what_overrides_take_away_is_said(tmp_path, where, setting, said):
+    """The study is good as it is: nothing is refused, and a figure that is left without runs is told."""
+    axes = AXES.replace("rpie, ", "") if "levels=" in setting else AXES
+    path = study_file(tmp_path, f"{axes}figures:\n  - {{kind: setup}}\n  - {{{CURVE}, where: {where}}}\n")
+    (*warnings,) = plan_of(path, setting).warnings
+    assert len(warnings) == bool(said)
+    assert said in "".join(warnings)
+    assert not warnings or "so that the figure is not drawn" in warnings[0]

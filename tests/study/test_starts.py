@@ -332,3 +332,33 @@ def test_positions_of_a_simulated_run_are_those_it_was_given(earlier, tmp_path):
     (plain,) = plan_of(study_file(tmp_path)).runs
     found, wanted = (build_problem(each, NUMPY).positions_px for each in (spec, plain))
     np.testing.assert_array_equal(found, wanted)
+
+
+def test_of_several_codes_the_clock_decides_nothing(earlier, tmp_path):
+    """The present code's run; the only one there is; of several others none, and they are named."""
+    shutil.copytree(results_of(earlier), tmp_path / "results" / "tiny")
+    store = Store.open(str(results_of(tmp_path)))
+    present = record_of(earlier, "rpie", 1)
+    others = [
+        replace(
+            present,
+            run_id=present.spec.run_id(code),
+            provenance={**present.provenance, "code": code, "start": f"2999-01-0{day}"},
+        )
+        for code, day in (("a", 1), ("b", 2))
+    ]
+
+    def chosen():
+        return starting(tmp_path, results_of(tmp_path)).runs[0].problem["start_object"]["run_id"]
+
+    write_run(store, others[0])
+    assert chosen() == present.run_id
+    (tmp_path / "results" / "tiny" / "runs" / present.run_id[:2] / f"{present.run_id}.zarr.zip").unlink()
+    assert chosen() == others[0].run_id
+    write_run(store, others[1])
+    with pytest.raises(StudyError, match="2 versions of the code have computed this run") as refused:
+        chosen()
+    assert all(other.run_id in str(refused.value) for other in others)
+    where = f"{{run_id: {others[0].run_id}}}"
+    (spec,) = starting(tmp_path, results_of(tmp_path), where).runs
+    assert spec.problem["start_object"]["run_id"] == others[0].run_id

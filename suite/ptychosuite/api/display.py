@@ -63,11 +63,6 @@ def cell(value: Any) -> str:
     return str(value)
 
 
-def factor_cell(value: Any) -> str:
-    """A factor's value as in a table of runs."""
-    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def count_runs(number: int) -> str:
     return f"{number} run" if number == 1 else f"{number} runs"
 

@@ -17,7 +17,6 @@ from ptychosuite.api.display import (
     Displayed,
     count_runs,
     duration,
-    factor_cell,
     html_table,
     size_text,
     text_table,
@@ -26,7 +25,7 @@ from ptychosuite.api.extending import Extensions, extensions
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.errors import StoreError, StudyError
-from ptychosuite.registry.factors import factor_names, factor_value
+from ptychosuite.registry.factors import factor_names, factor_value, value_in_words
 from ptychosuite.store.layout import Store, results_of
 from ptychosuite.store.read import Inventory, Standing, inventory, read_run
 from ptychosuite.study.choice import Choice, Share
@@ -273,7 +272,7 @@ class StudyPlan(Displayed):
         rows = []
         for run_id, spec in islice(zip(self.plan.run_ids, self.plan.runs, strict=True), limit):
             leaves = spec.leaves()
-            values = [factor_cell(factor_value(leaves, path)) for path in names]
+            values = [value_in_words(factor_value(leaves, path)) for path in names]
             rows.append([run_id[:8], *values, str(spec.stop["iterations"]), self._state(run_id)])
         return ["run", *names.values(), "iterations", "state"], rows
 

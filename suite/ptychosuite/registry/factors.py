@@ -7,6 +7,7 @@ more of it where it is not; ``solver.name`` is "solver" and ``problem.scan.kind`
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
@@ -15,8 +16,13 @@ from typing import Any
 
 from ptychosuite.core.jumps import Schedule
 from ptychosuite.core.plan import Plan
-from ptychosuite.core.stages import short
-from ptychosuite.registry.lookup import names
+from ptychosuite.core.stages import parts_of, short
+from ptychosuite.registry.lookup import names, solver_label
+
+SAME_NUMBER = 1e-9  # relative
+SWITCHES = {"on": True, "off": False, "true": True, "false": False, "yes": True, "no": False}
+NOTHING = ("none", "null", "off", "")
+"""How a setting may be asked for that a run does not have."""
 
 OWN = frozenset(
     """
@@ -67,11 +73,53 @@ def factor_value(leaves: Mapping[str, Any], path: str) -> Any:
     return leaves.get(path)
 
 
+def value_in_words(value: Any) -> str:
+    """A value as tables show it; numbers with six digits."""
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def is_value(found: Any, wanted: Any) -> bool:
-    """Whether a run's value is the one that a figure asks for: numbers by value, "off" as a study says it."""
-    if found == "":  # a fast-forward that is off
-        return wanted in ("", None, False, "off")
-    return isinstance(found, bool) == isinstance(wanted, bool) and bool(found == wanted)
+    """Whether a run's value is the one that is asked for, however that is written.
+
+    What tables show of a value is one way to write it: numbers of six digits, an overlap in per cent, "True",
+    a solver by its label. So are numbers as text, "on" and "off" for switches, and for what a run does not
+    have null, "none" and "off".
+    """
+    if found is None or found == "" or found != found:
+        return wanted is None or wanted is False or (isinstance(wanted, str) and wanted.lower() in NOTHING)
+    if isinstance(found, bool) or isinstance(wanted, bool):
+        return _as_switch(found) is _as_switch(wanted) is not None
+    if isinstance(found, int | float):
+        return _is_number(found, wanted)
+    if isinstance(found, str):
+        return found == value_in_words(wanted) or _is_label(found, wanted)
+    return bool(found == wanted)
+
+
+def _is_number(found: float, wanted: Any) -> bool:
+    if isinstance(wanted, str):
+        text, is_share = wanted.strip().removesuffix("%").strip(), wanted.strip().endswith("%")
+        try:
+            wanted = float(text) / (100 if is_share else 1)
+        except ValueError:
+            return False
+    if not isinstance(wanted, int | float):
+        return False
+    shown = isinstance(found, float) and wanted == float(value_in_words(found))
+    return shown or math.isclose(found, wanted, rel_tol=SAME_NUMBER)
+
+
+def _as_switch(value: Any) -> bool | None:
+    """A switch that is on or off, also in words; None where it is none."""
+    return (
+        value if isinstance(value, bool) else SWITCHES.get(value.lower()) if isinstance(value, str) else None
+    )
+
+
+def _is_label(found: str, wanted: Any) -> bool:
+    """Whether text is what figures call a solver of the name ``found``."""
+    is_solver = all(stage in names("solvers") for stage, *_ in parts_of(found))
+    return isinstance(wanted, str) and is_solver and wanted == solver_label(found)
 
 
 def settings_of_runs(plan: Plan) -> dict[str, list[Any]]:

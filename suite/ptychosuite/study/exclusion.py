@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ptychosuite.core.stages import in_words, stages_of
+from ptychosuite.registry.factors import is_value
 
 FAST_FORWARD = "fast_forward"
 
@@ -51,8 +52,8 @@ def _agrees(found: Any, wanted: Any) -> bool:
     if isinstance(wanted, Mapping):
         return found is not None and all(_agrees(_get(found, str(key)), item) for key, item in wanted.items())
     if isinstance(found, Mapping):
-        return wanted is True or wanted in _names(found)
-    return isinstance(found, bool) == isinstance(wanted, bool) and bool(found == wanted)
+        return wanted is True or any(is_value(name, wanted) for name in _names(found))
+    return is_value(found, wanted)
 
 
 def _names(part: Mapping[str, Any]) -> list[Any]:

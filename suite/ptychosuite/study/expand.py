@@ -86,6 +86,8 @@ def make_plan(study: StudyFile) -> Plan:
     if "sample" not in study.data:
         warnings += [_warning(study, ("exclude", place), "it excludes no run") for place in exclusion.unused]
     factors, constants = _what_varies(specs, written, _lone_axes(study, overrides))
+    possible = _known_paths() if overrides else ()
+    figures, undrawn = planned_figures(study, specs, factors, constants, possible)
     return Plan(
         name=study.name,
         title=printable(study.data.get("title") or study.name, kept=""),
@@ -93,11 +95,11 @@ def make_plan(study: StudyFile) -> Plan:
         run_ids=tuple(map(run_id_of, specs)),
         factors=factors,
         constants=constants,
-        figures=planned_figures(study, specs, factors, constants, _known_paths() if overrides else ()),
+        figures=figures,
         tolerances=tolerances(study),
         text=study.text,
         overrides=tuple(str(override) for override in study.overrides),
-        warnings=() if overrides else tuple(warnings),
+        warnings=tuple(undrawn if overrides else warnings),
     )
 
 

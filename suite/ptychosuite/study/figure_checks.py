@@ -35,8 +35,10 @@ def planned_figures(
     factors: Iterable[str],
     constants: Iterable[str],
     possible: Iterable[str] = (),
-) -> tuple[dict[str, Any], ...]:
+) -> tuple[tuple[dict[str, Any], ...], list[str]]:
     """The figures of ``study`` with all their settings; where it names none, those that its runs can have.
+
+    Beside them, each with its place, what overrides have taken away that a figure asks for.
 
     Parameters
     ----------
@@ -56,19 +58,22 @@ def planned_figures(
     checks = FigureChecks(runs, {**_called([*factors, *constants]), **_called(factors)}, _called(possible))
     if entries is None:
         figures = [complete_figure(entry, ("figures",)) for entry in DEFAULT_FIGURES]
-        return tuple(figure for figure in figures if not any(checks.refusals(figure, ())))
+        return tuple(figure for figure in figures if not any(checks.refusals(figure, ()))), []
     if not isinstance(entries, list):
         raise study.error(("figures",), "expected a list of figures, each with its 'kind'")
-    figures = []
+    figures, warnings = [], []
     try:
         for index, entry in enumerate(entries):
             path = ("figures", index)
             figures.append(complete_figure(entry, path))
             for refusal in checks.refusals(figures[-1], path):
                 raise refusal
+            warnings += [
+                str(study.error(each.path, each.message)) for each in checks.taken_away(figures[-1], path)
+            ]
     except SettingError as error:
         raise study.error(error.path, error.message) from error
-    return tuple(figures)
+    return tuple(figures), warnings
 
 
 @dataclass(frozen=True)
@@ -95,12 +100,17 @@ class FigureChecks:
             yield from _refused(figure, settings, refuse, path)
         yield from self._same_axes(figure, names.axes, path)
         yield from self._lacking(figure, path)
-        where = figure.get("where") or {}
-        if isinstance(where, Mapping):
-            yield from self._nothing_selected(where, (*path, "where"))
-        else:
-            for index, wanted in enumerate(where):
-                yield from self._nothing_selected(wanted, (*path, "where", index))
+        for wanted, place in _conditions(figure, path):
+            yield from self._nothing_named(wanted, place)
+            if not self.possible:
+                yield from self._nothing_selected(wanted, place)
+
+    def taken_away(self, figure: Mapping[str, Any], path: Keys) -> Iterator[SettingError]:
+        """Why overrides leave a figure without a run, by its ``where``; nothing where one is left."""
+        found = [list(self._nothing_selected(*each)) for each in _conditions(figure, path)]
+        if self.possible and found and all(found):
+            for reason in (each[0] for each in found):
+                yield SettingError(reason.path, f"{reason.message}, so that the figure is not drawn")
 
     def _no_metric(self, name: str) -> str:
         """Why no run will have the metric ``name``; empty where one will."""
@@ -158,27 +168,31 @@ class FigureChecks:
         if first and all(reasons):
             yield SettingError((*path, "kind"), first)
 
-    def _nothing_selected(self, where: Mapping[str, Any], path: Keys) -> Iterator[SettingError]:
-        """What ``where`` asks for that no run has; of what overrides have changed, names alone."""
+    def _nothing_named(self, where: Mapping[str, Any], path: Keys) -> Iterator[SettingError]:
+        """What ``where`` asks for that is no setting, or no value."""
         for name, wanted in where.items():
             if problem := self._no_factor(name):
                 yield SettingError((*path, name), problem)
                 return
-            for index, value in enumerate(_alternatives(wanted)):
-                place = (*path, name, index) if isinstance(wanted, list) else (*path, name)
+            for value, place in _values(wanted, (*path, name)):
                 if isinstance(value, Mapping | list):
-                    message = (
-                        f"found {shown(value)}; expected a value as the tables have it, or a list of them"
-                    )
-                    yield SettingError(place, message)
+                    told = f"found {shown(value)}; expected a value as the tables have it, or a list of them"
+                    yield SettingError(place, told)
                     return
-                if self.possible:
-                    continue
-                if not any(is_value(found, value) for found in self._found(self.settings[name])):
-                    yield SettingError(place, f"no run has {name} {_shown(value)}; {self._offered(name)}")
-        if self.possible or len(where) < 2:
-            return
-        if not any(self._is_selected(run, where) for run in self.runs):
+
+    def _nothing_selected(self, where: Mapping[str, Any], path: Keys) -> Iterator[SettingError]:
+        """The values of ``where`` that no run has, or that none has together."""
+        known = {name: self.settings[name] for name in where if name in self.settings}
+        is_lacking = False
+        for name, wanted in where.items():
+            lacking = [
+                SettingError(place, f"no run has {name} {_shown(value)}; {self._offered(name)}")
+                for value, place in _values(wanted, (*path, name))
+                if name in known and not any(is_value(found, value) for found in self._found(known[name]))
+            ]
+            yield from lacking if not self.possible or len(lacking) == len(_alternatives(wanted)) else ()
+            is_lacking |= bool(lacking)
+        if not is_lacking and len(known) > 1 and not any(self._is_selected(run, where) for run in self.runs):
             yield SettingError(path, "no run has all of this together")
 
     def _found(self, path: str) -> list[Any]:
@@ -193,10 +207,10 @@ class FigureChecks:
         return "there are: " + ", ".join([*shown[:MOST_NAMES], *more])
 
     def _is_selected(self, run: RunSpec, where: Mapping[str, Any]) -> bool:
-        found = {name: _value(run, self.settings[name]) for name in where}
         return all(
-            any(is_value(found[name], value) for value in _alternatives(wanted))
+            any(is_value(_value(run, self.settings[name]), value) for value in _alternatives(wanted))
             for name, wanted in where.items()
+            if name in self.settings
         )
 
 
@@ -220,6 +234,21 @@ def _refused(
             if isinstance(name, str) and (message := refuse(name)):
                 place = (*path, setting, index) if isinstance(given, list) else (*path, setting)
                 yield SettingError(place, message)
+
+
+def _conditions(figure: Mapping[str, Any], path: Keys) -> list[tuple[Mapping[str, Any], Keys]]:
+    """The conditions of a figure's ``where``, of which a run has to meet one, each with its place."""
+    where = figure.get("where") or {}
+    if isinstance(where, Mapping):
+        return [(where, (*path, "where"))]
+    return [(wanted, (*path, "where", index)) for index, wanted in enumerate(where)]
+
+
+def _values(wanted: Any, path: Keys) -> list[tuple[Any, Keys]]:
+    """The values of which a run has to have one, each with its place."""
+    if not isinstance(wanted, list):
+        return [(wanted, path)]
+    return [(value, (*path, index)) for index, value in enumerate(wanted)]
 
 
 def _alternatives(value: Any) -> list[Any]:

@@ -29,7 +29,6 @@ class Candidate:
     run_id: str
     spec: RunSpec
     status: Status
-    start: str  # when it was begun
 
     def value(self, path: str) -> Any:
         return self.run_id if path == "run_id" else self.spec.leaves().get(path)
@@ -90,13 +89,12 @@ def _candidates(address: str, files: tuple[tuple[str, str], ...]) -> tuple[Candi
             run = read_run(file, images=False)
         except StoreError:
             continue
-        start = str(run.provenance.get("start", ""))
-        found.append(Candidate(run.run_id, run.spec, run.status, start))
+        found.append(Candidate(run.run_id, run.spec, run.status))
     return tuple(found)
 
 
 def _the_one(found: Sequence[Candidate], where: Mapping[str, Any], path: Keys) -> Candidate:
-    """The one run that ``where`` describes: of those that differ in their code alone, that of the present."""
+    """The one run that ``where`` describes; of those that differ in their code alone that of the present."""
     known = {leaf for run in found for leaf in run.spec.leaves()} | {"run_id"}
     matching = list(found)
     for key, wanted in _flat(where):
@@ -112,15 +110,25 @@ def _the_one(found: Sequence[Candidate], where: Mapping[str, Any], path: Keys) -
     }
     if len(specs) != 1:
         raise SettingError(path, f"{len(specs)} runs are meant; expected one. {_differences(matching)}")
-    runs = next(iter(specs.values()))
-    run = max(
-        runs, key=lambda run: (run.status is Status.COMPLETED, run.run_id == run_id_of(run.spec), run.start)
-    )
-    if run.status is not Status.COMPLETED:
+    return _by_one_code(next(iter(specs.values())), path)
+
+
+def _by_one_code(runs: Sequence[Candidate], path: Keys) -> Candidate:
+    """Of the runs of one specification that of the present code, or the only one that completed."""
+    completed = [run for run in runs if run.status is Status.COMPLETED]
+    if not completed:
         raise SettingError(
-            path, f"run {run.run_id} is {run.status} and has nothing to begin from; name another"
+            path, f"run {runs[0].run_id} is {runs[0].status} and has nothing to begin from; name another"
         )
-    return run
+    present = [run for run in completed if run.run_id == run_id_of(run.spec)]
+    if len(present or completed) > 1:
+        found = _listed(run.run_id for run in completed)
+        raise SettingError(
+            path,
+            f"{len(completed)} versions of the code have computed this run, and the present one has not: "
+            f"{found}; run that study again, or say which in 'where: {{run_id: ...}}'",
+        )
+    return (present or completed)[0]
 
 
 def _flat(where: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

@@ -17,14 +17,20 @@ from typing import Any
 
 from ptychosuite.core.plan import Plan
 from ptychosuite.errors import StudyError, nearest
-from ptychosuite.registry.factors import factor_names, factor_value, is_hash
+from ptychosuite.registry.factors import (
+    NOTHING,
+    SAME_NUMBER,
+    SWITCHES,
+    factor_names,
+    factor_value,
+    is_hash,
+    is_value,
+    value_in_words,
+)
 
 LONGEST = 2000  # characters
 QUOTED = 200  # of them in a message
-SAME_NUMBER = 1e-9  # relative; tables show fewer digits
 SHOWN_VALUES = 8
-SWITCHES = {"on": True, "off": False, "true": True, "false": False, "yes": True, "no": False}
-NOTHING = ("none", "null", "off", "")
 EXAMPLE = "expected comparisons of settings, as in 'noise < 0.2 and solver in (rpie, magpie)'"
 
 Condition = Callable[[Mapping[str, Any]], bool]
@@ -156,7 +162,7 @@ class _Reader:
             value = factor_value(run, setting.path)
             if not _is_number(value):
                 return False
-            return not strict if _same(value, bound) else order(value, bound)
+            return not strict if math.isclose(value, bound, rel_tol=SAME_NUMBER) else order(value, bound)
 
         return holds
 
@@ -167,14 +173,14 @@ class _Reader:
 
         def holds(run: Mapping[str, Any]) -> bool:
             found = factor_value(run, setting.path)
-            return any(_same(found, value) for value in wanted) is not negated
+            return any(is_value(found, value) for value in wanted) is not negated
 
         return holds
 
     def _check_word(self, setting: _Setting, word: str) -> None:
         """Refuse a word that no run has there: it would match nothing, or everything, unseen."""
         found = [factor_value(run, setting.path) for run in self.leaves]
-        if any(_same(value, word) for value in found) or word in (*NOTHING, *SWITCHES):
+        if any(is_value(value, word) for value in found) or word in (*NOTHING, *SWITCHES):
             return
         values = {_shown(value) for value in found}
         raise NoCondition(f"no run has the {setting.name} '{word}'; {nearest(word, values)}")
@@ -222,21 +228,10 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _same(found: Any, wanted: Any) -> bool:
-    """Whether a run's value is the one that is asked for, as tables show it."""
-    if _is_number(found) and _is_number(wanted):
-        return math.isclose(found, wanted, rel_tol=SAME_NUMBER)
-    if found is None or found == "":
-        return wanted is None or wanted in NOTHING or wanted is False
-    if isinstance(found, bool):
-        return SWITCHES.get(wanted) is found if isinstance(wanted, str) else found is wanted
-    return bool(isinstance(found, bool) == isinstance(wanted, bool) and found == wanted)
-
-
 def _shown(value: Any) -> str:
     if value in (None, ""):
         return "none"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return value_in_words(value)
 
 
 def _shortened(text: str) -> str:

@@ -193,8 +193,3 @@ class Material:
                 lambda has, v=values: any(is_value(has, w) for w in v)
             )
         return chosen
-
-
-def _is(found: Any, wanted: Any) -> bool:
-    """Whether a row has the value; a switch is text in the results."""
-    return is_value(found, wanted) or (isinstance(wanted, bool) and found == str(wanted))
