@@ -12,6 +12,7 @@ import click
 
 import ptychosuite
 from ptychosuite.api.display import count_runs
+from ptychosuite.api.workers_ahead import start_ahead
 from ptychosuite.commands.followups import command_line, echo
 from ptychosuite.commands.options import (
     Duration,
@@ -104,7 +105,9 @@ def run(study: Path, dry_run: bool, as_json: bool, **asked: Any) -> None:
         ptychosuite run studies/quickstart.yaml --where 'noise < 0.1' --sample 4 --fail-fast 2
     """
     with stoppable(KEPT):
-        sweep = ptychosuite.prepare(study, **asked, begin=not dry_run)
+        if not dry_run:
+            start_ahead(asked["cluster"], asked["workers"])
+        sweep = ptychosuite.prepare(study, **asked)
         if dry_run:
             _print_dry_run(sweep, as_json)
             return
