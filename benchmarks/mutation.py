@@ -20,6 +20,7 @@ import copy
 import gc
 import io
 import json
+import math
 import os
 import pickle
 import random
@@ -30,17 +31,23 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
+import numpy as np
 from ptychosuite.analysis.baseline import RunFigures, figures_of
 from ptychosuite.analysis.quality import Compared, run_findings
 from ptychosuite.analysis.verdict import Judgement
-from ptychosuite.core.plan import Plan
+from ptychosuite.backends.arrays import backend
+from ptychosuite.core.plan import FIRST_ITERATIONS, Plan
 from ptychosuite.core.runs import RunSpec, digest
 from ptychosuite.execute import one_run
+from ptychosuite.execute.loop import reconstruct
+from ptychosuite.problems.build import build_problem
 from ptychosuite.registry.fingerprint import package_fingerprint
+from ptychosuite.registry.lookup import build
 from ptychosuite.study.expand import make_plan
 from ptychosuite.study.study_file import load_study
 from ruamel.yaml import YAML
@@ -86,6 +93,9 @@ TESTS: Mapping[str, Sequence[str]] = {
     "problems/exposure.py": ("problems/test_beam_and_detector.py", "problems/test_coherence.py"),
     "problems/recording.py": ("problems/test_beam_and_detector.py", "problems/test_synthetic.py"),
 }
+BEGINNING = 2  # iterations, which tell most
+TELLING = ("residual", "error", "poisson_nll")
+AT_ONCE = 4  # runs whose beginnings are tried before any is carried further
 SHORT = 6  # iterations: solvers begin to correct positions and variations at the fifth
 SECONDS = 60  # of the processor that a mutant may take before it counts as killed: it goes on for ever
 SEES_NOTHING = ("axis", "axes", "keepdims", "dtype", "minlength", "maxsize")
@@ -216,13 +226,7 @@ def exchange(mutant: Mutant, tree: ast.Module) -> bool:
     """Give the living function the changed code; False where there is none of it in this process."""
     path = str(PACKAGE / mutant.file)
     code = next(_named(compile(tree, path, "exec"), mutant.function), None)
-    living = [
-        each
-        for each in gc.get_objects()
-        if isinstance(each, FunctionType)
-        and each.__code__.co_filename == path
-        and each.__code__.co_qualname == mutant.function
-    ]
+    living = [each for each in living_functions(path) if each.__code__.co_qualname == mutant.function]
     if code is None or not living:
         return False
     for function in living:
@@ -231,6 +235,15 @@ def exchange(mutant: Mutant, tree: ast.Module) -> bool:
         function.__code__ = code
     _compile_anew(mutant.file)
     return True
+
+
+@cache
+def living_functions(path: str) -> list[FunctionType]:
+    """The functions of a source file that are in this process."""
+    everything = gc.get_objects()
+    return [
+        each for each in everything if isinstance(each, FunctionType) and each.__code__.co_filename == path
+    ]
 
 
 def _named(code: CodeType, name: str) -> Iterator[CodeType]:
@@ -263,6 +276,7 @@ class Watched:
     """A run of the study, cut short, its figures by the code as it is, and the lines that it comes past."""
 
     spec: RunSpec
+    beginning: Mapping[str, np.ndarray]  # the curves of the first iterations
     figures: RunFigures
     lines: frozenset[tuple[str, int]]
     seconds: float
@@ -274,9 +288,21 @@ def carried_out(spec: RunSpec) -> RunFigures:
     return figures_of(record, str(spec.solver["name"]))
 
 
+def beginning(spec: RunSpec) -> Mapping[str, np.ndarray]:
+    """The curves of the first iterations, without what is computed at the end."""
+    chosen = backend(spec.backend)
+    with np.errstate(all="ignore"):
+        problem, solver = build_problem(spec, chosen), build("solvers", spec.solver)
+        stop = {**spec.stop, "iterations": BEGINNING}
+        curves = reconstruct(problem, solver, stop, spec.rng("order"), chosen).curves
+    return {name: curves[name] for name in TELLING if name in curves}
+
+
 def watched(plan: Plan, files: Sequence[str]) -> list[Watched]:
     """The runs of ``plan``, the quickest first; kept beside other temporary files until the code changes."""
-    key = digest([package_fingerprint(), [spec.spec_id for spec in plan.runs], sorted(files), SHORT])
+    key = digest(
+        [package_fingerprint(), [spec.spec_id for spec in plan.runs], sorted(files), SHORT, BEGINNING]
+    )
     file = Path(tempfile.gettempdir()) / f"ptychosuite-mutation-{os.getuid()}-{key}.pickle"
     if not file.is_file():
         found = [watch(spec, files) for spec in plan.runs]
@@ -293,7 +319,7 @@ def watch(spec: RunSpec, files: Sequence[str]) -> Watched:
     short, begin, lines = replace(spec, stop=stop), time.process_time(), set[tuple[str, int]]()
     with traced(lines, files):
         figures = carried_out(short)
-    return Watched(short, figures, frozenset(lines), time.process_time() - begin)
+    return Watched(short, beginning(spec), figures, frozenset(lines), time.process_time() - begin)
 
 
 def _alike(runs: Sequence[Watched]) -> list[list[Watched]]:
@@ -324,6 +350,14 @@ def traced(lines: set[tuple[str, int]], files: Sequence[str]) -> Iterator[None]:
 
 def killed_by_a_run(runs: Sequence[Watched], plan: Plan) -> str:
     """Which run tells the mutant, and by which figure; empty if none does."""
+    for run in runs[:AT_ONCE]:
+        tolerance = plan.tolerances.of(FIRST_ITERATIONS, run.spec.dtype) or math.inf
+        for name, now in beginning(run.spec).items():
+            before = run.beginning[name]
+            if now.shape != before.shape or not np.allclose(
+                now, before, rtol=tolerance, atol=0, equal_nan=True
+            ):
+                return f"{run.spec.spec_id} {run.figures.label} {name}"
     for run in runs:
         findings = run_findings(Compared(run.figures, carried_out(run.spec), run.spec, True, plan.tolerances))
         told = [
@@ -404,6 +438,7 @@ def main() -> None:
     runs = watched(plan, FILES)
     print(f"{len(runs)} runs, {sum(run.seconds for run in runs):.0f} s", flush=True)
     for name in options.files:
+        living_functions(str(PACKAGE / name))
         tree = ast.parse((PACKAGE / name).read_text(encoding="utf-8"))
         all_of = list(mutants(name, tree))
         if options.sample is not None and options.sample < len(all_of):

@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from ptychosuite.backends import arrays
 from ptychosuite.errors import StoreError
 from ptychosuite.metrics.of_truth import MagnitudeError
 from ptychosuite.registry.fingerprint import Code
@@ -167,6 +168,41 @@ def test_run_that_fails_or_diverges_now(command, tmp_path, monkeypatch):
     code, out, _ = command("check", study, "--baseline", "healthy", "--json")
     assert code == 1
     assert blamed(json.loads(out)) == {"status", "failure rate"}
+
+
+# Another machine
+
+LENS = """\
+study: tiny
+problem:
+  object: {kind: texture, size: 32}
+  probe: {kind: lens, size: 16, aperture_px: 3, defocus_rad: 4}
+dtype: complex128
+solver: {name: rpie, alpha: 0.1}
+stop: {iterations: 10}
+check: {tolerance: {first_iterations: 1e-9, residual: 1e-6, error: 1e-6, poisson_nll: 1e-6}}
+"""
+
+
+def test_unchanged_code_on_another_machine(checked, monkeypatch):
+    """A run that amplifies rounding is told by beginning it a rounding error aside, and is no regression."""
+    code, verdict = checked(lambda: monkeypatch.setattr(arrays, "ducc", None), "", head=LENS)
+    assert code == 0
+    differing = [f for f in verdict["findings"] if f["message"].startswith("beyond the tolerance")]
+    assert {"first iterations", "residual"} <= {f["quantity"] for f in differing}
+    assert max(abs(f["found"] / f["baseline"] - 1) for f in differing) > 1e-5
+
+
+def test_a_fault_on_another_machine(checked, monkeypatch):
+    """A fault in that run is more than rounding does to it."""
+
+    def fault():
+        monkeypatch.setattr(arrays, "ducc", None)
+        wrong_alpha(monkeypatch, 3.0)
+
+    code, verdict = checked(fault, "", head=LENS)
+    assert code == 1
+    assert "first iterations" in blamed(verdict)
 
 
 # What cannot be judged

@@ -12,6 +12,7 @@ import pytest
 from ptychosuite.cli import ptychosuite
 
 from tests.conftest import REPOSITORY
+from tests.study.small import AXES, HEAD, study_file
 
 FILES = [
     ".ci/nightly",
@@ -31,6 +32,50 @@ def calls(file: Path) -> Iterator[list[str]]:
         if match := CALL.match(line):
             for call in re.split(r" && (?=ptychosuite )", match[1]):
                 yield [word for word in shlex.split(AFTER.split(call)[0])[1:] if "@" not in word]
+
+
+def documented(file: str) -> list[list[str]]:
+    return list(calls(REPOSITORY / file))
+
+
+@pytest.mark.parametrize("file", ["README.md", "docs/regression.md"])
+def test_commands_come_in_the_order_in_which_they_work(file):
+    """What judges a study's runs, or keeps their figures, comes after they have been carried out."""
+    done: set[str] = set()
+    for command, *arguments in documented(file):
+        if command == "run":
+            done.add(arguments[0])
+        study = next((each for each in arguments if each.startswith("studies/")), "")
+        if study and command in ("check", "baseline", "trend"):
+            assert study in done, f"{file}: {command} {study} before its run"
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_no_command_replaces_a_baseline_that_comes_with_the_code(file):
+    committed = {each.stem for each in (REPOSITORY / "results/baselines").glob("*.json")}
+    saved = {call[2] for call in documented(file) if call[:2] == ["baseline", "save"]}
+    assert not saved & committed
+
+
+def test_the_section_on_checks_runs_as_written(tmp_path, monkeypatch, command):
+    """README's, on a small study in the nightly's place, beside a baseline that comes with the code."""
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    section = text.split("## Is it still as good?")[1].split("\n\n")[1]
+    (tmp_path / "README.md").write_text(section)
+    monkeypatch.chdir(tmp_path)
+    Path("studies").mkdir()
+    study = study_file(tmp_path, AXES, HEAD.replace("study: tiny", "study: nightly"), "studies/nightly.yaml")
+    assert command("run", study, "--cluster", "none", "--results", "elsewhere")[0] == 0
+    assert command("baseline", "save", "nightly", study, "--results", "elsewhere")[0] == 0
+    baseline = Path("results/baselines/nightly.json").read_bytes()
+    found = list(calls(Path("README.md")))
+    assert [call[0] for call in found] == ["run", "check", "trend", "baseline"]
+    for call in found:
+        few = call[: call.index("--time-against")] if "--time-against" in call else call
+        code, out, err = command(*few, *(["--cluster", "none"] if call[0] == "run" else []))
+        assert code == 0, (call, out, err)
+    assert Path("results/baselines/nightly.json").read_bytes() == baseline
+    assert Path("results/baselines/mine.json").is_file()
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ptychosuite.analysis.baseline import Baseline, PresentRuns, RunFigures
-from ptychosuite.analysis.quality import Compared, quality_findings, run_findings
+from ptychosuite.analysis.quality import MOST_NUDGED, Compared, quality_findings, run_findings
 from ptychosuite.analysis.verdict import Finding, Judgement
 from ptychosuite.core.plan import Tolerances
 from ptychosuite.core.runs import RunSpec
@@ -117,6 +117,57 @@ def test_a_crossing_is_judged_by_its_curve():
     )
     (finding,) = [f for f in findings if f.quantity == "frc_resolution_px"]
     assert (finding.found, finding.message) == (12.9, "its curve is as before: frc_area")
+
+
+def nudged(values: list[float | None]) -> list[RunFigures]:
+    """The run begun a rounding error aside, with the errors that come out."""
+    return [run(error=value) for value in values]
+
+
+def judged_beside(nudges: list[RunFigures], now: RunFigures) -> dict[str, str]:
+    findings = run_findings(Compared(RUN, now, DOUBLE, True, Tolerances({"error": 1e-6}), nudges))
+    return {f.quantity: f.judgement for f in findings if f.judgement is not Judgement.GOOD}
+
+
+def test_what_rounding_does_here_is_no_change():
+    """A figure is judged by what remains beside five times what rounding alone does to it on this machine."""
+    now = run(error=3.03)
+    assert judged_beside([], now) == {"error": "regression"}
+    assert judged_beside(nudged([3.03, 3.03]), now) == {"error": "regression"}
+    assert judged_beside(nudged([3.031, 3.029]), now) == {"error": "regression"}
+    assert judged_beside(nudged([3.04, 3.03]), now) == {}
+    assert judged_beside(nudged([3.04, None]), now) == {}
+    assert judged_beside(nudged([None, None]), run(error=None)) == {"error": "regression"}
+    assert judged_beside(nudged([None, 3.0]), run(error=None)) == {}
+
+
+def test_first_iterations_are_judged_beside_rounding_as_well():
+    """Each iteration by what rounding does to it; one that it does not explain is enough."""
+    now = run({"1": 101.0, "2": 51.0})
+    both, one = [run({"1": 101.5, "2": 51.5})], [run({"1": 101.5, "2": 51.0})]
+    assert "first iterations" in judged_beside([], now)
+    assert "first iterations" not in judged_beside(both, now)
+    assert "first iterations" in judged_beside(one, now)
+
+
+def test_few_runs_are_tried_beside_rounding(tmp_path):
+    """Those whose figures have changed; none where many have, which is no matter of rounding."""
+    asked: list[str] = []
+
+    def nudges(spec: RunSpec, label: str) -> list[RunFigures]:
+        asked.append(label)
+        return [replace(RUN, metrics={**RUN.metrics, "error": 3.2})]
+
+    def tried(changed: int) -> int:
+        asked.clear()
+        plan = plan_text(tmp_path, f"axes: {{seed: {{range: {MOST_NUDGED + 1}}}}}\n")
+        before = [replace(RUN, spec_id=spec.spec_id, label=str(i)) for i, spec in enumerate(plan.runs)]
+        now = [replace(each, metrics={**RUN.metrics, "error": 1e3}) for each in before[:changed]]
+        baseline = Baseline("b", plan.name, "", {}, before)
+        quality_findings(baseline, plan, PresentRuns([*now, *before[changed:]], {}, []), nudges)
+        return len(asked)
+
+    assert [tried(0), tried(1), tried(MOST_NUDGED), tried(MOST_NUDGED + 1)] == [0, 1, MOST_NUDGED, 0]
 
 
 def test_a_crossing_without_its_curve():

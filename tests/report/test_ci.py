@@ -40,6 +40,13 @@ def test_sentence_names_what_tolerances_allow_for():
     assert sentence(other).endswith("; allowing for numpy 2.0 -> 2.1, ducc0 none -> 0.40")
 
 
+def test_sentence_says_another_machine():
+    """Where the processor, its instructions or the device are others, that is what comes first to mind."""
+    for name in ("cpu", "instructions", "gpu"):
+        other = Verdict("tiny", "", {"baseline": "b", "changed": {name: ("X", "Y")}}, {}, (GOOD,))
+        assert sentence(other).endswith(f"; allowing for another machine: {name} X -> Y")
+
+
 def test_changes():
     """Per cent where that can be read, powers of ten below, the interval where there is one."""
     assert change_text(REGRESSION) == "+50 %"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import get_args
 
 import pytest
 from ptychosuite.core.plan import Plan
 from ptychosuite.problems.objects import BUNDLED
+from ptychosuite.problems.simulated import Simulated
 from ptychosuite.registry.lookup import GROUPS
 from ptychosuite.solvers.sweep import Sweep
 
@@ -72,6 +74,28 @@ def test_solvers_that_ignore_an_unknown_probe_are_not_given_one(plan):
     """No run starts from a wrong probe that its solver could not correct."""
     for run in plan.runs:
         assert run.problem["start_probe"] is None or "update_probe" in run.solver
+
+
+def test_pixels_that_do_not_count(plan):
+    """Masked pixels of the detector and pixels held out, for every likelihood, backend, and a probe of modes."""
+    for masked in (lambda run: run.problem["detector"]["dead_pixels"], lambda run: run.problem["hold_out"]):
+        runs = [run for run in plan.runs if masked(run)]
+        assert {run.backend for run in runs} == ON_A_CPU
+        assert {run.solver.get("likelihood") for run in runs} >= {"poisson", "amplitude", "gaussian", None}
+        assert {run.solver["name"] for run in runs} >= {"rpie", "lsqml", "lbfgs", "adam"}
+        assert any(run.solver.get("probe_modes") for run in runs)
+    assert any(run.fast_forward and run.problem["hold_out"] for run in plan.runs)
+
+
+def test_every_setting_of_the_forward_model(plan):
+    """Of each group of what experiments suffer, every setting has a run in which it does something."""
+    for group, kind in Simulated.groups.items():
+        for each in fields(kind):
+            values = [run.problem[group].get(each.name, each.default) for run in plan.runs]
+            left_out = (group, each.name) in {("fly_scan", "samples")}  # as many as a study says
+            assert left_out or any(value != each.default for value in values), f"{group}.{each.name}"
+    for name in ("margin_px", "rotation_deg", "photons", "hold_out"):
+        assert any(run.problem.get(name) for run in plan.runs), name
 
 
 def test_needs_no_file(plan):
