@@ -179,8 +179,11 @@ def test_lines_are_ten_at_most():
     lines = in_lines(reasons)
     assert len(lines) == 10
     assert lines[-1] == "21 to do for 21 other reasons; --json has them run by run"
-    values = {f"{i}": (replace(NEW, values=f"{i} -> {i + 1}"),) for i in range(5)}
-    assert in_lines(values) == ["5 to do: new 0 -> 1; 1 -> 2; 2 -> 3; 2 more"]
+    values = {
+        f"{i}": (replace(NEW, names=("seed", "noise"), values=(f"{i} -> {i + 1}", "0 -> 1")),)
+        for i in range(5)
+    }
+    assert in_lines(values) == ["5 to do: new: seed (0 -> 1; 1 -> 2; 2 -> 3; 2 more), noise 0 -> 1"]
 
 
 def test_first_line_of_a_traceback_is_its_exception():

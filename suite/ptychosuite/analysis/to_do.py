@@ -31,20 +31,22 @@ class Reason:
     Parameters
     ----------
     what
-        What many runs may have in common, "settings changed: problem.noise".
-    values
-        What is this run's own, "0.1 -> 0.2"; empty where that says it all.
+        In words that many runs may have in common, "settings changed".
+    names, values
+        What is meant, as "problem.noise" (or nothing, where there is no more to it than a value), and what is
+        this run's own, "0.1 -> 0.2".
     run_id
         The stored run that it is about.
     """
 
     kind: Kind
     what: str
-    values: str = ""
+    names: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
     run_id: str = ""
 
     def __str__(self) -> str:
-        return f"{self.what} {self.values}" if self.values else self.what
+        return _in_words([self])
 
 
 NEW = Reason("new", "new")
@@ -90,30 +92,27 @@ def why_to_do(plan: Plan, store: Store | None) -> dict[str, tuple[Reason, ...]]:
 
 def in_lines(why: Why) -> list[str]:
     """The reasons, each set of them once with the number of its runs, in at most :data:`MOST_LINES` lines."""
-    groups: dict[tuple[str, ...], list[Sequence[Reason]]] = {}
+    groups: dict[tuple[Any, ...], list[Sequence[Reason]]] = {}
     for reasons in why.values():
-        groups.setdefault(tuple(reason.what for reason in reasons), []).append(reasons)
+        groups.setdefault(tuple((each.what, each.names) for each in reasons), []).append(reasons)
     ordered = sorted(groups.values(), key=len, reverse=True)
-    lines = [f"{len(group)} to do: {_of_group(group)}" for group in ordered[: MOST_LINES - 1]]
-    rest = ordered[MOST_LINES - 1 :]
-    if len(rest) == 1:
-        lines.append(f"{len(rest[0])} to do: {_of_group(rest[0])}")
-    elif rest:
+    shown = ordered if len(ordered) <= MOST_LINES else ordered[: MOST_LINES - 1]
+    lines = [f"{len(group)} to do: {'; '.join(map(_in_words, zip(*group, strict=True)))}" for group in shown]
+    if rest := ordered[len(shown) :]:
         number = sum(map(len, rest))
         lines.append(f"{number} to do for {len(rest)} other reasons; --json has them run by run")
     return lines
 
 
-def _of_group(group: Sequence[Sequence[Reason]]) -> str:
-    """The reasons that some runs have in common, with a few of the values that differ."""
+def _in_words(alike: Sequence[Reason]) -> str:
+    """Reasons of one kind about the same settings, with a few of the values in which they differ."""
     parts = []
-    for of_each in zip(*group, strict=True):
-        values = list(dict.fromkeys(reason.values for reason in of_each if reason.values))
-        more = [f"{len(values) - SHOWN_VALUES} more"] * (len(values) > SHOWN_VALUES)
-        parts.append(
-            " ".join([of_each[0].what, *(["; ".join([*values[:SHOWN_VALUES], *more])] if values else [])])
-        )
-    return "; ".join(parts)
+    for name, *values in zip(alike[0].names, *(reason.values for reason in alike), strict=True):
+        different = list(dict.fromkeys(values))
+        more = [f"{len(different) - SHOWN_VALUES} more"] * (len(different) > SHOWN_VALUES)
+        told = "; ".join([*different[:SHOWN_VALUES], *more])
+        parts.append(f"{name} {told if len(different) == 1 else f'({told})'}".strip())
+    return f"{alike[0].what}: {', '.join(parts)}" if parts else alike[0].what
 
 
 class _Reader:
@@ -149,7 +148,9 @@ class _Reader:
         record = readable_run(self.held.failed[run_id])
         message = record.message if record else "its file cannot be read"
         often = "once" if times == 1 else f"{times} times"
-        yield Reason("failed", "failed with the present code:", f"{often}, {first_line(message)}", run_id)
+        yield Reason(
+            "failed", "failed with the present code", ("",), (f"{often}, {first_line(message)}",), run_id
+        )
 
     def superseded(self, spec: RunSpec) -> Iterable[Reason]:
         """That other code has computed the run, and in what it differs."""
@@ -173,18 +174,18 @@ class _Reader:
             return
         then = run.spec.stop
         changed = [key for key in UNTIL if then.get(key) != spec.stop.get(key)]
-        values = [f"{_shown(then.get(key))} -> {_shown(spec.stop.get(key))}" for key in changed]
-        names = ", ".join(f"stop.{key}" for key in changed)
-        yield Reason("stopped sooner", f"a stored run stopped sooner: {names}", ", ".join(values), run.run_id)
+        names = tuple(f"stop.{key}" for key in changed)
+        values = tuple(_change(then.get(key), spec.stop.get(key)) for key in changed)
+        yield Reason("stopped sooner", "a stored run stopped sooner", names, values, run.run_id)
         yield from self._other_code(run, now)
 
     def changed(
         self, spec: RunSpec, run: StoredRun, differences: Mapping[str, tuple[Any, Any]]
     ) -> Iterable[Reason]:
         """In what the nearest stored run, which is no longer in the study, differs."""
-        names = ", ".join(_called(path) for path in differences)
-        values = ", ".join(f"{_shown(then)} -> {_shown(now)}" for then, now in differences.values())
-        yield Reason("settings changed", f"settings changed: {names}", values, run.run_id)
+        names = tuple(_called(path) for path in differences)
+        values = tuple(_change(*each) for each in differences.values())
+        yield Reason("settings changed", "settings changed", names, values, run.run_id)
         yield from self._other_code(run, code_of(spec))
 
     def _other_code(self, run: StoredRun, now: Code) -> Iterable[Reason]:
@@ -217,6 +218,10 @@ def first_line(message: str) -> str:
 
 def _called(path: str) -> str:
     return f"content of {path.removesuffix('_sha256')}" if path.endswith("_sha256") else path
+
+
+def _change(then: Any, now: Any) -> str:
+    return f"{_shown(then)} -> {_shown(now)}"
 
 
 def _shown(value: Any) -> str:
