@@ -106,3 +106,13 @@ def test_what_rounds_differently():
     assert rounding_changes(changes(before, now)) == {
         "package numpy": ("2.0", "2.1"), "package ducc0": ("", "0.40"),
     }  # fmt: skip
+
+
+def test_another_machine():
+    """Processors of one name differ in their instructions; what was not noted then does not count."""
+    here = {"cpu": "Xeon", "instructions": "X86_V2 X86_V3 X86_V4"}
+    other = {"cpu": "Xeon", "instructions": "X86_V2 X86_V3"}
+    assert rounding_changes(changes(here, other)) == {
+        "instructions": ("X86_V2 X86_V3 X86_V4", "X86_V2 X86_V3")
+    }
+    assert changes({"cpu": "Xeon"}, other) == {}
