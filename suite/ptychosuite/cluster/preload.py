@@ -43,7 +43,7 @@ def _let_forkserver_go() -> None:
     Otherwise it would outlive a sweep that was killed for as long as a worker is stopped or stuck, and such a
     worker would outlive the sweep.
     """
-    server = forkserver._forkserver  # type: ignore[attr-defined]
+    server: Any = forkserver._forkserver
     if server._forkserver_alive_fd is not None and server._forkserver_pid is None:  # it is another's
         os.close(server._forkserver_alive_fd)
         server._forkserver_alive_fd = server._forkserver_address = None
