@@ -99,7 +99,7 @@ class _Belongings:
 
     def _streams_put_back(self) -> None:
         for number, (name, stream) in enumerate(self.streams.items()):
-            if number and stream is not None and stream.closed:
+            if number and getattr(stream, "closed", False):
                 stream = open(  # noqa: SIM115 - it is the process's until its end
                     number, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False
                 )
@@ -165,14 +165,14 @@ def is_worker_process() -> bool:
 
 def _end(child: int) -> None:
     """End a child process with all its own, but for those that the libraries keep."""
-    with contextlib.suppress(psutil.Error, ChildProcessError):
+    with contextlib.suppress(psutil.Error):
         process = psutil.Process(child)
         if process.status() != psutil.STATUS_ZOMBIE and any(
             name in word for word in process.cmdline() for name in OURS
         ):
             return
         end_all([*process.children(recursive=True), process])
-        os.waitpid(child, 0)
+        process.wait(timeout=1)
 
 
 def end_all(processes: list[psutil.Process]) -> None:
