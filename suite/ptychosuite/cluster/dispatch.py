@@ -12,7 +12,6 @@ import os
 import queue
 import shutil
 import socket
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +24,7 @@ from ptychosuite import errors
 from ptychosuite.cluster.backlog import Backlog, Death, Try, judge
 from ptychosuite.cluster.connection import Connection
 from ptychosuite.cluster.sharing import await_others
+from ptychosuite.cluster.temporary import temporary_of_user
 from ptychosuite.cluster.work import (
     ELSEWHERE,
     Patience,
@@ -380,7 +380,7 @@ def _log_folder(store: Store, connection: Connection, terms: Terms) -> Path:
     if isinstance(store.root, LocalPlace):
         parent = Path(store.root.address) / ".worker-logs"
     elif isinstance(getattr(connection.client, "cluster", None), LocalCluster) or terms.timeout_s is None:
-        parent = Path(tempfile.gettempdir()) / "ptychosuite-worker-logs"
+        parent = temporary_of_user("worker-logs")
     else:
         raise ClusterError(
             "--timeout needs a folder that all workers share, to know which run it ended; "

@@ -9,18 +9,17 @@ import fcntl
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from multiprocessing import resource_tracker
 from multiprocessing.forkserver import ensure_running, set_forkserver_preload
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ptychosuite.backends.arrays import GPU_BACKENDS
 from ptychosuite.backends.compiled import kernel_modules
+from ptychosuite.cluster.temporary import temporary_of_user
 from ptychosuite.core.runs import Lane
 from ptychosuite.errors import ClusterError
 
@@ -159,8 +158,7 @@ def settle(lane: Lane) -> None:
 def claimed_core() -> int | None:
     """A core that no other worker of this user has, for as long as this process lives; None without one."""
     if not _claimed:
-        folder = Path(tempfile.gettempdir()) / f"ptychosuite-cores-{os.getuid()}"
-        folder.mkdir(exist_ok=True)
+        folder = temporary_of_user("cores")
         for core in sorted(os.sched_getaffinity(os.getpid())):
             lock = os.open(folder / str(core), os.O_RDWR | os.O_CREAT)
             try:
