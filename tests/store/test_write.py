@@ -162,7 +162,7 @@ def test_creating_a_store_twice_is_opening_it(address):
 
 
 def test_leftovers_of_dead_writers_are_removed(tmp_path):
-    """Temporary files of processes that are no more go; those of the living and of other hosts stay."""
+    """Files and logs of processes that are no more go; those of the living and of other hosts stay."""
     store = store_at(tmp_path / "r")
     dead = subprocess.Popen(["true"])
     dead.wait()
@@ -177,8 +177,13 @@ def test_leftovers_of_dead_writers_are_removed(tmp_path):
     for name in names:
         (folder / name).write_text("half a run")
     Path(store.sessions / f".{host}-{dead.pid}-s.json.tmp").write_text("{")
+    logs = Path(store.root) / ".worker-logs"
+    for name in (f"{host}-{dead.pid}", f"{host}-{os.getpid()}", "other-1"):
+        (logs / name).mkdir(parents=True)
+        (logs / name / "worker.log").write_text("{")
     assert list(inventory(store).done) == []
-    assert store.root.remove_leftovers() == 2
+    assert store.root.remove_leftovers() == 3
+    assert {folder.name for folder in logs.iterdir()} == {f"{host}-{os.getpid()}", "other-1"}
     assert sorted(p.name for p in folder.iterdir()) == sorted(names[1:])
     assert len(list(sessions(store))) == 1
 

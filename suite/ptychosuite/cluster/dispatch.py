@@ -45,7 +45,7 @@ from ptychosuite.execute.provenance import machine_memory_bytes
 from ptychosuite.registry.fingerprint import fingerprint_of, run_id_of
 from ptychosuite.store.claims import Claims
 from ptychosuite.store.layout import Store
-from ptychosuite.store.place import LocalPlace, is_alive, make_folder
+from ptychosuite.store.place import WORKER_LOGS, LocalPlace, is_alive, make_folder
 from ptychosuite.store.read import inventory
 from ptychosuite.store.write import write_run
 
@@ -378,7 +378,7 @@ def _log_folder(store: Store, connection: Connection, terms: Terms) -> Path:
     from distributed import LocalCluster
 
     if isinstance(store.root, LocalPlace):
-        parent = Path(store.root.address) / ".worker-logs"
+        parent = Path(store.root.address) / WORKER_LOGS
     elif isinstance(getattr(connection.client, "cluster", None), LocalCluster) or terms.timeout_s is None:
         parent = temporary_of_user("worker-logs")
     else:

@@ -42,6 +42,9 @@ REMEDIES = {
 }
 
 
+WORKER_LOGS = ".worker-logs"  # folder of what workers print and note while they are at a run
+
+
 class Place(Protocol):
     """A file, or a folder of files, by its address.
 
@@ -255,15 +258,16 @@ class LocalPlace:
             ) from error
 
     def leftovers(self) -> Iterator[str]:
-        """Temporary files of processes of this host that are no more."""
-        begin = f".{os.uname().nodename}-"
+        """Temporary files, and folders of workers' logs, of processes of this host that are no more."""
+        host = f"{os.uname().nodename}-"
         for key in _files(self.path):
             name = os.path.basename(key)
-            if not (name.startswith(begin) and name.endswith(".tmp")):
-                continue
-            pid = name.removeprefix(begin).split("-")[0]
-            if pid.isdigit() and not is_alive(int(pid)):
+            if name.startswith(f".{host}") and name.endswith(".tmp") and _has_ended(name, f".{host}"):
                 yield key
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            for name in os.listdir(f"{self.path}/{WORKER_LOGS}"):
+                if name.startswith(host) and _has_ended(name, host):
+                    yield f"{WORKER_LOGS}/{name}"
 
     def remove_leftovers(self) -> int:
         found = list(self.leftovers())
@@ -292,6 +296,12 @@ class LocalPlace:
         folder, name = os.path.split(self.path)
         writer = f"{os.uname().nodename}-{os.getpid()}-{threading.get_ident()}"
         return os.path.join(folder, f".{writer}-{name}.tmp")
+
+
+def _has_ended(name: str, begin: str) -> bool:
+    """Whether the process is no more whose number is in ``name`` after ``begin``."""
+    pid = name.removeprefix(begin).split("-")[0]
+    return pid.isdigit() and not is_alive(int(pid))
 
 
 def is_alive(pid: int) -> bool:
