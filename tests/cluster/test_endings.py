@@ -17,6 +17,7 @@ from distributed import Client
 from ptychosuite.cluster import dispatch
 from ptychosuite.cluster import sharing as waiting
 from ptychosuite.cluster.sharing import await_others
+from ptychosuite.cluster.waiting import Waits
 from ptychosuite.cluster.work import ELSEWHERE, Task, carry_out_stack
 from ptychosuite.cluster.workers import PRELOAD, Up, workers_up
 from ptychosuite.core.runs import Lane
@@ -248,7 +249,7 @@ def test_ctrl_c_while_others_are_waited_for(tmp_path, monkeypatch):
     with sharing(store) as mine, sharing(store) as other, noted_interruptions():
         other.take(run_id_of(spec))
         with pytest.raises(KeyboardInterrupt):
-            await_others({run_id_of(spec): spec}, mine, {})
+            await_others({run_id_of(spec): spec}, mine, {}, Waits())
 
 
 def test_ctrl_c_while_a_cluster_is_waited_for(tmp_path, monkeypatch):

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import pytest
 from ptychosuite.errors import StoreError
-from ptychosuite.store.layout import Store
-from ptychosuite.store.read import inventory
+from ptychosuite.store.layout import Store, place
+from ptychosuite.store.read import inventory, read_run
 
 from tests.store.test_reading_writes_nothing import content_of
 from tests.study.small import AXES, carry_out, plan_of, run_files, study_file
@@ -194,7 +194,8 @@ def test_all_damages_at_once(command, folder, quick_figures):
 
 def test_a_damaged_image_costs_its_figure(command, folder, quick_figures):
     """The run is shown without it; the page names the file, and the report by its exit code."""
-    file = flipped(first(folder, RUN))
+    drawn = (file for file in folder.glob(RUN) if read_run(place(file)).spec.seed == 0)
+    file = flipped(next(drawn))
     code, _, err = command("report", "tiny.yaml")
     assert code == 1, err
     assert f"{file.name} cannot be read" in err

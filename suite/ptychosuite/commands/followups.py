@@ -82,7 +82,24 @@ class Call(click.Context):
 def _command_line(context: click.Context, name: str, more: Sequence[str]) -> str:
     study = str(context.params["study"])
     study = f"./{study}" if study.startswith("-") else study
-    return shlex.join(["ptychosuite", *name.split(), study, *_given(context, name, more), *more])
+    words = ["ptychosuite", *name.split(), study, *_given(context, name, more), *more]
+    return " ".join(map(quoted, words))
+
+
+def quoted(word: str) -> str:
+    """``word`` as a shell takes it; what would steer a terminal is written out, as bash and zsh read it."""
+    return shlex.quote(word) if word.isprintable() else f"$'{''.join(map(_written_out, word))}'"
+
+
+def _written_out(character: str) -> str:
+    code = ord(character)
+    if character in "\\'":
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    if 0xDC80 <= code <= 0xDCFF:  # a byte of a name that is no text
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\U{code:08x}"
 
 
 def _given(context: click.Context, name: str, but: Collection[str]) -> list[str]:

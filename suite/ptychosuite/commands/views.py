@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ import click
 
 import ptychosuite
 from ptychosuite.api.display import tree_text
-from ptychosuite.commands.followups import answer, echo
+from ptychosuite.commands.followups import answer, echo, quoted
 from ptychosuite.commands.options import (
     Duration,
     followed,
@@ -270,8 +269,8 @@ def doctor(study: Path | None, results: str, as_json: bool) -> None:
     else:
         _print_doctor(content)
     if found.get("damaged"):
-        hint = f"ptychosuite clean {shlex.quote(found['folder'])} --only damaged"
-        click.echo(f"what to do: see what would be set aside with: {hint}; add --yes to do it", err=as_json)
+        hint = f"ptychosuite clean {quoted(found['folder'])} --only damaged"
+        echo(f"what to do: see what would be set aside with: {hint}; add --yes to do it", err=as_json)
         sys.exit(1)
 
 
@@ -285,11 +284,11 @@ def _print_doctor(content: dict[str, Any]) -> None:
     echo(tree_text({**content, "nouns": nouns}))
     _print_faults(faults)
     if results:
-        click.echo(f"results in {results['folder']}: {results['runs']} runs that have ended")
+        echo(f"results in {results['folder']}: {results['runs']} runs that have ended")
         for message in results["damaged"].values():
-            click.echo(f"  {message}")
+            echo(f"  {message}")
         if results["not writable"]:
-            click.echo(f"  {results['not writable']}")
+            echo(f"  {results['not writable']}")
 
 
 def _print_faults(faults: Sequence[Mapping[str, Any]]) -> None:
