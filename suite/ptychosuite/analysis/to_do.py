@@ -51,7 +51,7 @@ class Reason:
 
 NEW = Reason("new", "new")
 DAMAGED = Reason("damaged", "its file is damaged")
-INTERRUPTED = Reason("interrupted", "planned before; the sweep ended before it came to them")
+INTERRUPTED = Reason("interrupted", "planned before; no sweep has finished them")
 NO_LIST = Reason(
     "code changed", "code changed: which files is not known, a version computed them that kept no list"
 )
