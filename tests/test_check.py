@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 from ptychosuite.backends import arrays
+from ptychosuite.core.problem import Problem
 from ptychosuite.errors import StoreError
 from ptychosuite.metrics.of_truth import MagnitudeError
 from ptychosuite.registry.fingerprint import Code
@@ -168,6 +169,27 @@ def test_run_that_fails_or_diverges_now(command, tmp_path, monkeypatch):
     code, out, _ = command("check", study, "--baseline", "healthy", "--json")
     assert code == 1
     assert blamed(json.loads(out)) == {"status", "failure rate"}
+
+
+MASKED = """\
+study: tiny
+problem:
+  object: {kind: texture, size: 32}
+  probe: {kind: gaussian, size: 16, fwhm_px: 6}
+stop: {iterations: 3}
+axes:
+  solver: [{name: rpie, alpha: 0.1}, {name: lsqml}, lbfgs, {name: adam}]
+  problem.detector: [{}, {dead_pixels: 0.05}]
+"""
+
+
+def test_ignored_mask(checked, monkeypatch):
+    """Solvers that look at pixels that do not count are blamed, in the runs that have such pixels."""
+    code, verdict = checked(lambda: monkeypatch.setattr(Problem, "mask", lambda *_: None), "", head=MASKED)
+    assert code == 1
+    subjects = {f["subject"] for f in verdict["findings"] if f["judgement"] == "regression"}
+    assert {subject.split(" ")[0] for subject in subjects} == {"rpie", "lsqml", "lbfgs", "adam"}
+    assert all("dead_pixels" in subject for subject in subjects)
 
 
 # Another machine
