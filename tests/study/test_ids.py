@@ -14,7 +14,7 @@ from tests.study.small import REPOSITORY
 # study -> of its runs without fast-forward: the first's spec_id, their number, a hash of all
 GOLDEN = {
     "blind.yaml": ("440fa0c1f44840c9", 80, "69c254b3d8d54dac"),
-    "nightly.yaml": ("9a856614a0650ff8", 48, "abf48b59dcfae062"),
+    "nightly.yaml": ("9a856614a0650ff8", 65, "ede1842ac8f2a12e"),
     "paper/circuit.yaml": ("3e0973a8269762b3", 36, "56c60f696a243159"),
     "paper/fast-forward-known.yaml": ("d7385c47102749fa", 27, "46e11afa3dc95c47"),
     "paper/fast-forward-sizes.yaml": ("751e7472f68db7cf", 12, "ff85681cfe925fab"),
