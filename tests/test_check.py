@@ -239,7 +239,7 @@ def test_runs_that_are_not_done_are_not_green(command, tmp_path, monkeypatch):
     code, out, _ = command("check", study, "--baseline", "healthy")
     assert code == 3
     assert "could not judge" in out
-    assert "ptychosuite run STUDY" in out
+    assert f"ptychosuite run {study}" in out
 
 
 def test_changed_study_is_not_green(command, tmp_path):

@@ -521,7 +521,9 @@ def test_failures_of_a_part(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert command("run", study, *other, "--cluster", "none")[0] == 0
     out = command("run", study, *options, "--cluster", "none", "--fail-fast", "2", "--json")[1]
-    assert json.loads(out)["counts"] == {"done_before": 2, "failed": 2, "completed": 3}
+    assert json.loads(out)["counts"] == {
+        "done_before": 0, "failed_before": 2, "failed": 2, "completed": 3,
+    }  # fmt: skip
 
 
 def test_force_computes_one_run_again(command, tmp_path):

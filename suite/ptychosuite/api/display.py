@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from ptychosuite.core.counting import count
 from ptychosuite.core.reason import reason_of
 from ptychosuite.errors import printable
 
@@ -64,7 +65,7 @@ def cell(value: Any) -> str:
 
 
 def count_runs(number: int) -> str:
-    return f"{number} run" if number == 1 else f"{number} runs"
+    return count(number, "run")
 
 
 def counts_text(counts: Mapping[Any, int]) -> str:

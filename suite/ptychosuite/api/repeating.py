@@ -46,7 +46,7 @@ from ptychosuite.registry.fingerprint import run_id_of
 from ptychosuite.store.layout import Store, place
 from ptychosuite.store.place import Place
 from ptychosuite.store.planned import RUN_IDS
-from ptychosuite.store.read import inventory, read_run, sessions
+from ptychosuite.store.read import inventory, last_session, read_run
 from ptychosuite.study.estimate import cpu_seconds, footprint
 from ptychosuite.study.inputs import with_files_here
 
@@ -229,11 +229,11 @@ def _runs_of_study(opened: Results) -> tuple[list[Stored], dict[str, str]]:
     What a study file says now does not matter. Where the session names none that is there, as those of
     earlier versions, it is the latest run of every specification.
     """
-    *_, session = [{}, *sessions(opened.store)]
-    planned = opened.files.keys() & {*session.get(RUN_IDS, ())} or opened.files.keys()
+    held = {**opened.files, **inventory(opened.store).damaged}
+    planned = held.keys() & {*last_session(opened.store).get(RUN_IDS, ())} or held.keys()
     newest: dict[str, Stored] = {}
     unreadable: dict[str, str] = {}
-    for run_id, file in opened.files.items():
+    for run_id, file in held.items():
         if run_id not in planned:
             continue
         try:

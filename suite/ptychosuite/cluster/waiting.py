@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ptychosuite.cluster.workers import count
+from ptychosuite.core.counting import count
 from ptychosuite.errors import ClusterError
 
 SAID_AFTER_S = 5.0

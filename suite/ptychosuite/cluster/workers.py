@@ -136,10 +136,6 @@ def dashboard_link(client: Client, dashboard: bool) -> str:
     return f"http://{LOOPBACK}:{urlsplit(client.dashboard_link).port}/status" if dashboard else ""
 
 
-def count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
 _claimed: list[int] = []  # the core of this process, if it has one
 
 

@@ -23,13 +23,13 @@ from ptychosuite.cluster.workers import (
     LOGS,
     PRELOAD,
     binding,
-    count,
     ctrl_c_held_back,
     dashboard_link,
     scheduler_options,
     scheduler_pages,
     usable_cores,
 )
+from ptychosuite.core.counting import count
 from ptychosuite.errors import ClusterError
 
 POOL = 0.5  # of a GPU's memory at the start; the pool grows when that is not enough

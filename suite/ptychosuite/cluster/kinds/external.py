@@ -16,7 +16,8 @@ from annotated_types import Ge
 
 from ptychosuite.cluster.connection import Adapt, ClusterKind, Connection, Demand, adapt_to, at_most_one
 from ptychosuite.cluster.security import TLS, dask_security
-from ptychosuite.cluster.workers import DASK_CONFIG, count, offered
+from ptychosuite.cluster.workers import DASK_CONFIG, offered
+from ptychosuite.core.counting import count
 from ptychosuite.errors import ClusterError
 
 if TYPE_CHECKING:

@@ -28,12 +28,12 @@ from ptychosuite.cluster.workers import (
     GPU,
     LOOPBACK,
     PRELOAD,
-    count,
     ctrl_c_held_back,
     dashboard_link,
     scheduler_options,
     scheduler_pages,
 )
+from ptychosuite.core.counting import count
 from ptychosuite.errors import ClusterError
 from ptychosuite.registry.validation import SettingError
 

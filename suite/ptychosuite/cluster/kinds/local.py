@@ -20,7 +20,6 @@ from ptychosuite.cluster.workers import (
     GPU,
     LOGS,
     binding,
-    count,
     ctrl_c_held_back,
     dashboard_link,
     scheduler_options,
@@ -28,6 +27,7 @@ from ptychosuite.cluster.workers import (
     start_forkserver,
     usable_cores,
 )
+from ptychosuite.core.counting import count
 from ptychosuite.errors import ClusterError
 
 
