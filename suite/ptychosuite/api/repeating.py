@@ -230,10 +230,11 @@ def _runs_of_study(opened: Results) -> tuple[list[Stored], dict[str, str]]:
     earlier versions, it is the latest run of every specification.
     """
     *_, session = [{}, *sessions(opened.store)]
-    planned = opened.files.keys() & {*session.get(RUN_IDS, ())} or opened.files.keys()
+    files = inventory(opened.store).files  # not what was computed elsewhere: nobody here can repeat it
+    planned = files.keys() & {*session.get(RUN_IDS, ())} or files.keys()
     newest: dict[str, Stored] = {}
     unreadable: dict[str, str] = {}
-    for run_id, file in opened.files.items():
+    for run_id, file in files.items():
         if run_id not in planned:
             continue
         try:
