@@ -11,6 +11,7 @@ from typing import Any
 from ptychosuite.api.display import Displayed, text_table
 from ptychosuite.api.planning import File, Settings, Study, plan_of
 from ptychosuite.core.plan import Plan
+from ptychosuite.core.problem import Problem
 from ptychosuite.core.runs import RunRecord, RunSpec
 from ptychosuite.errors import UserError
 from ptychosuite.execute.judged import CODE, imported_spec, judged, problem_on_host
@@ -22,6 +23,7 @@ from ptychosuite.registry.fingerprint import fingerprint_of
 from ptychosuite.store.compact import compact
 from ptychosuite.store.imported import imported_results
 from ptychosuite.store.layout import Store, results_of
+from ptychosuite.store.place import Place
 from ptychosuite.store.planned import study_content
 from ptychosuite.store.write import write_imported
 from ptychosuite.study.choice import Choice
@@ -102,27 +104,21 @@ def import_result(
 ) -> ImportedResult:
     """Judge object and probe that another program has reconstructed, and keep them with a study's results.
 
-    They get the metrics that a run has at its end, computed here from object, probe and positions, and are
-    part of dataset, report, list and bundles under ``LABEL (imported)``. They have no seconds, no curves and
-    no iterations: nothing that counts these has them. The same numbers under the same label are one result;
-    judged by code that has changed since, it is judged again and replaced.
+    They get the metrics that a run has at its end and are called ``LABEL (imported)``. They have no seconds,
+    curves or iterations, and nothing that counts these has them. The same numbers are imported once, and
+    judged again where the code that judges has changed.
 
     Parameters
     ----------
     study, settings, override_file, results
         As of :func:`~ptychosuite.api.planning.plan`.
     files
-        One file with object and probe, or files of the object, the probe and the positions, in this order; of
-        any format that the suite reads. A known probe may be left out. The object has the shape of the
-        problem's; positions are (N, 2), row and column in pixels of the first corner of each patch.
-    label
-        What figures and tables call it: letters, digits, blanks, and "_", ".", "+", "-".
+        One with object (H, W) and probe, or of object, probe and positions, in this order; a known probe may
+        be left out. Positions are (N, 2), row and column in pixels of the first corner of each patch.
     where
-        A condition on the study's runs, which leaves those of one problem with one seed: that is the problem
-        that the result is of.
+        A condition on the study's runs that leaves those of one problem with one seed.
     package, version, who, note
-        Which program, of which version, has computed it, whose result it is, and what else there is to say;
-        kept with it.
+        Which program has computed it, whose result it is, what else there is to say.
     object_key, probe_key
         Names of the arrays, where a file has several and they are not in the usual place of its format.
 
@@ -135,6 +131,25 @@ def import_result(
     UserError
         The label is none, or names another result of the same problem.
     """
+    names = _checked(files, label)
+    said = {"package": package, "version": version, "who": who, "note": note}
+    plan = plan_of(study, settings, override_file)
+    of = _one_problem(plan, where)
+    problem = problem_on_host(of)
+    found = read_outside(names, object_key, probe_key, problem)
+    refuse_other_pixel(found, kind_of(of.problem).object_pixel_m)
+    spec, root = imported_spec(of, label, found.sha256), results_of(str(results), plan.name)
+    stored = _stored(Store.find(root), spec)
+    if stored is not None and _is_current(stored, spec):
+        record, file = stored, Store.open(root).imported_file(stored.run_id)
+        return ImportedResult(record, str(file), _in_words(plan, of), is_new=False)
+    record = judged(spec, problem, found, {name: text for name, text in said.items() if text})
+    file = _write(Store.create(root), record, problem, stored, plan)
+    return ImportedResult(record, str(file), _in_words(plan, of), is_new=True)
+
+
+def _checked(files: File | Sequence[File], label: str) -> list[str]:
+    """The whole paths of the files, of which there are as many as there can be."""
     given = [files] if isinstance(files, str | os.PathLike) else list(files)
     names = [os.path.abspath(os.fspath(file)) for file in given]
     if not 1 <= len(names) <= 3:
@@ -145,29 +160,22 @@ def import_result(
         raise UserError(
             f"--label: found '{label}'; expected at most 60 letters, digits, blanks and '_', '.', '+', '-'"
         )
-    plan = plan_of(study, settings, override_file)
-    of = _one_problem(plan, where)
-    root = results_of(str(results), plan.name)
-    problem = problem_on_host(of)
-    found = read_outside(names, object_key, probe_key, problem)
-    refuse_other_pixel(found, kind_of(of.problem).object_pixel_m)
-    spec = imported_spec(of, label, found.sha256)
-    condition = _in_words(plan, of)
-    stored = _stored(Store.find(root), spec)
-    is_same = stored is not None and stored.run_id == spec.run_id(CODE)
-    if stored is not None and is_same and stored.provenance.get("code") == fingerprint_of(spec):
-        store = Store.open(root)
-        return ImportedResult(stored, str(store.imported_file(stored.run_id)), condition, is_new=False)
-    said = {"package": package, "version": version, "who": who, "note": note}
-    told = {name: text for name, text in said.items() if text}
-    record = judged(spec, problem, found, told)
-    store = Store.create(root)
+    return names
+
+
+def _is_current(stored: RunRecord, spec: RunSpec) -> bool:
+    """Whether a stored result has the metrics that are asked for, by the present code."""
+    return stored.run_id == spec.run_id(CODE) and stored.provenance.get("code") == fingerprint_of(spec)
+
+
+def _write(store: Store, record: RunRecord, problem: Problem, earlier: RunRecord | None, plan: Plan) -> Place:
+    """Store a result, in the place of the ``earlier`` one of the same numbers, and update the dataset."""
     store.refuse_unwritable()
     file = write_imported(store, record, problem.reference)
-    if stored is not None and not is_same:
-        store.imported_file(stored.run_id).delete()
-    compact(store, rebuild=stored is not None, study=study_content(plan))
-    return ImportedResult(record, str(file), condition, is_new=True)
+    if earlier is not None and earlier.run_id != record.run_id:
+        store.imported_file(earlier.run_id).delete()
+    compact(store, rebuild=earlier is not None, study=study_content(plan))
+    return file
 
 
 def _one_problem(plan: Plan, where: str) -> RunSpec:

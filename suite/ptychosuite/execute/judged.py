@@ -102,6 +102,6 @@ def judged(spec: RunSpec, problem: Problem, given: Outside, told: Mapping[str, A
 
 
 FAR_OFF = (
-    "; it explains the data far worse than an empty object: are object and probe as these data have them, "
-    "with the probe scaled for orthonormal transforms?"
+    "; it explains the data far worse than an empty object: is the probe scaled so that its "
+    "unnormalised transform has the intensities of the data?"
 )
