@@ -46,7 +46,7 @@ problem:
   object: {{kind: texture, size: 48}}
   probe: {{kind: gaussian, size: 24, fwhm_px: 8}}
   noise: 0.1
-stop: {{iterations: 20}}
+stop: {{iterations: 40}}
 axes:
   solver: [rpie, {{name: magpie, levels: 3}}, {{name: lsqml, batch: 4}}]
   seed: {{range: {seeds}}}

@@ -17,7 +17,10 @@ from tests.study.small import AXES, HEAD, study_file
 FILES = [
     ".ci/nightly",
     "README.md",
-    *(f"docs/{name}.md" for name in ("bisect", "clusters", "data", "fast-forward", "papers", "regression")),
+    *(
+        f"docs/{name}.md"
+        for name in ("bisect", "clusters", "compare", "data", "fast-forward", "papers", "regression")
+    ),
     "studies/nightly.yaml",
     "studies/fast-forward/train.yaml",
     "studies/measured/siemens-star.yaml",

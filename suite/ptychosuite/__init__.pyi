@@ -12,6 +12,8 @@ from ptychosuite.api.folders import Merged as Merged
 from ptychosuite.api.folders import clean as clean
 from ptychosuite.api.folders import merge as merge
 from ptychosuite.api.following import Progress as Progress
+from ptychosuite.api.importing import ImportedResult as ImportedResult
+from ptychosuite.api.importing import import_result as import_result
 from ptychosuite.api.installation import available as available
 from ptychosuite.api.installation import doctor as doctor
 from ptychosuite.api.installation import faults as faults

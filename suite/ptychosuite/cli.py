@@ -32,6 +32,7 @@ COMMANDS = {  # in the order in which they are used
     "check": Listed("checks", "Say whether the runs of STUDY are as good as they were."),
     "trend": Listed("views", "Draw the history of the checks of STUDY as a page."),
     "baseline": Listed("checks", "Save and list baselines, for 'check' to compare with."),
+    "import-result": Listed("importing", "Judge what another program has made of a problem of STUDY."),
     "reproduce": Listed("checks", "Run what is stored of STUDY again, and compare."),
     "clean": Listed("folders", "Say what the results of STUDY need not keep, and set it aside."),
     "merge": Listed("folders", "Copy results of other folders into one."),
@@ -59,7 +60,7 @@ class Commands(click.Group):
         from ptychosuite.commands.followups import Call
 
         module = import_module(f"ptychosuite.commands.{COMMANDS[cmd_name].module}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         for each in (command, *getattr(command, "commands", {}).values()):
             each.context_class = Call
         return command

@@ -12,9 +12,10 @@ import pandas as pd
 import xarray as xr
 
 from ptychosuite.analysis.outcomes import MISSING, Outcome
-from ptychosuite.analysis.tables import columns_of, none_of, open_dataset, table_of
+from ptychosuite.analysis.tables import are_imported, columns_of, none_of, open_dataset, table_of
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import Status
+from ptychosuite.store.imported import with_imported
 from ptychosuite.store.layout import Store, results_of
 from ptychosuite.store.planned import RUN_IDS, study_content, superseding, with_results
 from ptychosuite.store.read import inventory
@@ -50,8 +51,8 @@ class Selection:
 
     @property
     def outcome(self) -> Outcome:
-        """How the planned runs ended."""
-        known = Outcome.of_rows(self.table)
+        """How the planned runs ended; results that were computed elsewhere are none of them."""
+        known = Outcome.of_rows(self.table[~are_imported(self.table)])
         return replace(known, missing=known.missing + self.unnamed)
 
     @property
@@ -97,6 +98,7 @@ def selection_of(store: Store, study: Mapping[str, Any]) -> Selection:
     StoreError
         It has none of them.
     """
+    study = with_imported(store, study)
     dataset = open_dataset(store, study)
     found = table_of(dataset, study["spec_ids"])
     if found.empty:
@@ -116,7 +118,7 @@ def selection_of(store: Store, study: Mapping[str, Any]) -> Selection:
         unnamed=len(study["spec_ids"]) - len(table),
         constants=study.get("constants", {}),
         study=study,
-        notes=[*_damaged(store, study, found), *_superseded(store, study)],
+        notes=[*_damaged(store, study, found), *_superseded(store, study), *_from_outside(table)],
     )
 
 
@@ -145,6 +147,20 @@ def _superseded(store: Store, study: Mapping[str, Any]) -> list[str]:
         return []
     has = "1 missing run has a result" if number == 1 else f"{number} missing runs have results"
     return [f"{has} by other code, not shown. See what has changed with: ptychosuite plan STUDY --why"]
+
+
+def _from_outside(table: pd.DataFrame) -> list[str]:
+    """What is to be said of results that were computed elsewhere."""
+    outside = table[are_imported(table)]
+    if outside.empty:
+        return []
+    number = len(outside)
+    has = "1 result was" if number == 1 else f"{number} results were"
+    labels = ", ".join(dict.fromkeys(outside["solver"]))
+    return [
+        f"{has} computed elsewhere and judged here by the same metrics: {labels}. Not timed by us: "
+        "nothing that counts seconds or iterations has them, nor any curve"
+    ]
 
 
 def _with_missing(found: pd.DataFrame, dataset: xr.Dataset, study: Mapping[str, Any]) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from ptychosuite.analysis.conditions import words_of
 from ptychosuite.analysis.labels import line_labels
 from ptychosuite.analysis.outcomes import Outcome
 from ptychosuite.analysis.statistics import median_interval
-from ptychosuite.analysis.tables import timed
+from ptychosuite.analysis.tables import are_imported, timed
 from ptychosuite.core.runs import Status
 from ptychosuite.metrics.metric import Metric, known_metrics
 from ptychosuite.registry.factors import is_own
@@ -71,11 +71,12 @@ def groups_of(table: pd.DataFrame, columns: Sequence[str]) -> Iterator[Group]:
     for (condition, line), rows in table.groupby([conditions, labels], sort=False):
         figures = {}
         for metric in metrics:
-            mine = rows[is_timed[rows.index]] if metric.is_time else rows
+            mine = rows[is_timed[rows.index]] if metric.is_time else _with(metric, rows)
             figures[metric.name] = _figure(mine, metric, note)
         met = None
         if "iterations_to_tol" in table and table["iterations_to_tol"].notna().any():
-            met = int(rows["iterations_to_tol"].notna().sum())
+            ours = rows[~are_imported(rows)]
+            met = int(ours["iterations_to_tol"].notna().sum()) if len(ours) else None
         yield Group(str(condition), str(line), rows, Outcome.of_rows(rows), figures, met)
 
 
@@ -95,6 +96,11 @@ def figure_of(rows: pd.DataFrame, name: str, is_censored: bool, note: str = "") 
     with np.errstate(invalid="ignore"):  # the mean of two infinities
         middle = float(np.median(values))
     return Figure(float("inf") if np.isnan(middle) else middle, float(low), float(high), note)
+
+
+def _with(metric: Metric, rows: pd.DataFrame) -> pd.DataFrame:
+    """The runs that can have ``metric``: of what was computed elsewhere nobody knows what a loop counts."""
+    return rows[~are_imported(rows)] if metric.needs == "the loop" else rows
 
 
 def _figure(rows: pd.DataFrame, metric: Metric, note: str) -> Figure:
@@ -126,7 +132,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
         outcome = Outcome.of_rows(members)
         row |= {"planned": outcome.planned, **{s.replace("-", "_"): n for s, n in outcome.counts.items()}}
         for metric in metrics:
-            mine = members[members.index.isin(comparable.index)] if metric.is_time else members
+            mine = members[members.index.isin(comparable.index)] if metric.is_time else _with(metric, members)
             figure = _figure(mine, metric, note)
             name = metric.name + figure.note
             row |= {name: figure.median, f"{name}_low": figure.low, f"{name}_high": figure.high}

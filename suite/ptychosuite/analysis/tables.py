@@ -12,6 +12,7 @@ import xarray as xr
 
 from ptychosuite.analysis.outcomes import MISSING
 from ptychosuite.core.runs import Lane
+from ptychosuite.core.stages import IMPORTED
 from ptychosuite.errors import StoreError
 from ptychosuite.metrics.metric import know_metrics
 from ptychosuite.store.compact import readable
@@ -24,13 +25,22 @@ NOT_COMPARABLE = " (throughput lane: not comparable)"
 def timed(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """The runs of the timing lane, and what to add to the name of a time.
 
-    Where there are none, all runs, and the name says that their times are not comparable. Runs that know of
-    no lane are older than the lanes and had their cores to themselves.
+    Results that were computed elsewhere are left out: nobody here has timed them. Where there are no runs of
+    the timing lane, all runs, and the name says that their times are not comparable. Runs that know of no
+    lane are older than the lanes and had their cores to themselves.
     """
-    alone = table[~in_throughput(table)]
-    alone.attrs = table.attrs
+    ours = table[~are_imported(table)]
+    alone = ours[~in_throughput(ours)]
+    ours.attrs = alone.attrs = table.attrs
     was_timed = alone["status"] != MISSING
-    return (alone, "") if was_timed.any() or table.empty else (table, NOT_COMPARABLE)
+    return (alone, "") if was_timed.any() or ours.empty else (ours, NOT_COMPARABLE)
+
+
+def are_imported(table: pd.DataFrame) -> pd.Series:
+    """Whether each row is a result that was computed elsewhere."""
+    if "lane" not in table:
+        return pd.Series(False, index=table.index)
+    return table["lane"] == IMPORTED
 
 
 def in_throughput(table: pd.DataFrame) -> pd.Series:

@@ -253,7 +253,7 @@ def export(
 
 def _refuse_unfinished(selection: Selection) -> None:
     planned = selection.outcome.planned
-    left = planned - len(selection.usable)
+    left = planned - selection.outcome.completed - selection.outcome.diverged
     if left:
         raise UserError(
             f"{left} of the {planned} runs of {selection.name} are missing or have failed; "

@@ -229,7 +229,8 @@ def _runs_of_study(opened: Results) -> tuple[list[Stored], dict[str, str]]:
     What a study file says now does not matter. Where the session names none that is there, as those of
     earlier versions, it is the latest run of every specification.
     """
-    held = {**opened.files, **inventory(opened.store).damaged}
+    stored = inventory(opened.store)  # not what was computed elsewhere: nobody here can repeat it
+    held = {**stored.files, **stored.damaged}
     planned = held.keys() & {*last_session(opened.store).get(RUN_IDS, ())} or held.keys()
     newest: dict[str, Stored] = {}
     unreadable: dict[str, str] = {}

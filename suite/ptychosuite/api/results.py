@@ -17,15 +17,16 @@ import xarray as xr
 
 from ptychosuite.analysis.outcomes import MISSING
 from ptychosuite.analysis.selection import Selection, selection_of, selection_of_plan
-from ptychosuite.analysis.tables import open_dataset, table_of
+from ptychosuite.analysis.tables import are_imported, open_dataset, table_of
 from ptychosuite.api.display import Displayed, cell, count_runs, counts_text, html_table, text_table
 from ptychosuite.api.planning import File, Settings, Study, plan_of, read_study
 from ptychosuite.core.problem import Reference
-from ptychosuite.core.runs import RunRecord
+from ptychosuite.core.runs import RunRecord, Status
 from ptychosuite.errors import StoreError, UserError
 from ptychosuite.metrics.metric import known_metrics
 from ptychosuite.reporting.bundle import Bundle, is_bundle, opened_bundle
 from ptychosuite.store.faults import Fault, faults, faults_text
+from ptychosuite.store.imported import imported_files
 from ptychosuite.store.layout import Store, results_of
 from ptychosuite.store.place import Place
 from ptychosuite.store.planned import RUN_IDS, OtherRuns, other_runs, study_content, with_results
@@ -95,8 +96,10 @@ class Results(Displayed):
 
     @cached_property
     def files(self) -> Mapping[str, Place]:
-        """run_id -> file, of all runs in the folder: those that have ended and the latest failed tries."""
-        return inventory(self.store).files
+        """run_id -> file, of all runs in the folder: those that have ended, the latest failed tries, and
+        results that were computed elsewhere.
+        """
+        return {**inventory(self.store).files, **imported_files(self.store)}
 
     @cached_property
     def faults(self) -> Sequence[Fault]:
@@ -181,9 +184,13 @@ class Results(Displayed):
     @property
     def _counts(self) -> str:
         counts = self.table["status"].value_counts().to_dict()
-        left = len(self.study.get("spec_ids", ())) - len(self.table)
+        outside = int(are_imported(self.table).sum())
+        left = len(self.study.get("spec_ids", ())) - len(self.table) + outside
         if left > 0:
             counts[MISSING] = left
+        if outside:
+            counts[Status.COMPLETED] -= outside
+            counts["computed elsewhere, not timed by us"] = outside
         number = count_runs(sum(counts.values()))
         told = [f"{number} in {self.store.root}: {counts_text(counts)}"]
         if str(self.others):

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 STAGES = "stages"  # the setting that holds them
+IMPORTED = "imported"
+"""Name of what stands in a solver's place in a result that was computed elsewhere, and its lane."""
 
 Stages = Sequence[Mapping[str, Any]]
 
@@ -24,7 +26,9 @@ def in_words(stages: Stages) -> str:
 
 
 def solver_name(settings: Mapping[str, Any]) -> str:
-    """What tables call the solver of ``settings``: its name, or its stages in words."""
+    """What tables call the solver of ``settings``: its name, its stages in words, an import by its label."""
+    if settings["name"] == IMPORTED:
+        return f"{settings['label']} ({IMPORTED})"
     return in_words(stages_of(settings)) or str(settings["name"])
 
 

@@ -232,16 +232,16 @@ def _record(spec: RunSpec, problem: Problem, solver: Solver, outcome: Outcome, c
         curves=outcome.curves,
         object=to_numpy(outcome.state.object).astype(np.complex64),
         probe=to_numpy(first_mode(outcome.state.probe)).astype(np.complex64),
-        **_beside(outcome.state.probe, found.variation),
+        **modes_beside(outcome.state.probe, found.variation),
         snapshots=outcome.snapshots,
         rings=rings,
-        **_positions(problem, found),
+        **positions_of_record(problem, found),
         pattern_misfit=misfit,
         message=outcome.message + solver.remarks(outcome.state),
     )
 
 
-def _positions(problem: Problem, found: Found) -> dict[str, Any]:
+def positions_of_record(problem: Problem, found: Found) -> dict[str, Any]:
     """The positions (N, 2) of the record: found ones, and given ones that no truth has."""
     told, given = problem.reference, problem.positions_px
     is_known = told is not None and bool(np.abs(given - told.told_positions_px).max() <= WHOLE_PX)
@@ -250,7 +250,7 @@ def _positions(problem: Problem, found: Found) -> dict[str, Any]:
     return {"scan_positions_px": found.positions_px, **({} if is_known else {"given_positions_px": given})}
 
 
-def _beside(probe: Array, variation: ProbeVariation | None) -> dict[str, Any]:
+def modes_beside(probe: Array, variation: ProbeVariation | None) -> dict[str, Any]:
     """All modes of the probe and how it varies, for the record, where there is more than one of it."""
     found: dict[str, Any] = {}
     if probe.ndim == MODES:

@@ -183,6 +183,33 @@ class ScanFile(ScanKind):
         return positions
 
 
+def holds_one_array(path: str) -> bool:
+    """Whether a file has nothing but one array."""
+    with _opened(path) as source:
+        return source.holds_arrays and len(source.arrays) == 1
+
+
+def read_wave(path: str, key: str, part: str) -> np.ndarray:
+    """The "object" or "probe" of a file, complex128: as :func:`read_array` finds it.
+
+    Raises
+    ------
+    DataFileError
+        Missing or unreadable file, unknown format or key; NaN or infinite values.
+    """
+    return _checked(read_array(path, key, part=part), path, key or part)
+
+
+def object_pixel_m(path: str, key: str, part: str, probe_size: int) -> tuple[float, float] | None:
+    """Height and width in metres of a pixel of the ``part`` that a file has; None where it does not say."""
+    if holds_one_array(path):
+        return None
+    with _opened(path) as source:
+        arrays: Mapping[str, Any] = source.arrays if source.holds_arrays else {}
+        raw = _described(source, part, arrays, key.strip("/"))
+    return raw.object_pixel_m or object_pixels(raw, Window((), (), probe_size, 1), ReadSettings(path))
+
+
 def read_array(path: str, key: str, sha256: str = "", part: str = "") -> np.ndarray:
     """One array from a file, read-only: the one called ``key``.
 

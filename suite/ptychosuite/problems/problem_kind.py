@@ -176,6 +176,11 @@ class ProblemKind(FileSettings):
         return frozenset(f.name for f in dataclasses.fields(Reference) if f.default is None)
 
     @property
+    def object_pixel_m(self) -> float | None:
+        """The pixel of object and probe in metres; None where it is not known."""
+        return None
+
+    @property
     def counted(self) -> bool:
         """Whether the patterns are kept as whole counts, which take less memory."""
         return True

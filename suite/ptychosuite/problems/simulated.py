@@ -87,6 +87,11 @@ class Simulated(ProblemKind):
         return frozenset(name for name, value in has.items() if value)
 
     @property
+    def object_pixel_m(self) -> float | None:
+        pixel = self.probe.get("pixel_m")
+        return None if pixel is None else float(pixel)
+
+    @property
     def counted(self) -> bool:
         return bool(self.noise or self.photons)
 

@@ -31,6 +31,7 @@ from zarr.storage import MemoryStore
 
 from ptychosuite.core.runs import RunRecord
 from ptychosuite.registry.factors import are_numbers, factor_names, factor_value, is_hash
+from ptychosuite.store.imported import imported_files, with_imported
 from ptychosuite.store.layout import SCHEMA_VERSION, Store
 from ptychosuite.store.place import Place
 from ptychosuite.store.planned import RUN_IDS
@@ -157,10 +158,11 @@ def _columns_and_files(
     store: Store, study: Mapping[str, Any] | None
 ) -> tuple[dict[str, Column], dict[str, Place]]:
     """The columns of ``study``, and run_id -> file of its runs; of the latest session where it is None."""
-    files = inventory(store).files
+    files = {**inventory(store).files, **imported_files(store)}
     latest = study if study is not None else last_session(store)
     if RUN_IDS not in latest:
         return _columns(sessions(store)), files
+    latest = with_imported(store, latest)
     return _columns([latest]), {run_id: files[run_id] for run_id in latest[RUN_IDS] if run_id in files}
 
 

@@ -12,6 +12,7 @@ from ptychosuite.store.layout import SUFFIX, Store
 from ptychosuite.store.place import Place
 from ptychosuite.store.read import (
     CODE,
+    IMPORT,
     RUN,
     SESSION,
     SET_ASIDE,
@@ -73,6 +74,8 @@ def _told(store: Store, folder: str, name: str, unread: Collection[str] | None) 
     if run:
         read = unread is None or run["run_id"] in unread
         return _message(file, read_run if read else _refuse_cut_off)
+    if folder == store.imported.name and IMPORT.fullmatch(name):
+        return _message(file, read_run)
     if folder == store.sessions.name and SESSION.fullmatch(name):
         return _message(file, read_session)
     if folder == store.code.name and CODE.fullmatch(name):

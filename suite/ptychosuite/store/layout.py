@@ -6,6 +6,7 @@
       store.json                          version of this layout
       runs/<id[:2]>/<run_id>.zarr.zip     one run that ended (completed or diverged): written once
       runs/<id[:2]>/<run_id>.failed-<n>.zarr.zip   one try that failed or timed out
+      imported/<run_id>.zarr.zip          a result that was computed elsewhere, judged as the runs are
       references/<hash>.zarr.zip          true object, probe and scan, shared by the runs that simulate them
       sessions/<time>-<pid>.json          who ran what, when, with which code and environment
       code/<fingerprint>.json             the files and packages that runs depend on, with hashes and versions
@@ -173,6 +174,10 @@ class Store:
         return self.root / "runs"
 
     @property
+    def imported(self) -> Place:
+        return self.root / "imported"
+
+    @property
     def references(self) -> Place:
         return self.root / "references"
 
@@ -193,6 +198,9 @@ class Store:
 
     def failed_file(self, run_id: str, attempt: int) -> Place:
         return self.runs / f"{run_id[:2]}/{run_id}.failed-{attempt}{SUFFIX}"
+
+    def imported_file(self, run_id: str) -> Place:
+        return self.imported / f"{run_id}{SUFFIX}"
 
     def reference_file(self, name: str) -> Place:
         return self.references / f"{name}{SUFFIX}"

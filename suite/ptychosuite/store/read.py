@@ -24,6 +24,7 @@ from ptychosuite.store.layout import BESIDE, DIMENSIONS, SUFFIX, Store, check_ve
 from ptychosuite.store.place import Place
 
 RUN = re.compile(rf"../(?P<run_id>\w+)(\.failed-(?P<attempt>\d+))?{re.escape(SUFFIX)}")
+IMPORT = re.compile(rf"\w+{re.escape(SUFFIX)}")
 SESSION = re.compile(r"[\w-]+(\.\d+Z?[\w-]*)?\.json")  # and no name that a program gives to a copy
 CODE = re.compile(r"\w+\.json")
 SET_ASIDE = "set it aside with 'ptychosuite clean'"

@@ -15,6 +15,7 @@ from ptychosuite.registry.fingerprint import run_id_of
 from ptychosuite.store.claims import Claims
 from ptychosuite.store.compact import compact
 from ptychosuite.store.faults import Fault, faults
+from ptychosuite.store.imported import imported_results
 from ptychosuite.store.layout import SUFFIX, Store
 from ptychosuite.store.place import Place
 from ptychosuite.store.read import ATTEMPT, RUN, inventory, readable_run, sessions
@@ -50,7 +51,7 @@ def unwanted(
     """
     found: dict[str, list[Place]] = {kind: [] for kind in UNWANTED if kind in kinds}
     damaged = [fault.file for fault in wrong]
-    done, needed = inventory(store).done, set[str]()
+    done, needed = inventory(store).done, {record.reference for record in imported_results(store)}
     for key in filter(RUN.fullmatch, store.runs.files()):
         record = None if (file := store.runs / key) in damaged else readable_run(file)
         if record is None:
@@ -160,7 +161,7 @@ def bring_in(source: Store, target: Store) -> Brought:
 
 def _merged(store: Store) -> tuple[Place, ...]:
     """The folders whose files are copied."""
-    return store.references, store.code, store.runs, store.sessions
+    return store.references, store.code, store.runs, store.imported, store.sessions
 
 
 def _is_merged(store: Store, file: Place) -> bool:

@@ -40,6 +40,21 @@ def write_run(store: Store, record: RunRecord, reference: Reference | None = Non
     return store.failed_file(record.run_id, attempt)
 
 
+def write_imported(store: Store, record: RunRecord, reference: Reference | None = None) -> Place:
+    """Write a result that was computed elsewhere, in the place of one of the same id; its file is returned.
+
+    Raises
+    ------
+    StoreError
+        The disk is full, read-only or gone, or the server refuses.
+    """
+    if reference is not None:
+        record = record.with_reference(write_reference(store, reference))
+    target = store.imported_file(record.run_id)
+    target.replace(_run_bytes(record))
+    return target
+
+
 def write_reference(store: Store, reference: Reference) -> str:
     """Write the truth under the hash of its content; its name is returned."""
     target = store.reference_file(reference.name)

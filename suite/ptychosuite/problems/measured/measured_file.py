@@ -64,6 +64,10 @@ class MeasuredFile(ReadSettings, ProblemKind):
         except DataFileError as error:
             raise SettingError(("path",), str(error)) from error
 
+    @property
+    def object_pixel_m(self) -> float | None:
+        return self.read().pixel_m
+
     def object_guess(self) -> np.ndarray:
         found = self.read().object_guess
         if found is None:

@@ -60,6 +60,7 @@ class ConvergenceFigure(FigureKind):
         from ptychosuite.reporting.style import grid, set_titles
 
         metrics = [self._curves_of(name, material) for name in listed(self.metric)]
+        material, without = material.computed_here()
         material, note = material.timed(self.x)
         shown, over = panels(material, self.panel, [material.column(self.line)], listed(self.pool))
         side_by_side = len(metrics) if len(metrics) > 1 else None
@@ -84,7 +85,7 @@ class ConvergenceFigure(FigureKind):
         curves = pd.concat(numbers, ignore_index=True)
         if curves["median"].isna().all():
             raise NothingToDraw("no run that completed has such a curve")
-        x_name = metric_label(self.x) + note
+        x_name = metric_label(self.x) + note + without
         for axis in axes[: len(places)]:
             axis.set_xlabel(x_name + (" (the start is 1)" if self.x == "iteration" else ""))
             number_axes(axis, is_small=len(places) > FEW_PANELS)

@@ -12,7 +12,7 @@ import xarray as xr
 from ptychosuite.analysis.in_gauge import Scene, Shown
 from ptychosuite.analysis.labels import column_name, line_labels
 from ptychosuite.analysis.outcomes import Outcome
-from ptychosuite.analysis.tables import timed
+from ptychosuite.analysis.tables import are_imported, timed
 from ptychosuite.core.problem import Reference
 from ptychosuite.core.runs import RunRecord, Status
 from ptychosuite.errors import DamagedFile, NothingToDraw, StudyError, nearest
@@ -160,12 +160,33 @@ class Material:
         return self.of(rows)
 
     def timed(self, name: str) -> tuple[Material, str]:
-        """Of a time, the runs whose times may be compared, and what to add to its name; else all of them."""
+        """Of a time, the runs whose times may be compared, and what to add to its name; else all of them.
+
+        Results that were computed elsewhere have nothing that a run's loop counts.
+        """
         metric = metric_of(name)
-        if metric is None or not metric.is_time:
+        if metric is None or metric.needs != "the loop":
             return self, ""
-        table, note = timed(self.table)
-        return self.of(table), note
+        ours, without = self.computed_here()
+        if not metric.is_time:
+            return ours, without
+        table, note = timed(ours.table)
+        return self.of(table), note + without
+
+    def computed_here(self) -> tuple[Material, str]:
+        """The same without results that were computed elsewhere, and what to add to a name if there are any.
+
+        Raises
+        ------
+        NothingToDraw
+            There is nothing else.
+        """
+        outside = are_imported(self.table)
+        if not outside.any():
+            return self, ""
+        if outside.all():
+            raise NothingToDraw("all results were computed elsewhere, and nothing is known of their course")
+        return self.of(self.table[~outside]), " (without imported results)"
 
     def narrowed(self, where: Where) -> Material:
         """The same with the rows that ``where`` asks for: one set of factors, or several as alternatives.
