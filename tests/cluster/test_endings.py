@@ -154,6 +154,7 @@ def test_each_costs_its_own_run_and_no_more(tmp_path, mark, monkeypatch, cluster
     assert all_gone(mark), marked(mark)
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_killed_leaves_nobody(tmp_path, mark):
     """Its workers end, a stopped one and one that lets no Python run too, with what they left."""
     solvers = "[{name: misbehaves, how: leaves-processes-and-stops}, {name: holds-gil}]"
@@ -175,6 +176,7 @@ def test_a_sweep_that_is_killed_leaves_nobody(tmp_path, mark):
     assert all_gone(mark), marked(mark)
 
 
+@pytest.mark.slow
 def test_a_preempted_worker_costs_no_run(tmp_path, mark):
     """A batch system kills worker and nanny: the run waits, and the next worker carries it out, unblamed."""
     study = held_study(tmp_path, 2, free=1)
