@@ -56,8 +56,9 @@ MEASURED = ("seconds", "seconds_per_iteration", "peak_host_bytes")  # different 
 MARK = "PTYCHOSUITE_STORM"  # in the environment of every process of a storm
 CLIENTS = (["--workers", "2"], ["--workers", "2"], ["--cluster", "none", "--shard", "1/2"],
            ["--cluster", "none", "--shard", "2/2"])  # fmt: skip
-BLOWS = {"SIGKILL": 4, "SIGTERM": 2, "SIGINT": 2, "SIGSTOP for 2 s": 1, "SIGSTOP for good": 1}
+BLOWS = {"SIGKILL": 4, "SIGTERM": 2, "SIGINT": 2, "SIGSTOP for 2 s": 2, "SIGSTOP for good": 1}
 STOPPED_S = 2.0
+SILENT = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "15s"}  # after which a stopped worker is given up
 PATIENCE_S = 3600.0  # for the whole
 GONE_S = 30.0  # by when the last process has to be gone
 
@@ -98,14 +99,11 @@ class Storm:
         """One blow at one process, of those that live."""
         living = [client for client in self.clients if client is not None and client.poll() is None]
         tree = [each for client in living for each in family(client.pid)]
-        if not tree:
-            return
-        victim, is_client = self.random.choice(tree)
         (blow,) = self.random.choices(list(BLOWS), list(BLOWS.values()))
-        if blow == "SIGINT" and not is_client:
+        victims = [each for each in tree if may_suffer(blow, *each)]
+        if not victims:
             return
-        if blow == "SIGSTOP for good" and (is_client or not is_worker(victim)):
-            blow = "SIGSTOP for 2 s"  # only of workers somebody waits to hear
+        victim, is_client = self.random.choice(victims)
         try:
             victim.send_signal(getattr(signal, blow.split()[0]))
         except psutil.NoSuchProcess:
@@ -160,7 +158,7 @@ def weather(folder: Path, runs: int, blows: int, pause_s: float, chance: random.
     """The calm sweep, the storm, and what differs."""
     study = folder / "storm.yaml"
     study.write_text(STUDY.format(seeds=runs // 3))
-    os.environ[MARK] = f"{os.getpid()}-{time.time()}"
+    os.environ |= {MARK: f"{os.getpid()}-{time.time()}", **SILENT}
     begin = time.monotonic()
     swept(study, folder / "calm", "--workers", "2")
     calm_s = time.monotonic() - begin
@@ -239,6 +237,13 @@ def family(pid: int) -> list[tuple[psutil.Process, bool]]:
         return [(client, True), *((child, False) for child in client.children(recursive=True))]
     except psutil.NoSuchProcess:
         return []
+
+
+def may_suffer(blow: str, process: psutil.Process, is_client: bool) -> bool:
+    """Ctrl-C is a client's; of those that stop for good only workers are waited for."""
+    if blow == "SIGINT":
+        return is_client
+    return blow != "SIGSTOP for good" or is_worker(process)
 
 
 def is_worker(process: psutil.Process) -> bool:
