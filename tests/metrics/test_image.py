@@ -87,3 +87,7 @@ def test_scanned_area():
     np.testing.assert_array_equal(area, expected)
     unseen = np.where(expected, 1, np.exp(2j))
     assert of(unseen, reference)["phase_rmse_rad"] == pytest.approx(0, abs=1e-12)
+    share = expected.mean()  # of two phases, 2 rad apart, about that of their sum
+    parts = np.angle(np.exp(1j * np.array([0, 2])) * np.exp(-1j * np.angle(share + (1 - share) * np.exp(2j))))
+    whole = np.sqrt(share * parts[0] ** 2 + (1 - share) * parts[1] ** 2)
+    assert of(unseen, reference)["whole_phase_rmse_rad"] == pytest.approx(whole)

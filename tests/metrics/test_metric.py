@@ -89,6 +89,7 @@ def test_order_of_a_baseline():
         "mode_overlap",
         "iterations", "iterations_to_tol", "data_passes",
         "peak_host_bytes", "peak_device_bytes", "psnr_phase", "ssim_phase", "normalised_misfit",
+        "whole_phase_rmse_rad",
     ]  # fmt: skip
 
 
@@ -151,7 +152,7 @@ def test_default_metrics():
     blind = {m.name for m in metrics_of_run(("psnr_phase",), dataclasses.replace(problem, reference=None))}
     assert blind == {"residual", "gradient_norm", "poisson_nll", "poisson_deviance"}
     asked_for = [name for name in BUILT_IN if not is_default(name)]
-    assert asked_for == ["psnr_phase", "ssim_phase", "normalised_misfit"]
+    assert asked_for == ["psnr_phase", "ssim_phase", "normalised_misfit", "whole_phase_rmse_rad"]
 
 
 def test_one_pass_and_one_alignment(monkeypatch):

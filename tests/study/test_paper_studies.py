@@ -10,8 +10,10 @@ import pandas as pd
 import ptychosuite
 import pytest
 from ptychosuite.problems.scans import Raster
+from ptychosuite.registry.lookup import build
 from ptychosuite.study.expand import make_plan
-from ptychosuite.study.study_file import load_study
+from ptychosuite.study.schema import problem_size
+from ptychosuite.study.study_file import load_overrides, load_study
 
 from tests.study.small import REPOSITORY, carry_out, plan_of
 
@@ -24,6 +26,8 @@ SETTINGS = {
     "noise": SMALL,
     "overlap": SMALL,
     "circuit": SMALL,
+    "blind-overlap": ("problem.object.size=160", "stop.iterations=2", "problem.scan.overlap=0.5"),
+    "blind-noise": ("problem.object.size=160", "stop.iterations=2", "problem.noise=0.05"),
     "fast-forward": (
         "stop.iterations=4", "problem.object={kind: images, magnitude: astronaut, phase: camera}", "seed=0",
         "solver=[epie, rpie]", "problem.noise=[0.5]", JUMPS,
@@ -79,6 +83,40 @@ def test_every_figure_is_drawn(path, tmp_path, monkeypatch):
         assert set(numbers["metric"]) == {"residual", "error"}
         text = (drawn.path / "figures" / f"{key}.svg").read_text()
         assert all(title in text for title in titles)
+
+
+@pytest.mark.parametrize(("name", "positions"), [("overlap", {225, 361, 841}), ("noise", {841})])
+def test_blind_studies_are_those_of_the_paper(name, positions):
+    """Scans between pixels, batches of 81, and every published value with exactly one run of the study."""
+    plan = make_plan(load_study(FOLDER / f"blind-{name}.yaml", []))
+    assert not plan.warnings
+    assert {problem_size(run.problem).n_positions for run in plan.runs} == positions
+    assert {(run.solver["sweep"], run.solver["batch"]) for run in plan.runs} == {("minibatch", 81)}
+    assert len(plan.published) == len(plan.runs) == 12
+    meant = [
+        [run.run_id("") for run in plan.runs if all(run.leaves().get(p) == v for p, v in value.where.items())]
+        for value in plan.published
+    ]
+    assert all(len(each) == 1 for each in meant)
+    assert len({run_id for (run_id,) in meant}) == 12
+    short = plan_of_short(name)
+    assert {(run.stop["iterations"], run.problem["scan"]["overlap"]) for run in short.runs} == {(300, 0.5)}
+
+
+def plan_of_short(name):
+    return make_plan(load_study(FOLDER / f"blind-{name}.yaml", load_overrides(FOLDER / "blind-short.yaml")))
+
+
+def test_blind_probe_begins_with_the_power_of_the_data():
+    """The mean power of the patterns at 50 % overlap, to a few per cent, and out of focus by 0.1 mm."""
+    run = make_plan(load_study(FOLDER / "blind-overlap.yaml", [])).runs[0]
+    start, probe = run.problem["start_probe"], run.problem["probe"]
+    truth = build("probes", probe).make()
+    obj = build("objects", run.problem["object"]).make()
+    corners = Raster(0.5).positions(obj.shape, 128, np.random.default_rng(0))
+    powers = [np.sum(np.abs(truth * obj[r : r + 128, c : c + 128]) ** 2) for r, c in corners]
+    assert start["power"] == pytest.approx(np.mean(powers), rel=0.03)
+    assert start["defocus_m"] - probe["defocus_m"] == pytest.approx(1e-4)
 
 
 @pytest.mark.parametrize(("name", "expected"), POSITIONS.items())

@@ -17,8 +17,10 @@ from ptychosuite.analysis.baseline import (
     write_baseline,
 )
 from ptychosuite.analysis.baseline import baselines as baselines_of
+from ptychosuite.analysis.published import published_findings, reproduced
 from ptychosuite.analysis.quality import NUDGES, quality_findings
 from ptychosuite.analysis.rounding import changes, rounding_changes
+from ptychosuite.analysis.selection import selection_of_plan
 from ptychosuite.analysis.verdict import Finding, Judgement, Verdict, keep_verdict
 from ptychosuite.api.display import Displayed, html_table, text_table
 from ptychosuite.api.following import Counted, Progress
@@ -95,6 +97,7 @@ def check(
     baseline: str | None = None,
     baselines: File = BASELINES,
     time_against: str | None = None,
+    published: bool = False,
     progress: bool | Progress = True,
 ) -> CheckVerdict:
     """Say whether the runs of a study are as good as they were; runs nothing that is missing.
@@ -112,16 +115,18 @@ def check(
         Compare the quality of every run with this baseline of the folder ``baselines``.
     time_against
         Time every solver beside this revision, release (ptychosuite==VERSION) or interpreter.
+    published
+        Compare with what others have found by the study's section ``published``, within its tolerances.
 
     Raises
     ------
     UserError
         There is nothing to compare with.
     """
-    if baseline is None and time_against is None:
+    if baseline is None and time_against is None and not published:
         raise UserError(
             "nothing to compare with; name a baseline, as in --baseline nightly (ptychosuite baseline list), "
-            "or a revision, as in --time-against HEAD~1"
+            "a revision, as in --time-against HEAD~1, or say --published where the study has such values"
         )
     planned = plan_of(study, settings, override_file)
     root = results_of(str(results), planned.name)
@@ -133,7 +138,21 @@ def check(
         timing = _times(planned, time_against, Progress.of(progress))
         against |= {"revision": time_against, "time": timing.against}
         findings += timing.findings
+    if published:
+        told, values = _published(planned, str(results))
+        against |= {"published": told}
+        findings += values
     return _kept(Verdict(planned.name, now(), against, environment(), tuple(findings)), root)
+
+
+def _published(planned: Plan, results: str) -> tuple[str, list[Finding]]:
+    """What published values are compared, in words, and what was found."""
+    if not planned.published:
+        raise UserError(f"{planned.name} has no published values; they stand in its section 'published'")
+    found = reproduced(selection_of_plan(planned, results))
+    compared = sum(each.outcome.planned > 0 for each in found)
+    sources = "; ".join(dict.fromkeys(each.published.source for each in found))
+    return f"values, {compared} of {len(found)} compared ({sources})", [*published_findings(found)]
 
 
 def _quality(planned: Plan, root: str, folder: Path, name: str) -> tuple[dict[str, object], list[Finding]]:

@@ -38,6 +38,9 @@ from ptychosuite.errors import UserError
     help="Time every solver of the study side by side with this revision, with a release "
     "(ptychosuite==VERSION) or with the package of the interpreter at this path. Takes seconds a case.",
 )  # fmt: skip
+@click.option(
+    "--published", is_flag=True, help="Compare with the study's published values, each within its tolerance."
+)
 @click.option("--all", "show_all", is_flag=True, help="List every figure, those as before too.")
 @json_option
 @click.option(

@@ -44,6 +44,31 @@ class Tolerances:
 
 
 @dataclass(frozen=True)
+class Published:
+    """A value that others have published, and what it holds for.
+
+    Parameters
+    ----------
+    metric
+        Under the name of its values.
+    where
+        Dotted path of a setting -> the value that a run has to have, or several of which it has to have one.
+    value
+        The published one; not 0, as differences are relative.
+    source
+        Where it stands.
+    tolerance
+        Relative difference up to which ours counts as the same.
+    """
+
+    metric: str
+    where: Mapping[str, Any]
+    value: float
+    source: str
+    tolerance: float
+
+
+@dataclass(frozen=True)
 class Plan:
     """A study expanded."""
 
@@ -57,6 +82,7 @@ class Plan:
     tolerances: Tolerances  # of a check
     text: str
     overrides: tuple[str, ...]
+    published: tuple[Published, ...] = ()  # what others have found
     warnings: tuple[str, ...] = ()  # what the study says to no effect, each with its place
 
     def remaining(self, done: Iterable[str]) -> tuple[RunSpec, ...]:

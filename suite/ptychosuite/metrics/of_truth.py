@@ -73,6 +73,19 @@ class PhaseRMSE(_OfTruth):
 
 
 @dataclass(frozen=True)
+class WholePhaseRMSE(PhaseRMSE):
+    """The phase error over the whole object, also where no light has been; as some papers count it."""
+
+    name: ClassVar[str] = "whole_phase_rmse_rad"
+    label: ClassVar[str] = "phase RMSE, whole object / rad"
+    always: ClassVar[bool] = False
+    change_name: ClassVar[str] = ""
+
+    def value(self, evaluation: Evaluation) -> float:
+        return phase_rmse_rad(evaluation.aligned_object, evaluation.truth.object)
+
+
+@dataclass(frozen=True)
 class NMSE(_OfTruth):
     """Squared complex distance to the truth over the scanned area, relative to the truth."""
 

@@ -145,6 +145,7 @@ GROUPS: Mapping[str, Group] = {
             "psnr_phase": "ptychosuite.metrics.of_truth:PhasePSNR",
             "ssim_phase": "ptychosuite.metrics.of_truth:PhaseSSIM",
             "normalised_misfit": "ptychosuite.metrics.of_data:NormalisedMisfit",
+            "whole_phase_rmse_rad": "ptychosuite.metrics.of_truth:WholePhaseRMSE",
         },
         key="name",
     ),

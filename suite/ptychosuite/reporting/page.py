@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ptychosuite import __version__
+from ptychosuite.analysis.published import reproduced
 from ptychosuite.analysis.selection import Selection
 from ptychosuite.reporting.drawing import draw_figures
 from ptychosuite.reporting.figures.material import RunFiles
@@ -17,6 +18,7 @@ from ptychosuite.reporting.origin import provenance, records_of, reproduce, trou
 from ptychosuite.reporting.overview import cards, groups, heat_tables, matrix, summary_table
 from ptychosuite.reporting.page_content import Embedded, PageContent
 from ptychosuite.reporting.page_html import page_html
+from ptychosuite.reporting.published_table import NOTE, published_table
 from ptychosuite.reporting.study_folder import made_anew, refuse_failed, write_summary
 
 SUMMARY_NOTE = (
@@ -99,6 +101,8 @@ def page_content(selection: Selection, figures: list[Embedded], files: RunFiles,
         figures=figures,
         summary=summary_table(selection, found),
         summary_note=SUMMARY_NOTE,
+        published=published_table(reproduced(selection)),
+        published_note=NOTE,
         troubles=troubles(selection, files, source),
         provenance=provenance(records),
         study_text=selection.text,

@@ -211,6 +211,8 @@ class PageContent:
     figures: Sequence[Embedded] = ()
     summary: TextTable | None = None
     summary_note: str = ""
+    published: TextTable | None = None  # what others have found, beside ours
+    published_note: str = ""
     troubles: Sequence[Trouble] = ()
     provenance: Sequence[tuple[str, Sequence[str]]] = ()  # what -> its values over the runs, readable
     study_text: str = ""

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from ptychosuite.analysis.published import reproduced
 from ptychosuite.analysis.selection import Selection
 from ptychosuite.analysis.summary import summary
 from ptychosuite.errors import FigureError, LackingFiles, StoreError
@@ -23,6 +24,7 @@ from ptychosuite.reporting.drawing import draw_figures, write_latex
 from ptychosuite.reporting.figures.material import RunFiles
 from ptychosuite.reporting.overview import groups, summary_table
 from ptychosuite.reporting.page_content import Embedded, TextTable
+from ptychosuite.reporting.published_table import write_published
 
 
 @contextmanager
@@ -78,7 +80,8 @@ def write_figures(selection: Selection, out: Path) -> list[Embedded]:
 
 
 def write_summary(selection: Selection, table: TextTable | None, folder: Path) -> None:
-    """Write the medians as CSV, and ``table``, where there is one, as LaTeX."""
+    """Write the medians as CSV, ``table``, where there is one, as LaTeX, and published values beside ours."""
+    write_published(reproduced(selection), folder)
     summary(selection.table).to_csv(folder / "numbers" / "summary.csv", index=False)
     if table is not None:
         write_latex(table, folder / "numbers" / "summary.tex", selection.name)

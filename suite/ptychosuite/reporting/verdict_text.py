@@ -81,7 +81,7 @@ def _changed(verdict: Verdict) -> str:
 
 
 def _compared_with(verdict: Verdict) -> Iterable[str]:
-    return (name for name in ("baseline", "revision") if name in verdict.against)
+    return (name for name in ("baseline", "revision", "published") if name in verdict.against)
 
 
 MOST_ROWS = 50  # of a summary; GitHub refuses those over a megabyte

@@ -7,7 +7,7 @@ the study, which are foreign to it.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ptychosuite.core.plan import Plan
@@ -34,6 +34,7 @@ def study_content(plan: Plan) -> dict[str, Any]:
         "spec_ids": [spec.spec_id for spec in plan.runs],
         RUN_IDS: list(plan.run_ids),
         "settings": settings_of_runs(plan),
+        **({"published": [asdict(value) for value in plan.published]} if plan.published else {}),
     }
 
 

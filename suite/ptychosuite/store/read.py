@@ -57,6 +57,7 @@ class PlannedStudy:
     settings: Mapping[str, Sequence[Any]] = field(
         default_factory=dict
     )  # dotted path of a factor -> each run's
+    published: Sequence[Mapping[str, Any]] = ()  # what others have found: core.plan.Published
 
 
 @dataclass(frozen=True, kw_only=True)

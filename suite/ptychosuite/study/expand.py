@@ -29,6 +29,7 @@ from ptychosuite.registry.validation import SettingError, shown
 from ptychosuite.study.axis_values import MOST_RUNS, axis_values
 from ptychosuite.study.exclusion import Exclusion
 from ptychosuite.study.figure_checks import planned_figures
+from ptychosuite.study.published import published_values
 from ptychosuite.study.schema import (
     DEFAULTS,
     RUN_FIELDS,
@@ -88,6 +89,7 @@ def make_plan(study: StudyFile) -> Plan:
     factors, constants = _what_varies(specs, written, _lone_axes(study, overrides))
     possible = _known_paths() if overrides else ()
     figures, undrawn = planned_figures(study, specs, factors, constants, possible)
+    published, unmet = published_values(study, specs, [*factors], [*constants], possible)
     return Plan(
         name=study.name,
         title=printable(study.data.get("title") or study.name, kept=""),
@@ -99,7 +101,8 @@ def make_plan(study: StudyFile) -> Plan:
         tolerances=tolerances(study),
         text=study.text,
         overrides=tuple(str(override) for override in study.overrides),
-        warnings=tuple(undrawn if overrides else warnings),
+        published=published,
+        warnings=tuple(undrawn if overrides else [*warnings, *unmet]),
     )
 
 

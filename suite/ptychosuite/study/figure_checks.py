@@ -55,7 +55,7 @@ def planned_figures(
     """
     entries = study.data.get("figures")
     factors = list(factors)
-    checks = FigureChecks(runs, {**_called([*factors, *constants]), **_called(factors)}, _called(possible))
+    checks = FigureChecks(runs, {**called([*factors, *constants]), **called(factors)}, called(possible))
     if entries is None:
         figures = [complete_figure(entry, ("figures",)) for entry in DEFAULT_FIGURES]
         return tuple(figure for figure in figures if not any(checks.refusals(figure, ()))), []
@@ -93,7 +93,7 @@ class FigureChecks:
         """What is wrong with a figure, whose settings are complete, at ``path``."""
         names = registry.class_of("figures", figure["kind"]).names
         for settings, refuse in (
-            (names.metrics, self._no_metric),
+            (names.metrics, self.no_metric),
             (names.curves, self._no_curve),
             ((*names.factors, *names.axes), self._no_factor),
         ):
@@ -101,22 +101,26 @@ class FigureChecks:
         yield from self._same_axes(figure, names.axes, path)
         yield from self._lacking(figure, path)
         for wanted, place in _conditions(figure, path):
-            yield from self._nothing_named(wanted, place)
+            yield from self.nothing_named(wanted, place)
             if not self.possible:
-                yield from self._nothing_selected(wanted, place)
+                yield from self.nothing_selected(wanted, place)
+
+    def path_of(self, name: str) -> str:
+        """The dotted path of a setting that is called ``name``, and that some run has or could have."""
+        return self.settings.get(name) or self.possible[name]
 
     def taken_away(self, figure: Mapping[str, Any], path: Keys) -> Iterator[SettingError]:
         """Why overrides leave a figure without a run, by its ``where``; nothing where one is left."""
-        found = [list(self._nothing_selected(*each)) for each in _conditions(figure, path)]
+        found = [list(self.nothing_selected(*each)) for each in _conditions(figure, path)]
         if self.possible and found and all(found):
             for reason in (each[0] for each in found):
                 yield SettingError(reason.path, f"{reason.message}, so that the figure is not drawn")
 
-    def _no_metric(self, name: str) -> str:
+    def no_metric(self, name: str) -> str:
         """Why no run will have the metric ``name``; empty where one will."""
         if name.startswith(OF_JUMPS) and (self.possible or any(run.fast_forward for run in self.runs)):
             return ""
-        metric = _metric(name)
+        metric = metric_called(name)
         if metric is None:
             return f"no run has '{name}'; {nearest(name, [known.name for known in self._metrics()])}"
         if self.possible or any(_is_measured(metric, run) for run in self.runs):
@@ -128,9 +132,9 @@ class FigureChecks:
         return f"no run has '{name}': {LACKS.get(metric.needs, 'it cannot be computed for their problems')}"
 
     def _no_curve(self, name: str) -> str:
-        metric = _metric(name)
+        metric = metric_called(name)
         if metric is None or metric.on_the_way:
-            return self._no_metric(name)
+            return self.no_metric(name)
         curves = [known.name for known in self._metrics() if known.on_the_way]
         return f"'{name}' is known only at the end of a run and has no curve; {nearest(name, curves)}"
 
@@ -168,7 +172,7 @@ class FigureChecks:
         if first and all(reasons):
             yield SettingError((*path, "kind"), first)
 
-    def _nothing_named(self, where: Mapping[str, Any], path: Keys) -> Iterator[SettingError]:
+    def nothing_named(self, where: Mapping[str, Any], path: Keys) -> Iterator[SettingError]:
         """What ``where`` asks for that is no setting, or no value."""
         for name, wanted in where.items():
             if problem := self._no_factor(name):
@@ -180,7 +184,7 @@ class FigureChecks:
                     yield SettingError(place, told)
                     return
 
-    def _nothing_selected(self, where: Mapping[str, Any], path: Keys) -> Iterator[SettingError]:
+    def nothing_selected(self, where: Mapping[str, Any], path: Keys) -> Iterator[SettingError]:
         """The values of ``where`` that no run has, or that none has together."""
         known = {name: self.settings[name] for name in where if name in self.settings}
         is_lacking = False
@@ -259,7 +263,7 @@ def _shown(value: Any) -> str:
     return {"": "off", None: "null"}.get(value) or str(value)
 
 
-def _called(paths: Iterable[str]) -> dict[str, str]:
+def called(paths: Iterable[str]) -> dict[str, str]:
     """All that settings may be called by -> their dotted paths: by the path, or by the end of it."""
     paths = list(paths)
     short = {name: path for path, name in factor_names(paths).items()}
@@ -267,7 +271,7 @@ def _called(paths: Iterable[str]) -> dict[str, str]:
     return {**parts, **short, **{path: path for path in paths}}
 
 
-def _metric(name: str) -> Metric | None:
+def metric_called(name: str) -> Metric | None:
     plain = name.replace("-", "_")
     return next((m for m in known_metrics() if plain == m.name or plain in m.aliases), None)
 

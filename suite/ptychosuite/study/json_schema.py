@@ -12,6 +12,7 @@ from ptychosuite.fastforward.training_file import Training
 from ptychosuite.problems.problem_kind import DEFAULT_KIND, STARTS, OfEveryProblem, ProblemKind
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.validation import FOUND, settings_model
+from ptychosuite.study.published import Entry, Item
 from ptychosuite.study.schema import RUN_FIELDS, RunFields, Stop
 from ptychosuite.study.study_file import tolerance_fields
 
@@ -75,8 +76,16 @@ def study_schema() -> dict[str, Any]:
                 "properties": {"tolerance": _object(tolerance_fields())},
             },
             "figures": {"type": "array", "items": _choice("figures", "kind")},
+            "published": {"type": "array", "items": _published()},
         },
     }
+
+
+def _published() -> dict[str, Any]:
+    """A published value, or a table of such; metrics by the names of their values."""
+    schema = _object(Entry)
+    schema["properties"] |= {"values": {"type": "array", "items": _object(Item)}}
+    return schema
 
 
 def _problem(kind: str, cls: type[ProblemKind]) -> dict[str, Any]:

@@ -61,6 +61,7 @@ STUDY_FIELDS = (
     "include",
     "sample",
     "figures",
+    "published",
     "train",
     "check",
     *RUN_FIELDS,
