@@ -62,7 +62,7 @@ def start(tmp_path, configuration):
 def ended(process: subprocess.Popen, folder: Path) -> tuple[int, str, str]:
     """Exit code, output and errors, with the logs of the jobs where it does not end."""
     try:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=180)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGTERM)
         logs = [file.read_text()[-2000:] for file in sorted((folder / "logs").glob("*"))]
