@@ -30,7 +30,8 @@ SIGNALS = (
     signal.SIGALRM, signal.SIGTERM, signal.SIGCHLD,
 )  # fmt: skip
 TASKS = "/proc/self/task"  # the threads of this process
-OURS = ("resource_tracker", "guard_child.py", "forkserver")  # on command lines of children that stay
+# on command lines of children that stay
+OURS = ("resource_tracker", "guard_child.py", "peer_child.py", "forkserver")
 
 
 @contextmanager

@@ -174,7 +174,7 @@ def reconstruct(
         begin = time.perf_counter()
         state = solver.step(problem, state, rng)
         backend.synchronise()
-        seconds += time.perf_counter() - begin
+        seconds += solver.step_seconds(state, time.perf_counter() - begin)
         check_interruption()
         ended = track.follow(state, seconds)
     return track.outcome(state)

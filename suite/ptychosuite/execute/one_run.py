@@ -93,7 +93,8 @@ def execute(
             record = failed(spec, error)
     if earlier is not None:
         record, provenance = _extended(record, earlier), _of_both(provenance, earlier)
-    return replace(record, provenance={**provenance, **code_provenance(spec), "end": now()}), problem
+    told = {**provenance, **record.provenance, **code_provenance(spec), "end": now()}
+    return replace(record, provenance=told), problem
 
 
 def execute_stack(
@@ -128,7 +129,10 @@ def execute_stack(
         return [execute(spec, threads, lane) for spec in specs]
     provenance |= {"stack": len(specs), "end": now()}
     return [
-        (replace(record, provenance={**provenance, **code_provenance(record.spec)}), problem)
+        (
+            replace(record, provenance={**provenance, **code_provenance(record.spec)}),
+            problem,
+        )
         for record, problem in zip(records, problems, strict=True)
     ]
 
@@ -238,6 +242,7 @@ def _record(spec: RunSpec, problem: Problem, solver: Solver, outcome: Outcome, c
         **positions_of_record(problem, found),
         pattern_misfit=misfit,
         message=outcome.message + solver.remarks(outcome.state),
+        provenance=solver.provenance(outcome.state),
     )
 
 

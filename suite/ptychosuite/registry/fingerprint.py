@@ -28,6 +28,7 @@ from ptychosuite.core.runs import ID_LENGTH, RunSpec, by_identity, digest
 from ptychosuite.core.stages import stages_of
 from ptychosuite.errors import StudyError
 from ptychosuite.registry.lookup import CLASS_PATH, GROUPS, class_of, classes, names, plugins
+from ptychosuite.registry.other_python import python_of, version_there
 
 PACKAGE = "ptychosuite"
 CARRIES_OUT = f"{PACKAGE}.execute.one_run"
@@ -45,6 +46,7 @@ COMPUTES_NOTHING: Mapping[str, str] = {
         f"{PACKAGE}.problems.measured.{module}": "writes measurements for other programs"
         for module in ("writing", "formats.ptyd_writer", "formats.ptychodus_writer")
     },
+    f"{PACKAGE}.registry.other_python": "finds another Python; the versions there count",
     f"{PACKAGE}.problems.guard": "refuses files that crash or hang the HDF5 library",
     f"{PACKAGE}.problems.guard_child": "goes over such files in another process",
     f"{PACKAGE}.execute.provenance": "says where a run was computed and how much memory it took",
@@ -137,8 +139,10 @@ class Sources:
             if (file := _file(module)) is not None
         }
         others = {module.partition(".")[0] for module in bases} - {PACKAGE} - sys.stdlib_module_names
-        distributions = {*map(_distribution, others), *peers} - {""}
-        packages = {name: _version(name) for name in sorted(distributions)}
+        distributions = {*map(_distribution, others)} - {""}
+        found = {name: _version(name) for name in distributions}
+        found |= {name: _peer_version(name) for name in peers}
+        packages = dict(sorted(found.items()))
         return Code(files, packages, digest({"files": files, "packages": packages}))
 
     def _content(self, file: Path) -> bytes:
@@ -286,6 +290,12 @@ def _distribution(top: str) -> str:
     entries = (entry for group in GROUPS for entry in plugins(group))
     brought = next((e.dist.name for e in entries if e.dist and re.split("[.:]", e.value)[0] == top), None)
     return brought or min(packages_distributions().get(top, [""]))
+
+
+def _peer_version(distribution: str) -> str:
+    """Version of a peer, in the environment in which it runs."""
+    python = python_of(distribution)
+    return _version(distribution) if python == sys.executable else version_there(python, distribution)
 
 
 def _version(name: str) -> str:

@@ -105,6 +105,17 @@ class Solver:
         """What the solver tells of its way to ``state`` beside the metrics, by name, for the run's record."""
         return {}
 
+    def step_seconds(self, state: Any, measured: float) -> float:
+        """Seconds of the step that led to ``state``, of which the loop has ``measured`` so many.
+
+        Other than measured where the work is done elsewhere, and that place has a clock of its own.
+        """
+        return measured
+
+    def provenance(self, state: Any) -> Mapping[str, Any]:
+        """What a run's provenance says of who did the work, where that is somebody else."""
+        return {}
+
     def remarks(self, state: Any) -> str:
         """What a run's message says of the way to ``state``, after why the run ended; begins with ``; ``."""
         return ""

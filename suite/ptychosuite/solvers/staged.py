@@ -105,6 +105,13 @@ class Staged(Solver):
     def figures(self, state: StagedState) -> Mapping[str, float]:
         return self.solvers[state.stage].figures(state.inner)
 
+    def step_seconds(self, state: StagedState, measured: float) -> float:
+        return self.solvers[state.stage].step_seconds(state.inner, measured)
+
+    def provenance(self, state: StagedState) -> Mapping[str, Any]:
+        """Of the last stage that was reached."""
+        return self.solvers[state.stage].provenance(state.inner)
+
     def remarks(self, state: StagedState) -> str:
         """What the stage's solver has to say, and which stages were never reached."""
         missed = in_words(self.stages[state.stage + 1 :])
@@ -134,7 +141,7 @@ class Staged(Solver):
         modes = state.probe if state.probe.ndim == MODES else problem.probe_modes
         start = replace(_seen(problem, state), start_object=state.object, probe_modes=modes)
         inner = solver.init(replace(start, probe=in_one_mode(state.probe)))
-        if hasattr(inner, "found"):
+        if _keeps_found(inner):
             inner = replace(inner, found=state.found)
         if state.resumes is not None:
             inner = solver.resumed(inner, state.resumes)
@@ -157,7 +164,12 @@ def _seen(problem: Problem, state: StagedState) -> Problem:
     """``problem`` as the solver of the stage is given it: with what was found before, unless it keeps it."""
     if state.first_probe is not None:
         problem = replace(problem, probe=state.first_probe)
-    return problem if hasattr(state.inner, "found") else Found.by(state).applied_to(problem)
+    return problem if _keeps_found(state.inner) else Found.by(state).applied_to(problem)
+
+
+def _keeps_found(inner: Any) -> bool:
+    """Whether a solver's state takes what was found before it."""
+    return "found" in getattr(inner, "__dataclass_fields__", {})
 
 
 def _with(state: StagedState, inner: Any) -> StagedState:

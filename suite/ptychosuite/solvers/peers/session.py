@@ -1,41 +1,56 @@
-"""What the adapters share: a peer's running reconstruction, states that read from it, and its side effects.
+"""What the adapters share: a peer's running reconstruction and the states that are read from it.
 
-A peer keeps its own arrays and changes them in place, so ``step`` cannot be pure here: a state is a view of
-the peer at one iteration, good until the next step. Object and probe are converted when they are first asked
-for, which the loop does off the clock.
+A peer keeps its own arrays and changes them in place, in a process of its own, so ``step`` cannot be pure
+here: a state is a view of the peer at one iteration, good until the next step. Object, probe and what else
+was found are fetched when they are first asked for, which the loop does off the clock; on the clock is what
+the peer itself takes for its epoch.
 """
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar
 
-import array_api_compat
 import numpy as np
+from annotated_types import Ge
 from jaxtyping import Complex
 
-from ptychosuite.backends.arrays import Array, namespace, to_numpy
-from ptychosuite.core.problem import Problem
-from ptychosuite.errors import BackendError
+from ptychosuite.backends.arrays import Array, asarray_like, to_numpy
+from ptychosuite.core.problem import Found, ProbeVariation, Problem
+from ptychosuite.solvers.peers.peer_task import Driver, PeerTask
+from ptychosuite.solvers.peers.process import PeerProcess
+from ptychosuite.solvers.probe_modes import modes_from, power, start_modes
 from ptychosuite.solvers.solver import CountingSolver
 
 
-class PeerSession(Protocol):
-    """A peer's reconstruction under way."""
+class PeerSession:
+    """A peer's reconstruction under way: where it is, and what it holds there."""
 
-    iteration: int  # epochs done so far
+    def __init__(self, process: PeerProcess) -> None:
+        self.process = process
+        self.iteration = self.data_passes = 0
+        self.seconds = 0.0  # of the last epoch, by the peer's clock
+        self._arrays: dict[str, np.ndarray] | None = None
+
+    def epoch(self, batches: list[list[int]]) -> None:
+        """One more epoch, in place."""
+        self._arrays = None
+        answer, _ = self.process.ask({"do": "epoch", "batches": batches})
+        self.iteration += 1
+        self.seconds, self.data_passes = answer["seconds"], answer["data_passes"]
 
     @property
-    def data_passes(self) -> int: ...
-    def object(self) -> np.ndarray: ...  # (H, W) complex, may share the peer's memory
-    def probe(self) -> np.ndarray: ...  # (m, m) complex, may share the peer's memory
-    def epoch(self, problem: Problem, rng: np.random.Generator) -> None:
-        """One more epoch, in place."""
+    def arrays(self) -> dict[str, np.ndarray]:
+        """As :meth:`~ptychosuite.solvers.peers.peer_task.Running.arrays`."""
+        if self._arrays is None:
+            self._arrays = self.process.ask({"do": "arrays"})[1]
+        return self._arrays
+
+    def modelled(self) -> np.ndarray:
+        """Intensities (N, m, m) of the present object and probe, by the peer's own forward model."""
+        return self.process.ask({"do": "modelled"})[1]["modelled"]
 
 
 @dataclass(frozen=True)
@@ -46,20 +61,40 @@ class PeerState:
     problem: Problem
     iteration: int
     data_passes: int
+    seconds: float  # of the step that led here
 
     @classmethod
     def of(cls, session: PeerSession, problem: Problem) -> PeerState:
-        return cls(session, problem, session.iteration, session.data_passes)
+        return cls(session, problem, session.iteration, session.data_passes, session.seconds)
 
     @cached_property
     def object(self) -> Complex[Array, "H W"]:
-        self.refuse_if_past()
-        return _copy_like(self.session.object(), self.problem.start_object)
+        return asarray_like(self._arrays["object"], self.problem.start_object)
 
     @cached_property
-    def probe(self) -> Complex[Array, "m m"]:
+    def probe(self) -> Complex[Array, "*M m m"]:
+        modes = self._arrays["probe"]
+        return asarray_like(modes if len(modes) > 1 else modes[0], self.problem.probe)
+
+    @cached_property
+    def found(self) -> Found | None:
+        """Positions and the variation of the probe, where the peer has looked for them."""
+        arrays, variation = self._arrays, None
+        if "intensity" in arrays:
+            modes, weights = arrays.get("variations"), arrays.get("weights")
+            if modes is not None and weights is not None:
+                modes, weights = _relative(modes, weights, arrays["probe"][0])
+                modes = asarray_like(modes, self.problem.probe)
+            variation = ProbeVariation(arrays["intensity"].astype(np.float64), modes, weights)
+        positions = arrays.get("positions_px")
+        if positions is None and variation is None:
+            return None
+        return Found(None if positions is None else positions.astype(np.float64), variation)
+
+    @property
+    def _arrays(self) -> dict[str, np.ndarray]:
         self.refuse_if_past()
-        return _copy_like(self.session.probe(), self.problem.probe)
+        return self.session.arrays
 
     def refuse_if_past(self) -> None:
         """Raise RuntimeError where the peer has gone on since: what it held then is lost."""
@@ -78,17 +113,34 @@ class PeerSettings(CountingSolver):
     ----------
     update_probe
         Whether the probe is updated; by default (null) where the problem does not know it.
+    probe_modes
+        Mutually incoherent modes of the probe. Where the problem does not know so many they are made from
+        its probe, and by default updated.
+    positions_start
+        Iterations before the first correction of the positions.
     """
 
     can_go_back: ClassVar[bool] = False
     remembers: ClassVar[str] = "what the other package keeps to itself"
-    can_hold_out: ClassVar[bool] = False  # their masks are one for all patterns
+    driver: ClassVar[Driver]
 
     update_probe: bool | None = None
+    probe_modes: Annotated[int, Ge(1)] = 1
+    positions_start: Annotated[int, Ge(0)] = 0
 
-    def session(self, problem: Problem) -> PeerSession:
-        """The peer, ready to begin."""
+    @property
+    def patterns_of_a_batch(self) -> int | None:
+        """None: the package takes all patterns at once, in its own order."""
         raise NotImplementedError
+
+    @property
+    def n_variations(self) -> int:
+        """Modes by which the probe differs from pattern to pattern."""
+        return 0
+
+    def told(self) -> Mapping[str, Any]:
+        """The settings as the driver takes them, with nothing left open."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def init(self, problem: Problem) -> PeerState:
         """The state before the first epoch.
@@ -97,90 +149,68 @@ class PeerSettings(CountingSolver):
         ------
         BackendError
             The peer is not installed.
+        PeerFailure
+            It crashes, hangs or refuses.
         """
-        return PeerState.of(self.session(problem), problem)
+        process = PeerProcess(self.driver, self.told(), self.task(problem))
+        return PeerState.of(PeerSession(process), problem)
 
     def step(self, problem: Problem, state: PeerState, rng: np.random.Generator) -> PeerState:
         """The state after one more epoch. Not pure: the peer changes its arrays, and ``state`` is spent."""
         state.refuse_if_past()
-        state.session.epoch(problem, rng)
-        return PeerState.of(state.session, problem)
+        state.session.epoch(shuffled_batches(problem.n_positions, self.patterns_of_a_batch, rng))
+        return PeerState.of(state.session, state.problem)
+
+    def step_seconds(self, state: PeerState, measured: float) -> float:
+        """By the peer's clock: neither messages nor the way from one process to the other are its work."""
+        return state.seconds
+
+    def provenance(self, state: PeerState) -> Mapping[str, Any]:
+        """Version and settings of the peer."""
+        return {"peer": {**state.session.process.about, "settings": dict(self.told())}}
 
     def moves_probe(self, problem: Problem) -> bool:
-        return not problem.probe_known if self.update_probe is None else self.update_probe
+        known = problem.probe_known and problem.has_modes(self.probe_modes)
+        return not known if self.update_probe is None else self.update_probe
+
+    def task(self, problem: Problem) -> PeerTask:
+        """``problem`` as plain arrays."""
+        if problem.variation is not None:
+            raise ValueError("begins from a probe that varies from pattern to pattern, which a peer cannot")
+        modes = to_numpy(start_modes(problem, self.probe_modes)).reshape(-1, *problem.probe.shape[-2:])
+        mask = fitted = None
+        if problem.mask_varies:
+            fitted = to_numpy(problem.mask(slice(None))) > 0
+        elif problem.detector_mask is not None:
+            mask = to_numpy(problem.detector_mask) > 0
+        return PeerTask(
+            intensity=to_numpy(problem.diffraction_amplitude[:]) ** 2,
+            positions_px=problem.positions_px,
+            object=to_numpy(problem.start_object),
+            probe=modes,
+            moves_probe=self.moves_probe(problem),
+            is_between_pixels=problem.subpixel_shifts_px is not None,
+            mask=mask,
+            fitted=fitted,
+            variations=self._variations(modes[0]),
+        )
+
+    def _variations(self, probe: np.ndarray) -> np.ndarray | None:
+        """The probe's first moments, with unit mean square."""
+        if not self.n_variations:
+            return None
+        moments = modes_from(probe, self.n_variations + 1)[1:].astype(probe.dtype)
+        return moments / np.sqrt(np.mean(np.abs(moments) ** 2, axis=(1, 2), keepdims=True))
 
 
-def shuffled_batches(n_positions: int, batch: int, rng: np.random.Generator) -> list[list[int]]:
-    """Scan positions in the order that our own sweeps draw, cut into batches."""
+def shuffled_batches(n_positions: int, batch: int | None, rng: np.random.Generator) -> list[list[int]]:
+    """Scan positions in the order that our own sweeps draw, cut into batches; None: one of all."""
     order = rng.permutation(n_positions).tolist()
-    return [order[i : i + batch] for i in range(0, n_positions, batch)]
+    step = n_positions if batch is None else batch
+    return [order[i : i + step] for i in range(0, n_positions, step)]
 
 
-def loader_of(dataset: Any, batches: list[list[int]]) -> Any:
-    """A torch loader that hands out ``batches``, a list to be refilled before each epoch.
-
-    Its own generator keeps torch's global one untouched.
-    """
-    import torch
-
-    return torch.utils.data.DataLoader(dataset, batch_sampler=batches, generator=torch.Generator())
-
-
-def intensity(problem: Problem) -> np.ndarray:
-    """Measured intensities (N, m, m) on the host, zero frequency at [0, 0]."""
-    return to_numpy(problem.diffraction_amplitude[:]) ** 2
-
-
-@contextmanager
-def importing(package: str) -> Iterator[None]:
-    """Around the import of a peer; filters of warnings that it sets are put back.
-
-    Raises
-    ------
-    BackendError
-        The package is not installed, or what it needs does not fit together.
-    """
-    try:
-        with warnings.catch_warnings():
-            yield
-    except (
-        ImportError,
-        OSError,
-        RuntimeError,
-    ) as error:  # torchvision of another build than torch: the last two
-        raise BackendError(
-            f"this solver needs the package {package}, which cannot be imported ({error}); "
-            "pip install 'ptychosuite[peers]', with torch and torchvision from the same package index"
-        ) from error
-
-
-@contextmanager
-def contained() -> Iterator[None]:
-    """Inside, one CPU thread, no warnings or log records below errors; after it, all is as before.
-
-    Peers set torch's default dtype and device, and call ``logging.warning``, which would install a handler.
-    """
-    import torch
-
-    root, disabled = logging.getLogger(), logging.root.manager.disable
-    silent = logging.NullHandler()
-    threads, dtype, device = torch.get_num_threads(), torch.get_default_dtype(), torch.get_default_device()
-    root.addHandler(silent)
-    logging.disable(logging.WARNING)
-    torch.set_num_threads(1)
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.set_default_dtype(dtype)
-        torch.set_default_device(None if device.type == "cpu" else device)
-        logging.disable(disabled)
-        root.removeHandler(silent)
-
-
-def _copy_like(host: np.ndarray, like: Array) -> Array:
-    """A copy of ``host`` in the library, precision and place of ``like``."""
-    xp = namespace(like)
-    dtype = to_numpy(like[:1]).dtype
-    return xp.asarray(host.astype(dtype), device=array_api_compat.device(like))
+def _relative(modes: np.ndarray, weights: np.ndarray, probe: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same variation by modes that have the power of ``probe``, so that weights are relative."""
+    scales = np.array([np.sqrt(power(probe) / (power(mode) or 1.0)) for mode in modes])
+    return modes * scales[:, None, None], weights.astype(np.float64) / scales

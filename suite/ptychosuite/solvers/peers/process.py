@@ -1,0 +1,189 @@
+"""The worker's side of a peer's process: started, asked, and told of when it crashes or hangs.
+
+A peer may need another environment than ours: ``PTYCHOSUITE_PEER_PYTHON`` names the Python of all peers,
+``PTYCHOSUITE_PEER_PYTHON_CDTOOLS_PY`` that of one distribution. Only NumPy and the peer have to be importable
+there.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ptychosuite.errors import BackendError
+from ptychosuite.registry.other_python import python_of
+from ptychosuite.solvers.peers import peer_child
+from ptychosuite.solvers.peers.peer_child import BEGIN, END
+from ptychosuite.solvers.peers.peer_task import Driver, PeerTask
+from ptychosuite.solvers.peers.wire import receive, send
+
+LONGEST_ANSWER_S = 3600.0
+LAST_LINES = 8
+VARIABLES = {
+    **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")},
+    "TQDM_DISABLE": "1",
+    "MPLBACKEND": "agg",
+}
+
+
+class PeerFailure(Exception):
+    """What a peer, or the end of its process, has to say."""
+
+
+class Nursery:
+    """The process that has a package imported, of which each reconstruction has a copy."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._of_process, self._lock = os.getpid(), threading.Lock()
+        self.said = tempfile.TemporaryFile("w+b")  # noqa: SIM115
+        self._control, theirs = socket.socketpair()
+        python = python_of(driver.package)
+        command = [python, "-P", str(Path(peer_child.__file__)), driver.__name__, str(theirs.fileno())]
+        try:
+            with theirs:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=self.said,
+                    stderr=self.said,
+                    env={**os.environ, **VARIABLES},
+                    pass_fds=[theirs.fileno()],
+                )
+            self.about = receive(self._control)[0]
+        except (OSError, EOFError) as error:
+            self.about = {"missing": f"{python} does not run: {error or _tail(self.said, 0)}"}
+        if "missing" in self.about:
+            self.close()
+            raise BackendError(
+                f"this solver needs the package {driver.package}, which {python} cannot import "
+                f"({self.about['missing']}); pip install 'ptychosuite[peers]', with torch and torchvision "
+                f"from the same package index, or name another Python in PTYCHOSUITE_PEER_PYTHON"
+            )
+
+    @property
+    def is_alive(self) -> bool:
+        return self._of_process == os.getpid() and self._process.poll() is None
+
+    def begin(self) -> tuple[int, socket.socket]:
+        """A new copy: its process and the socket on which it answers."""
+        ours, theirs = socket.socketpair()
+        with self._lock, theirs:
+            socket.send_fds(self._control, [BEGIN], [theirs.fileno()])
+            return receive(self._control)[0]["process"], ours
+
+    def end(self, child: int) -> int:
+        """How a copy has ended that was told to, or is killed now."""
+        with self._lock:
+            socket.send_fds(self._control, [END], [])
+            send(self._control, {"process": child})
+            return int(receive(self._control)[0]["code"])
+
+    def close(self) -> None:
+        """Let go of it and of all its copies."""
+        self._control.close()
+        if self._of_process == os.getpid() and hasattr(self, "_process"):
+            self._process.wait()
+
+
+class PeerProcess:
+    """One reconstruction in a process of its own.
+
+    Raises
+    ------
+    BackendError
+        The peer is not installed.
+    PeerFailure
+        It cannot begin.
+    """
+
+    def __init__(self, driver: Driver, settings: Mapping[str, Any], task: PeerTask) -> None:
+        self._nursery = _nursery(driver)
+        self.about = self._nursery.about
+        self._said_before = self._nursery.said.seek(0, os.SEEK_END)
+        self._child, self._socket = self._nursery.begin()
+        self._has_ended = False
+        words, arrays = task.parts()
+        self.ask({"do": "begin", "settings": dict(settings), "task": words}, arrays)
+
+    def ask(
+        self, words: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None
+    ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """The answer to a request; raises PeerFailure."""
+        if self._has_ended:
+            raise PeerFailure("the peer's process has ended before")
+        self._socket.settimeout(LONGEST_ANSWER_S)
+        try:
+            send(self._socket, words, arrays)
+            answer, found = receive(self._socket)
+        except TimeoutError:
+            os.kill(self._child, signal.SIGKILL)
+            self._end()
+            raise PeerFailure(
+                f"the peer's process has not answered within {LONGEST_ANSWER_S:g} seconds"
+            ) from None
+        except (EOFError, OSError):
+            raise PeerFailure(self._ending()) from None
+        if "error" in answer:
+            raise PeerFailure(f"the peer has raised an error\n{answer['error']}")
+        return answer, found
+
+    def __del__(self) -> None:
+        if getattr(self, "_has_ended", True) or not self._nursery.is_alive:
+            return
+        try:
+            os.kill(self._child, signal.SIGKILL)
+            self._end()
+        except (OSError, EOFError):  # it is gone, and who had started it
+            pass
+
+    def _ending(self) -> str:
+        """How a process has ended that says no more."""
+        try:
+            code = self._end()
+        except (OSError, EOFError):
+            return "the peer's process is gone"
+        how = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
+        said = _tail(self._nursery.said, self._said_before)
+        return f"the peer's process has ended with {how}" + (f": {said}" if said else "")
+
+    def _end(self) -> int:
+        self._has_ended = True
+        self._socket.close()
+        return self._nursery.end(self._child)
+
+
+_nurseries: dict[tuple[str, str], Nursery] = {}
+
+
+def _nursery(driver: Driver) -> Nursery:
+    """That of a driver, which is started where there is none."""
+    key = python_of(driver.package), driver.__name__
+    found = _nurseries.get(key)
+    if found is None or not found.is_alive:
+        found = _nurseries[key] = Nursery(driver)
+    return found
+
+
+@atexit.register
+def _leave() -> None:
+    """Let all go, which end when nobody can ask them any more."""
+    for nursery in _nurseries.values():
+        nursery.close()
+    _nurseries.clear()
+
+
+def _tail(said: Any, start: int) -> str:
+    """The last lines that were written since ``start``."""
+    said.seek(start)
+    lines: Sequence[str] = said.read().decode(errors="replace").splitlines()
+    return "; ".join(line.strip() for line in lines[-LAST_LINES:] if line.strip())
