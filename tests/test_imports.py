@@ -61,6 +61,7 @@ RESERVED = {
     },
     "ptychi": {"solvers/peers/drive_ptychi.py"},
     "cdtools": {"solvers/peers/drive_cdtools.py"},
+    "PtyLab": {"solvers/peers/drive_ptylab.py"},
     "array_api_compat.torch": {"backends/arrays.py"},
     "array_api_compat.cupy": {"backends/arrays.py"},
 }

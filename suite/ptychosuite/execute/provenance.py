@@ -26,7 +26,7 @@ from ptychosuite.registry.fingerprint import code_of, package_fingerprint
 PACKAGES = (
     "numpy", "scipy", "numba", "ducc0", "torch", "cupy-cuda13x", "array-api-compat", "scikit-image", "h5py",
     "dask", "distributed", "dask-cuda", "xarray", "zarr", "pydantic", "matplotlib",
-    "safetensors", "ptychi", "cdtools-py",
+    "safetensors", "ptychi", "cdtools-py", "ptylab",
 )  # fmt: skip
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 

@@ -93,6 +93,7 @@ GROUPS: Mapping[str, Group] = {
             "lbfgs": "ptychosuite.solvers.lbfgs:LBFGS",
             "ptychi": "ptychosuite.solvers.peers.ptychi:PtyChi",
             "cdtools": "ptychosuite.solvers.peers.cdtools:CDTools",
+            "ptylab": "ptychosuite.solvers.peers.ptylab:PtyLab",
             "staged": "ptychosuite.solvers.staged:Staged",
         },
         key="name",
