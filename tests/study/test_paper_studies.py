@@ -19,6 +19,7 @@ from tests.study.small import REPOSITORY, carry_out, plan_of
 
 FOLDER = REPOSITORY / "studies" / "paper"
 SMALL = ("problem.object.size=192", "stop.iterations=3", "seed=0")
+BLIND = ("problem.object.size=160", "problem.start_object.size=160", "stop.iterations=2")
 JUMPS = "fast_forward=[off, {kind: identity, warm_up: 1, jumps: 1, look_ahead: 1}]"
 SETTINGS = {
     "setup": (),  # of one iteration
@@ -26,8 +27,8 @@ SETTINGS = {
     "noise": SMALL,
     "overlap": SMALL,
     "circuit": SMALL,
-    "blind-overlap": ("problem.object.size=160", "stop.iterations=2", "problem.scan.overlap=0.5"),
-    "blind-noise": ("problem.object.size=160", "stop.iterations=2", "problem.noise=0.05"),
+    "blind-overlap": (*BLIND, "problem.scan.overlap=0.5"),
+    "blind-noise": (*BLIND, "problem.noise=0.05"),
     "fast-forward": (
         "stop.iterations=4", "problem.object={kind: images, magnitude: astronaut, phase: camera}", "seed=0",
         "solver=[epie, rpie]", "problem.noise=[0.5]", JUMPS,
@@ -107,8 +108,8 @@ def plan_of_short(name):
     return make_plan(load_study(FOLDER / f"blind-{name}.yaml", load_overrides(FOLDER / "blind-short.yaml")))
 
 
-def test_blind_probe_begins_with_the_power_of_the_data():
-    """The mean power of the patterns at 50 % overlap, to a few per cent, and out of focus by 0.1 mm."""
+def test_blind_studies_begin_as_the_paper_does():
+    """Probe: the mean power of the patterns to a few per cent, 0.1 mm out of focus; object: 1 % of noise."""
     run = make_plan(load_study(FOLDER / "blind-overlap.yaml", [])).runs[0]
     start, probe = run.problem["start_probe"], run.problem["probe"]
     truth = build("probes", probe).make()
@@ -117,6 +118,9 @@ def test_blind_probe_begins_with_the_power_of_the_data():
     powers = [np.sum(np.abs(truth * obj[r : r + 128, c : c + 128]) ** 2) for r, c in corners]
     assert start["power"] == pytest.approx(np.mean(powers), rel=0.03)
     assert start["defocus_m"] - probe["defocus_m"] == pytest.approx(1e-4)
+    flat = build("objects", run.problem["start_object"]).make()
+    assert np.std(np.abs(flat)) / np.mean(np.abs(flat)) == pytest.approx(0.01, rel=0.2)
+    assert np.std(np.angle(flat)) == pytest.approx(0.01, rel=0.2)
 
 
 @pytest.mark.parametrize(("name", "expected"), POSITIONS.items())

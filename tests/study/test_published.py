@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
 import pandas as pd
 import ptychosuite
 import pytest
-from ptychosuite.errors import StudyError, UserError
+from ptychosuite.analysis.published import reproduced
+from ptychosuite.api.results import selected_runs
+from ptychosuite.errors import StoreError, StudyError, UserError
 from ptychosuite.study.json_schema import study_schema
 
 from tests.report.test_report import Page
@@ -74,7 +77,15 @@ def test_report_has_ours_beside_theirs(study, quick_figures):
     path, table = study
     page = Path(ptychosuite.report(path, progress=False))
     found = Page(page.read_text(encoding="utf-8"))
-    for text in ("Published values", SOURCE, "5 %: yes", "5 %: no", "5 %: no, ours is better", "3 of 3"):
+    for text in (
+        "Published values",
+        SOURCE,
+        "All of it is for stop_iterations 3.",
+        "yes (5 %)",
+        "no (5 %)",
+        "no, ours is better (5 %)",
+        "3 of 3",
+    ):
         assert text in found.text, text
     numbers = pd.read_csv(page.parent / "numbers" / "published.csv")
     assert numbers["within"].tolist() == [True, False, False]
@@ -103,6 +114,17 @@ def test_missing_runs_leave_it_undecided(study, command):
     first = json.loads(out)["findings"][0]
     assert first["judgement"] == "could not judge"
     assert "2 of 3 completed, 1 missing" in first["message"]
+
+
+def test_a_bundle_has_them_and_one_that_has_nonsense_is_refused(study):
+    path, _ = study
+    ptychosuite.export(path, "crate", out="kept.zip", licence="MIT", progress=False)
+    page = Path(ptychosuite.report("kept.zip", out="of-bundle", progress=False))
+    assert "Published values" in page.read_text(encoding="utf-8")
+    selection = selected_runs(path, (), None, "results")
+    odd = {**selection.study, "published": [{"metric": "error", "worth": 3}]}
+    with pytest.raises(StoreError, match=r"published.0.worth: unknown key"):
+        reproduced(replace(selection, study=odd))
 
 
 def test_nothing_published(tmp_path):

@@ -22,5 +22,8 @@ def test_readme_study(tmp_path):
 
 def test_shipped_studies_plan():
     """Every study that ships can be planned without any file of ours or the authors'."""
-    for file in [*REPOSITORY.glob("studies/*.yaml"), *REPOSITORY.glob("studies/paper/[!a]*.yaml")]:
+    files = [*REPOSITORY.glob("studies/*.yaml"), *REPOSITORY.glob("studies/paper/*.yaml")]
+    studies = [file for file in files if "study:" in file.read_text(encoding="utf-8")]  # not overrides
+    assert len(studies) > 10
+    for file in studies:
         assert make_plan(load_study(file)).runs

@@ -16,8 +16,10 @@ from ptychosuite.analysis.tables import are_imported
 from ptychosuite.analysis.verdict import Finding, Judgement
 from ptychosuite.core.plan import Published
 from ptychosuite.core.runs import Status
+from ptychosuite.errors import StoreError
 from ptychosuite.metrics.metric import metric_of
 from ptychosuite.registry.factors import factor_names, is_value, value_in_words
+from ptychosuite.registry.validation import SettingError, validate
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,16 @@ class Reproduced:
     """
 
     published: Published
-    condition: str  # "overlap 0.5, solver rpie"
+    conditions: tuple[str, ...]  # "overlap 0.5", "solver rpie"
     outcome: Outcome
     median: float
     low: float
     high: float
+
+    @property
+    def condition(self) -> str:
+        """What it holds for, in words."""
+        return ", ".join(self.conditions) or "all runs"
 
     @property
     def is_known(self) -> bool:
@@ -58,8 +65,19 @@ class Reproduced:
 
 
 def reproduced(selection: Selection) -> list[Reproduced]:
-    """The published values of the study, each with the runs of ``selection`` that it holds for."""
-    values = [Published(**value) for value in selection.study.get("published", ())]
+    """The published values of the study, each with the runs of ``selection`` that it holds for.
+
+    Raises
+    ------
+    StoreError
+        What a bundle or a session notes of them is something else.
+    """
+    noted = enumerate(selection.study.get("published", ()))
+    try:
+        values = [validate(Published, value, ("published", place)) for place, value in noted]
+    except SettingError as error:
+        where = ".".join(map(str, error.path))
+        raise StoreError(f"{selection.name}: {where}: {error.message}; get a fresh copy") from error
     names = factor_names(path for value in values for path in value.where)
     return [_beside(value, selection, names) for value in values]
 
@@ -67,13 +85,13 @@ def reproduced(selection: Selection) -> list[Reproduced]:
 def _beside(value: Published, selection: Selection, names: Mapping[str, str]) -> Reproduced:
     table = selection.table
     rows = table[_meets(value.where, selection) & ~are_imported(table)]
-    condition = ", ".join(f"{names[path]} {_in_words(wanted)}" for path, wanted in value.where.items())
+    conditions = tuple(f"{names[path]} {_in_words(wanted)}" for path, wanted in value.where.items())
     completed = rows.loc[rows["status"] == Status.COMPLETED]
     found = completed[value.metric].dropna().to_numpy(dtype=float) if value.metric in table else np.empty(0)
     if not len(found):
-        return Reproduced(value, condition, Outcome.of_rows(rows), *[float("nan")] * 3)
+        return Reproduced(value, conditions, Outcome.of_rows(rows), *[float("nan")] * 3)
     numbers = (float(function(found)) for function in (np.median, np.min, np.max))
-    return Reproduced(value, condition, Outcome.of_rows(rows), *numbers)
+    return Reproduced(value, conditions, Outcome.of_rows(rows), *numbers)
 
 
 def _meets(where: Mapping[str, Any], selection: Selection) -> pd.Series:
@@ -109,7 +127,7 @@ def published_findings(found: list[Reproduced]) -> Iterator[Finding]:
         elif not each.is_within:
             judgement = Judgement.IMPROVEMENT if each.is_better else Judgement.REGRESSION
         yield Finding(
-            each.condition or "all runs",
+            each.condition,
             metric_label(each.published.metric),
             judgement,
             baseline=each.published.value,

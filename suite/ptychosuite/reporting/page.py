@@ -18,7 +18,7 @@ from ptychosuite.reporting.origin import provenance, records_of, reproduce, trou
 from ptychosuite.reporting.overview import cards, groups, heat_tables, matrix, summary_table
 from ptychosuite.reporting.page_content import Embedded, PageContent
 from ptychosuite.reporting.page_html import page_html
-from ptychosuite.reporting.published_table import NOTE, published_table
+from ptychosuite.reporting.published_table import note_of, published_table
 from ptychosuite.reporting.study_folder import made_anew, refuse_failed, write_summary
 
 SUMMARY_NOTE = (
@@ -85,7 +85,7 @@ def _note(selection: Selection, content: PageContent) -> ReportNote:
 def page_content(selection: Selection, figures: list[Embedded], files: RunFiles, source: str) -> PageContent:
     """All that the page says of ``selection``."""
     found = groups(selection)
-    records = records_of(selection, files)
+    records, published = records_of(selection, files), reproduced(selection)
     return PageContent(
         title=selection.title,
         study=selection.name,
@@ -101,8 +101,8 @@ def page_content(selection: Selection, figures: list[Embedded], files: RunFiles,
         figures=figures,
         summary=summary_table(selection, found),
         summary_note=SUMMARY_NOTE,
-        published=published_table(reproduced(selection)),
-        published_note=NOTE,
+        published=published_table(published),
+        published_note=note_of(published) if published else "",
         troubles=troubles(selection, files, source),
         provenance=provenance(records),
         study_text=selection.text,
