@@ -40,7 +40,7 @@ def are_imported(table: pd.DataFrame) -> pd.Series:
     """Whether each row is a result that was computed elsewhere."""
     if "lane" not in table:
         return pd.Series(False, index=table.index)
-    return table["lane"] == IMPORTED
+    return table["lane"].astype(object) == IMPORTED
 
 
 def in_throughput(table: pd.DataFrame) -> pd.Series:
