@@ -81,11 +81,11 @@ def test_refused(tmp_path, share, fragment):
     assert fragment in message
 
 
-def test_a_peer_has_one_mask_for_all_patterns():
-    for solver in ({"name": "ptychi"}, {"name": "cdtools"}):
-        with pytest.raises(SettingError, match="cannot hold pixels out"):
-            _check_can_hold_out(solver)
-    _check_can_hold_out({"name": "rpie"})
+def test_a_peer_that_has_no_masks_is_refused():
+    with pytest.raises(SettingError, match="cannot hold pixels out"):
+        _check_can_hold_out({"name": "ptylab"})
+    for name in ("ptychi", "cdtools", "rpie"):
+        _check_can_hold_out({"name": name})
 
 
 def test_memory_is_counted(tmp_path):
