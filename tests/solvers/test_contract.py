@@ -39,7 +39,11 @@ SOLVERS = {
         ],
     },
 }
-PEERS = {"ptychi", "cdtools"}  # not pure, and with the starts of their packages: tests/solvers/peers
+PEERS = {
+    "ptychi",
+    "cdtools",
+    "ptylab",
+}  # not pure, and with the starts of their packages: tests/solvers/peers
 EPSILON = {"complex64": 1e-5, "complex128": 1e-12}
 
 
