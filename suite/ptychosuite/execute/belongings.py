@@ -152,7 +152,10 @@ def _handlers() -> dict[signal.Signals, Any]:
 def _children() -> set[int]:
     """Child processes: of this thread, or of a worker process, in which nobody else starts any."""
     found = set[int]()
-    with contextlib.suppress(OSError):  # no Linux
+    if sys.platform != "linux":
+        return found
+    with contextlib.suppress(OSError):
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)  # an error where there is none at all
         for thread in os.listdir(TASKS) if is_worker_process() else [str(threading.get_native_id())]:
             with contextlib.suppress(OSError), open(f"{TASKS}/{thread}/children", "rb") as children:
                 found.update(map(int, children.read().split()))
