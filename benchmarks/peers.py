@@ -11,7 +11,8 @@ The target is 1.05 times the residual of our rPIE after 20 iterations. Every con
 ``peers_contestants.py``, three at most; those that meet the target first are run again, in turn with the
 other contestants', and medians are reported. A run that does not meet it in 4 s or 300 iterations counts
 as "not in ...". Only the solvers' steps are on the clock, another package's on that of its own process;
-conversions and metrics are not. All have compiled and allocated before. pty-chi is spared the default device that it sets, which would cost it a fifth.
+conversions and metrics are not. All have compiled and allocated before. pty-chi is spared the default device
+that it sets, which would cost it a fifth.
 """
 
 from __future__ import annotations
