@@ -11,7 +11,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -146,12 +146,22 @@ def stoppable(stopped: str) -> Iterator[None]:
     for number in ASKING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, interrupt)
+    usual = sys.unraisablehook
+    sys.unraisablehook = partial(_say_nothing_of_interrupts, usual)
     try:
         yield
     except KeyboardInterrupt:
         with suppress(OSError):  # the terminal is gone
             echo(f"\nstopped; {stopped}", err=True)
         sys.exit(128 + (requests[0][0] if requests else signal.SIGINT))
+    finally:
+        sys.unraisablehook = usual
+
+
+def _say_nothing_of_interrupts(usual: Callable[[Any], Any], lost: Any) -> None:
+    """A request that Python drops, in a destructor or a callback from C, has left its mark: no error."""
+    if not isinstance(lost.exc_value, KeyboardInterrupt):
+        usual(lost)
 
 
 def _end_at_once(number: int) -> NoReturn:
