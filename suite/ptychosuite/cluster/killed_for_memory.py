@@ -17,11 +17,8 @@ class KilledForMemory:
 
     @classmethod
     def so_far(cls) -> KilledForMemory:
-        for file in _counting_files():
-            found = _count_in(file)
-            if found is not None:
-                return cls(found, file)
-        return cls(0, "")
+        file = _counting_file()
+        return cls(_count_in(file) or 0, file) if file else cls(0, "")
 
     @property
     def since(self) -> int:
@@ -30,16 +27,17 @@ class KilledForMemory:
 
 
 @cache
-def _counting_files() -> list[str]:
-    """Where the system may count them: for the memory group of this process, or for the machine."""
+def _counting_file() -> str:
+    """Where the system counts them: for the memory group of this process, or for the machine."""
     groups = Path("/proc/self/cgroup").read_text().split() if os.path.exists("/proc/self/cgroup") else []
     own = {which: path for _, which, path in (line.split(":", 2) for line in groups)}
     unified, memory = own.get("", "/").rstrip("/"), own.get("memory", "/").rstrip("/")
-    return [
+    places = (
         f"/sys/fs/cgroup{unified}/memory.events",
         f"/sys/fs/cgroup/memory{memory}/memory.oom_control",
         "/proc/vmstat",
-    ]
+    )
+    return next((file for file in places if _count_in(file) is not None), "")
 
 
 def _count_in(file: str) -> int | None:
