@@ -108,6 +108,7 @@ def test_a_run_that_eats_memory(tmp_path):
     assert "in step" in message
 
 
+@pytest.mark.slow
 def test_workers_killed_at_random(tmp_path):
     """Twenty workers are killed in a sweep of 200 runs; its results are those of an undisturbed one."""
     axes = "axes:\n  solver: [{name: slow, seconds: 0.005}, rpie]\n  seed: {range: 100}\n"
@@ -160,6 +161,7 @@ def dask_command(*arguments):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_lost_scheduler(tmp_path):
     """The sweep ends with what to do, keeps what is finished, and goes on elsewhere."""
     plan = plan_text(tmp_path, "axes: {solver: [{name: slow, seconds: 0.2}], seed: {range: 20}}\n")

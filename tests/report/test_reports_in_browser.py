@@ -21,6 +21,7 @@ from tests.study.small import HEAD, carry_out, plan_of, study_file
 from tests.study.test_measured_study import write_star
 
 __all__ = ["study"]  # a fixture
+pytestmark = pytest.mark.slow
 
 BLIND = HEAD.replace("stop:", "  start_probe: {kind: gaussian, size: 16, fwhm_px: 7}\nstop:")
 STUDIES = {

@@ -134,6 +134,7 @@ def solvers_of_the_tests(tmp_path, monkeypatch):
     forget_names()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("solvers_of_the_tests")
 def test_killed_sweep_goes_on_where_it_stopped(bucket, command, tmp_path):
     """plan, run, kill, run again, show and report with --results s3://...; finished runs are not repeated."""
