@@ -68,7 +68,7 @@ MARK = "PTYCHOSUITE_TEST"  # in the environment of all processes that a test sta
 def marked(mark: str) -> list[psutil.Process]:
     """Processes that were started from a test's own, and are no zombies."""
     found = []
-    for process in psutil.process_iter():
+    for process in psutil.process_iter(["name"]):
         try:
             if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == mark:
                 found.append(process)
@@ -166,7 +166,7 @@ def test_a_sweep_that_is_killed_leaves_nobody(tmp_path, mark):
 
     def both_are_at_it() -> bool:
         processes = marked(mark)
-        names = [process.name() for process in processes]
+        names = [process.info["name"] for process in processes]
         begun = [file for file in tmp_path.glob("results/tiny/.worker-logs/*/*.log") if file.stat().st_size]
         return names.count("sleep") == 3 and len(begun) == 2
 
