@@ -45,7 +45,7 @@ from ptychosuite.execute.provenance import machine_memory_bytes
 from ptychosuite.registry.fingerprint import fingerprint_of, run_id_of
 from ptychosuite.store.claims import Claims
 from ptychosuite.store.layout import Store
-from ptychosuite.store.place import WORKER_LOGS, LocalPlace, is_alive, make_folder
+from ptychosuite.store.place import WORKER_LOGS, LocalPlace, make_folder, process_has_ended
 from ptychosuite.store.read import inventory
 from ptychosuite.store.write import write_run
 
@@ -389,8 +389,7 @@ def _log_folder(store: Store, connection: Connection, terms: Terms) -> Path:
     name = f"{socket.gethostname()}-{os.getpid()}"
     with LocalPlace(str(parent)).refusals():
         for old in parent.glob(f"{socket.gethostname()}-*"):
-            pid = old.name.rpartition("-")[2]
-            if old.name == name or (pid.isdigit() and not is_alive(int(pid))):
+            if old.name == name or process_has_ended(old.name, f"{socket.gethostname()}-"):
                 shutil.rmtree(old, ignore_errors=True)
         make_folder(str(parent / name))
     return parent / name

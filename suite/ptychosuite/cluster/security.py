@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ptychosuite.errors import ClusterError
-from ptychosuite.store.place import is_alive
+from ptychosuite.store.place import process_has_ended
 
 if TYPE_CHECKING:
     from distributed import Security
@@ -145,8 +145,7 @@ def security_elsewhere(protection: Protection, folder: Path) -> Iterator[Securit
 def _remove_leftovers(folder: Path, prefix: str) -> None:
     """Remove what is left of sweeps on this machine that were killed outright."""
     for old in folder.glob(f"{prefix}*"):
-        process = old.name.removeprefix(prefix).partition("-")[0]
-        if process.isdigit() and not is_alive(int(process)):
+        if process_has_ended(old.name, prefix):
             shutil.rmtree(old, ignore_errors=True)
 
 

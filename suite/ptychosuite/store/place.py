@@ -262,11 +262,11 @@ class LocalPlace:
         host = f"{os.uname().nodename}-"
         for key in _files(self.path):
             name = os.path.basename(key)
-            if name.startswith(f".{host}") and name.endswith(".tmp") and _has_ended(name, f".{host}"):
+            if name.startswith(f".{host}") and name.endswith(".tmp") and process_has_ended(name, f".{host}"):
                 yield key
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             for name in os.listdir(f"{self.path}/{WORKER_LOGS}"):
-                if name.startswith(host) and _has_ended(name, host):
+                if name.startswith(host) and process_has_ended(name, host):
                     yield f"{WORKER_LOGS}/{name}"
 
     def remove_leftovers(self) -> int:
@@ -298,7 +298,7 @@ class LocalPlace:
         return os.path.join(folder, f".{writer}-{name}.tmp")
 
 
-def _has_ended(name: str, begin: str) -> bool:
+def process_has_ended(name: str, begin: str) -> bool:
     """Whether the process is no more whose number is in ``name`` after ``begin``."""
     pid = name.removeprefix(begin).split("-")[0]
     return pid.isdigit() and not is_alive(int(pid))
