@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import re
-import shlex
 import sys
 from pathlib import Path
 
 import ptychosuite
 
 from tests.conftest import REPOSITORY
-
-PAGE = REPOSITORY / "docs" / "compare.md"
-FILE = r"```\w+\n# ([\w.]+)\n(.*?)```"
-STEP = re.compile(FILE + r"|^ {4,}((?:PYTHONPATH=\. )?ptychosuite [^\n]*)$", re.MULTILINE | re.DOTALL)
+from tests.pages import FILE, do_page
 
 
 def test_page(tmp_path, monkeypatch, command, quick_figures):
     monkeypatch.syspath_prepend(str(tmp_path))
-    done = []
-    for step in STEP.finditer(PAGE.read_text(encoding="utf-8")):
-        file, content, call = step.groups()
-        if file:
-            Path(file).write_text(content)
-            if file == "elsewhere.py":
-                exec(compile(content, file, "exec"), {})
-            continue
-        words = shlex.split(call.removeprefix("PYTHONPATH=. "))[1:]
-        code, out, err = command(*words)
-        assert code == 0, (call, out, err)
-        done.append(words[0])
+    done = do_page("compare.md", command, also="elsewhere.py")
     assert done == [
         "run",
         "run",
@@ -50,7 +35,7 @@ def test_package_of_the_page_converges(tmp_path, monkeypatch):
     """SciPy's conjugate gradients end below rPIE's misfit after as many iterations: the adapter is right."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    for file, content in re.findall(FILE, PAGE.read_text(), re.DOTALL):
+    for file, content in re.findall(FILE, (REPOSITORY / "docs" / "compare.md").read_text(), re.DOTALL):
         Path(file).write_text(content)
     solvers = ["rpie", "scipy_solver:ConjugateGradients"]
     settings = {"solver": solvers, "seed": 0, "problem.noise": 0.05}

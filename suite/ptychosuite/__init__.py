@@ -39,6 +39,7 @@ _WHERE = {  # name -> module below ptychosuite.api, and what it is called there
     "list_baselines": "checking:list_baselines",
     "merge": "folders:merge",
     "open": "results:open_results",
+    "parts": "sweeping:parts",
     "plan": "planning:plan",
     "prepare": "sweeping:prepare",
     "report": "publishing:report",

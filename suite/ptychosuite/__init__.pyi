@@ -33,6 +33,7 @@ from ptychosuite.api.results import Results as Results
 from ptychosuite.api.results import open_results
 from ptychosuite.api.sweeping import Sweep as Sweep
 from ptychosuite.api.sweeping import SweepOutcome as SweepOutcome
+from ptychosuite.api.sweeping import parts as parts
 from ptychosuite.api.sweeping import prepare as prepare
 from ptychosuite.api.sweeping import run as run
 from ptychosuite.api.training import train as train

@@ -97,13 +97,19 @@ def line_labels(table: pd.DataFrame, factor: str, with_jumps: bool = True) -> pd
 
 
 def _telling_settings(table: pd.DataFrame) -> dict[str, list[str]]:
-    """Solver -> its settings that vary while everything that is not a setting stays the same."""
-    settings = table.attrs["solver_settings"]
+    """Solver -> its settings that vary while everything that is not a setting stays the same.
+
+    What tries have found is left out where the rest tells the lines apart.
+    """
+    settings, tuned = table.attrs["solver_settings"], table.attrs.get("tuned", ())
     others = [name for name in table.attrs["factors"] if name not in settings]
     result: dict[str, list[str]] = {}
     for solver, rows in table.groupby("solver"):
         groups = rows.groupby(others, dropna=False)
-        result[str(solver)] = [name for name in settings if (groups[name].nunique() > 1).any()]
+        telling = [name for name in settings if (groups[name].nunique() > 1).any()]
+        written = [name for name in telling if name not in tuned]
+        are_told = not rows.duplicated([*others, *written]).any()
+        result[str(solver)] = written if are_told else telling
     return result
 
 

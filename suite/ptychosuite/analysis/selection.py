@@ -105,7 +105,9 @@ def selection_of(store: Store, study: Mapping[str, Any]) -> Selection:
         raise none_of(store)
     is_named = "settings" in study
     table = _with_missing(found, dataset, study) if is_named else found
-    table.attrs["axes"] = [name for path, name in table.attrs["paths"].items() if path in study["factors"]]
+    names = table.attrs["paths"]
+    table.attrs["axes"] = [name for path, name in names.items() if path in study["factors"]]
+    table.attrs["tuned"] = [names[path] for path in tuned_paths(study) if path in names]
     return Selection(
         store=store,
         name=study["study"],
@@ -119,6 +121,13 @@ def selection_of(store: Store, study: Mapping[str, Any]) -> Selection:
         constants=study.get("constants", {}),
         study=study,
         notes=[*_damaged(store, study, found), *_superseded(store, study), *_from_outside(table)],
+    )
+
+
+def tuned_paths(study: Mapping[str, Any]) -> list[str]:
+    """Dotted paths of the settings that tries have found, in the words of a session."""
+    return list(
+        dict.fromkeys(path for each in study.get("tuned", ()) for tried in each["tries"] for path in tried)
     )
 
 

@@ -128,7 +128,7 @@ def check(
             "nothing to compare with; name a baseline, as in --baseline nightly (ptychosuite baseline list), "
             "a revision, as in --time-against HEAD~1, or say --published where the study has such values"
         )
-    planned = plan_of(study, settings, override_file)
+    planned = plan_of(study, settings, override_file, results)
     root = results_of(str(results), planned.name)
     against: dict[str, object] = {}
     findings: list[Finding] = []
@@ -228,7 +228,7 @@ def save_baseline(
     """
     folder = Path(baselines)
     baseline_file(folder, name)
-    planned = plan_of(study, settings, override_file)
+    planned = plan_of(study, settings, override_file, results)
     present = present_runs(planned, results_of(str(results), planned.name))
     made = make_baseline(name, planned, present, now())
     return write_baseline(folder, made, force), made

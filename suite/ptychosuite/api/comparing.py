@@ -124,7 +124,7 @@ def compare(
 def _runs_of(study: Study, results: str, stack: ExitStack, shown: Progress) -> StoreRuns:
     """The runs of one side; a bundle stays unpacked as long as ``stack`` lasts."""
     if isinstance(study, Mapping) or not (is_bundle(Path(study)) or Path(study).is_dir()):
-        plan = plan_of(study)
+        plan = plan_of(study, results=results)
         address = results_of(results, plan.name)
         store = Store.open(address)
         content, note = with_results(store, study_content(plan))

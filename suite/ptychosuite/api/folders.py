@@ -184,7 +184,7 @@ def _store_and_specs(
 ) -> tuple[Store, Collection[str]]:
     """The results folder, and the spec_id of every run of its study."""
     if isinstance(study, Mapping) or _is_study_file(study):
-        planned = plan_of(study, settings, override_file)
+        planned = plan_of(study, settings, override_file, results)
         return Store.open(results_of(str(results), planned.name)), {run.spec_id for run in planned.runs}
     if settings or override_file:
         raise UserError("--set and --override go with a study file, not with a results folder")

@@ -133,7 +133,7 @@ def import_result(
     """
     names = _checked(files, label)
     said = {"package": package, "version": version, "who": who, "note": note}
-    plan = plan_of(study, settings, override_file)
+    plan = plan_of(study, settings, override_file, results)
     of = _one_problem(plan, where)
     problem = problem_on_host(of)
     found = read_outside(names, object_key, probe_key, problem)

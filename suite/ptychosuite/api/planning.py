@@ -22,6 +22,7 @@ from ptychosuite.api.display import (
     text_table,
 )
 from ptychosuite.api.extending import Extensions, extensions
+from ptychosuite.api.tuning import NotTuned, in_words, settled_plan
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.errors import StoreError, StudyError
@@ -30,7 +31,6 @@ from ptychosuite.store.layout import Store, results_of
 from ptychosuite.store.read import Inventory, Standing, inventory, read_run
 from ptychosuite.study.choice import Choice, Share
 from ptychosuite.study.estimate import Estimate, Measured, estimate
-from ptychosuite.study.expand import make_plan
 from ptychosuite.study.study_file import (
     Override,
     StudyFile,
@@ -66,9 +66,19 @@ def read_study(study: Study, settings: Settings = (), override_file: File | None
     return load_study(path, overrides)
 
 
-def plan_of(study: Study, settings: Settings = (), override_file: File | None = None) -> Plan:
-    """The runs of a study, checked."""
-    return make_plan(read_study(study, settings, override_file))
+def plan_of(
+    study: Study, settings: Settings = (), override_file: File | None = None, results: File = "results"
+) -> Plan:
+    """The runs of a study, checked, with the settings that its tries in ``results`` have found.
+
+    Raises
+    ------
+    NotTuned
+        It has tries, and not all have ended.
+    StudyError
+        With the place in the file, of anything that is wrong.
+    """
+    return settled_plan(read_study(study, settings, override_file), str(results))
 
 
 def overrides_of(settings: Settings) -> list[Override]:
@@ -126,6 +136,8 @@ class StudyPlan(Displayed):
         What has chosen the runs.
     planned
         How many the study has.
+    note
+        What follows these runs, where they are tries.
     """
 
     plan: Plan
@@ -133,6 +145,7 @@ class StudyPlan(Displayed):
     held: Inventory
     choice: Choice
     planned: int
+    note: str = ""
 
     @cached_property
     def why(self) -> Why:
@@ -188,7 +201,8 @@ class StudyPlan(Displayed):
         if limit is not None and len(self) > limit:
             table.append(f"... and {len(self) - limit} more{hint}")
         warnings = [f"warning: {warning}" for warning in self.plan.warnings]
-        return "\n".join([*table, "", self.summary, *self._extendable, *warnings])
+        tuned = [*filter(None, [self.note]), *map(in_words, self.plan.tuned)]
+        return "\n".join([*table, "", self.summary, *tuned, *self._extendable, *warnings])
 
     @property
     def summary(self) -> str:
@@ -295,6 +309,8 @@ def plan(
 ) -> StudyPlan:
     """Check a study and say what it would compute; nothing is run.
 
+    Of a study that is tuned these are its tries, as long as not all have ended.
+
     Parameters
     ----------
     study
@@ -319,9 +335,12 @@ def plan(
     StudyError
         What is wrong, with file, line and column; of a dict, with its dotted key. No run meets ``where``.
     """
-    choice = chosen_by(where, first, sample, shard)
-    planned = plan_of(study, settings, override_file)
+    choice, note = chosen_by(where, first, sample, shard), ""
+    try:
+        planned = plan_of(study, settings, override_file, results)
+    except NotTuned as error:
+        planned, choice, note = error.tuning.plan, choice.share_alone, error.what_follows
     root = results_of(str(results), planned.name)
     store = Store.find(root)
     held = inventory(store) if store else Inventory({}, {})
-    return StudyPlan(choice.of(planned), root, held, choice, len(planned.runs))
+    return StudyPlan(choice.of(planned), root, held, choice, len(planned.runs), note)

@@ -241,7 +241,7 @@ def open_results(study: Study, *, results: File = "results") -> Results:
             bundle = unpacked.__enter__()
             return Results(bundle.store, unpacked, lambda: (bundle.study, ""))
     store = store_of(study, results)
-    return Results(store, planned=lambda: with_results(store, study_content(plan_of(study))))
+    return Results(store, planned=lambda: with_results(store, study_content(plan_of(study, results=results))))
 
 
 def store_of(study: Study, results: File = "results") -> Store:
@@ -264,4 +264,4 @@ def selected_runs(study: Study, settings: Settings, override_file: File | None, 
             raise UserError("--set and --override go with a study file, not with a results folder")
         store = Store.open(Path(study))
         return selection_of(store, latest_session(store))
-    return selection_of_plan(plan_of(study, settings, override_file), str(results))
+    return selection_of_plan(plan_of(study, settings, override_file, results), str(results))

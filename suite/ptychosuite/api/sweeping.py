@@ -16,7 +16,8 @@ from ptychosuite.analysis.tables import open_dataset
 from ptychosuite.api.display import Displayed, count_runs, counts_text, reason_text
 from ptychosuite.api.extending import Extensions, extensions
 from ptychosuite.api.following import Bar, Progress, Reading
-from ptychosuite.api.planning import File, Settings, Study, chosen_by, chosen_text, plan_of
+from ptychosuite.api.planning import File, Settings, Study, chosen_by, chosen_text, read_study
+from ptychosuite.api.tuning import NotTuned, in_words, settled_plan
 from ptychosuite.backends.arrays import backend
 from ptychosuite.cluster.cluster_file import cluster_settings
 from ptychosuite.cluster.connection import ClusterKind, Connection
@@ -36,6 +37,7 @@ from ptychosuite.store.read import Inventory, Standing, inventory, readable_run
 from ptychosuite.store.upkeep import set_aside
 from ptychosuite.study.choice import Choice
 from ptychosuite.study.estimate import cpu_seconds, footprint
+from ptychosuite.study.study_file import StudyFile
 
 SHOWN_FAILURES = 10
 
@@ -126,6 +128,8 @@ class Sweep:
         run_id of those that have results, which are set aside first.
     extensions
         Which runs go on from stored ones.
+    note
+        What follows these runs, where they are tries.
     """
 
     plan: Plan
@@ -138,6 +142,12 @@ class Sweep:
     chosen: Plan
     again: Collection[str]
     extensions: Extensions
+    note: str = ""
+
+    @property
+    def are_tries(self) -> bool:
+        """Whether the runs are tries, after which those of the study follow."""
+        return bool(self.note)
 
     @property
     def done(self) -> int:
@@ -154,7 +164,8 @@ class Sweep:
         text = f"{self.plan.title}: {runs}, {self.standing}"
         number = len(self.extensions.earlier)
         going_on = f", {number} of them from where stored runs stopped" if number else ""
-        return "\n".join(filter(None, [text + going_on, self.extensions.refusals]))
+        told = [text + going_on, self.note, *map(in_words, self.plan.tuned), self.extensions.refusals]
+        return "\n".join(filter(None, told))
 
     def carry_out(self, progress: bool | Progress = True) -> SweepOutcome:
         """Carry the runs out; finished ones are kept, whatever happens.
@@ -220,10 +231,14 @@ def prepare(
     extend: bool = False,
     wait_for_workers_s: float | None = None,
     begin: bool = False,
+    after_tries: bool = False,
 ) -> Sweep:
     """Check a study and the cluster it is to run on; :meth:`Sweep.carry_out` does it.
 
+    Of a study that is tuned these are the tries, until all have ended; :func:`parts` has both.
+
     Parameters are those of :func:`run`. ``begin`` lets worker processes of this machine start meanwhile.
+    ``after_tries`` raises NotTuned where tries are left that are another share's or another call's.
     """
     kind = cluster_settings(cluster, workers)
     if wait_for_workers_s is not None:
@@ -236,22 +251,49 @@ def prepare(
     choice = chosen_by(where, first, sample, shard, force)
     if begin:
         kind.prepare()
-    planned = plan_of(study, settings, override_file)
+    written = read_study(study, settings, override_file)
+    planned, choice, note = _next(written, str(results), choice, retry_failed, after_tries)
     chosen = choice.of(planned)
     if kind.on_this_machine:
-        for name in {spec.backend for spec in chosen.runs}:
-            backend(name)
-        _check_memory(chosen, kind)
+        _check_machine(chosen, kind)
     root = results_of(str(results), planned.name)
     begun = Store.find(root)
     held = inventory(begun) if begun else Inventory({}, {})
-    again = {*(chosen.run_ids if force else ()), *(_diverged(chosen, held) if retry_diverged else ())}
+    again = {*(chosen.run_ids if choice.runs else ()), *(_diverged(chosen, held) if retry_diverged else ())}
     anew = again.union(held.failed if retry_failed else ())
     standing = Standing.of(chosen.run_ids, held, anew)
     specs = to_do(chosen, begun, retry_failed, again) if begun else chosen.runs
-    going_on = extensions(planned, begun, held, specs) if extend and begun else Extensions()
-    terms = replace(terms, extended=going_on.earlier)
-    return Sweep(planned, root, specs, standing, kind, terms, choice, chosen, again, going_on)
+    on = extensions(planned, begun, held, specs) if extend and begun else Extensions()
+    terms = replace(terms, extended=on.earlier)
+    return Sweep(planned, root, specs, standing, kind, terms, choice, chosen, again, on, note)
+
+
+def _next(
+    study: StudyFile, results: str, choice: Choice, retry_failed: bool, after_tries: bool
+) -> tuple[Plan, Choice, str]:
+    """The tries of a study, while they have not ended, or its runs; what chooses among them; what follows."""
+    try:
+        return settled_plan(study, results, retry_failed and not after_tries), choice, ""
+    except NotTuned as error:
+        if after_tries:
+            raise
+        return error.tuning.plan, choice.share_alone, error.what_follows
+
+
+def parts(study: Study, settings: Settings = (), **asked: Any) -> Iterator[Sweep]:
+    """The tries of a study that is tuned, then its runs: to be carried out before the next is asked for.
+
+    Parameters are those of :func:`prepare`.
+
+    Raises
+    ------
+    NotTuned
+        Tries have not ended that are another share's or another call's.
+    """
+    sweep = prepare(study, settings, **asked)
+    yield sweep
+    if sweep.are_tries:
+        yield prepare(study, settings, **asked, after_tries=True)
 
 
 def _diverged(chosen: Plan, held: Inventory) -> Iterator[str]:
@@ -294,8 +336,7 @@ def run(
     study, settings, override_file, results, where, first, sample, shard
         As of :func:`~ptychosuite.api.planning.plan`.
     cluster, workers
-        "none" (this process), "local" (worker processes here), "cuda", "slurm", a cluster file, an address;
-        workers on this machine, or in all jobs of a batch system.
+        "none" (this process), "local" (processes here), "cuda", "slurm", a cluster file, an address; workers.
     lane, stack
         "timing" (each run alone on its core or device) or "throughput", which may stack runs of equal shape.
     timeout_s, retries
@@ -314,15 +355,16 @@ def run(
     KeyboardInterrupt
         On Ctrl-C; finished runs are kept, and the same call goes on from there.
     """
-    ready = prepare(
+    shown = Progress.of(progress)
+    for part in parts(
         study, settings, override_file=override_file, results=results, cluster=cluster, workers=workers,
         lane=lane, stack=stack, timeout_s=timeout_s, retries=retries, retry_failed=retry_failed,
         retry_diverged=retry_diverged, where=where, first=first, sample=sample, shard=shard, force=force,
         fail_fast=fail_fast, extend=extend, wait_for_workers_s=wait_for_workers_s, begin=True,
-    )  # fmt: skip
-    shown = Progress.of(progress)
-    shown.say(str(ready))
-    return ready.carry_out(shown)
+    ):  # fmt: skip
+        shown.say(str(part))
+        outcome = part.carry_out(shown)
+    return outcome
 
 
 @contextmanager
@@ -388,8 +430,13 @@ def check_terms(terms: Terms, kind: ClusterKind) -> None:
         )
 
 
-def _check_memory(planned: Plan, kind: ClusterKind) -> None:
-    """Refuse a study of which no run fits on this computer; single ones are refused as their turn comes."""
+def _check_machine(planned: Plan, kind: ClusterKind) -> None:
+    """Refuse a study whose array library is not here, or of which no run fits on this computer.
+
+    Single ones that do not fit are refused as their turn comes.
+    """
+    for name in {spec.backend for spec in planned.runs}:
+        backend(name)
     if not planned.runs:
         return
     share = machine_memory_bytes() / kind.processes_here

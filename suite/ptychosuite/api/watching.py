@@ -55,7 +55,7 @@ class _Watched:
             raise UserError(f"{study} is a bundle, which does not change; watch a study or a results folder")
         if not isinstance(study, Mapping) and Path(study).is_dir():
             return cls(str(study), None)
-        plan = plan_of(study, settings, override_file)
+        plan = plan_of(study, settings, override_file, results)
         return cls(results_of(str(results), plan.name), plan.run_ids)
 
     def files(self) -> frozenset[str]:

@@ -107,12 +107,12 @@ def run(study: Path, dry_run: bool, as_json: bool, **asked: Any) -> None:
     with stoppable(KEPT):
         if not dry_run:
             start_ahead(asked["cluster"], asked["workers"])
-        sweep = ptychosuite.prepare(study, **asked)
         if dry_run:
-            _print_dry_run(sweep, as_json)
+            _print_dry_run(ptychosuite.prepare(study, **asked), as_json)
             return
-        echo(str(sweep), err=as_json)
-        outcome = sweep.carry_out(followed(quiet=as_json))
+        for sweep in ptychosuite.parts(study, **asked):
+            echo(str(sweep), err=as_json)
+            outcome = sweep.carry_out(followed(quiet=as_json))
     if as_json:
         counts = {**outcome.counts, "done_before": outcome.done_before, "failed": len(outcome.failed)}
         counts |= {"failed_before": outcome.before.failed} if outcome.before.failed else {}

@@ -69,6 +69,46 @@ class Published:
 
 
 @dataclass(frozen=True)
+class Tuned:
+    """What the tries of one solver have found, on problems that are not the compared ones.
+
+    Parameters
+    ----------
+    solver
+        As the study writes it, complete.
+    where
+        Dotted path -> value of the settings of the compared runs that it was tuned for apart.
+    metric
+        By which tries are ranked, on each problem.
+    tries
+        Dotted path -> value that each has tried; the first is what the study writes.
+    ranks
+        Of each try, 1 being the best: the mean over the problems.
+    medians
+        Of the metric over the problems on which a try completed; None where there is none.
+    completed
+        Of each try, the number of problems.
+    problems
+        How many there were.
+    chosen
+        Place of the try that the compared runs have.
+    at_bound
+        Settings of the chosen try that lie at an end of what was tried.
+    """
+
+    solver: Mapping[str, Any]
+    where: Mapping[str, Any]
+    metric: str
+    tries: Sequence[Mapping[str, Any]]
+    ranks: Sequence[float]
+    medians: Sequence[float | None]
+    completed: Sequence[int]
+    problems: int
+    chosen: int
+    at_bound: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class Plan:
     """A study expanded."""
 
@@ -83,6 +123,7 @@ class Plan:
     text: str
     overrides: tuple[str, ...]
     published: tuple[Published, ...] = ()  # what others have found
+    tuned: tuple[Tuned, ...] = ()  # what tries have found, of each solver that is tuned
     warnings: tuple[str, ...] = ()  # what the study says to no effect, each with its place
 
     def remaining(self, done: Iterable[str]) -> tuple[RunSpec, ...]:

@@ -141,10 +141,15 @@ def _line_and_column(before: str) -> tuple[int, int]:
     return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
+def _key(key: Any) -> Any:
+    """A key of a mapping: "on" is one like any other."""
+    return str(key) if isinstance(key, str) else plain(key)
+
+
 def plain(node: Any) -> Any:
     """The tree as plain Python data; bare on/off/yes/no become booleans, quoted ones stay text."""
     if isinstance(node, CommentedMap):
-        return {plain(key): plain(value) for key, value in node.items()}
+        return {_key(key): plain(value) for key, value in node.items()}
     if isinstance(node, CommentedSeq):
         return [plain(item) for item in node]
     if isinstance(node, ScalarString):

@@ -10,6 +10,7 @@ import numpy as np
 from ptychosuite import __version__
 from ptychosuite.analysis.published import reproduced
 from ptychosuite.analysis.selection import Selection
+from ptychosuite.analysis.tries import tuned_lines
 from ptychosuite.reporting.drawing import draw_figures
 from ptychosuite.reporting.figures.material import RunFiles
 from ptychosuite.reporting.index_page import ReportNote
@@ -20,6 +21,8 @@ from ptychosuite.reporting.page_content import Embedded, PageContent
 from ptychosuite.reporting.page_html import page_html
 from ptychosuite.reporting.published_table import note_of, published_table
 from ptychosuite.reporting.study_folder import made_anew, refuse_failed, write_summary
+from ptychosuite.reporting.tuning_table import NOTE as TUNING_NOTE
+from ptychosuite.reporting.tuning_table import tuning_table
 
 SUMMARY_NOTE = (
     "Medians over the completed runs of a row, at their last iteration, with the 95 % bootstrap interval of "
@@ -103,6 +106,8 @@ def page_content(selection: Selection, figures: list[Embedded], files: RunFiles,
         summary_note=SUMMARY_NOTE,
         published=published_table(published),
         published_note=note_of(published) if published else "",
+        tuning=tuning_table(tuned_lines(selection)),
+        tuning_note=TUNING_NOTE,
         troubles=troubles(selection, files, source),
         provenance=provenance(records),
         study_text=selection.text,

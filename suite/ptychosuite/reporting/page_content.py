@@ -213,6 +213,8 @@ class PageContent:
     summary_note: str = ""
     published: TextTable | None = None  # what others have found, beside ours
     published_note: str = ""
+    tuning: TextTable | None = None  # what tries have found before the runs
+    tuning_note: str = ""
     troubles: Sequence[Trouble] = ()
     provenance: Sequence[tuple[str, Sequence[str]]] = ()  # what -> its values over the runs, readable
     study_text: str = ""

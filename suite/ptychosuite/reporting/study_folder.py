@@ -19,12 +19,14 @@ from pathlib import Path
 from ptychosuite.analysis.published import reproduced
 from ptychosuite.analysis.selection import Selection
 from ptychosuite.analysis.summary import summary
+from ptychosuite.analysis.tries import tuned_lines
 from ptychosuite.errors import FigureError, LackingFiles, StoreError
 from ptychosuite.reporting.drawing import draw_figures, write_latex
 from ptychosuite.reporting.figures.material import RunFiles
 from ptychosuite.reporting.overview import groups, summary_table
 from ptychosuite.reporting.page_content import Embedded, TextTable
 from ptychosuite.reporting.published_table import write_published
+from ptychosuite.reporting.tuning_table import write_tuning
 
 
 @contextmanager
@@ -80,8 +82,9 @@ def write_figures(selection: Selection, out: Path) -> list[Embedded]:
 
 
 def write_summary(selection: Selection, table: TextTable | None, folder: Path) -> None:
-    """Write the medians as CSV, ``table``, where there is one, as LaTeX, and published values beside ours."""
+    """Write the medians as CSV, ``table`` as LaTeX, and where there are any published values and tries."""
     write_published(reproduced(selection), folder)
+    write_tuning(tuned_lines(selection), folder)
     summary(selection.table).to_csv(folder / "numbers" / "summary.csv", index=False)
     if table is not None:
         write_latex(table, folder / "numbers" / "summary.tex", selection.name)

@@ -35,6 +35,7 @@ def study_content(plan: Plan) -> dict[str, Any]:
         RUN_IDS: list(plan.run_ids),
         "settings": settings_of_runs(plan),
         **({"published": [asdict(value) for value in plan.published]} if plan.published else {}),
+        **({"tuned": [asdict(each) for each in plan.tuned]} if plan.tuned else {}),
     }
 
 

@@ -58,6 +58,7 @@ class PlannedStudy:
         default_factory=dict
     )  # dotted path of a factor -> each run's
     published: Sequence[Mapping[str, Any]] = ()  # what others have found: core.plan.Published
+    tuned: Sequence[Mapping[str, Any]] = ()  # what tries have found: core.plan.Tuned
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ptychosuite.registry.validation import shown
@@ -38,6 +38,12 @@ def axis_values(values: Any, error: Any) -> list[Any]:
     if found[MOST_RUNS:]:
         raise error(f"found {shown(values)}; an axis has at most {MOST_RUNS:,} values")
     return list(found)
+
+
+def one_or_more(value: Any, error: Any) -> list[Any]:
+    """The values of a list or a range; anything else is one value."""
+    is_range = isinstance(value, Mapping) and not KINDS.keys().isdisjoint(value)
+    return axis_values(value, error) if isinstance(value, list) or is_range else [value]
 
 
 def _spaced(first: float, last: float, number: int, at: Callable[[float], float]) -> list[float]:

@@ -106,6 +106,11 @@ class Choice:
         return plan.only(chosen) if self else plan
 
     @property
+    def share_alone(self) -> Choice:
+        """What of it chooses among tries, which are of the whole study."""
+        return Choice(share=self.share)
+
+    @property
     def options(self) -> str:
         """As the command line has it; empty where nothing is chosen."""
         given = {"--where": self.where, "--sample": self.sample, "--first": self.first, "--shard": self.share}

@@ -21,7 +21,7 @@ class Exclusion:
 
     def covers(self, fields: Mapping[str, Any]) -> bool:
         """Whether a run of these fields, as the study gives them or complete, is left out."""
-        matching = {place for place, pattern in enumerate(self.patterns) if _matches(fields, pattern)}
+        matching = {place for place, pattern in enumerate(self.patterns) if matches(fields, pattern)}
         self.used.update(matching)
         return bool(matching)
 
@@ -31,7 +31,7 @@ class Exclusion:
         return [place for place in range(len(self.patterns)) if place not in self.used]
 
 
-def _matches(fields: Mapping[str, Any], pattern: Mapping[str, Any]) -> bool:
+def matches(fields: Mapping[str, Any], pattern: Mapping[str, Any]) -> bool:
     """Whether a run has every value of ``pattern``; a list means any of its values."""
     return all(_has(fields, str(path), wanted) for path, wanted in pattern.items())
 

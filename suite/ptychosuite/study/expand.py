@@ -10,7 +10,7 @@ import dataclasses
 import itertools
 import math
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -26,7 +26,7 @@ from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.factors import are_numbers, fast_forward_as_one, is_hash
 from ptychosuite.registry.fingerprint import run_id_of
 from ptychosuite.registry.validation import SettingError, shown
-from ptychosuite.study.axis_values import MOST_RUNS, axis_values
+from ptychosuite.study.axis_values import MOST_RUNS, axis_values, one_or_more
 from ptychosuite.study.exclusion import Exclusion
 from ptychosuite.study.figure_checks import planned_figures
 from ptychosuite.study.published import published_values
@@ -38,7 +38,7 @@ from ptychosuite.study.schema import (
     part_defaults,
 )
 from ptychosuite.study.stages import STAGED
-from ptychosuite.study.study_file import Override, StudyFile, tolerances
+from ptychosuite.study.study_file import Override, StudyFile, is_of_tuning, tolerances
 
 NOT_DRAWN = 2**63  # from so many combinations on, they cannot be numbered
 
@@ -53,46 +53,96 @@ class Assignment:
     source: str = ""  # instead of a place: an override
 
 
-def make_plan(study: StudyFile) -> Plan:
-    """Expand ``study`` and check every run.
+@dataclass(frozen=True)
+class Written:
+    """A run as a study writes it: what set it, and its fields before they were completed."""
+
+    run: RunSpec
+    assignments: Sequence[Assignment]
+    fields: Mapping[str, Any]
+
+
+class Expansion:
+    """The runs that a study writes, each once, and what is odd about them.
 
     Raises
     ------
     StudyError
         With file, line and column, for anything that cannot be run.
     """
-    overrides = {override.path: override for override in study.overrides}
-    for override in study.overrides:
-        _check_path(override.path, lambda message, o=override: StudyError(f"{o.source}: {message}"))
+
+    def __init__(self, study: StudyFile) -> None:
+        self.study = study
+        self.overrides = {o.path: o for o in study.overrides if not is_of_tuning(o.path)}
+        for override in self.overrides.values():
+            check_path(override.path, lambda message, o=override: StudyError(f"{o.source}: {message}"))
+        self.warnings: list[str] = []
+        self._complete = Completion(study.base)
+        self.written = self._expanded()
+
+    @property
+    def axes(self) -> set[str]:
+        """Dotted paths that the study's axes and zips give values to."""
+        groups = [*_axes(self.study, self.overrides), *_zips(self.study, self.overrides)]
+        return {assignment.path for group in groups for assignment in group[0]}
+
+    def changed(self, written: Written, assignments: Sequence[Assignment]) -> RunSpec:
+        """A run with other settings than those that are written."""
+        every = [*written.assignments, *assignments]
+        return _complete(self.study, every, _apply(self.study, written.fields, assignments), self._complete)
+
+    def _expanded(self) -> list[Written]:
+        study, runs, exclusion = self.study, {}, Exclusion(_entries(self.study, "exclude"))
+        for assignments, fields in _assignments(study, self.overrides, exclusion):
+            run = _complete(study, assignments, fields, self._complete)
+            if not exclusion.covers(run.to_dict()) and run.spec_id not in runs:  # by its defaults as well
+                runs[run.spec_id] = Written(run, assignments, fields)
+            elif assignments and assignments[0].place[:1] == ("include",):
+                place = assignments[0].place[:2]
+                self.warnings.append(_warning(study, place, "it adds no run: excluded, or there already"))
+        found = list(runs.values())
+        _check_excludes(study, [each.run for each in found], exclusion)
+        if not found:
+            raise study.error(("exclude",), "nothing is left to run; every combination is excluded")
+        if "sample" not in study.data:
+            unused = (("exclude", place) for place in exclusion.unused)
+            self.warnings += [_warning(study, place, "it excludes no run") for place in unused]
+        return found
+
+
+Settle = Callable[[RunSpec], Sequence[Assignment]]
+"""What the tries of a study have found for a run as it is written."""
+
+
+def make_plan(study: StudyFile, settle: Settle | None = None) -> Plan:
+    """Expand ``study`` and check every run.
+
+    Parameters
+    ----------
+    settle
+        Settings that take the place of those that are written, for each run.
+
+    Raises
+    ------
+    StudyError
+        With file, line and column, for anything that cannot be run.
+    """
+    expansion = Expansion(study)
     runs: dict[str, RunSpec] = {}
-    written: dict[str, None] = {}
-    exclusion = Exclusion(_entries(study, "exclude"))
-    complete = Completion(study.base)
-    warnings = []
-    for assignments, fields in _assignments(study, overrides, exclusion):
-        run = _complete(study, assignments, fields, complete)
-        is_new = not exclusion.covers(run.to_dict()) and run.spec_id not in runs  # by its defaults as well
-        if is_new:
-            runs[run.spec_id] = run
-            for assignment in assignments:
-                written |= _written_paths(assignment)
-        elif assignments and assignments[0].place[:1] == ("include",):
-            warnings.append(
-                _warning(study, assignments[0].place[:2], "it adds no run: excluded, or there already")
-            )
-    _check_excludes(study, runs.values(), exclusion)
-    if not runs:
-        raise study.error(("exclude",), "nothing is left to run; every combination is excluded")
+    set_by: list[Assignment] = []
+    for written in expansion.written:
+        settled = settle(written.run) if settle else ()
+        run = expansion.changed(written, settled) if settled else written.run
+        if runs.setdefault(run.spec_id, run) is run:
+            set_by += [*written.assignments, *settled]
     specs = tuple(runs.values())
-    if "sample" not in study.data:
-        warnings += [_warning(study, ("exclude", place), "it excludes no run") for place in exclusion.unused]
-    factors, constants = _what_varies(specs, written, _lone_axes(study, overrides))
-    possible = _known_paths() if overrides else ()
+    factors, constants = what_varies(specs, set_by, _lone_axes(study, expansion.overrides))
+    possible = _known_paths() if expansion.overrides else ()
     figures, undrawn = planned_figures(study, specs, factors, constants, possible)
     published, unmet = published_values(study, specs, [*factors], [*constants], possible)
     return Plan(
         name=study.name,
-        title=printable(study.data.get("title") or study.name, kept=""),
+        title=title_of(study),
         runs=specs,
         run_ids=tuple(map(run_id_of, specs)),
         factors=factors,
@@ -102,8 +152,13 @@ def make_plan(study: StudyFile) -> Plan:
         text=study.text,
         overrides=tuple(str(override) for override in study.overrides),
         published=published,
-        warnings=tuple(undrawn if overrides else [*warnings, *unmet]),
+        warnings=tuple(undrawn if expansion.overrides else [*expansion.warnings, *unmet]),
     )
+
+
+def title_of(study: StudyFile) -> str:
+    """What the study is called where people read it."""
+    return printable(study.data.get("title") or study.name, kept="")
 
 
 def _warning(study: StudyFile, place: Sequence[str | int], message: str) -> str:
@@ -127,7 +182,7 @@ def _assignments(
     for override in overrides.values():
         if override.path not in in_axes:
             groups.append(
-                [[Assignment(override.path, value, source=override.source)] for value in _spread(override)]
+                [[Assignment(override.path, value, source=override.source)] for value in _values_of(override)]
             )
     defaults = _defaults(study)
     for choice in _sampled(study, groups):
@@ -179,10 +234,10 @@ def _axes(study: StudyFile, overrides: Mapping[str, Override]) -> list[list[list
     groups = []
     for path, values in axes.items():
         place = ("axes", path)
-        _check_path(path, lambda message, p=place: study.error(p, message))
+        check_path(path, lambda message, p=place: study.error(p, message))
         if path in overrides:
-            override = overrides[path]
-            groups.append([[Assignment(path, value, source=override.source)] for value in _spread(override)])
+            source, values = overrides[path].source, _values_of(overrides[path])
+            groups.append([[Assignment(path, value, source=source)] for value in values])
         else:
             choices = axis_values(values, lambda message, p=place: study.error(p, message))
             groups.append([[Assignment(path, value, (*place, i))] for i, value in enumerate(choices)])
@@ -197,7 +252,7 @@ def _zips(study: StudyFile, overrides: Mapping[str, Override]) -> list[list[list
             if path in overrides:
                 continue  # said once for all on the command line
             place = ("zip", index, path)
-            _check_path(path, lambda message, p=place: study.error(p, message))
+            check_path(path, lambda message, p=place: study.error(p, message))
             choices = axis_values(values, lambda message, p=place: study.error(p, message))
             columns.append([Assignment(path, value, (*place, i)) for i, value in enumerate(choices)])
         lengths = {len(column) for column in columns}
@@ -209,14 +264,8 @@ def _zips(study: StudyFile, overrides: Mapping[str, Override]) -> list[list[list
     return groups
 
 
-def _spread(override: Override) -> list[Any]:
-    """The values of an override: a list or a range makes an axis, anything else is one value."""
-    value = override.value
-    if isinstance(value, list) or (
-        isinstance(value, dict) and set(value) & {"range", "linspace", "geomspace"}
-    ):
-        return axis_values(value, lambda message: StudyError(f"{override.source}: {message}"))
-    return [value]
+def _values_of(override: Override) -> list[Any]:
+    return one_or_more(override.value, lambda message: StudyError(f"{override.source}: {message}"))
 
 
 def _entries(study: StudyFile, key: str) -> list[dict[str, Any]]:
@@ -225,11 +274,11 @@ def _entries(study: StudyFile, key: str) -> list[dict[str, Any]]:
         raise study.error((key,), "expected a list of mappings of dotted paths to values")
     for index, entry in enumerate(entries):
         for path in entry:
-            _check_path(path, lambda message, i=index, p=path: study.error((key, i, p), message))
+            check_path(path, lambda message, i=index, p=path: study.error((key, i, p), message))
     return entries
 
 
-def _check_path(path: Any, error: Any) -> None:
+def check_path(path: Any, error: Any) -> None:
     head = str(path).split(".")[0]
     if head in RUN_FIELDS:
         return
@@ -375,16 +424,17 @@ def _lone_axes(study: StudyFile, overrides: Mapping[str, Override]) -> set[str]:
     return {f"{path}{end}" for path in alone for end in ("", ".name", ".kind")}
 
 
-def _what_varies(
-    runs: Sequence[RunSpec], written: Iterable[str], lone_axes: Container[str]
+def what_varies(
+    runs: Sequence[RunSpec], set_by: Iterable[Assignment], lone_axes: Container[str] = ()
 ) -> tuple[dict[str, bool], dict[str, Any]]:
-    """Dotted paths that differ between runs, and the values of those that do not.
+    """Dotted paths that differ between runs, of which ``set_by`` has all settings, and the others' values.
 
     An axis counts, of one value too. A setting that only some solvers have counts when it takes several
     values or when the study writes it. Fast-forward counts as one factor.
     """
     values: dict[str, set[Any]] = {}
     counts: Counter[str] = Counter()
+    written = {path: None for assignment in set_by for path in _written_paths(assignment)}
     for run in runs:
         for path, value in fast_forward_as_one(run.leaves()).items():
             values.setdefault(path, set()).add(value)

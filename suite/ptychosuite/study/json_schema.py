@@ -15,6 +15,7 @@ from ptychosuite.registry.validation import FOUND, settings_model
 from ptychosuite.study.published import Entry, Item
 from ptychosuite.study.schema import RUN_FIELDS, RunFields, Stop
 from ptychosuite.study.study_file import tolerance_fields
+from ptychosuite.study.tuning import SEEDS, Tune
 
 DOTTED = "^(" + "|".join(RUN_FIELDS) + r")(\.[a-z_0-9]+)*$"
 
@@ -69,6 +70,7 @@ def study_schema() -> dict[str, Any]:
             "exclude": {"type": "array", "items": values},
             "include": {"type": "array", "items": values},
             "sample": {"type": "integer", "minimum": 1},
+            "tune": _tune(),
             "train": _object(Training),
             "check": {
                 "type": "object",
@@ -79,6 +81,27 @@ def study_schema() -> dict[str, Any]:
             "published": {"type": "array", "items": _published()},
         },
     }
+
+
+def _tune() -> dict[str, Any]:
+    """The section, or off; what tries are drawn from."""
+    ends = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+    drawn = {
+        "oneOf": [
+            {"type": "array", "minItems": 1},
+            *(_single_key(k, ends) for k in ("uniform", "loguniform")),
+        ]
+    }
+    ranges = {
+        "type": "object",
+        "properties": {"where": {"type": "object"}},
+        "patternProperties": {DOTTED: drawn},
+        "additionalProperties": False,
+    }
+    schema = _object(Tune)
+    on = {"oneOf": [{"const": SEEDS}, {"type": "object"}]}
+    schema["properties"] |= {"over": {"oneOf": [ranges, {"type": "array", "items": ranges}]}, "on": on}
+    return schema
 
 
 def _published() -> dict[str, Any]:

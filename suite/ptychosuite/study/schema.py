@@ -62,6 +62,7 @@ STUDY_FIELDS = (
     "sample",
     "figures",
     "published",
+    "tune",
     "train",
     "check",
     *RUN_FIELDS,

@@ -28,6 +28,7 @@ from ptychosuite.study.schema import STUDY_FIELDS
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{,99}")
 
 LONGEST_TITLE = 300
+TUNE = "tune"  # the section that has settings found before the runs
 
 
 @dataclass(frozen=True)
@@ -167,6 +168,11 @@ def parse_override(text: str) -> Override:
     if not equals or not path.strip():
         raise StudyError(f"--set {text}: expected PATH=VALUE, as in --set problem.noise=0.1")
     return Override(path.strip(), plain(parse(value, Path(f"--set {text}"), StudyError)), f"--set {text}")
+
+
+def is_of_tuning(path: str) -> bool:
+    """Whether an override is one of the section ``tune``, and of no run."""
+    return path == TUNE or path.startswith(f"{TUNE}.")
 
 
 def load_overrides(path: str | Path) -> tuple[Override, ...]:

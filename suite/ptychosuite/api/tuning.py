@@ -1,0 +1,136 @@
+"""The plan of a study whose settings are found by tries: known when all tries have ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from ptychosuite.analysis.tries import ranking
+from ptychosuite.core.plan import Plan, Tuned
+from ptychosuite.core.runs import Status
+from ptychosuite.core.stages import solver_name
+from ptychosuite.errors import StudyError
+from ptychosuite.metrics.metric import metric_named
+from ptychosuite.registry.factors import value_in_words
+from ptychosuite.store.layout import Store, results_of
+from ptychosuite.store.place import Place
+from ptychosuite.store.read import Inventory, inventory, readable_run
+from ptychosuite.study.expand import make_plan
+from ptychosuite.study.study_file import StudyFile
+from ptychosuite.study.tuning import Contest, Tuning, tuning_of
+
+
+class NotTuned(StudyError):
+    """Tries of a study have not ended, so that nobody knows which runs it compares.
+
+    Parameters
+    ----------
+    tuning
+        The tries.
+    to_do
+        How many of them.
+    """
+
+    def __init__(self, name: str, tuning: Tuning, to_do: int) -> None:
+        total = len(tuning.plan.runs)
+        super().__init__(
+            f"{name}: {to_do} of its {total} tries are to do, and they tell which settings it compares; "
+            "'ptychosuite run STUDY' does them first, and --set tune=off leaves them out"
+        )
+        self.tuning, self.to_do = tuning, to_do
+
+    @property
+    def what_follows(self) -> str:
+        """What these runs are, and what comes after them."""
+        contests, compared = len(self.tuning.contests), self.tuning.compared
+        return (
+            f"these are tries, for {contests} set{'s' * (contests > 1)} of settings; the {compared} runs of "
+            "the study follow, with those that do best"
+        )
+
+
+def in_words(tuned: Tuned) -> str:
+    """What the tries of one solver have found, in a line."""
+    chosen = tuned.tries[tuned.chosen]
+    settings = ", ".join(f"{path} {value_in_words(value) or 'default'}" for path, value in chosen.items())
+    where = "".join(f", {path} {value_in_words(value)}" for path, value in tuned.where.items())
+    metric, before, after = metric_named(tuned.metric), tuned.medians[0], tuned.medians[tuned.chosen]
+    gain = [
+        f"{metric.label} {'unknown' if value is None else metric.text(value)} {when}"
+        for value, when in ((after, "with it"), (before, "as written"))
+    ]
+    number = len(tuned.tries)
+    return (
+        f"tuned: {solver_name(tuned.solver)}{where}: {settings}, the best of {number} tries "
+        f"({'; '.join(gain)})"
+    )
+
+
+def settled_plan(study: StudyFile, results: str, without_failed: bool = False) -> Plan:
+    """The runs of ``study``, with the settings that its tries have found where it has a section ``tune``.
+
+    Parameters
+    ----------
+    results
+        Folder that holds a results folder for each study, or ``s3://bucket/prefix``.
+    without_failed
+        Whether tries that have failed are to do.
+
+    Raises
+    ------
+    NotTuned
+        Not all tries have ended.
+    StudyError
+        With the place in the file, of anything that is wrong.
+    """
+    tuning = tuning_of(study)
+    if tuning is None:
+        return make_plan(study)
+    tuned = found(study.name, tuning, results, without_failed)
+    return replace(make_plan(study, tuning.settle(tuned)), tuned=tuned)
+
+
+def found(name: str, tuning: Tuning, results: str, without_failed: bool = False) -> tuple[Tuned, ...]:
+    """What the tries of the study ``name`` have found.
+
+    Raises
+    ------
+    NotTuned
+        Not all have ended.
+    """
+    store = Store.find(results_of(results, tuning.plan.name))
+    held = inventory(store) if store else Inventory({}, {})
+    files = held.done if without_failed else held.files
+    to_do = len({*tuning.plan.run_ids} - files.keys())
+    if to_do:
+        raise NotTuned(name, tuning, to_do)
+    values = {run_id: _value(files[run_id], tuning.metric) for run_id in tuning.plan.run_ids}
+    return tuple(_tuned(contest, tuning.metric, values) for contest in tuning.contests)
+
+
+def _value(file: Place, metric: str) -> float:
+    """What a try ended with; NaN where it did not complete."""
+    run = readable_run(file)
+    if run is None or run.status is not Status.COMPLETED:
+        return float("nan")
+    return run.metrics.get(metric, float("nan"))
+
+
+def _tuned(contest: Contest, metric: str, values: Mapping[str, float]) -> Tuned:
+    reached = np.array([[values[run_id] for run_id in run_ids] for run_ids in contest.run_ids])
+    ranks = ranking(reached, metric_named(metric).sign)
+    chosen = contest.tries[ranks.best]
+    return Tuned(
+        solver=contest.solver,
+        where=contest.where,
+        metric=metric,
+        tries=contest.tries,
+        ranks=ranks.ranks.tolist(),
+        medians=[value if np.isfinite(value) else None for value in ranks.medians.tolist()],
+        completed=ranks.completed.tolist(),
+        problems=reached.shape[1],
+        chosen=ranks.best,
+        at_bound=[path for path, value in chosen.items() if contest.space[path].is_at_bound(value)],
+    )
