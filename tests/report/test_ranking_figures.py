@@ -113,6 +113,8 @@ def test_ranking_in_words():
     assert table["rank by quality"].tolist() == ["2", "1", "3 (none)"]
     assert table["solved"].tolist() == ["2 of 2, 1 not known", "4 of 4", "2 of 4"]
     assert table.loc["ePIE", "iterations to the target"].startswith("never (")
+    assert table.loc["L-BFGS", "final phase RMSE / rad"] == "0.2; 2 of 4 problems"
+    assert "problems" not in table.loc["rPIE", "iterations to the target"]
     words = [text.get_text() for text in drawn.figure.axes[0].texts]
     assert words == ["reached by 2 of 4"]
     labels = [label.get_text() for label in drawn.figure.axes[0].get_yticklabels()]
@@ -133,9 +135,9 @@ def test_imported_and_throughput():
     assert "without imported results" in label
     ranking = drawn_of(RankingFigure(), runs)
     assert "not comparable" in " ".join(ranking.figure.axes[0].get_title().split())
-    assert [text.get_text().strip() for text in ranking.figure.axes[0].texts] == ["not timed"]
+    assert [text.get_text().strip() for text in ranking.figure.axes[0].texts] == ["not known"]
     assert ranking.table is not None
-    assert ranking.table.set_index("").loc["theirs", "solved"] == "not timed"
+    assert ranking.table.set_index("").loc["theirs", "solved"] == "not known"
     assert "ranked by their ends alone" in ranking.caption
 
 

@@ -76,7 +76,7 @@ class RankingFigure(FigureKind):
         caption = _caption(self, metric_label(metric), runs, numbers, Outcome.of_rows(table[~outside]))
         if outside.any():
             caption += " Imported results are not timed by us, and are ranked by their ends alone."
-        text = _as_text(numbers, names)
+        text = _as_text(numbers, names, runs["problem"].nunique())
         return Drawn(figure, caption, numbers, alt=_in_words(text), table=text)
 
 
@@ -141,8 +141,7 @@ def _draw_panel(
         if row.problems:
             _draw_row(axis, place, row, most, series[str(row.line)], is_cost)
         else:
-            nothing = "not timed" if is_cost else "no value"
-            axis.text(1, place, f" {nothing}", va="center", fontsize=SMALL, color="0.4")
+            axis.text(1, place, " not known", va="center", fontsize=SMALL, color="0.4")
 
 
 def _draw_row(axis: Axes, place: int, row: Any, most: float, series: Series, is_cost: bool) -> None:
@@ -187,7 +186,7 @@ def _caption(
     return caption
 
 
-def _as_text(numbers: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+def _as_text(numbers: pd.DataFrame, names: Mapping[str, str], problems: int) -> pd.DataFrame:
     """The table as a reader wants it."""
     import pandas as pd
 
@@ -200,7 +199,7 @@ def _as_text(numbers: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     text["solved"] = [_solved(row) for row in parts["iteration"].itertuples(index=False)]
     for by, name in names.items():
         unit = " / s" if by == "seconds" else ""
-        text[name + unit] = [_figure(row, by) for row in parts[by].itertuples(index=False)]
+        text[name + unit] = [_figure(row, by, problems) for row in parts[by].itertuples(index=False)]
     return text
 
 
@@ -217,19 +216,20 @@ def _ranks(rows: pd.DataFrame, never: str) -> list[str]:
 
 def _solved(row: Any) -> str:
     if not row.problems:
-        return "not timed"
+        return "not known"
     return f"{row.reached} of {row.problems}" + (f", {row.unknown} not known" if row.unknown else "")
 
 
-def _figure(row: Any, by: str) -> str:
-    """ "4.1 (3.2 to 5)"; "never" where the median has no end."""
+def _figure(row: Any, by: str, problems: int) -> str:
+    """ "4.1 (3.2 to 5)"; "never" where the median has no end; and of how many problems, if not of all."""
     if not row.problems:
         return ""
     metric = metric_of(by)
     text = metric.text if metric and by not in TO_TARGET else "{:.3g}".format
     told = [text(value) if np.isfinite(value) else _never(by) for value in (row.median, row.low, row.high)]
     is_wide = not np.isnan(row.low) and row.high > row.low
-    return told[0] + (f" ({told[1]} to {told[2]})" if is_wide else "")
+    interval = f" ({told[1]} to {told[2]})" if is_wide else ""
+    return told[0] + interval + (f"; {row.problems} of {problems} problems" * (row.problems < problems))
 
 
 def _never(by: str) -> str:
