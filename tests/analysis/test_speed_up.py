@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from ptychosuite.analysis.speed_up_pairs import (
     censored_median,
-    reached_for_good,
     speed_up_pairs,
     speed_up_summary,
 )
 from ptychosuite.analysis.tables import open_dataset, table_of
+from ptychosuite.analysis.to_target import reached_for_good
 from ptychosuite.core.runs import RunRecord, Status
 from ptychosuite.store.write import write_run
 

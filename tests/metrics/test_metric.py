@@ -12,9 +12,9 @@ import pytest
 from ptychosuite.analysis.labels import column_name, metric_label
 from ptychosuite.analysis.quality import Compared, run_findings
 from ptychosuite.analysis.repetition import compare
-from ptychosuite.analysis.speed_up_pairs import reached_for_good
 from ptychosuite.analysis.summary import summary
 from ptychosuite.analysis.tables import open_dataset, table_of
+from ptychosuite.analysis.to_target import reached_for_good
 from ptychosuite.analysis.trend import Point, Series
 from ptychosuite.analysis.verdict import Judgement
 from ptychosuite.core.plan import Tolerances

@@ -214,7 +214,7 @@ def test_every_run_file_is_opened_once(results, tmp_path, monkeypatch):
         opened[place.path] += 1
         return open_file(place)
 
-    kinds = ("images", "probe", "setup", "rings", "images", "convergence", "speed-up")
+    kinds = ("images", "probe", "setup", "rings", "images", "convergence", "speed-up", "ranking")
     plan = plan_text(tmp_path, figures(*(f"kind: {kind}" for kind in kinds)))
     selection = selection_of_plan(plan, results)
     monkeypatch.setattr(LocalPlace, "open", counted)
@@ -248,6 +248,7 @@ def test_planning_imports_nothing_that_draws(tmp_path):
 
     study = study_file(tmp_path, "figures:\n" + "".join(f"  - {{kind: {kind}}}\n" for kind in (
         "convergence", "images", "setup", "probe", "rings", "speed-up", "heatmap, x: seed, y: solver",
+        "performance-profile", "ranking",
     )))  # fmt: skip
     code = (
         f"import sys; sys.argv = ['x', 'plan', {str(study)!r}]\n"

@@ -36,6 +36,8 @@ KINDS = {
     "setup": {"kind": "setup"},
     "rings": {"kind": "rings", **ONE},
     "heatmap": {"kind": "heatmap", "x": "noise", "y": "solver", "value": "error"},
+    "performance profile": {"kind": "performance-profile"},
+    "ranking": {"kind": "ranking"},
 }
 TITLE = "What a figure is about may take a good many words to say"
 

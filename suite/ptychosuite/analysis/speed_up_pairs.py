@@ -19,23 +19,12 @@ from scipy.special import bdtr
 
 from ptychosuite.analysis.labels import line_labels
 from ptychosuite.analysis.outcomes import MISSING
+from ptychosuite.analysis.to_target import curve_against, reached_for_good
 from ptychosuite.core.runs import Status
 from ptychosuite.metrics.metric import known_metrics, metric_of
 
 CONFIDENCE = 0.95
 AS_GOOD = 1.001  # final value over the plain run's up to which a run has ended as well
-
-
-def reached_for_good(x: np.ndarray, curve: np.ndarray, target: float, sign: int = 1) -> float:
-    """The first of ``x`` from which on ``curve`` stays at or below ``target``; infinite where it never does.
-
-    Both are (iterations,); entries that were not measured are NaN. At or above it where ``sign`` is -1.
-    """
-    measured = ~np.isnan(curve)
-    x, curve = x[measured], curve[measured]
-    worse = np.flatnonzero(sign * curve > sign * target)
-    first = 0 if worse.size == 0 else int(worse[-1]) + 1
-    return float(x[first]) if first < len(x) else float("inf")
 
 
 @dataclass(frozen=True)
@@ -143,8 +132,8 @@ def _pair(
 ) -> dict[str, Any]:
     final = float(plain[metric])
     target = final + sign * within * abs(final)
-    plain_x, plain_curve = _curve(dataset, plain, metric, x)
-    other_x, other_curve = _curve(dataset, other, metric, x)
+    plain_x, plain_curve = curve_against(dataset, plain["row"], metric, x)
+    other_x, other_curve = curve_against(dataset, other["row"], metric, x)
     at = reached_for_good(plain_x, plain_curve, target, sign)
     completed = other["status"] == Status.COMPLETED
     reached = reached_for_good(other_x, other_curve, target, sign) if completed else float("inf")
@@ -161,13 +150,6 @@ def _pair(
         **{to: _number(other, name) - _number(plain, name) for name, to in changes.items() if name in plain},
         **{name: _number(other, name) for name in ("ff_jumps", "ff_rejected", "ff_seconds_inference")},
     }
-
-
-def _curve(dataset: xr.Dataset, run: pd.Series, metric: str, x: str) -> tuple[np.ndarray, np.ndarray]:
-    curve = dataset[f"{metric}_curve"].values[run["row"]]
-    if x == "iteration":
-        return np.arange(float(len(curve))) * np.where(np.isnan(curve), np.nan, 1.0), curve
-    return dataset[f"{x}_curve"].values[run["row"]], curve
 
 
 def _ratio(plain: float, other: float) -> float:

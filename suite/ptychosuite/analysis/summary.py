@@ -90,6 +90,11 @@ def figure_of(rows: pd.DataFrame, name: str, is_censored: bool, note: str = "") 
         values = rows.loc[rows["status"].isin(ENDED), name].fillna(np.inf).to_numpy(dtype=float)
     else:
         values = rows.loc[rows["status"] == Status.COMPLETED, name].dropna().to_numpy(dtype=float)
+    return figure_over(values, note)
+
+
+def figure_over(values: np.ndarray, note: str = "") -> Figure:
+    """Median of ``values``, (n,), and its interval; infinite where half of them are."""
     if not len(values):
         return Figure(float("nan"), float("nan"), float("nan"), note)
     low, high = median_interval(values)

@@ -202,6 +202,8 @@ GROUPS: Mapping[str, Group] = {
             "probe": "ptychosuite.reporting.figures.images:ProbeFigure",
             "rings": "ptychosuite.reporting.figures.rings:RingsFigure",
             "speed-up": "ptychosuite.reporting.figures.speed_up:SpeedUpFigure",
+            "performance-profile": "ptychosuite.reporting.figures.performance_profile:ProfileFigure",
+            "ranking": "ptychosuite.reporting.figures.ranking:RankingFigure",
             "positions": "ptychosuite.reporting.figures.positions_map:PositionsFigure",
             "modes": "ptychosuite.reporting.figures.modes_grid:ModesFigure",
             "position-misfit": "ptychosuite.reporting.figures.misfit_map:PositionMisfitFigure",

@@ -18,12 +18,16 @@ LINE_INCHES = 0.19
 
 def draw_legend(figure: Figure, series: Mapping[str, Series], outcomes: Mapping[str, Outcome]) -> None:
     """Below ``figure``, an entry for each line; one of which no run completed has its entry all the same."""
-    names = [
-        label + ("" if outcome.is_sound else f" – {_remark(outcome)}") for label, outcome in outcomes.items()
-    ]
+    remarks = {label: "" if outcome.is_sound else _remark(outcome) for label, outcome in outcomes.items()}
+    draw_remarks(figure, series, remarks)
+
+
+def draw_remarks(figure: Figure, series: Mapping[str, Series], remarks: Mapping[str, str]) -> None:
+    """Below ``figure``, an entry for each label of ``remarks``, with what there is to say of it."""
+    names = [label + (f" – {remark}" if remark else "") for label, remark in remarks.items()]
     letters = int((figure.get_figwidth() - 0.7) / 0.075)
     names = [textwrap.fill(name, letters, subsequent_indent="  ") for name in names]
-    handles = [Line2D([], [], **line_style(series[label])) for label in outcomes]
+    handles = [Line2D([], [], **line_style(series[label])) for label in remarks]
     columns = legend_columns(figure, names)
     rows = -(-len(names) // columns)
     figure.set_figheight(figure.get_figheight() + LINE_INCHES * max(0, rows - 2))  # there is room for two

@@ -6,9 +6,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogFormatterSciNotation, NullLocator
+from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, NullLocator
 
 PLAIN = (1e-3, 1e5)  # numbers from here to there are written without a power of ten
+RATIO_TICKS = (  # the first whose ticks have room: base, and the ticks from one power to the next
+    (2, (1, 1.25, 1.5, 1.75)), (2, (1, 1.5)), (2, (1,)), (10, (1, 2, 5)), (10, (1, 3)), (10, (1,)),
+    (100, (1,)),
+)  # fmt: skip
+TICK_INCHES = 0.42  # that the number of a tick takes
 
 
 class LogNumbers(LogFormatterSciNotation):
@@ -35,3 +40,17 @@ def number_axes(axes: Axes, is_small: bool) -> None:
             axis.set_minor_locator(NullLocator())
         elif powers > 0 and axis is axes.xaxis:
             axis.set_minor_formatter("")
+
+
+def number_ratios(axes: Axes, most: float, inches: float) -> None:
+    """Number the horizontal axis of ratios from 1 to ``most``, which is ``inches`` long."""
+    for base, steps in RATIO_TICKS:
+        powers = float(base) ** np.arange(1 + int(np.log(most) / np.log(base)))
+        ticks = np.outer(powers, steps).ravel()
+        ticks = ticks[ticks <= most]
+        closest = np.log(ticks[1:] / ticks[:-1]).min(initial=np.inf) / np.log(most) * inches
+        if closest > TICK_INCHES:
+            break
+    axes.xaxis.set_major_locator(FixedLocator(ticks.tolist()))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter("{x:g}")

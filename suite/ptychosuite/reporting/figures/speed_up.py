@@ -13,6 +13,7 @@ from ptychosuite.analysis.labels import metric_label
 from ptychosuite.analysis.outcomes import Outcome
 from ptychosuite.errors import NothingToDraw
 from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, Names
+from ptychosuite.reporting.figures.target_words import COSTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from ptychosuite.reporting.figures.material import Material
 
-GAINS = {"seconds": "solver time", "iteration": "iterations", "data_passes": "passes over the data"}
 BEYOND = 0.85  # how far left of all bounds an interval goes whose lower end, 0, no logarithmic axis has
 WIDE = 6  # from one end of the axis to the other: beyond that, labels have room for fewer ticks
 HEADINGS = {
@@ -90,13 +90,13 @@ class SpeedUpFigure(FigureKind):
         axis.xaxis.set_major_formatter("{x:g}")
         axis.xaxis.set_minor_formatter("{x:g}")
         axis.tick_params(axis="x", which="minor", labelsize=7, labelcolor="0.4")
-        axis.set_xlabel(f"speed-up in {GAINS[self.x]}")
+        axis.set_xlabel(f"speed-up in {COSTS[self.x]}")
         axis.set_ylim(len(summary) - 0.5, -0.5)
         axis.grid(False, axis="y")
         side, worse = ("below", "more") if pairs.attrs["sign"] == 1 else ("above", "less")
         more = f", or {self.within:.3g} of it {worse}" if self.within else ""
         caption = (
-            f"Speed-up of fast-forwarded runs: {GAINS[self.x]} until the {metric_label(metric)} stays "
+            f"Speed-up of fast-forwarded runs: {COSTS[self.x]} until the {metric_label(metric)} stays "
             f"at or {side} what the plain run with the same data, seed and solver ends with{more}. "
             "A dot is a pair; an arrow is a run that never gets there, drawn at the bound that its length "
             "sets. Bar: median; line: its 95 % interval by order statistics, in which such runs may be "

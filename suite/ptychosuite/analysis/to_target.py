@@ -1,0 +1,200 @@
+"""How soon each run comes to a target that all runs of its problem share, and who is first how often.
+
+A problem is one condition and one seed. Its target is the convergence test of Moré and Wild (SIAM J. Optim.
+20, 172, 2009): with f_start the value that runs begin with, and f_best the best one that a completed run of
+the problem ends with, a run solves the problem where its curve comes for good to
+
+    f <= f_best + tau (f_start - f_best),
+
+mirrored where higher is better. What a run costs that failed, diverged, ran out of time or never gets there
+is infinite: no run is dropped for how it ended. What nobody knows (a run without a result, a result that was
+computed elsewhere, the time of a run that shared its core) is NaN and counts neither way.
+
+Performance profiles: Dolan and Moré, Math. Program. 91, 201 (2002).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from ptychosuite.analysis.conditions import condition_columns, condition_labels
+from ptychosuite.analysis.labels import line_labels
+from ptychosuite.analysis.outcomes import MISSING
+from ptychosuite.analysis.tables import are_imported, timed
+from ptychosuite.core.runs import Status
+from ptychosuite.metrics.metric import metric_of
+
+
+def reached_for_good(x: np.ndarray, curve: np.ndarray, target: float, sign: int = 1) -> float:
+    """The first of ``x`` from which on ``curve`` stays at or below ``target``; infinite where it never does.
+
+    Both are (iterations,); entries that were not measured are NaN. At or above it where ``sign`` is -1.
+    """
+    measured = ~np.isnan(curve)
+    x, curve = x[measured], curve[measured]
+    worse = np.flatnonzero(sign * curve > sign * target)
+    first = 0 if worse.size == 0 else int(worse[-1]) + 1
+    return float(x[first]) if first < len(x) else float("inf")
+
+
+def curve_against(dataset: xr.Dataset, row: int, metric: str, x: str) -> tuple[np.ndarray, np.ndarray]:
+    """``x`` ("seconds", "iteration", "data_passes") and ``metric`` of the run in ``row``, (iterations,) each.
+
+    NaN where nothing was measured, and beyond the run's end.
+    """
+    curve = dataset[f"{metric}_curve"].values[row]
+    if x == "iteration":
+        return np.arange(float(len(curve))) * np.where(np.isnan(curve), np.nan, 1.0), curve
+    return dataset[f"{x}_curve"].values[row], curve
+
+
+def runs_to_target(
+    table: pd.DataFrame,
+    study: pd.DataFrame,
+    dataset: xr.Dataset,
+    metric: str,
+    within: float,
+    costs: Sequence[str] = ("seconds", "iteration"),
+) -> pd.DataFrame:
+    """What each planned run of ``table`` costs until it has solved its problem.
+
+    Parameters
+    ----------
+    table
+        The runs in question, failed and missing ones as well; they alone set targets.
+    study
+        All planned runs of the study: lines and conditions are in its words.
+    metric
+        What has a target; it says itself whether lower or higher is better.
+    within
+        tau, the share of the way from the start to the best end that may be left.
+    costs
+        Of "seconds", "iteration" and "data_passes".
+
+    Returns
+    -------
+    A row for each of ``table``, with its index: ``problem`` (a number), ``condition``, ``seed``, ``line``,
+    ``status``, ``target`` (NaN where no run has come to anything better than the start) and a column for
+    each of ``costs``.
+    """
+    runs = _runs(table, study)
+    completed = (runs["status"] == Status.COMPLETED) & ~are_imported(table)
+    known = metric_of(metric)
+    sign = known.sign if known else 1
+    places = {name: int(row) for name, row in table.loc[completed, "row"].items()}
+    ends = pd.DataFrame(
+        [_ends(dataset[f"{metric}_curve"].values[row]) for row in places.values()],
+        index=pd.Index(places),
+        columns=["start", "end"],
+        dtype=float,
+    ).reindex(table.index)
+    runs["target"] = _targets(ends, runs["problem"], within, sign)
+    has_curve = ends["end"].notna().groupby(runs["problem"]).transform("any")
+    is_judged = has_curve | ~completed.groupby(runs["problem"]).transform("any")
+    is_known = is_judged & (runs["status"] != MISSING) & ~are_imported(table)
+    for x in costs:
+        runs[x] = np.where(is_known, np.inf, np.nan)
+        for name, row in places.items():
+            target = runs.at[name, "target"]
+            if np.isfinite(target):
+                runs.at[name, x] = reached_for_good(*curve_against(dataset, row, metric, x), target, sign)
+    if "seconds" in costs:
+        was_alone = table.index.isin(timed(table)[0].index)
+        runs["seconds"] = runs["seconds"].where(was_alone | np.isinf(runs["seconds"]))
+    return runs
+
+
+def _runs(table: pd.DataFrame, study: pd.DataFrame) -> pd.DataFrame:
+    """Problem, line and status of each run."""
+    keys = [*condition_columns(table), *(["seed"] if "seed" in table else [])]
+    problems = table.groupby(keys, dropna=False, sort=False).ngroup() if keys else 0
+    return pd.DataFrame(
+        {
+            "problem": problems,
+            "condition": condition_labels(study).loc[table.index],
+            "seed": table.get("seed", 0),
+            "line": line_labels(study, "solver").loc[table.index].astype(str),
+            "status": table["status"].astype(str),
+        },
+        index=table.index,
+    )
+
+
+def _ends(curve: np.ndarray) -> tuple[float, float]:
+    """First and last measured value."""
+    measured = curve[~np.isnan(curve)]
+    return (float(measured[0]), float(measured[-1])) if measured.size else (float("nan"), float("nan"))
+
+
+def _targets(ends: pd.DataFrame, problems: pd.Series, within: float, sign: int) -> pd.Series:
+    """The target of each run; where starts differ, by the middle one of its problem."""
+    best = sign * (sign * ends["end"]).groupby(problems).transform("min")
+    start = ends["start"].groupby(problems).transform("median")
+    target = best + within * (start - best)
+    return target.where((sign * best < sign * start) & np.isfinite(target))
+
+
+def ratios(costs: pd.Series, problems: pd.Series) -> pd.Series:
+    """Each cost over the smallest one of its problem: 1 for the best, infinite or NaN where the cost is.
+
+    A cost of nothing is taken for the smallest positive one of its problem, so that the others keep a ratio.
+    """
+    positive = costs.where((costs > 0) & np.isfinite(costs))
+    found = costs / positive.groupby(problems).transform("min")
+    return found.mask(costs == 0, 1.0).mask(np.isinf(costs), np.inf)
+
+
+def performance_profile(runs: pd.DataFrame, cost: str) -> pd.DataFrame:
+    """The share of its problems that each line solves at no more than a multiple of the smallest cost.
+
+    Parameters
+    ----------
+    runs
+        As of :func:`runs_to_target`.
+    cost
+        The column that is compared.
+
+    Returns
+    -------
+    The steps of each line, in the order of ``runs``: ``line``, ``ratio`` (from 1 on, increasing), ``share``
+    (from this ratio on) and ``problems``, the number that it is a share of: those that the line was planned
+    for and whose run is known. A line of which nothing is known has no steps.
+    """
+    found = ratios(runs[cost], runs["problem"])
+    parts = []
+    for line, of_line in found.groupby(runs["line"], sort=False):
+        known = np.sort(of_line.dropna().to_numpy())
+        steps = np.union1d([1.0], known[np.isfinite(known)])
+        share = np.searchsorted(known, steps, side="right") / max(1, len(known))
+        if len(known):
+            parts.append(pd.DataFrame({"line": line, "ratio": steps, "share": share, "problems": len(known)}))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def profile_summary(runs: pd.DataFrame, cost: str) -> pd.DataFrame:
+    """One row a line: on how many problems it is first, within twice the first, and there at all.
+
+    Those come first that solve the largest share of their problems. ``unknown`` counts the runs that no
+    profile has.
+    """
+    found = ratios(runs[cost], runs["problem"])
+    rows = []
+    for line, of_line in found.groupby(runs["line"], sort=False):
+        known = of_line.dropna()
+        rows.append(
+            {
+                "line": line,
+                "problems": len(known),
+                "first": int((known <= 1).sum()),
+                "twice": int((known <= 2).sum()),
+                "solved": int(np.isfinite(known).sum()),
+                "unknown": int(of_line.isna().sum()),
+            }
+        )
+    summary = pd.DataFrame(rows)
+    shares = summary[["solved", "first"]].div(summary["problems"].clip(lower=1), axis=0)
+    return summary.loc[shares.sort_values(["solved", "first"], ascending=False, kind="stable").index]
