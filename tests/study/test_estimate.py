@@ -56,13 +56,13 @@ def record(spec, seconds: float, status: Status = Status.COMPLETED, **provenance
 
 
 def test_time_goes_by_what_runs_took(tmp_path):
-    """By each solver's own runs, else by all; it says by how many, and is a bound only where assumed."""
+    """By each solver's own runs, else by all; it says by how many, and is rough where it is assumed."""
     plan = plan_text(
         tmp_path, "axes: {solver: [rpie, {name: magpie, levels: 2}, lbfgs], stop.iterations: [3, 30]}\n"
     )
     assumed = estimate(plan.runs)
     assert assumed.basis.startswith("assumed")
-    assert assumed.time_text("3 s").startswith("at most 3 s on one core (assumed")
+    assert assumed.time_text("3 s").startswith("roughly 3 s on one core (assumed")
     rpie, magpie = plan.runs[0], plan.runs[2]
     assert (rpie.solver_name, magpie.solver_name) == ("rpie", "magpie")
     measured = Measured.of(

@@ -15,7 +15,7 @@ from tests.study.small import HEAD, REPOSITORY, study_file
 
 STUDIES = [
     path
-    for folder in ("studies", "studies/paper", "studies/fast-forward", "studies/experiment")
+    for folder in ("studies", "studies/paper", "studies/fast-forward", "studies/experiment", "studies/peers")
     for path in sorted((REPOSITORY / folder).glob("*.yaml"))
     if "\nstudy:" in f"\n{path.read_text()}"  # the others hold overrides
 ]

@@ -183,7 +183,7 @@ class StudyPlan(Displayed):
 
     @cached_property
     def cost(self) -> Estimate:
-        """What the remaining runs take on one core, as others in the folder took, or at most, as assumed."""
+        """What the remaining runs take on one core, as others in the folder took, or as assumed."""
         return estimate(self.remaining, self._measured())
 
     def _measured(self) -> Measured:

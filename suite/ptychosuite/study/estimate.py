@@ -32,7 +32,7 @@ BATCHES = 6  # patterns being worked on: patches, exit and detector waves, and w
 
 @dataclass(frozen=True)
 class Estimate:
-    """What runs take. Disk and memory, and times that are assumed, are upper bounds."""
+    """What runs take. Disk and memory are upper bounds; an assumed time is for runs that use all iterations."""
 
     cpu_seconds: float
     disk_bytes: float
@@ -43,13 +43,13 @@ class Estimate:
     def basis(self) -> str:
         """What the time goes by."""
         if not self.measured_runs:
-            return "assumed from the speed of transforms here"
+            return "assumed from the speed of transforms here; small problems take longer"
         return f"as measured of {self.measured_runs} run{'s' * (self.measured_runs > 1)} in this folder"
 
     def time_text(self, told: str) -> str:
         """The time, ``told`` in words, with what it goes by."""
-        bound = "about" if self.measured_runs else "at most"
-        return f"{bound} {told} on one core ({self.basis})"
+        near = "about" if self.measured_runs else "roughly"
+        return f"{near} {told} on one core ({self.basis})"
 
 
 @dataclass(frozen=True)

@@ -201,10 +201,10 @@ class _Maker:
 
     def _space(self, run: RunSpec) -> Space:
         """What is tried of a run: all entries that are of it, a later one in place of an earlier."""
-        leaves = run.leaves()
+        leaves, fields = run.leaves(), run.to_dict()
         found: dict[str, Range | Choices] = {}
         for where, ranges, _ in self._entries:
-            if matches(run.to_dict(), where):
+            if matches(fields, where):
                 found |= {path: each for path, each in ranges.items() if where or path in leaves}
         return found
 
