@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ptychosuite.analysis.tries import ranking
+from ptychosuite.analysis.tries import names_of, ranking
+from ptychosuite.core.plan import Tuned
 
 
 def mean_ranks(values, sign):
@@ -45,3 +46,17 @@ def test_what_failed_is_last():
     nothing = ranking(np.full((3, 2), np.nan), 1)
     assert nothing.best == 0
     assert np.isnan(nothing.medians).all()
+
+
+def test_names():
+    """What tells contests of one solver apart, and what each was tuned for; not what was tried."""
+
+    def tuned(where, **solver):
+        return Tuned(solver, where, "residual", [{"solver.alpha": 0.1}], [1.0], [2.0], [1], 1, 0)
+
+    every = [
+        tuned({}, name="rpie", alpha=0.1, sweep="sequential"),
+        tuned({"problem.noise": None}, name="lsqml", batch=8),
+        tuned({"problem.noise": 0.1}, name="lsqml", batch=16),
+    ]
+    assert names_of(every) == ["rPIE", "LSQML (batch 8, noise none)", "LSQML (batch 16, noise 0.1)"]

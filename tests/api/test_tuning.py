@@ -62,7 +62,7 @@ def test_from_tries_to_report(command, study):
     plan = ptychosuite.plan(study)
     assert {run.solver["alpha"] for run in plan.runs.values() if run.solver["name"] == "rpie"} == {best}
     assert set(plan.states.values()) == {"done"}
-    assert f"rpie: solver.alpha {best:g}, the best of 4 tries" in str(plan)
+    assert f"tuned: rPIE: alpha {best:g}, the best of 4 tries" in str(plan)
     code, out, err = command("report", study)
     assert code == 0, err
     page = Path("reports/tuned/index.html").read_text()

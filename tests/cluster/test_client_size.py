@@ -30,13 +30,16 @@ class Echo:
     """A client whose workers end every run at once, with a message of some length."""
 
     status, cluster = "running", None
-    scheduler = SimpleNamespace(address="tcp://scheduler")
 
     def __init__(self, workers: tuple[str, ...] = WORKERS) -> None:
         self.workers, self.sent = workers, 0
+        self.scheduler = SimpleNamespace(address="tcp://scheduler", identity=self.identity)
 
-    def scheduler_info(self, n_workers: int) -> dict[str, object]:
+    def identity(self, n_workers: int) -> dict[str, object]:
         return {"workers": {address: {"resources": {}} for address in self.workers}}
+
+    def sync(self, call, **options):
+        return call(**options)
 
     def subscribe_topic(self, topic, handler) -> None:
         self.handler = handler

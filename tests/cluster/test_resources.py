@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 
 import pytest
+from ptychosuite.cluster.cluster_file import connect
 from ptychosuite.cluster.connection import Connection
 from ptychosuite.cluster.dispatch import run_all
 from ptychosuite.cluster.kinds.cuda import add_cpu_workers
 from ptychosuite.cluster.whole_sweep import sweep, to_do
 from ptychosuite.cluster.work import Terms
-from ptychosuite.cluster.workers import check_devices, offered, resources_for
+from ptychosuite.cluster.workers import check_devices, offered, resources_for, workers_up
 from ptychosuite.errors import ClusterError
 from ptychosuite.store.layout import Store
 from ptychosuite.store.read import inventory, read_run
@@ -88,3 +89,21 @@ def test_a_sweep_goes_to_both_kinds(tmp_path, mixed, monkeypatch):
     gpu_process = mixed.submit(os.getpid, resources={"GPU": 1}, pure=False).result()
     assert processes["torch"] == {gpu_process}
     assert gpu_process not in processes["numpy"]
+
+
+def test_a_refresh_in_the_background_hides_no_worker(monkeypatch):
+    """Dask's client refreshes what it knows of the scheduler, without workers, at any moment.
+
+    Who then asks the client takes healthy workers for dead ones.
+    """
+    with connect("local", 1) as connection:
+        client = connection.client
+        refresh = client._update_scheduler_info
+
+        async def overtaken(n_workers: int = 0) -> None:
+            await refresh(n_workers)
+            await refresh()
+
+        monkeypatch.setattr(client, "_update_scheduler_info", overtaken)
+        assert client.scheduler_info()["workers"] == {}
+        assert len(workers_up(client)) == 1

@@ -140,6 +140,8 @@ def test_off(tmp_path, settings):
         ("tune: {over: [{where: {solver: lbfgs}, solver.alpha: [0.1]}]}", "unknown key 'alpha'"),
         ("tune: {over: {solver.alpha: {uniform: [0.5, 2]}}}", "expected"),
         ("tune: {over: {}}", "there is nothing to try"),
+        ("tune: {over: 3}", "tune.over: found 3; expected keys and values"),
+        ("tune: {over: [3]}", "tune.over.0: found 3; expected keys and values"),
         ("tune: {tries: 3}", "'over' is missing"),
         ("tune: {tries: 0, over: {solver.alpha: [0.1]}}", "tune.tries: found 0"),
         ("tune: {over: {solver.alpha: [0.1]}, by: speed}", "expected the name of a metric"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from ptychosuite.core.plan import Tuned
 from ptychosuite.core.runs import as_scalar
 from ptychosuite.core.stages import solver_name
 from ptychosuite.errors import StoreError
-from ptychosuite.registry.factors import factor_names, is_value
+from ptychosuite.registry.factors import factor_names, is_value, value_in_words
 from ptychosuite.registry.lookup import solver_label
 from ptychosuite.registry.validation import SettingError, validate
 
@@ -60,6 +60,27 @@ def ranking(values: np.ndarray, sign: int) -> Ranking:
     return Ranking(ranks, np.array(medians), known.sum(axis=1), int(np.argmin(ranks)))
 
 
+def names_of(every: Sequence[Tuned]) -> list[str]:
+    """What each solver that was tuned is called: its label, what tells it apart, what it was tuned for."""
+    names = factor_names(path for tuned in every for path in (*_written(tuned), *tuned.where))
+    told = []
+    for tuned in every:
+        others = [_written(other) for other in every if other.solver["name"] == tuned.solver["name"]]
+        own = _written(tuned)
+        differing = [path for path in own if any(other.get(path) != own[path] for other in others)]
+        words = [f"{names[path]} {value_in_words(own[path])}" for path in differing]
+        words += [f"{names[path]} {value_in_words(value) or 'none'}" for path, value in tuned.where.items()]
+        label = solver_label(solver_name(tuned.solver))
+        told.append(f"{label} ({', '.join(words)})" if words else label)
+    return told
+
+
+def _written(tuned: Tuned) -> dict[str, Any]:
+    """Settings of the solver that were not tried, by dotted path."""
+    settings = {f"solver.{key}": as_scalar(value) for key, value in tuned.solver.items() if key != "name"}
+    return {path: value for path, value in settings.items() if path not in tuned.tries[0]}
+
+
 @dataclass(frozen=True)
 class TunedLine:
     """What the tries of one solver have found, and what its line is called."""
@@ -88,7 +109,9 @@ def tuned_lines(selection: Selection) -> list[TunedLine]:
     return [
         TunedLine(
             _line(tuned, selection.table, labels),
-            ", ".join(f"{names[path]} {as_scalar(value)}" for path, value in tuned.where.items()),
+            ", ".join(
+                f"{names[path]} {value_in_words(value) or 'none'}" for path, value in tuned.where.items()
+            ),
             tuned,
         )
         for tuned in every
@@ -97,8 +120,8 @@ def tuned_lines(selection: Selection) -> list[TunedLine]:
 
 def _line(tuned: Tuned, table: pd.DataFrame, labels: pd.Series) -> str:
     """The label of the runs that have the settings of the chosen try; the solver's where no run is left."""
-    wanted = {f"solver.{key}": as_scalar(value) for key, value in tuned.solver.items() if key != "name"}
-    wanted |= {"solver.name": solver_name(tuned.solver), **tuned.where, **tuned.tries[tuned.chosen]}
+    wanted = {"solver.name": solver_name(tuned.solver), **_written(tuned), **tuned.where}
+    wanted |= tuned.tries[tuned.chosen]
     found = labels[_has(table, wanted)]
     return str(found.iloc[0]) if len(found) else solver_label(solver_name(tuned.solver))
 

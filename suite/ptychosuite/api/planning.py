@@ -201,7 +201,7 @@ class StudyPlan(Displayed):
         if limit is not None and len(self) > limit:
             table.append(f"... and {len(self) - limit} more{hint}")
         warnings = [f"warning: {warning}" for warning in self.plan.warnings]
-        tuned = [*filter(None, [self.note]), *map(in_words, self.plan.tuned)]
+        tuned = [*filter(None, [self.note]), *in_words(self.plan.tuned)]
         return "\n".join([*table, "", self.summary, *tuned, *self._extendable, *warnings])
 
     @property

@@ -164,7 +164,7 @@ class Sweep:
         text = f"{self.plan.title}: {runs}, {self.standing}"
         number = len(self.extensions.earlier)
         going_on = f", {number} of them from where stored runs stopped" if number else ""
-        told = [text + going_on, self.note, *map(in_words, self.plan.tuned), self.extensions.refusals]
+        told = [text + going_on, self.note, *in_words(self.plan.tuned), self.extensions.refusals]
         return "\n".join(filter(None, told))
 
     def carry_out(self, progress: bool | Progress = True) -> SweepOutcome:

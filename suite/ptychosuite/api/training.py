@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ptychosuite.api.following import Progress
 from ptychosuite.api.planning import File, Settings, Study, read_study
-from ptychosuite.api.sweeping import prepare
+from ptychosuite.api.sweeping import parts
 from ptychosuite.core.plan import Plan
 from ptychosuite.core.runs import digest
 from ptychosuite.errors import UserError
@@ -60,13 +60,13 @@ def train(
     written = read_study(study)
     chosen = training_settings(written)
     start = _start(chosen.start, written.base)
-    ready = prepare(
+    for ready in parts(
         study, settings, override_file=override_file, results=results, cluster=cluster, workers=workers
-    )
-    shown.say(str(ready))
-    store = Store.create(ready.results)
-    if ready.specs:
-        ready.carry_out(shown)
+    ):
+        shown.say(str(ready))
+        store = Store.create(ready.results)
+        if ready.specs:
+            ready.carry_out(shown)
     checkpoint = _train(ready.plan, store, chosen, start, Path(ready.results) / "training", shown)
     if out is None:
         return checkpoint

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from ptychosuite.analysis.tries import ranking
+from ptychosuite.analysis.tries import names_of, ranking
 from ptychosuite.core.plan import Plan, Tuned
 from ptychosuite.core.runs import Status
-from ptychosuite.core.stages import solver_name
 from ptychosuite.errors import StudyError
 from ptychosuite.metrics.metric import metric_named
-from ptychosuite.registry.factors import value_in_words
+from ptychosuite.registry.factors import factor_names, value_in_words
 from ptychosuite.store.layout import Store, results_of
 from ptychosuite.store.place import Place
 from ptychosuite.store.read import Inventory, inventory, readable_run
@@ -51,20 +50,24 @@ class NotTuned(StudyError):
         )
 
 
-def in_words(tuned: Tuned) -> str:
-    """What the tries of one solver have found, in a line."""
-    chosen = tuned.tries[tuned.chosen]
-    settings = ", ".join(f"{path} {value_in_words(value) or 'default'}" for path, value in chosen.items())
-    where = "".join(f", {path} {value_in_words(value)}" for path, value in tuned.where.items())
-    metric, before, after = metric_named(tuned.metric), tuned.medians[0], tuned.medians[tuned.chosen]
-    gain = [
-        f"{metric.label} {'unknown' if value is None else metric.text(value)} {when}"
-        for value, when in ((after, "with it"), (before, "as written"))
-    ]
-    number = len(tuned.tries)
+def in_words(every: Sequence[Tuned]) -> list[str]:
+    """What the tries of each solver have found, a line each."""
+    return [_in_words(tuned, name) for tuned, name in zip(every, names_of(every), strict=True)]
+
+
+def _in_words(tuned: Tuned, name: str) -> str:
+    metric, chosen = metric_named(tuned.metric), tuned.tries[tuned.chosen]
+    names = factor_names(chosen)
+    settings = ", ".join(
+        f"{names[path]} {value_in_words(value) or 'default'}" for path, value in chosen.items()
+    )
+    before, after = (
+        "none completed" if value is None else metric.text(value)
+        for value in (tuned.medians[0], tuned.medians[tuned.chosen])
+    )
     return (
-        f"tuned: {solver_name(tuned.solver)}{where}: {settings}, the best of {number} tries "
-        f"({'; '.join(gain)})"
+        f"tuned: {name}: {settings}, the best of {len(tuned.tries)} tries "
+        f"({metric.label} {after}; as written {before})"
     )
 
 

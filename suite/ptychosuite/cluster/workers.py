@@ -221,14 +221,17 @@ class Up(NamedTuple):
 def workers_up(client: Client) -> dict[str, Up]:
     """The workers that are up, by address.
 
+    The scheduler itself is asked: ``Client.scheduler_info`` may answer with what the client has refreshed in
+    the background meanwhile, which names no workers.
+
     Raises
     ------
     OSError
         The scheduler does not answer.
     """
-    workers = client.scheduler_info(n_workers=-1).get("workers")
-    if workers is None:
-        raise OSError("the scheduler does not answer")
+    if client.scheduler is None:
+        raise OSError("the connection to the scheduler is closed")
+    workers = client.sync(client.scheduler.identity, n_workers=-1)["workers"]
     return {
         address: Up(frozenset(worker["resources"]), worker.get("nanny"))
         for address, worker in workers.items()

@@ -32,7 +32,7 @@ BATCHES = 6  # patterns being worked on: patches, exit and detector waves, and w
 
 @dataclass(frozen=True)
 class Estimate:
-    """What runs take. Disk and memory are upper bounds; an assumed time is for runs that use all iterations."""
+    """What runs take. Disk and memory are upper bounds; an assumed time is that of all their iterations."""
 
     cpu_seconds: float
     disk_bytes: float

@@ -310,10 +310,8 @@ class _Maker:
 def _entries(over: Any) -> Iterator[tuple[Mapping[str, Any], Space, Keys]]:
     """Of each entry of ``over`` its ``where``, its ranges, and its place."""
     path: Keys = (TUNE, "over")
-    given = (
-        [(over, path)] if isinstance(over, Mapping) else [(each, (*path, i)) for i, each in enumerate(over)]
-    )
-    for entry, place in given:
+    listed = over if isinstance(over, list) else []
+    for entry, place in [(each, (*path, i)) for i, each in enumerate(listed)] or [(over, path)]:
         settings = as_mapping(entry, place)
         where = as_mapping(settings.pop(WHERE, {}), (*place, WHERE))
         yield where, {name: drawn_from(each, (*place, name)) for name, each in settings.items()}, place

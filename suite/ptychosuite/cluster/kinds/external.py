@@ -16,7 +16,7 @@ from annotated_types import Ge
 
 from ptychosuite.cluster.connection import Adapt, ClusterKind, Connection, Demand, adapt_to, at_most_one
 from ptychosuite.cluster.security import TLS, dask_security
-from ptychosuite.cluster.workers import DASK_CONFIG, offered
+from ptychosuite.cluster.workers import DASK_CONFIG, offered, workers_up
 from ptychosuite.core.counting import count
 from ptychosuite.errors import ClusterError
 
@@ -57,7 +57,7 @@ class Importable(ClusterKind):
             demand = Demand()
             most = self._scale(cluster, demand)
             self._await_first_worker(client)
-            workers = most or len(client.scheduler_info(n_workers=-1)["workers"])
+            workers = most or len(workers_up(client))
             description = f"{count(workers, 'worker')} of {self.cluster}"
             link = dashboard_that_answers(client)
             yield Connection(client, description, link, offered(client), workers, demand)
@@ -156,7 +156,7 @@ class Running(ClusterKind):
                 "{ca_file: ..., cert: ..., key: ...}' in a cluster file, and tcp:// none"
             ) from error
         with client:
-            workers = len(client.scheduler_info(n_workers=-1)["workers"])
+            workers = len(workers_up(client))
             description = f"{count(workers, 'worker')} at {address}"
             yield Connection(client, description, dashboard_that_answers(client), offered(client), workers)
 
