@@ -171,7 +171,8 @@ class PeerProcess:
             raise PeerFailure(self._ending()) from None
         if "error" in answer:
             failure = PeerStumbles if answer.get("of_numbers") else PeerFailure
-            raise failure(f"the peer has raised an error\n{answer['error']}")
+            last = answer["error"].strip().splitlines()[-1]
+            raise failure(f"the peer has raised an error: {last}\n{answer['error']}")
         WAITING.seconds += time.perf_counter() - start - answer.get("seconds", 0.0)
         return answer, found
 
