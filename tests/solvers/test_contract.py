@@ -96,7 +96,7 @@ def test_counts_go_on_over_a_restart(solver):
     """A state that is made in the middle of a run has the passes of the run, and is else as it was made."""
     problem = small_problem(noise=0.5)
     past, first = iterate(solver, problem, 3)[-1], solver.init(problem)
-    resumed = solver.resumed(first, past)
+    resumed, _ = solver.carried(problem, past, first.object, first.probe)
     assert solver.data_passes(resumed, 3) == solver.data_passes(past, 3) >= 3
     assert resumed.object is first.object
 

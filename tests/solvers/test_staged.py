@@ -125,7 +125,8 @@ def test_a_jump_stays_in_its_stage():
     solver = staged((RPIE, 2), (MPIE, 3), (LBFGS, None))
     before = stepped(solver, problem, 3)
     there = replace(problem, start_object=1.01 * before.object)
-    resumed = solver.resumed(solver.init(there), before)
+    resumed, passes = solver.carried(problem, before, there.start_object, there.probe)
+    assert passes == 0
     np.testing.assert_array_equal(resumed.object, there.start_object)
     assert solver.data_passes(resumed, 3) == solver.data_passes(before, 3)
     after = solver.step(problem, resumed, np.random.default_rng(5))
@@ -142,7 +143,9 @@ def test_what_it_can_is_what_all_can():
     assert solver.typical_cost == pytest.approx((10 * 2.0 + 30 * 4.5) / 40)
     assert staged((RPIE, 10), (slow, None)).typical_cost == pytest.approx((2.0 + 4.5) / 2)
     assert not solver.stackable
-    assert not staged((RPIE, 10), ({"name": "ptychi"}, None)).can_go_back
+    stays = staged((RPIE, 10), ({"name": "ptychi", "algorithm": "raar"}, None))
+    assert not stays.can_go_back
+    assert "exit wave of every pattern" in stays.stays_because
 
 
 def test_it_says_which_stage_was_never_reached():

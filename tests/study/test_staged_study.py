@@ -71,8 +71,11 @@ def test_what_is_wrong_is_told_with_its_place(tmp_path, solver, stop, place, wor
 
 
 def test_a_stage_that_cannot_go_back_refuses_a_jump(tmp_path):
-    extra = "solver: [{name: rpie, iterations: 1}, ptychi]\nfast_forward: {kind: identity, warm_up: 1}\n"
-    with pytest.raises(StudyError, match="'rpie, 1; ptychi' cannot go back"):
+    extra = (
+        "solver: [{name: rpie, iterations: 1}, {name: ptychi, algorithm: dm}]\n"
+        "fast_forward: {kind: identity, warm_up: 1}\n"
+    )
+    with pytest.raises(StudyError, match=r"'rpie, 1; ptychi.*' cannot be carried ahead: the state"):
         plan_text(tmp_path, extra)
 
 

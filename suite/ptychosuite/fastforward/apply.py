@@ -6,7 +6,7 @@ there. Where over the ``look_ahead`` iterations that follow the Poisson deviance
 pace that it had, the jump stands. Otherwise the solver goes on alone as well, in the same random order, and
 the better of the two stands. Its iterations are handed out, one a step. So a jump that is rejected leaves the
 run as it would have been without it, and all that was tried is on the clock, at the first of the iterations
-that it decided about.
+that it decided about. Not on it is what the process of another package has to be told and copied for.
 
 A jump is rejected for what numbers can do: a deviance that is too high, values that are not finite, an error
 of numerics in the operator or in the solver after it. Any other error is a fault of the program and fails the
@@ -33,6 +33,7 @@ from ptychosuite.errors import CannotAdvance
 from ptychosuite.fastforward.pull import refitted_probe
 from ptychosuite.metrics.misfit import poisson_deviance
 from ptychosuite.solvers.solver import Solver
+from ptychosuite.solvers.waiting import WAITING
 
 STEPS = (1.0, 0.5)  # shares of the proposed change that are tried, in this order
 PACE_OVER = 5  # iterations over which the pace of the solver alone is measured,
@@ -53,6 +54,7 @@ class FastForwardState:
     past: tuple[Snapshot, ...] = ()  # earlier states that the next jump asks for
     ahead: tuple[Any, ...] = ()  # states of iterations that are computed already
     passes_beside: int = 0  # over the data, for what was tried
+    waited: float = 0.0  # seconds of the step that led here that were nobody's work
     jumps: tuple[Jump, ...] = ()
 
     def shot(self, ago: int) -> Snapshot | None:
@@ -99,13 +101,21 @@ class FastForward(Solver):
         return self._complete(FastForwardState(self.solver.init(problem)))
 
     def step(self, problem: Problem, state: FastForwardState, rng: np.random.Generator) -> FastForwardState:
+        waited = WAITING.seconds
         if state.ahead:
             after = replace(state, inner=state.ahead[0], ahead=state.ahead[1:])
         elif state.iteration in self.schedule.jumps_after:
             after = self._jump(problem, state, rng)
         else:
             after = replace(state, inner=self.solver.step(problem, state.inner, rng))
-        return self._complete(replace(after, iteration=state.iteration + 1))
+        after = self._complete(replace(after, iteration=state.iteration + 1))
+        return replace(after, waited=WAITING.seconds - waited)
+
+    def step_seconds(self, state: FastForwardState, measured: float) -> float:
+        return measured - state.waited
+
+    def provenance(self, state: FastForwardState) -> Mapping[str, Any]:
+        return self.solver.provenance(state.inner)
 
     def data_passes(self, state: FastForwardState, iterations: int) -> int:
         return state.data_passes
@@ -202,7 +212,7 @@ class FastForward(Solver):
                 chosen, jump = branch, replace(jump, step=step)
                 break
             if plain is None:
-                plain = self._branch(problem, state, state.inner, rng)
+                plain = self._branch(problem, state, self.solver.copied(state.inner), rng)
                 passes += plain.passes
                 jump = replace(jump, deviance_plain=plain.deviance)
             if branch and branch.deviance <= plain.deviance:
@@ -264,9 +274,8 @@ class FastForward(Solver):
             for _ in range(self.schedule.refits):
                 probe = refitted_probe(problem, obj, probe)
             passes = self.schedule.refits
-        first = self.solver.init(replace(problem, start_object=obj, probe=probe))
-        passes += self.solver.data_passes(first, 0)
-        return self.solver.resumed(first, state.inner), passes
+        first, taken = self.solver.carried(problem, state.inner, obj, probe)
+        return first, passes + taken
 
     def _branch(
         self, problem: Problem, state: FastForwardState, first: Any, rng: np.random.Generator
@@ -274,7 +283,7 @@ class FastForward(Solver):
         """The iterations of the look-ahead from ``first``, which stands in the place of ``state``."""
         states = [first]
         for _ in range(self.schedule.look_ahead):
-            states.append(self.solver.step(problem, states[-1], rng))
+            states.append(_read(self.solver.step(problem, states[-1], rng)))
         last = states[-1]
         deviance = _deviance(problem, last, last)
         passes = self.solver.data_passes(last, state.iteration + self.schedule.look_ahead)
@@ -288,7 +297,13 @@ class FastForward(Solver):
 
     def _now(self) -> float:
         self.backend.synchronise()
-        return time.perf_counter()
+        return time.perf_counter() - WAITING.seconds
+
+
+def _read(state: Any) -> Any:
+    """``state``, with what will be asked of it: another package holds that until its next step alone."""
+    _ = state.object, state.probe, Found.by(state)
+    return state
 
 
 def _deviance(problem: Problem, image: Any, state: Any) -> float:

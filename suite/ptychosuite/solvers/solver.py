@@ -52,17 +52,19 @@ class Solver:
 
     ``label`` is what figures call it, its name by default. ``typical_cost`` is the time of an iteration on a
     CPU in units of one forward and one inverse transform of every pattern, for estimates
-    (``benchmarks/speed.py`` measures it). ``can_go_back`` says whether a state may be stepped from more than
-    once, which a fast-forward needs. ``can_hold_out`` says whether it masks its data by
-    ``problem.mask(batch)``, which may be another one for each pattern. ``packages`` names other distributions
-    that do its work: their versions are part of a run's code. ``remembers`` says in words what its states
-    have beyond those of a :class:`SweepState`: only runs whose states are one can be gone on with, by ``run
-    --extend``. ``stackable`` says whether runs of it can go side by side, by a method ``step_stack``.
+    (``benchmarks/speed.py`` measures it). ``can_go_back`` says whether a run may go back to an earlier state,
+    which a fast-forward needs; ``stays_because`` says in words why not. ``can_hold_out`` says whether it
+    masks its data by ``problem.mask(batch)``, which may be another one for each pattern. ``packages`` names
+    other distributions that do its work: their versions are part of a run's code. ``remembers`` says in words
+    what its states have beyond those of a :class:`SweepState`: only runs whose states are one can be gone on
+    with, by ``run --extend``. ``stackable`` says whether runs of it can go side by side, by a method
+    ``step_stack``.
     """
 
     label: ClassVar[str] = ""
     typical_cost: ClassVar[float] = 2.0
     can_go_back: ClassVar[bool] = True
+    stays_because: ClassVar[str] = "it cannot go back to an earlier state"
     can_hold_out: ClassVar[bool] = True
     remembers: ClassVar[str] = "more of its way than object and probe, or has these in no plain order"
     packages: ClassVar[tuple[str, ...]] = ()
@@ -100,6 +102,18 @@ class Solver:
         A state that counts, or remembers what a jump does not change, goes on from there.
         """
         return first
+
+    def carried(
+        self, problem: Problem, state: Any, obj: Complex[Array, "H W"], probe: Complex[Array, "m m"]
+    ) -> tuple[Any, int]:
+        """The state that goes on from object and probe where a jump from ``state`` led, and the passes over
+        the data that it took. ``state`` stays as it is."""
+        first = self.init(replace(problem, start_object=obj, probe=probe))
+        return self.resumed(first, state), self.data_passes(first, 0)
+
+    def copied(self, state: Any) -> Any:
+        """``state``, to be stepped from without spending it: itself where ``step`` is pure."""
+        return state
 
     def figures(self, state: Any) -> Mapping[str, float]:
         """What the solver tells of its way to ``state`` beside the metrics, by name, for the run's record."""

@@ -98,9 +98,18 @@ class Staged(Solver):
     def data_passes(self, state: StagedState, iterations: int) -> int:
         return state.passes_before + self._own_passes(state)
 
-    def resumed(self, first: StagedState, before: StagedState) -> StagedState:
-        """The stage goes on with its own solver from where the jump has led."""
-        return replace(before, object=first.object, probe=first.probe, inner=None, resumes=before.inner)
+    @property
+    def stays_because(self) -> str:  # type: ignore[override]  # of the first stage that stays
+        return next((each.stays_because for each in self.solvers if not each.can_go_back), "")
+
+    def carried(
+        self, problem: Problem, state: StagedState, obj: Complex[Array, "H W"], probe: Complex[Array, "m m"]
+    ) -> tuple[StagedState, int]:
+        """The stage goes on with its own solver from where the jump has led, with its next step."""
+        return replace(state, object=obj, probe=probe, inner=None, resumes=state.inner), 0
+
+    def copied(self, state: StagedState) -> StagedState:
+        return replace(state, inner=self.solvers[state.stage].copied(state.inner))
 
     def figures(self, state: StagedState) -> Mapping[str, float]:
         return self.solvers[state.stage].figures(state.inner)
@@ -139,13 +148,14 @@ class Staged(Solver):
             return state
         solver = self.solvers[state.stage]
         modes = state.probe if state.probe.ndim == MODES else problem.probe_modes
-        start = replace(_seen(problem, state), start_object=state.object, probe_modes=modes)
-        inner = solver.init(replace(start, probe=in_one_mode(state.probe)))
+        start, probe, passes = replace(_seen(problem, state), probe_modes=modes), in_one_mode(state.probe), 0
+        if state.resumes is None:
+            inner = solver.init(replace(start, start_object=state.object, probe=probe))
+        else:
+            inner, passes = solver.carried(start, state.resumes, state.object, probe)
         if _keeps_found(inner):
             inner = replace(inner, found=state.found)
-        if state.resumes is not None:
-            inner = solver.resumed(inner, state.resumes)
-        return replace(_with(state, inner), resumes=None)
+        return replace(_with(state, inner), resumes=None, passes_before=state.passes_before + passes)
 
     def _own_passes(self, state: StagedState) -> int:
         """Passes over the data of the present stage."""

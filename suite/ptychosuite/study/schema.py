@@ -406,10 +406,10 @@ def _check_fast_forward(
     settings: Mapping[str, Any], solver: Mapping[str, Any], problem: Mapping[str, Any], iterations: int
 ) -> None:
     """Refuse an operator that cannot work with this solver, on this problem or in so many iterations."""
-    if not registry.build("solvers", solver).can_go_back:
-        message = f"the solver '{solver_name(solver)}' cannot go back to an earlier state; say 'off'"
+    if not (built := registry.build("solvers", solver)).can_go_back:
+        message = f"'{solver_name(solver)}' cannot be carried ahead: {built.stays_because}; say 'off'"
         raise SettingError(("fast_forward",), message, partner=("solver",))
-    if any(getattr(part, "probe_modes", 1) > 1 for part in registry.build("solvers", solver).constituents):
+    if any(getattr(part, "probe_modes", 1) > 1 for part in built.constituents):
         message = "an operator moves a probe of one mode, and the solver has several; say 'off'"
         raise SettingError(("fast_forward",), message, partner=("solver", "probe_modes"))
     operator = registry.build("operators", settings)

@@ -6,22 +6,28 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
+from ptychosuite.backends.arrays import backend
 from ptychosuite.core.runs import RunSpec, Status
 from ptychosuite.errors import BackendError
+from ptychosuite.execute.loop import reconstruct
 from ptychosuite.execute.one_run import execute
+from ptychosuite.registry.lookup import class_of
 from ptychosuite.registry.other_python import python_of, version_there
 from ptychosuite.solvers.peers import process as process_module
 from ptychosuite.solvers.peers.process import PeerFailure
 
 from tests.conftest import small_problem
+from tests.execute.test_loop import STOP
 from tests.solvers.peers.unruly_solver import Unruly
 
 HERE = Path(__file__).parent
+NUMPY = backend("numpy")
 
 
 @pytest.fixture(autouse=True)
@@ -95,12 +101,13 @@ def test_process_goes_with_its_session():
     assert not child.is_running()
 
 
-def test_hanging_peer_dies_with_its_worker():
+@pytest.mark.parametrize("state", ["state", "solver.copied(state)"])
+def test_hanging_peer_dies_with_its_worker(state):
     """A worker that is killed, as one is whose run takes too long, leaves no process behind."""
     program = (
         "import numpy as np; from tests.solvers.peers.test_process import *\n"
         "solver = Unruly(does='hang', after=1); state = solver.init(small_problem())\n"
-        "print(int(state.session.modelled()[0]), flush=True)\n"
+        f"state = {state}; print(int(state.session.modelled()[0]), flush=True)\n"
         "solver.step(small_problem(), state, np.random.default_rng(0))\n"
     )
     path = os.pathsep.join([str(HERE), *filter(None, sys.path)])
@@ -114,6 +121,38 @@ def test_hanging_peer_dies_with_its_worker():
             return
         time.sleep(0.05)
     pytest.fail("the peer's process goes on")
+
+
+@pytest.mark.parametrize(("does", "told"), [("crash", r"signal 11 \(SIGSEGV\)"), ("leave", "exit code 3")])
+def test_copies_are_looked_after(does, told):
+    """How a copy ends is told as of the first process, which goes on; so it is of a copy's copy."""
+    solver, problem, rng = Unruly(does=does, after=3), small_problem(), np.random.default_rng(0)
+    state = stepped(solver, 2)
+    numbers = [int(state.session.modelled()[0])]
+    for copied in (solver.copied(state), solver.copied(solver.copied(state))):
+        numbers.append(int(copied.session.modelled()[0]))
+        with pytest.raises(PeerFailure, match=told):
+            solver.step(problem, copied, rng)
+    assert len(set(numbers)) == 3
+    assert psutil.pid_exists(numbers[0])
+    assert not any(map(psutil.pid_exists, numbers[1:]))
+
+
+def test_numerics_after_a_jump_reject_it():
+    """A peer that stumbles over where it was carried goes on without; any other error fails the run."""
+    problem = small_problem()
+    operator = class_of("operators", "tests.fastforward.operators:Noise")(warm_up=2, jumps=1, look_ahead=2)
+    stop = {**STOP, "iterations": 5}
+    for does in ("stumble", "break_"):
+        carried = operator.carrying(Unruly(does=does, after=1), problem, NUMPY)
+        run = partial(reconstruct, problem, carried, stop, np.random.default_rng(0), NUMPY)
+        if does == "break_":
+            with pytest.raises(PeerFailure, match="what was never there"):
+                run()
+        else:
+            (jump,) = run().state.jumps
+            assert jump.step == 0
+            assert "FloatingPointError: no step length found" in jump.reason
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ class Running:
     """Keeps the start as it is, and misbehaves in the epoch it is told to."""
 
     def __init__(self, settings, task):
-        self.settings, self.task, self.epochs = settings, task, 0
+        self.settings, self.task, self.epochs, self.has_jumped = settings, task, 0, False
 
     @property
     def data_passes(self):
@@ -33,6 +33,9 @@ class Running:
 
     def arrays(self):
         return {"object": self.task.object, "probe": self.task.probe}
+
+    def go_to(self, obj, probe):
+        self.has_jumped = True
 
     def modelled(self):
         return np.array([os.getpid()])
@@ -51,6 +54,14 @@ class Running:
 
     def fail(self):
         raise FloatingPointError("no step length found")
+
+    def stumble(self):
+        if self.has_jumped:
+            self.fail()
+
+    def break_(self):
+        if self.has_jumped:
+            raise KeyError("what was never there")
 
     def leak(self):
         kept = []

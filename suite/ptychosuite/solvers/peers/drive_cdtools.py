@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from ptychosuite.solvers.peers.peer_task import PeerTask
-from ptychosuite.solvers.peers.torch_loader import load_optimisers, loader_of
+from ptychosuite.solvers.peers.torch_loader import forget_directions, load_optimisers, loader_of
 
 package = "cdtools-py"
 
@@ -72,8 +72,26 @@ class Running:
         self.reconstructor.run_epoch()
         self.epochs += 1
 
+    def go_to(self, obj: np.ndarray | None, probe: np.ndarray | None) -> None:
+        import torch
+
+        model, inside = self.model, self.inside
+        with torch.no_grad():
+            if obj is not None:
+                model.obj[inside, inside] = torch.from_numpy(obj.astype(np.complex64))
+            if probe is not None:
+                told = probe if self.is_simple else moved(probe, -HALF_PX)
+                told = told.astype(np.complex64).reshape(model.probe.shape)
+                model.probe[:] = torch.from_numpy(told) / model.probe_norm
+        forget_directions(self.reconstructor.optimizer, (model.obj, model.probe))
+
+    @property
+    def inside(self) -> slice:
+        """What is the object, without its margin."""
+        return slice(self.margin, -self.margin or None)
+
     def arrays(self) -> dict[str, np.ndarray]:
-        model, inside = self.model, slice(self.margin, -self.margin or None)
+        model, inside = self.model, self.inside
         probe = on_host(model.probe_norm * model.probe).reshape(self.task.probe.shape)
         if self.is_simple:
             return {"object": on_host(model.obj), "probe": probe}

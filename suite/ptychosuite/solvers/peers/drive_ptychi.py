@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from ptychosuite.solvers.peers.peer_task import PeerTask
-from ptychosuite.solvers.peers.torch_loader import load_optimisers, loader_of
+from ptychosuite.solvers.peers.torch_loader import forget_directions, load_optimisers, loader_of
 
 package = "ptychi"
 
@@ -101,6 +101,24 @@ class Running:
         with torch.no_grad():
             found = [model(torch.arange(k, k + 1)) for k in range(count)]
         return torch.cat(found).numpy()
+
+    def go_to(self, obj: np.ndarray | None, probe: np.ndarray | None) -> None:
+        import torch
+
+        with torch.no_grad():
+            if obj is not None:
+                self.task.object.set_data(obj[None])
+            if probe is not None:
+                self.task.probe.set_data(probe, slicer=0)
+        for parameter in (self.task.object, self.task.probe):
+            if parameter.optimizer is not None:
+                forget_directions(parameter.optimizer, parameter.optimizer.state)
+        if self.settings["algorithm"] == "lsqml":
+            from ptychi.reconstructors.lsqml import MomentumState
+
+            reconstructor = self.task.reconstructor
+            reconstructor.object_momentum_params = MomentumState()
+            reconstructor.probe_momentum_params = MomentumState()
 
     def _data(self, name: str) -> np.ndarray:
         found: np.ndarray = self.task.get_data_to_cpu(name, as_numpy=True)

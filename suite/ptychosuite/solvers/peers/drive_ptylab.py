@@ -72,6 +72,18 @@ class Running:
             "probe": self.state.probe[0, 0, :, 0],
         }
 
+    def go_to(self, obj: np.ndarray | None, probe: np.ndarray | None) -> None:
+        rows, columns = self.task.object.shape
+        if obj is not None:
+            self.state.object[0, 0, 0, 0, :rows, :columns] = obj
+        if probe is not None:
+            self.state.probe[0, 0, :, 0] = probe
+        if self.settings["algorithm"] != "epie":
+            self.state.initializeObjectMomentum()
+            self.state.initializeProbeMomentum()
+            self.state.objectBuffer = self.state.object.copy()
+            self.state.probeBuffer = self.state.probe.copy()
+
     def modelled(self) -> np.ndarray:
         found = []
         for row, column in self.state.positions:

@@ -57,6 +57,22 @@ class Running(Protocol):
     def modelled(self) -> np.ndarray:
         """Intensities (N, m, m) by the peer's own forward model, in the units and order of the data."""
 
+    def go_to(self, obj: np.ndarray | None, probe: np.ndarray | None) -> None:
+        """Put ``obj`` (H, W) and ``probe`` (M, m, m), where given, in the place of the peer's own, and forget
+        the directions that led there; all else that was found or counted stays."""
+
+
+def go_to(running: Running, arrays: Mapping[str, np.ndarray]) -> None:
+    """Put what differs from what the peer holds in its place; where nothing does, nothing is touched."""
+    held = running.arrays()
+    changed = {
+        name: array
+        for name, array in arrays.items()
+        if not np.array_equal(held[name].astype(array.dtype), array)
+    }
+    if changed:
+        running.go_to(changed.get("object"), changed.get("probe"))
+
 
 class Driver(Protocol):
     """What drives one package."""

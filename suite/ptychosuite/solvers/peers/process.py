@@ -14,6 +14,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,10 @@ import numpy as np
 from ptychosuite.errors import BackendError
 from ptychosuite.registry.other_python import python_of
 from ptychosuite.solvers.peers import peer_child
-from ptychosuite.solvers.peers.peer_child import BEGIN, END
+from ptychosuite.solvers.peers.peer_child import ADOPT, BEGIN, END, HANDED
 from ptychosuite.solvers.peers.peer_task import Driver, PeerTask
 from ptychosuite.solvers.peers.wire import receive, send
+from ptychosuite.solvers.waiting import WAITING
 
 LONGEST_ANSWER_S = 3600.0
 LAST_LINES = 8
@@ -33,11 +35,16 @@ VARIABLES = {
     **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")},
     "TQDM_DISABLE": "1",
     "MPLBACKEND": "agg",
+    "CUDA_VISIBLE_DEVICES": "",  # a process that has a GPU cannot be copied; none is used
 }
 
 
 class PeerFailure(Exception):
     """What a peer, or the end of its process, has to say."""
+
+
+class PeerStumbles(PeerFailure, ArithmeticError):
+    """An error of numerics in the peer, which may come of a jump."""
 
 
 class Nursery:
@@ -81,12 +88,21 @@ class Nursery:
             socket.send_fds(self._control, [BEGIN], [theirs.fileno()])
             return receive(self._control)[0]["process"], ours
 
+    def adopt(self, child: int) -> None:
+        """See to a copy of a copy, too."""
+        with self._lock:
+            socket.send_fds(self._control, [ADOPT], [])
+            send(self._control, {"process": child})
+
     def end(self, child: int) -> int:
-        """How a copy has ended that was told to, or is killed now."""
+        """How a copy has ended that was told to, or is killed now; raises OSError where nobody knows."""
         with self._lock:
             socket.send_fds(self._control, [END], [])
             send(self._control, {"process": child})
-            return int(receive(self._control)[0]["code"])
+            code = receive(self._control)[0]["code"]
+        if code is None:
+            raise ChildProcessError(child)
+        return int(code)
 
     def close(self) -> None:
         """Let go of it and of all its copies."""
@@ -96,34 +112,54 @@ class Nursery:
 
 
 class PeerProcess:
-    """One reconstruction in a process of its own.
+    """One reconstruction in a process of its own."""
 
-    Raises
-    ------
-    BackendError
-        The peer is not installed.
-    PeerFailure
-        It cannot begin.
-    """
-
-    def __init__(self, driver: Driver, settings: Mapping[str, Any], task: PeerTask) -> None:
-        self._nursery = _nursery(driver)
-        self.about = self._nursery.about
-        self._said_before = self._nursery.said.seek(0, os.SEEK_END)
-        self._child, self._socket = self._nursery.begin()
+    def __init__(self, nursery: Nursery, child: int, asked: socket.socket) -> None:
+        self._nursery, self._child, self._socket = nursery, child, asked
+        self.about = nursery.about
+        self._said_before = nursery.said.seek(0, os.SEEK_END)
         self._has_ended = False
+
+    @classmethod
+    def begun(cls, driver: Driver, settings: Mapping[str, Any], task: PeerTask) -> PeerProcess:
+        """A reconstruction that begins.
+
+        Raises
+        ------
+        BackendError
+            The peer is not installed.
+        PeerFailure
+            It cannot begin.
+        """
+        nursery = _nursery(driver)
+        found = cls(nursery, *nursery.begin())
         words, arrays = task.parts()
-        self.ask({"do": "begin", "settings": dict(settings), "task": words}, arrays)
+        found.ask({"do": "begin", "settings": dict(settings), "task": words}, arrays)
+        return found
+
+    def copied(self) -> PeerProcess:
+        """The same reconstruction as it stands, once more, memory and all."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            child = self.ask({"do": "copy"}, handed=theirs)[0]["process"]
+        self._nursery.adopt(child)
+        return PeerProcess(self._nursery, child, ours)
 
     def ask(
-        self, words: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None
+        self,
+        words: Mapping[str, Any],
+        arrays: Mapping[str, np.ndarray] | None = None,
+        handed: socket.socket | None = None,
     ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """The answer to a request; raises PeerFailure."""
+        """The answer to a request, with which a socket may be handed over; raises PeerFailure."""
         if self._has_ended:
             raise PeerFailure("the peer's process has ended before")
+        start = time.perf_counter()
         self._socket.settimeout(LONGEST_ANSWER_S)
         try:
             send(self._socket, words, arrays)
+            if handed is not None:
+                socket.send_fds(self._socket, [HANDED], [handed.fileno()])
             answer, found = receive(self._socket)
         except TimeoutError:
             os.kill(self._child, signal.SIGKILL)
@@ -134,7 +170,10 @@ class PeerProcess:
         except (EOFError, OSError):
             raise PeerFailure(self._ending()) from None
         if "error" in answer:
-            raise PeerFailure(f"the peer has raised an error\n{answer['error']}")
+            failure = PeerStumbles if answer.get("of_numbers") else PeerFailure
+            last = answer["error"].strip().splitlines()[-1]
+            raise failure(f"the peer has raised an error: {last}\n{answer['error']}")
+        WAITING.seconds += time.perf_counter() - start - answer.get("seconds", 0.0)
         return answer, found
 
     def __del__(self) -> None:

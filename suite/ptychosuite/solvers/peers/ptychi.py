@@ -39,7 +39,8 @@ class PtyChi(PeerSettings):
         PIE family: length of the steps. LSQML: share of the optimal step. dm: relaxation. raar: its beta,
         above 0.5. autodiff: Adam's step. By default (null) 1, 0.9, 1, 0.75 and 0.01.
     momentum
-        PIE family: Nesterov momentum, which makes rPIE mPIE. LSQML: gain of its acceleration.
+        PIE family: Nesterov momentum, which makes rPIE mPIE. LSQML: gain of its acceleration,
+        which in batches that are drawn anew is the probe's alone.
     batch
         Patterns of a batch; dm and raar take all at once, pie one by one.
     probe_start
@@ -61,6 +62,9 @@ class PtyChi(PeerSettings):
     typical_cost: ClassVar[float] = 25.0
     packages: ClassVar[tuple[str, ...]] = (drive_ptychi.package,)
     driver: ClassVar[Any] = drive_ptychi
+    stays_because: ClassVar[str] = (
+        "the state of pty-chi's 'dm' and 'raar' is the exit wave of every pattern, which no operator moves"
+    )
 
     algorithm: Algorithm = "rpie"
     alpha: Annotated[float, Gt(0), Le(1)] = 0.01
@@ -74,6 +78,10 @@ class PtyChi(PeerSettings):
     probe_variations: Annotated[int, Ge(0)] = 0
     intensity: bool = False
     variation_start: Annotated[int, Ge(0)] = 5
+
+    @property
+    def can_go_back(self) -> bool:  # type: ignore[override]  # not of every algorithm
+        return self.algorithm not in WHOLE_SCAN
 
     @property
     def patterns_of_a_batch(self) -> int | None:

@@ -3,13 +3,14 @@
 A peer keeps its own arrays and changes them in place, in a process of its own, so ``step`` cannot be pure
 here: a state is a view of the peer at one iteration, good until the next step. Object, probe and what else
 was found are fetched when they are first asked for, which the loop does off the clock; on the clock is what
-the peer itself takes for its epoch.
+the peer itself takes for its epoch. Who wants to go on from a state twice has it copied, process and all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from copy import copy
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Annotated, Any, ClassVar
 
@@ -40,6 +41,17 @@ class PeerSession:
         answer, _ = self.process.ask({"do": "epoch", "batches": batches})
         self.iteration += 1
         self.seconds, self.data_passes = answer["seconds"], answer["data_passes"]
+
+    def copied(self) -> PeerSession:
+        """The same once more, in a process of its own."""
+        found = copy(self)
+        found.process = self.process.copied()
+        return found
+
+    def go_to(self, arrays: dict[str, np.ndarray]) -> None:
+        """Put ``object`` (H, W) and, where given, ``probe`` (M, m, m) in the place of the peer's own."""
+        self._arrays = None
+        self.seconds = self.process.ask({"do": "go_to"}, arrays)[0]["seconds"]
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
@@ -120,7 +132,6 @@ class PeerSettings(CountingSolver):
         Iterations before the first correction of the positions.
     """
 
-    can_go_back: ClassVar[bool] = False
     remembers: ClassVar[str] = "what the other package keeps to itself"
     driver: ClassVar[Driver]
 
@@ -152,7 +163,7 @@ class PeerSettings(CountingSolver):
         PeerFailure
             It crashes, hangs or refuses.
         """
-        process = PeerProcess(self.driver, self.told(), self.task(problem))
+        process = PeerProcess.begun(self.driver, self.told(), self.task(problem))
         return PeerState.of(PeerSession(process), problem)
 
     def step(self, problem: Problem, state: PeerState, rng: np.random.Generator) -> PeerState:
@@ -160,6 +171,22 @@ class PeerSettings(CountingSolver):
         state.refuse_if_past()
         state.session.epoch(shuffled_batches(problem.n_positions, self.patterns_of_a_batch, rng))
         return PeerState.of(state.session, state.problem)
+
+    def carried(
+        self, problem: Problem, state: PeerState, obj: Complex[Array, "H W"], probe: Complex[Array, "m m"]
+    ) -> tuple[PeerState, int]:
+        """A copy of the peer with another object and probe; what else it has found and counted goes on."""
+        session = self.copied(state).session
+        arrays = {"object": to_numpy(obj)}
+        if self.moves_probe(state.problem):
+            arrays["probe"] = to_numpy(probe)[None]
+        session.go_to(arrays)
+        return PeerState.of(session, state.problem), 0
+
+    def copied(self, state: PeerState) -> PeerState:
+        """The state of a copy of the peer."""
+        state.refuse_if_past()
+        return replace(state, session=state.session.copied())
 
     def step_seconds(self, state: PeerState, measured: float) -> float:
         """By the peer's clock: neither messages nor the way from one process to the other are its work."""
