@@ -58,7 +58,7 @@ def words_of(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
         return full
     usual = {name: words[name].value_counts() for name in columns}
     shared = {name: counts.index[0] for name, counts in usual.items() if counts.iloc[0] > len(words) / 2}
-    brief = words.mask(words == pd.Series(shared)).fillna("").apply(_joined, axis=1)
+    brief = words.mask(words.eq(pd.Series(shared, dtype=object))).fillna("").apply(_joined, axis=1)
     is_clear = brief.groupby(brief).transform(lambda same: full[same.index].nunique() == 1)
     return brief.where(is_clear & (brief != ""), full)
 
@@ -89,7 +89,7 @@ def in_order(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 def conditions(table: pd.DataFrame) -> list[str]:
     """All conditions in order."""
     columns = condition_columns(table)
-    return words_of(in_order(table, columns), columns).tolist()
+    return words_of(table, columns)[in_order(table, columns).index].tolist()
 
 
 def separated(table: pd.DataFrame, shown: Collection[str], pooled: Collection[str]) -> list[str]:

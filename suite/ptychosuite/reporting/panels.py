@@ -55,10 +55,11 @@ def panels(
     }
     keys = table.assign(**solvers)
     keys.attrs = table.attrs
-    groups = keys.groupby(words_of(keys, columns), sort=False, dropna=False).groups
+    every = words_of(keys, columns)
+    groups = keys.groupby(every, sort=False, dropna=False).groups
     found = [
         Panel(_title(words) if columns else "", material.of(table.loc[groups[words]]).table)
-        for words in words_of(in_order(keys, columns), columns)
+        for words in every[in_order(keys, columns).index]
     ]
     told = " x ".join(
         f"{table[name].nunique(dropna=False)} {name}s"
