@@ -156,3 +156,19 @@ def test_times_that_cannot_be_compared_say_so(tmp_path):
     timed_runs, note = timed(table)
     assert len(timed_runs) == 3
     assert note == NOT_COMPARABLE
+
+
+def test_a_run_that_ends_meanwhile_is_not_damaged(tmp_path, monkeypatch):
+    """It is missing from a report that is drawn while the sweep goes on, and nothing is said of its file."""
+    plan = plan_text(tmp_path, "axes: {seed: {range: 3}}\n")
+    carry_out(plan.only([0, 1]), tmp_path / "results")
+
+    def slow(store, study):
+        dataset = open_dataset(store, study)
+        carry_out(plan, tmp_path / "results")
+        return dataset
+
+    monkeypatch.setattr("ptychosuite.analysis.selection.open_dataset", slow)
+    found = selection_of_plan(plan, tmp_path / "results")
+    assert (found.outcome.completed, found.outcome.missing) == (2, 1)
+    assert found.notes == []

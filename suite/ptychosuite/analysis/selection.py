@@ -18,7 +18,7 @@ from ptychosuite.core.runs import Status
 from ptychosuite.store.imported import with_imported
 from ptychosuite.store.layout import Store, results_of
 from ptychosuite.store.planned import RUN_IDS, study_content, superseding, with_results
-from ptychosuite.store.read import inventory
+from ptychosuite.store.read import Inventory, inventory
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,7 @@ def selection_of(store: Store, study: Mapping[str, Any]) -> Selection:
         It has none of them.
     """
     study = with_imported(store, study)
+    held = inventory(store)  # before the rows are read: a run that ends meanwhile is none without a row
     dataset = open_dataset(store, study)
     found = table_of(dataset, study["spec_ids"])
     if found.empty:
@@ -120,7 +121,7 @@ def selection_of(store: Store, study: Mapping[str, Any]) -> Selection:
         unnamed=len(study["spec_ids"]) - len(table),
         constants=study.get("constants", {}),
         study=study,
-        notes=[*_damaged(store, study, found), *_superseded(store, study), *_from_outside(table)],
+        notes=[*_damaged(held, study, found), *_superseded(store, study), *_from_outside(table)],
     )
 
 
@@ -131,9 +132,8 @@ def tuned_paths(study: Mapping[str, Any]) -> list[str]:
     )
 
 
-def _damaged(store: Store, study: Mapping[str, Any], found: pd.DataFrame) -> list[str]:
+def _damaged(held: Inventory, study: Mapping[str, Any], found: pd.DataFrame) -> list[str]:
     """What is to be said where files of planned runs cannot be read."""
-    held = inventory(store)
     there = {*held.files, *held.damaged} & {*study.get(RUN_IDS, ())}
     number = len(there - {*found["run_id"]})
     if not number:
