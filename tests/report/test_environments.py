@@ -7,8 +7,12 @@ import platform
 from dataclasses import replace
 from importlib.metadata import version
 
+from ptychosuite.analysis.rounding import ARITHMETIC
 from ptychosuite.core.runs import RunRecord
+from ptychosuite.execute.provenance import PACKAGES
+from ptychosuite.registry.lookup import classes
 from ptychosuite.reporting.crate import write_environments
+from ptychosuite.reporting.origin import LIBRARIES
 
 from tests.store.records import record
 
@@ -39,3 +43,10 @@ def test_several_environments(tmp_path):
         "environments.json", "requirements-2.txt", "requirements.txt",
     ]  # fmt: skip
     assert "# git commit abc\nnumpy==1.0" in (tmp_path / "e/requirements-2.txt").read_text()
+
+
+def test_packages_go_by_their_distributions():
+    """What a page names, and what rounding depends on, is what records have, and all packages that solve."""
+    solving = {package for solver in classes("solvers").values() for package in solver.packages}
+    assert solving <= {*LIBRARIES} <= {*PACKAGES}
+    assert solving <= {*ARITHMETIC} <= {*PACKAGES}

@@ -28,7 +28,7 @@ from ptychosuite.core.runs import RunSpec
 from ptychosuite.metrics.metric import metric_of
 from ptychosuite.problems.problem_kind import knows_probe
 
-ARITHMETIC = ("numpy", "scipy", "numba", "ducc0", "torch", "cupy-cuda13x", "ptychi", "cdtools-py")
+ARITHMETIC = ("numpy", "scipy", "numba", "ducc0", "torch", "cupy-cuda13x", "ptychi", "cdtools-py", "ptylab")
 """Packages whose numbers differ in the last digit from one version to the next."""
 
 ORIGIN = {

@@ -24,7 +24,7 @@ OF_ONE_RUN = ("start", "end", "process", "cores")  # no part of what runs have i
 SAMPLE = 200  # runs whose records are asked what they have in common
 MOST_TROUBLES = 200  # of each kind
 BUNDLE = "the bundle "  # begins what the page calls the results of a bundle
-LIBRARIES = ("numpy", "scipy", "torch", "cupy", "ptychi", "cdtools")  # named first
+LIBRARIES = ("numpy", "scipy", "torch", "cupy-cuda13x", "ptychi", "cdtools-py", "ptylab")  # that are named
 
 
 def records_of(selection: Selection, files: RunFiles) -> list[RunRecord]:
