@@ -39,6 +39,9 @@ SECTIONS = {  # what those that have no class of their own mean
     "check": "What the check against a baseline allows.",
     "tolerance": "By metric, the relative change that is allowed, or one for each dtype.",
     "figures": "What the report shows, each by its kind with settings.",
+    "object": "What is illuminated.",
+    "probe": "What illuminates it.",
+    "scan": "Where the probe is put.",
     "start_object": "What the object begins as, instead of ones; `run` takes what another study has found.",
     "start_probe": "What the probe begins as, where it is not the known one.",
     "start_positions": "Positions that solvers are told, instead of those of the scan.",
@@ -151,7 +154,8 @@ def _problem(kind: str, cls: type[ProblemKind]) -> dict[str, Any]:
     schema["properties"] |= {
         name: {"oneOf": [_object(group), {"type": "null"}]} for name, group in cls.groups.items()
     }
-    return _describe(schema, SECTIONS | meanings(cls))
+    nouns = {name: SECTIONS[name] for name in (*cls.parts, *STARTS) if name in SECTIONS}
+    return _describe(schema, meanings(cls) | nouns)
 
 
 def _fast_forward() -> dict[str, Any]:
