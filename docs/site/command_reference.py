@@ -23,8 +23,8 @@ def commands_page() -> str:
     """Every command with its options, in the order in which they are used."""
     parts = [
         "# Commands",
-        "As `ptychosuite COMMAND --help` prints them. STUDY is the path of a study file. What the commands do is "
-        "there [from Python](python.md) too.",
+        "As `ptychosuite COMMAND --help` prints them. STUDY is the path of a study file. What the commands do "
+        "is there [from Python](python.md) too.",
         table(("exit code", "meaning"), EXIT_CODES),
     ]
     context = click.Context(ptychosuite, info_name="ptychosuite")
@@ -54,5 +54,5 @@ def _help(text: str) -> str:
 
 def _option(option: click.Parameter, context: click.Context) -> Iterator[tuple[str, str]]:
     record = option.get_help_record(context)
-    if record is not None and "--help" not in option.opts:
+    if record is not None and record[1] and "--help" not in option.opts:
         yield code(record[0]), prose(record[1])

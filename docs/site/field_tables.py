@@ -27,7 +27,7 @@ def code(text: str) -> str:
 def prose(text: str) -> str:
     """Plain text as Markdown: only what stands between backticks is marked."""
     pieces = text.split("`")
-    pieces[::2] = [re.sub(r"([*<\\\[\]])", r"\\\1", piece) for piece in pieces[::2]]
+    pieces[::2] = [re.sub(r"([*\\\[\]])", r"\\\1", piece).replace("<", "&lt;") for piece in pieces[::2]]
     return "`".join(pieces)
 
 

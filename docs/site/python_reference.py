@@ -13,8 +13,8 @@ def python_page() -> str:
     return "\n\n".join(
         [
             "# Python",
-            "Everything public of `import ptychosuite`. Arrays are NumPy's, datasets xarray's, tables pandas'. Mistakes "
-            "are `ptychosuite.errors.UserError` and its subclasses. Examples, one after the other, are in "
+            "Everything public of `import ptychosuite`. Arrays are NumPy's, datasets xarray's, tables "
+            "pandas'. Mistakes are `ptychosuite.errors.UserError` and its subclasses. Examples, one after the other, are in "
             "[From Python](../api.md).",
             "## Functions",
             *(_name(name, where[name]) for name in functions),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import ptychosuite
 from field_tables import code, default_of, field_table, prose, table
+from ptychosuite.registry.lookup import class_of
 from ptychosuite.study.meanings import plain
 from used_in_studies import example
 
@@ -78,9 +78,11 @@ def _noun_page(group: str, title: str, about: str, schema: Mapping[str, Any]) ->
     own = "One of your own is a class in another package: [Plug-ins](../plug-ins.md)."
     parts = [f"# {title}", f"{about} {own}"]
     kinds = _choices(schema)
-    shared = Counter(name for kind in kinds.values() for name in kind["properties"])
     for name, kind in kinds.items():
-        fields = dict(sorted(kind["properties"].items(), key=lambda field: shared[field[0]]))  # its own first
+        own = vars(class_of(group, name)).get("__annotations__", ())
+        fields = dict(
+            sorted(kind["properties"].items(), key=lambda field: field[0] not in own)
+        )  # these first
         parts += [f"## {name}", prose(kind.get("description", "")), example(group, name)]
         parts.append(field_table({**kind, "properties": fields}))
     return "\n\n".join(filter(None, parts)) + "\n"
@@ -93,7 +95,8 @@ def _formats_page() -> str:
     return f"""# Formats of data
 
 Files of measurements that `problem: {{kind: file, path: ...}}` reads. What a file is, it says itself;
-`format` names it where several would do. Settings that say how to read one are in [Measured data](../data.md).
+`format` names it where several would do. Settings that say how to read one are in
+[Measured data](../data.md).
 
 {table(("format", "what it is"), rows)}
 """
@@ -132,8 +135,8 @@ def _section(name: str, schema: Mapping[str, Any]) -> Iterator[str]:
 def _axes() -> Iterator[str]:
     yield "## axes, zip, include, exclude"
     yield (
-        "Axes are dotted paths of a run's fields (`problem.noise`, `solver.levels`, `seed`), each with a list of "
-        "values or one of these mappings:"
+        "Axes are dotted paths of a run's fields (`problem.noise`, `solver.levels`, `seed`), each with a list "
+        "of values or one of these mappings:"
     )
     rows = [
         ("`{range: 5}`, `{range: [2, 10, 2]}`", "as Python's: 0 to 4; 2, 4, 6, 8"),

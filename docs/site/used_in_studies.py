@@ -32,7 +32,7 @@ def example(group: str, name: str) -> str:
         return ""
     file, key, value = max(found, key=lambda each: len(each[2]))
     text = _yaml({key: [value] if key == "figures" else value})
-    return f"```yaml\n{text}```\n\nFrom [{file}](../../studies/{file})."
+    return f"```yaml\n{text}```\n\nFrom [studies/{file}](../../studies/{file})."
 
 
 def _sections(name: str) -> Iterator[tuple[str, str, Any]]:
