@@ -23,8 +23,8 @@ def commands_page() -> str:
     """Every command with its options, in the order in which they are used."""
     parts = [
         "# Commands",
-        "As `ptychosuite COMMAND --help` prints them. STUDY is the path of a study file. What the commands do "
-        "is there [from Python](python.md) too.",
+        "As `ptychosuite COMMAND --help` prints them. STUDY is the path of a study file. What the commands "
+        "do is there [from Python](python.md) too.",
         table(("exit code", "meaning"), EXIT_CODES),
     ]
     context = click.Context(ptychosuite, info_name="ptychosuite")

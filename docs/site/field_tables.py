@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 FROM_THE_LEFT = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 NUMBERS = {"integer": "whole number", "number": "number"}
 SWITCH = "`on` or `off`"
+ENTITIES = {ord(mark): f"&#{ord(mark)};" for mark in "*<[]\\"}
 EMPTY: Mapping[str, str] = {}
 
 
@@ -27,7 +27,7 @@ def code(text: str) -> str:
 def prose(text: str) -> str:
     """Plain text as Markdown: only what stands between backticks is marked."""
     pieces = text.split("`")
-    pieces[::2] = [re.sub(r"([*\\\[\]])", r"\\\1", piece).replace("<", "&lt;") for piece in pieces[::2]]
+    pieces[::2] = [piece.translate(ENTITIES) for piece in pieces[::2]]
     return "`".join(pieces)
 
 

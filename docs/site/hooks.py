@@ -19,7 +19,7 @@ FROM_OUTSIDE = {  # pages of the site -> files of the repository that they are
     "reference/changelog.md": "CHANGELOG.md",
     "reference/contributing.md": "CONTRIBUTING.md",
 }
-STYLE = "site.css"
+ASSETS = ("site.css", "iframe-worker.js")
 PICTURES = {".png", ".svg"}
 LINK = re.compile(r"(?P<is_picture>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s#:]+)(?P<anchor>#[^)\s]*)?\)")
 ROLE = re.compile(r":\w+:(<code>)~?")  # of docstrings
@@ -38,7 +38,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     pages |= {page: (REPOSITORY / file).read_text(encoding="utf-8") for page, file in FROM_OUTSIDE.items()}
     for name, content in pages.items():
         files.append(File.generated(config, name, content=content))
-    files.append(File.generated(config, STYLE, content=(Path(__file__).parent / STYLE).read_text()))
+    for asset in ASSETS:
+        files.append(File.generated(config, asset, abs_src_path=str(Path(__file__).parent / asset)))
     for picture in sorted(_pictures(files)):
         files.append(File.generated(config, picture, abs_src_path=str(REPOSITORY / picture)))
     return files

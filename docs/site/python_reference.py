@@ -14,8 +14,8 @@ def python_page() -> str:
         [
             "# Python",
             "Everything public of `import ptychosuite`. Arrays are NumPy's, datasets xarray's, tables "
-            "pandas'. Mistakes are `ptychosuite.errors.UserError` and its subclasses. Examples, one after the other, are in "
-            "[From Python](../api.md).",
+            "pandas'. Mistakes are `ptychosuite.errors.UserError` and its subclasses. Examples, one after "
+            "the other, are in [From Python](../api.md).",
             "## Functions",
             *(_name(name, where[name]) for name in functions),
             "## What they return",

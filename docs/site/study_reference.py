@@ -130,13 +130,17 @@ def _section(name: str, schema: Mapping[str, Any]) -> Iterator[str]:
     yield prose(inner.get("description") or schema["description"])
     yield example("sections", name)
     yield field_table(inner)
+    for within, field in inner["properties"].items():
+        if "properties" in field.get("items", {}):
+            yield f"### {within}"
+            yield field_table(field["items"])
 
 
 def _axes() -> Iterator[str]:
     yield "## axes, zip, include, exclude"
     yield (
-        "Axes are dotted paths of a run's fields (`problem.noise`, `solver.levels`, `seed`), each with a list "
-        "of values or one of these mappings:"
+        "Axes are dotted paths of a run's fields (`problem.noise`, `solver.levels`, `seed`), each with a "
+        "list of values or one of these mappings:"
     )
     rows = [
         ("`{range: 5}`, `{range: [2, 10, 2]}`", "as Python's: 0 to 4; 2, 4, 6, 8"),

@@ -155,7 +155,8 @@ def _problem(kind: str, cls: type[ProblemKind]) -> dict[str, Any]:
         name: {"oneOf": [_object(group), {"type": "null"}]} for name, group in cls.groups.items()
     }
     nouns = {name: SECTIONS[name] for name in (*cls.parts, *STARTS) if name in SECTIONS}
-    return _describe(schema, meanings(cls) | nouns)
+    groups = {name: summary(group) for name, group in cls.groups.items()}
+    return _describe(schema, meanings(cls) | nouns | groups)
 
 
 def _fast_forward() -> dict[str, Any]:
