@@ -70,7 +70,7 @@ def test_every_public_name_has_a_section_that_says_what_it_is(site):
     text = words_of(page)
     for name in ptychosuite.__all__:
         assert f"ptychosuite.{name}" in headings(page)
-        first = (getattr(ptychosuite, name).__doc__ or "").split(".")[0].split("`")[0]
+        first = (getattr(ptychosuite, name).__doc__ or "").split(".")[0].split(":")[0].split("`")[0]
         assert " ".join(first.split()) in text, name
 
 

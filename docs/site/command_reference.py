@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from inspect import cleandoc
 
 import click
-from field_tables import code, prose, table
+from field_tables import code, prose, stacked, table
 from ptychosuite.cli import ptychosuite
 
 EXIT_CODES = (
@@ -42,7 +42,7 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
     yield f"    {usage}"
     yield _help(command.help or "")
     if options := [row for option in command.get_params(context) for row in _option(option, context)]:
-        yield table(("option", "meaning"), options)
+        yield stacked(table(("option", "meaning"), options))
     for name, inner in getattr(command, "commands", {}).items():
         yield from _command(inner, click.Context(inner, info_name=name, parent=context))
 

@@ -19,6 +19,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(_in_cell(cell) for cell in line)} |" for line in lines)
 
 
+def stacked(markdown: str) -> str:
+    """A table whose cells stand below each other where the screen is narrow."""
+    return f'<div class="stacked" markdown>\n\n{markdown}\n\n</div>'
+
+
 def code(text: str) -> str:
     """Text as code."""
     return f"`{text}`"
@@ -43,7 +48,9 @@ def field_table(schema: Mapping[str, Any], named: Mapping[str, str] = EMPTY) -> 
         for name, field in schema["properties"].items()
         if "const" not in field
     ]
-    return table(("field", "takes", "default", "meaning"), rows) if rows else "It has no settings."
+    if not rows:
+        return "It has no settings."
+    return stacked(table(("field", "takes", "default", "meaning"), rows))
 
 
 def default_of(name: str, field: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
