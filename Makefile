@@ -1,6 +1,7 @@
 # make demo   environment, quickstart study on a local Dask cluster, report
 # make test   environment, tests
 # make check  everything CI runs: tests, lint, types
+# make site   the documentation site, in site/: open site/index.html
 # make figures [STUDIES="levels noise"] [SET="stop.iterations=50 seed=0"] [CLUSTER=slurm]
 #             the papers' studies, what is missing of them, and their figures in figures/; then the pictures
 #             of the README and docs. All of it is hours (docs/papers.md).
@@ -8,13 +9,14 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+DOCS   := $(VENV)/.docs-ready
 
 STUDIES ?= setup levels noise overlap circuit fast-forward fast-forward-known fast-forward-multigrid \
     fast-forward-sizes
 SET     ?=
 CLUSTER ?= local
 
-.PHONY: demo test check lint lock clean figures pictures
+.PHONY: demo test check lint site lock clean figures pictures
 
 demo: $(READY)
 	$(BIN)/ptychosuite run studies/quickstart.yaml --cluster local
@@ -50,9 +52,17 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,fast]'
 	touch $@
 
+# Everything is strict: a broken link fails it. The theme's makers warn of a later mkdocs, which is not the pinned one.
+site: $(DOCS)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+$(DOCS): $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
 # Lock what is installed now, after trying newer versions by hand.
-lock: $(READY)
+lock: $(READY) $(DOCS)
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 
 clean:
-	rm -rf $(VENV) $(VENV)-bootstrap .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-bootstrap site .mypy_cache .pytest_cache .ruff_cache .hypothesis

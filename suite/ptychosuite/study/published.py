@@ -48,7 +48,15 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """One of several values of an entry."""
+    """One of several values of an entry.
+
+    Parameters
+    ----------
+    value
+        In the unit of the entry's metric.
+    where
+        Factors with the values that the runs have, beside those of the entry.
+    """
 
     value: float
     where: Mapping[str, Any] = field(default_factory=dict)

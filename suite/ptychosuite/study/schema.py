@@ -120,9 +120,20 @@ class Stop:
 class RunFields:
     """The fields of a run that are single values.
 
-    ``half_scans``: reconstruct two halves of the scan as well, for a Fourier ring correlation without truth.
-    ``snapshots``: iterations after which object and probe are kept.
-    ``metrics``: what is computed beyond the default ones, each by name or as ``package.module:Class``.
+    Parameters
+    ----------
+    seed
+        Noise, scan order and all else that is random come from it; solvers that are compared share it.
+    backend
+        Array library and device that compute the run.
+    dtype
+        Precision of object, probe and exit waves.
+    half_scans
+        Reconstruct two halves of the scan as well, for a Fourier ring correlation without truth.
+    snapshots
+        Iterations after which object and probe are kept.
+    metrics
+        What is computed beyond the default ones, each by name or as ``package.module:Class``.
     """
 
     seed: Annotated[int, Ge(0)] = 0

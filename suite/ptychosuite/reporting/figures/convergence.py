@@ -31,9 +31,22 @@ HIT_POINTS = 6.5  # size of the circle where the tolerance is met
 class ConvergenceFigure(FigureKind):
     """Curves of ``metric``, one line a ``line`` value, one panel a problem and ``panel`` value.
 
-    ``metric`` is one metric or a list of several, side by side. ``x`` is "iteration", "seconds" or
-    "data_passes". Medians are taken over the seeds, and over the factors that ``pool`` names. ``scale`` is
-    the lower and upper end of the vertical axis, where figures of a study are to share it.
+    Medians are taken over the seeds, and over the factors that ``pool`` names.
+
+    Parameters
+    ----------
+    metric
+        One metric or a list of several, side by side.
+    x
+        "iteration", "seconds" or "data_passes".
+    line
+        The factor whose values have a line each.
+    panel
+        The factor whose values have a panel each.
+    pool
+        Factors that are no panels: medians are taken over them too.
+    scale
+        Lower and upper end of the vertical axis, where figures of a study are to share it.
     """
 
     runs: ClassVar[Literal["ended", "all"]] = "all"

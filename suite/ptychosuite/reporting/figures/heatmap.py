@@ -29,8 +29,20 @@ WORDS = {"never": "never", "diverged": "diverged", "failed": "failed", "missing"
 class HeatmapFigure(FigureKind):
     """Median of the metric ``value`` over two factors, one panel a problem and ``panel`` value.
 
-    Medians are taken over the seeds, and over the factors that ``pool`` names. ``scale`` is the lower and
-    upper end of the colour scale, where figures of a study are to share it.
+    Medians are taken over the seeds, and over the factors that ``pool`` names.
+
+    Parameters
+    ----------
+    x, y
+        The two factors.
+    value
+        The metric.
+    panel
+        The factor whose values have a panel each.
+    pool
+        Factors that are no panels: medians are taken over them too.
+    scale
+        Lower and upper end of the colour scale, where figures of a study are to share it.
     """
 
     runs: ClassVar[Literal["ended", "all"]] = "all"

@@ -43,8 +43,16 @@ class ProfileFigure(FigureKind):
     """Performance profile over all problems, each one condition and seed (Dolan and Moré 2002).
 
     A run solves its problem where ``metric`` has come for good all but a share ``within`` of the way from the
-    start to the best end of a completed run (Moré and Wild 2009). ``x`` is what that costs: "seconds",
-    "iteration" or "data_passes".
+    start to the best end of a completed run (Moré and Wild 2009).
+
+    Parameters
+    ----------
+    metric
+        One that has a curve.
+    x
+        What it costs: "seconds", "iteration" or "data_passes".
+    within
+        The share of the way that may be left, in [0, 1).
     """
 
     runs: ClassVar[Literal["ended", "all"]] = "all"  # one that failed has not solved its problem: it counts

@@ -39,8 +39,17 @@ class RankingFigure(FigureKind):
     """Time and iterations to a target, and the final ``quality``: each over the best on the same problem.
 
     The target is that of the performance profile: ``metric`` has come for good all but a share ``within`` of
-    the way from the start to the best end of a completed run. ``quality`` is by default the first that the
-    runs have of phase RMSE, error in magnitude and residual.
+    the way from the start to the best end of a completed run.
+
+    Parameters
+    ----------
+    metric
+        One that has a curve, for the target.
+    within
+        The share of the way that may be left, in [0, 1).
+    quality
+        The metric whose final values are ranked; by default the first that the runs have of phase RMSE, error
+        in magnitude and residual.
     """
 
     runs: ClassVar[Literal["ended", "all"]] = "all"  # one that failed has not reached its target: it counts

@@ -26,6 +26,13 @@ class RingsFigure(FigureKind):
     """Fourier ring correlation against spatial frequency, one line a ``line`` value, with its threshold.
 
     Medians are taken over the seeds, and over the factors that ``pool`` names.
+
+    Parameters
+    ----------
+    line
+        The factor whose values have a line each.
+    pool
+        Factors that are no panels: medians are taken over them too.
     """
 
     runs: ClassVar[Literal["ended", "all"]] = "all"

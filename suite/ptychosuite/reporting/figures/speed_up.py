@@ -43,8 +43,14 @@ HEADINGS = {
 class SpeedUpFigure(FigureKind):
     """How much sooner fast-forwarded runs reach what their plain partners end with, in ``metric``.
 
-    ``x`` is what is saved: "seconds", "iteration" or "data_passes". ``within`` is how much more than the
-    plain run's final value will do, as a share of it: 0.01 for one per cent.
+    Parameters
+    ----------
+    metric
+        One that has a curve.
+    x
+        What is saved: "seconds", "iteration" or "data_passes".
+    within
+        How much more than the plain run's final value will do, as a share of it: 0.01 for one per cent.
     """
 
     runs: ClassVar[Literal["ended", "all"]] = "all"  # one that failed has not reached its target: it counts
