@@ -213,9 +213,14 @@ def setup(machine: Machine) -> Part:
 
 
 def tests(machine: Machine) -> Part:
-    some = ("--only", "test_arrays or test_gpu or (test_backends_agree and rpie and complex64)")
-    more = some if machine.dry else ("--processes", 6)
-    return Part("tests", 150, machine.script("gpu_tests.py", "--figures", FIGURES, *more))
+    names = ("backends/test_arrays.py", "backends/test_gpu.py", "solvers/test_contract.py")
+    some = ("--only", "not contract or (backends_agree and rpie and complex64)")
+    few = (*(ROOT / "tests" / name for name in names), *some)
+    return Part(
+        "tests",
+        150,
+        machine.script("gpu_tests.py", "--figures", FIGURES, *(few if machine.dry else ("--processes", 6))),
+    )
 
 
 def quickstart(machine: Machine) -> Part:
@@ -251,8 +256,8 @@ def sweep_command(machine: Machine, name: str, settings: Sequence[str], *options
 
 def speed(machine: Machine) -> Part:
     """Its file is the one that is asked for; the tables with the most to say come first."""
-    full = ("--probes", "64,128,256,512", "--positions", "49,256,1024,10000", "--stacks", "8,32,128")
-    tiny = ("--probes", "64", "--positions", "49", "--stacks", "2", "--rounds", 1, "--seconds", 0)
+    full = "--probes 64,128,256,512 --positions 49,256,1024,10000 --stacks 8,32,128 --seconds 6"
+    tiny = "--probes 64 --positions 16 --stacks 2 --side 2 --rounds 1 --seconds 0"
     return Part(
         "speed",
         120,
@@ -260,18 +265,18 @@ def speed(machine: Machine) -> Part:
             "speed.py",
             *("--backends", ",".join(machine.backends), "--out", machine.scratch, "--name", "speed"),
             *("--tables", "solvers,ways,sizes,patterns", "--floor", "batched", "--every-way", "--no-figure"),
-            *(tiny if machine.dry else (*full, "--seconds", 6)),
+            *(tiny if machine.dry else full).split(),
         ),
     )
 
 
 def peers(machine: Machine) -> Part:
-    seconds = 0 if machine.dry else 3
     names = ",".join(machine.backends)
+    tiny = ("--side", 2, "--seconds", 0) if machine.dry else ()
     return Part(
         "peers",
         45,
-        machine.script("gpu_peers.py", "--figures", FIGURES, "--backends", names, "--seconds", seconds),
+        machine.script("gpu_peers.py", "--figures", FIGURES, "--backends", names, *tiny),
     )
 
 

@@ -1,6 +1,6 @@
 """An iteration of ours beside an epoch of pty-chi and cdtools, all on the GPU. A part of ``gpu.py``.
 
-    python benchmarks/gpu_peers.py --figures FILE [--backends torch-cuda,cupy] [--seconds 3]
+    python benchmarks/gpu_peers.py --figures FILE [--backends torch-cuda,cupy] [--side 7] [--seconds 3]
 
 49 patterns of 128 x 128, probe known, complex64, the same start for all. The packages have the GPU one after
 the other, in one process, since pty-chi sets torch's default device. Lower quartiles, and the residual as our
@@ -14,6 +14,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--figures", type=Path, required=True)
     parser.add_argument("--backends", default="torch-cuda,cupy", help="comma-separated; ours")
+    parser.add_argument("--side", type=int, default=7, help="of the scan")
     parser.add_argument("--seconds", type=float, default=3.0, help="for the rounds of each package")
     options = parser.parse_args()
     missing = [name for name in PACKAGES if find_spec(name) is None]
@@ -68,7 +70,7 @@ def main() -> None:
     content: dict[str, Any] = {"machine": machine(backend(names[0])), "missing": missing, "packages": {}}
     for label, race in races(names, missing).items():
         try:
-            content["packages"][label] = race(options.seconds)
+            content["packages"][label] = race(options.side, options.seconds)
         except Exception as error:  # another package's: the others are measured all the same
             content["packages"][label] = {"failed": f"{type(error).__name__}: {error}"}
         print(label, content["packages"][label])
@@ -77,17 +79,17 @@ def main() -> None:
         sys.exit("a package failed")
 
 
-def races(names: list[str], missing: list[str]) -> dict[str, Callable[[float], dict[str, Any]]]:
-    """Label -> what times a package's contestants in so many seconds."""
+def races(names: list[str], missing: list[str]) -> dict[str, Callable[[int, float], dict[str, Any]]]:
+    """Label -> what times a package's contestants, given the side of the scan and the seconds that it has."""
     on_gpu = any(name in ("torch-cuda", "cupy") for name in names)
     torch_name = "torch-cuda" if on_gpu else "torch"
-    found: dict[str, Callable[[float], dict[str, Any]]] = {}
+    found: dict[str, Callable[[int, float], dict[str, Any]]] = {}
     for name in names:
-        found[f"ptychosuite, {name}"] = lambda s, name=name: timed(ours, OURS, backend(name), s)
+        found[f"ptychosuite, {name}"] = partial(timed, ours, OURS, backend(name))
     if "cdtools" not in missing:
-        found["cdtools"] = lambda s: timed(cdtools, CDTOOLS, backend(torch_name), s)
+        found["cdtools"] = partial(timed, cdtools, CDTOOLS, backend(torch_name))
     if "ptychi" not in missing:
-        found["pty-chi"] = lambda s: timed(ptychi, PTYCHI, backend(torch_name), s)
+        found["pty-chi"] = partial(timed, ptychi, PTYCHI, backend(torch_name))
     return found
 
 
@@ -95,10 +97,11 @@ def timed(
     make: Callable[[dict[str, Any], Problem, Backend], Contestant],
     entries: Mapping[str, dict[str, Any]],
     chosen: Backend,
+    side: int,
     seconds: float,
 ) -> dict[str, Any]:
     """Seconds of an epoch of each, all in turn, and the residual that they have come to."""
-    problem = make_problem(7, 128, "complex64", chosen)
+    problem = make_problem(side, 128, "complex64", chosen)
     constants = DataConstants.of(problem)
     contestants = {label: make(settings, problem, chosen) for label, settings in entries.items()}
     actions = {label: contestant.epoch for label, contestant in contestants.items()}

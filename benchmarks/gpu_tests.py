@@ -1,6 +1,6 @@
 """The tests that need a GPU, counted by backend. A part of ``gpu.py``.
 
-    python benchmarks/gpu_tests.py --figures FILE [--only EXPRESSION] [--processes N]
+    python benchmarks/gpu_tests.py --figures FILE [--only EXPRESSION] [--processes N] [FILE ...]
 
 Of the tests' files only those are read that have such tests: others may need packages that are not here.
 Warnings are shown, and are no errors, as the libraries may be newer than those of ``constraints.txt``.
@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--figures", type=Path, required=True)
     parser.add_argument("--only", default="", help="as pytest's -k")
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("files", type=Path, nargs="*", help="by default all with such tests")
     options = parser.parse_args()
     side_by_side = options.processes > 1 and find_spec("xdist") is not None
     arguments = [
@@ -37,7 +38,7 @@ def main() -> None:
         *("-p", "no:cacheprovider", f"--timeout={TEST_S}", f"--rootdir={ROOT}"),
         *(["-k", options.only] if options.only else []),
         *(["-n", str(options.processes), "--dist", "worksteal"] if side_by_side else []),
-        *map(str, files_with_gpu_tests()),
+        *map(str, options.files or files_with_gpu_tests()),
     ]
     counts = Counts(options.figures)
     code = pytest.main(arguments, plugins=[counts])

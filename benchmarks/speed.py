@@ -67,11 +67,19 @@ class Scope:
 
     rounds: int
     most_s: float  # of a table, or of one of its rows
+    side: int  # of the scan, where a table has one size
     floor: Callable[[Problem], Action]
     probes: tuple[int, ...]
     positions: tuple[int, ...]
     stacks: tuple[int, ...]
     every_way: bool
+
+    @property
+    def usual(self) -> str:
+        return f"{self.side**2} patterns of 128 x 128"
+
+    def usual_problem(self, chosen: Backend) -> Problem:
+        return make_problem(self.side, 128, "complex64", chosen)
 
     def seconds(self, actions: Mapping[str, Action], rounds: int, chosen: Backend) -> dict[str, float]:
         return typical_seconds(actions, rounds, chosen, self.most_s)
@@ -84,6 +92,7 @@ def main() -> None:
     scope = Scope(
         options.rounds,
         options.seconds,
+        options.side,
         FLOORS[options.floor],
         numbers(options.probes),
         numbers(options.positions),
@@ -137,6 +146,7 @@ def parsed() -> argparse.Namespace:
     )
     parser.add_argument("--name", default="speed", help="of the files")
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="FOLDER", help="where they go")
+    parser.add_argument("--side", type=int, default=7, help="of the scan, in tables of one size")
     parser.add_argument("--no-figure", action="store_true")
     return parser.parse_args()
 
@@ -147,7 +157,7 @@ def numbers(text: str) -> tuple[int, ...]:
 
 def solvers(chosen: Backend, scope: Scope) -> dict[str, float]:
     """Every solver, the metrics, and the papers' literal form in complex128, on 49 patterns of 128 x 128."""
-    problem = make_problem(7, 128, "complex64", chosen)
+    problem = scope.usual_problem(chosen)
     constants = DataConstants.of(problem)
     actions: dict[str, Action] = {FLOOR: scope.floor(problem)}
     for label, settings in SOLVERS.items():
@@ -158,10 +168,8 @@ def solvers(chosen: Backend, scope: Scope) -> dict[str, float]:
     if chosen.name == "numpy":
         for levels in (0, 7):
             label = "rPIE, literal form" if levels == 0 else "MAGPIE, literal form"
-            actions[label] = literal(make_problem(7, 128, "complex128", chosen), levels)
-    return show(
-        f"{chosen.name}: 49 patterns of 128 x 128, complex64", scope.seconds(actions, scope.rounds, chosen)
-    )
+            actions[label] = literal(make_problem(scope.side, 128, "complex128", chosen), levels)
+    return show(f"{chosen.name}: {scope.usual}, complex64", scope.seconds(actions, scope.rounds, chosen))
 
 
 def sizes(chosen: Backend, dtype: str, scope: Scope) -> dict[str, dict[str, float]]:
@@ -189,7 +197,7 @@ def numbers_of_patterns(chosen: Backend, scope: Scope) -> dict[str, dict[str, fl
 
 def ways(chosen: Backend, scope: Scope) -> dict[str, float]:
     """One pattern at a time, in groups or batches, and several runs side by side (time a run)."""
-    problem = make_problem(7, 128, "complex64", chosen)
+    problem = scope.usual_problem(chosen)
     actions = {FLOOR: scope.floor(problem)}
     for label in SOLVERS if scope.every_way else TWO:
         alone = SOLVERS[label] | ({"alpha": ALPHA} if label in TWO else {})
@@ -202,7 +210,7 @@ def ways(chosen: Backend, scope: Scope) -> dict[str, float]:
     for label in seconds:
         if label.endswith("stacked"):
             seconds[label] /= int(label.split(", ")[-1].split()[0])
-    return show(f"{chosen.name}: ways to sweep 49 patterns of 128 x 128, a run and iteration", seconds)
+    return show(f"{chosen.name}: ways to sweep {scope.usual}, a run and iteration", seconds)
 
 
 def sweeps(problem: Problem, label: str, settings: dict[str, Any], names: Sequence[str]) -> dict[str, Action]:
@@ -218,13 +226,13 @@ def sweeps(problem: Problem, label: str, settings: dict[str, Any], names: Sequen
 
 def with_threads(chosen: Backend, scope: Scope) -> dict[str, dict[str, float]]:
     """One thread and all of them; our loops for NumPy use one in any case."""
-    problem = make_problem(7, 128, "complex64", chosen)
+    problem = scope.usual_problem(chosen)
     result = {}
     for count in sorted({1, len(os.sched_getaffinity(0))}):
         actions = {FLOOR: scope.floor(problem), **both(problem, 128)}
         with threads(count):
             seconds = scope.seconds(actions, scope.rounds, chosen)
-        result[str(count)] = show(f"{chosen.name}: 49 patterns of 128 x 128, threads: {count}", seconds)
+        result[str(count)] = show(f"{chosen.name}: {scope.usual}, threads: {count}", seconds)
     return result
 
 
