@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 from ptychosuite.backends.arrays import Backend, backend
 from ptychosuite.core.problem import Problem
-from ptychosuite.errors import UserError
 from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
 from ptychosuite.registry.lookup import build
 from ptychosuite.solvers.solver import SweepState
@@ -215,13 +214,9 @@ def ways(chosen: Backend, scope: Scope) -> dict[str, float]:
 
 def sweeps(problem: Problem, label: str, settings: dict[str, Any], names: Sequence[str]) -> dict[str, Action]:
     """The solver's sweeps by several patterns at once; nothing of one that has no such sweep."""
-    found: dict[str, Action] = {}
-    for name in names:
-        try:
-            found[f"{label}, {name}"] = stepper(problem, settings | {"sweep": BATCHED[name]})
-        except UserError:
-            continue
-    return found
+    if not hasattr(build("solvers", settings), "sweep"):
+        return {}
+    return {f"{label}, {name}": stepper(problem, settings | {"sweep": BATCHED[name]}) for name in names}
 
 
 def with_threads(chosen: Backend, scope: Scope) -> dict[str, dict[str, float]]:
