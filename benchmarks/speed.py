@@ -57,7 +57,7 @@ SOLVERS: Mapping[str, dict[str, Any]] = {
     "Adam, batches of 50": {"name": "adam", **BLIND},
 }
 TWO = ("rPIE", "MAGPIE, 7 levels")
-BATCHED = {"colour groups": "colour-groups", "minibatches": "minibatch"}
+SWEEPS = {"one at a time": "sequential", "colour groups": "colour-groups", "minibatches": "minibatch"}
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ def ways(chosen: Backend, scope: Scope) -> dict[str, float]:
     for label in SOLVERS if scope.every_way else TWO:
         alone = SOLVERS[label] | ({"alpha": ALPHA} if label in TWO else {})
         actions[label] = stepper(problem, alone)
-        actions |= sweeps(problem, label, alone, tuple(BATCHED) if scope.every_way else ("colour groups",))
+        actions |= sweeps(problem, label, alone, tuple(SWEEPS) if scope.every_way else ("colour groups",))
         solver = build("solvers", alone)
         for runs in scope.stacks if can_stack(solver, solver) else ():
             actions[f"{label}, {runs} runs stacked"] = stacked(problem, alone, runs, chosen)
@@ -213,10 +213,10 @@ def ways(chosen: Backend, scope: Scope) -> dict[str, float]:
 
 
 def sweeps(problem: Problem, label: str, settings: dict[str, Any], names: Sequence[str]) -> dict[str, Action]:
-    """The solver's sweeps by several patterns at once; nothing of one that has no such sweep."""
-    if not hasattr(build("solvers", settings), "sweep"):
-        return {}
-    return {f"{label}, {name}": stepper(problem, settings | {"sweep": BATCHED[name]}) for name in names}
+    """The solver's other sweeps than the usual one, of those that are named; none where it has one alone."""
+    usual = getattr(build("solvers", settings), "sweep", None)
+    others = [name for name in names if usual not in (None, SWEEPS[name])]
+    return {f"{label}, {name}": stepper(problem, settings | {"sweep": SWEEPS[name]}) for name in others}
 
 
 def with_threads(chosen: Backend, scope: Scope) -> dict[str, dict[str, float]]:
