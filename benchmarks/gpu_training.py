@@ -12,6 +12,7 @@ import argparse
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from parts import write_json
 from ptychosuite.api.planning import read_study
 from ptychosuite.fastforward.pairs import Pairs, pairs_of
 from ptychosuite.fastforward.train import train
+from ptychosuite.fastforward.training_file import Training
 from ptychosuite.store.read import read_run
 from ptychosuite.study.study_file import training_settings
 
@@ -32,6 +34,7 @@ def main() -> None:
     parser.add_argument("--figures", type=Path, required=True)
     parser.add_argument("--results", type=Path, required=True)
     parser.add_argument("--cluster", default="local")
+    parser.add_argument("--width", type=int, help="of the network, by default the bundled one's")
     parser.add_argument("--set", dest="settings", action="append", default=[])
     options = parser.parse_args()
     begin = time.monotonic()
@@ -41,7 +44,9 @@ def main() -> None:
     runs_done = time.monotonic()
     results = ptychosuite.open(outcome.results)
     pairs = pairs_of(read_run(results.files[run]) for run in results.table["run_id"])
-    seconds, history = epochs(pairs, options.settings, options.results)
+    settings = training_settings(read_study(STUDY))
+    settings = replace(settings, width=options.width or settings.width)
+    seconds, history = epochs(pairs, settings, options.results)
     on_gpu = torch.cuda.is_available()
     content = {
         "device": torch.cuda.get_device_name() if on_gpu else "cpu",
@@ -55,7 +60,7 @@ def main() -> None:
     print(json.dumps(content, indent=1))
 
 
-def epochs(pairs: Pairs, settings: list[str], folder: Path) -> tuple[list[float], list[Mapping[str, float]]]:
+def epochs(pairs: Pairs, settings: Training, folder: Path) -> tuple[list[float], list[Mapping[str, float]]]:
     """Seconds and losses of each epoch, its validation included."""
     ends, history = [time.monotonic()], []
 
@@ -63,7 +68,7 @@ def epochs(pairs: Pairs, settings: list[str], folder: Path) -> tuple[list[float]
         ends.append(time.monotonic())
         history.append(dict(figures))
 
-    train(pairs, training_settings(read_study(STUDY, settings)), {"study": STUDY.stem}, folder, note)
+    train(pairs, settings, {"study": STUDY.stem}, folder, note)
     return [round(end - begin, 3) for begin, end in pairwise(ends)], history
 
 
