@@ -5,6 +5,8 @@
 # make figures [STUDIES="levels noise"] [SET="stop.iterations=50 seed=0"] [CLUSTER=slurm]
 #             the papers' studies, what is missing of them, and their figures in figures/; then the pictures
 #             of the README and docs. All of it is hours (docs/papers.md).
+# make gpu    [GPU="--dry-run"] what waits for a GPU, in eight minutes: tests, a sweep, times (docs/gpu.md); into
+#             $OUT or results/gpu. Uses PYTHON as it is, with a folder of wheels in .whl, and no network.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -16,7 +18,7 @@ STUDIES ?= setup levels noise overlap circuit fast-forward fast-forward-known fa
 SET     ?=
 CLUSTER ?= local
 
-.PHONY: demo test check lint site lock clean figures pictures
+.PHONY: demo test check lint site lock clean figures pictures gpu
 
 demo: $(READY)
 	$(BIN)/ptychosuite run studies/quickstart.yaml --cluster local
@@ -35,6 +37,9 @@ figures: $(READY)
 
 pictures: $(READY)
 	$(BIN)/python docs/pictures.py --run
+
+gpu:
+	PYTHON=$(PYTHON) benchmarks/gpu.sh $(GPU)
 
 check: test lint
 

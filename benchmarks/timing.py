@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -11,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ptychosuite.backends.arrays import Backend, fft2, ifft2
-from ptychosuite.core.problem import Problem
+from ptychosuite.backends.arrays import Backend, fft2, ifft2, namespace
+from ptychosuite.core.problem import GPU_BATCH_PIXELS, Problem
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.execute.provenance import environment
 from ptychosuite.problems.build import build_problem
@@ -47,6 +48,22 @@ def fft_floor(problem: Problem) -> Action:
     return transform
 
 
+def batched_fft_floor(problem: Problem) -> Action:
+    """The same transforms in batches that fill a GPU."""
+    probe, count = problem.probe, problem.n_positions
+    together = max(1, min(count, GPU_BATCH_PIXELS // probe.shape[-1] ** 2))
+    batch = namespace(probe).stack([probe] * together)
+    rest = batch[: count % together]
+
+    def transform() -> None:
+        for _ in range(count // together):
+            ifft2(fft2(batch))
+        if len(rest):
+            ifft2(fft2(rest))
+
+    return transform
+
+
 def stepper(problem: Problem, settings: Mapping[str, Any]) -> Action:
     """One more iteration of a solver each time it is called."""
     solver = build("solvers", settings)
@@ -59,14 +76,19 @@ def stepper(problem: Problem, settings: Mapping[str, Any]) -> Action:
     return step
 
 
-def typical_seconds(actions: Mapping[str, Action], rounds: int, chosen: Backend) -> dict[str, float]:
+def typical_seconds(
+    actions: Mapping[str, Action], rounds: int, chosen: Backend, most_s: float = math.inf
+) -> dict[str, float]:
     """Lower quartile of each action's times: what it takes when nobody disturbs it.
 
     All of them take turns in every round, so that a busy machine slows them alike. Two rounds more go before,
-    for what is compiled or allocated once.
+    for what is compiled or allocated once. After ``most_s`` no other round begins, but for one of each kind.
     """
     seconds: dict[str, list[float]] = {name: [] for name in actions}
+    start = time.perf_counter()
     for number in range(rounds + 2):
+        if number not in (0, 2) and time.perf_counter() - start > most_s:
+            continue
         for name, action in actions.items():
             chosen.synchronise()
             begin = time.perf_counter()
@@ -99,9 +121,9 @@ def machine(chosen: Backend | None = None) -> dict[str, Any]:
     return {**found, **device, "load": os.getloadavg()[0]}
 
 
-def write(name: str, content: Mapping[str, Any]) -> Path:
-    """Write figures to benchmarks/results."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
+def write(name: str, content: Mapping[str, Any], folder: Path = RESULTS) -> Path:
+    """Write figures to ``folder``, benchmarks/results by default."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.json"
     path.write_text(json.dumps(content, indent=1) + "\n")
     return path

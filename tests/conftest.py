@@ -17,6 +17,8 @@ from ptychosuite.testing import small_problem
 __all__ = ["small_problem"]  # what a plug-in's tests have, ours use too
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+# Set by benchmarks/gpu.py --dry-run: these backends take the places of those that need a GPU.
+STAND_INS = {"torch-cuda": "torch", "cupy": "numpy"} if os.environ.get("PTYCHOSUITE_GPU_STAND_IN") else {}
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +35,7 @@ def measured_data() -> Path:
 def each_backend(request: pytest.FixtureRequest) -> Backend:
     """Every array backend in turn; one that is not available here is skipped with its reason."""
     try:
-        return backend(request.param)
+        return backend(STAND_INS.get(request.param, request.param))
     except BackendError as error:
         pytest.skip(str(error))
 

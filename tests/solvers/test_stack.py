@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from ptychosuite.backends.arrays import to_numpy
+from ptychosuite.backends.arrays import namespace, to_numpy
 from ptychosuite.solvers.emagpie import EMAGPIE
 from ptychosuite.solvers.lsqml import LSQML
 from ptychosuite.solvers.magpie import MAGPIE
@@ -33,7 +33,7 @@ def problems(kind, chosen, dtype):
 
 
 def stacked_state(solvers, runs):
-    xp = np if isinstance(runs[0].probe, np.ndarray) else __import__("torch")
+    xp = namespace(runs[0].probe)
     states = [solver.init(problem) for solver, problem in zip(solvers, runs, strict=True)]
     return SweepState(xp.stack([s.object for s in states]), xp.stack([s.probe for s in states]))
 
