@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import ptychosuite
 import pytest
-from ptychosuite.errors import StudyError
+from ptychosuite.errors import StoreError, StudyError
 from ptychosuite.solvers.pie import RPIE
 from ptychosuite.store.layout import Store
 from ptychosuite.store.read import inventory, read_run
@@ -145,6 +146,20 @@ def test_tries_that_fail(study):
     assert ptychosuite.plan(study).plan.tuned[0] == found  # failed ones are left alone
     ptychosuite.run(study, cluster="none", progress=False, retry_failed=True)
     assert min(ptychosuite.plan(study).plan.tuned[0].completed) == 2
+
+
+@pytest.mark.parametrize(
+    "change", [{"chosen": 9}, {"tries": []}, {"ranks": [1.0]}, {"metric": 3}, {"solver": 1}]
+)
+def test_odd_notes_are_refused(study, change):
+    """What a session notes of the tries may have been damaged: one sentence."""
+    ptychosuite.run(study, cluster="none", progress=False, where="seed == 0")
+    for session in Path("results/tuned/sessions").glob("*.json"):
+        content = json.loads(session.read_text())
+        content["tuned"][0] |= change
+        session.write_text(json.dumps(content))
+    with pytest.raises(StoreError, match=r"tuned.*get a fresh copy"):
+        ptychosuite.report("results/tuned")
 
 
 def test_goes_with_the_results(command, study, tmp_path):

@@ -16,10 +16,8 @@ from ptychosuite.analysis.tables import are_imported
 from ptychosuite.analysis.verdict import Finding, Judgement
 from ptychosuite.core.plan import Published
 from ptychosuite.core.runs import Status
-from ptychosuite.errors import StoreError
 from ptychosuite.metrics.metric import metric_of
 from ptychosuite.registry.factors import factor_names, is_value, value_in_words
-from ptychosuite.registry.validation import SettingError, validate
 
 
 @dataclass(frozen=True)
@@ -72,12 +70,7 @@ def reproduced(selection: Selection) -> list[Reproduced]:
     StoreError
         What a bundle or a session notes of them is something else.
     """
-    noted = enumerate(selection.study.get("published", ()))
-    try:
-        values = [validate(Published, value, ("published", place)) for place, value in noted]
-    except SettingError as error:
-        where = ".".join(map(str, error.path))
-        raise StoreError(f"{selection.name}: {where}: {error.message}; get a fresh copy") from error
+    values = selection.noted("published", Published)
     names = factor_names(path for value in values for path in value.where)
     return [_beside(value, selection, names) for value in values]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,12 +13,16 @@ import xarray as xr
 
 from ptychosuite.analysis.outcomes import MISSING, Outcome
 from ptychosuite.analysis.tables import are_imported, columns_of, none_of, open_dataset, table_of
-from ptychosuite.core.plan import Plan
+from ptychosuite.core.plan import Plan, Tuned
 from ptychosuite.core.runs import Status
+from ptychosuite.errors import StoreError
+from ptychosuite.registry.validation import SettingError, validate
 from ptychosuite.store.imported import with_imported
 from ptychosuite.store.layout import Store, results_of
 from ptychosuite.store.planned import RUN_IDS, study_content, superseding, with_results
 from ptychosuite.store.read import Inventory, inventory
+
+Noted = TypeVar("Noted")
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,21 @@ class Selection:
         """The runs that came to an end of their own."""
         return self._of(self.table["status"].isin([Status.COMPLETED, Status.DIVERGED]))
 
+    def noted(self, section: str, cls: type[Noted]) -> list[Noted]:
+        """What a session or a bundle notes of the plan in ``section``, each entry a ``cls``.
+
+        Raises
+        ------
+        StoreError
+            It is something else.
+        """
+        entries = enumerate(self.study.get(section, ()))
+        try:
+            return [validate(cls, entry, (section, place)) for place, entry in entries]
+        except SettingError as error:
+            where = ".".join(map(str, error.path))
+            raise StoreError(f"{self.name}: {where}: {error.message}; get a fresh copy") from error
+
     def _of(self, chosen: pd.Series) -> pd.DataFrame:
         rows = self.table[chosen]
         rows.attrs = self.table.attrs
@@ -108,8 +127,7 @@ def selection_of(store: Store, study: Mapping[str, Any]) -> Selection:
     table = _with_missing(found, dataset, study) if is_named else found
     names = table.attrs["paths"]
     table.attrs["axes"] = [name for path, name in names.items() if path in study["factors"]]
-    table.attrs["tuned"] = [names[path] for path in tuned_paths(study) if path in names]
-    return Selection(
+    selection = Selection(
         store=store,
         name=study["study"],
         title=study["title"],
@@ -123,13 +141,10 @@ def selection_of(store: Store, study: Mapping[str, Any]) -> Selection:
         study=study,
         notes=[*_damaged(held, study, found), *_superseded(store, study), *_from_outside(table)],
     )
-
-
-def tuned_paths(study: Mapping[str, Any]) -> list[str]:
-    """Dotted paths of the settings that tries have found, in the words of a session."""
-    return list(
-        dict.fromkeys(path for each in study.get("tuned", ()) for tried in each["tries"] for path in tried)
-    )
+    every = (tried for each in selection.noted("tuned", Tuned) for tried in each.tries)
+    tried = dict.fromkeys(path for settings in every for path in settings)
+    selection.table.attrs["tuned"] = [names[path] for path in tried if path in names]
+    return selection
 
 
 def _damaged(held: Inventory, study: Mapping[str, Any], found: pd.DataFrame) -> list[str]:

@@ -18,7 +18,6 @@ from ptychosuite.core.stages import solver_name
 from ptychosuite.errors import StoreError
 from ptychosuite.registry.factors import factor_names, is_value, value_in_words
 from ptychosuite.registry.lookup import solver_label
-from ptychosuite.registry.validation import SettingError, validate
 
 
 @dataclass(frozen=True)
@@ -98,12 +97,11 @@ def tuned_lines(selection: Selection) -> list[TunedLine]:
     StoreError
         What a bundle or a session notes of them is something else.
     """
-    noted = enumerate(selection.study.get("tuned", ()))
-    try:
-        every = [validate(Tuned, value, ("tuned", place)) for place, value in noted]
-    except SettingError as error:
-        where = ".".join(map(str, error.path))
-        raise StoreError(f"{selection.name}: {where}: {error.message}; get a fresh copy") from error
+    every = selection.noted("tuned", Tuned)
+    for tuned in every:
+        lengths = {len(each) for each in (tuned.tries, tuned.ranks, tuned.medians, tuned.completed)}
+        if lengths != {len(tuned.tries)} or not 0 <= tuned.chosen < len(tuned.tries):
+            raise StoreError(f"{selection.name}: tuned: not as many tries as results; get a fresh copy")
     names = factor_names(path for tuned in every for path in tuned.where)
     labels = line_labels(selection.table, "solver", with_jumps=False) if every else pd.Series(dtype=object)
     return [
