@@ -125,3 +125,16 @@ def test_pages_say_the_same_in_the_repository(site):
         assert (site / f"{page.stem}.html").is_file(), page
     shown = set(re.findall(r"<img [^>]*src=\"([^\"]+)\"", (site / "index.html").read_text()))
     assert any(each.endswith("quickstart.png") and (site / each).is_file() for each in shown)
+
+
+def test_links_of_the_repository_lead_somewhere():
+    """Also in the files at the top, which are read there alone."""
+    pages = [
+        *REPOSITORY.glob("*.md"),
+        *(REPOSITORY / "docs").glob("*.md"),
+        REPOSITORY / "results" / "README.md",
+    ]
+    for page in pages:
+        text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+        for target in re.findall(r"\]\(([^)\s#:]+)(?:#[^)]*)?\)", text):
+            assert Path(page.parent, target).exists(), (page.name, target)
