@@ -19,7 +19,16 @@ FILES = [
     "README.md",
     *(
         f"docs/{name}.md"
-        for name in ("bisect", "clusters", "compare", "data", "fast-forward", "papers", "regression")
+        for name in (
+            "bisect",
+            "clusters",
+            "compare",
+            "data",
+            "fast-forward",
+            "papers",
+            "regression",
+            "tutorial",
+        )
     ),
     "studies/nightly.yaml",
     "studies/fast-forward/train.yaml",

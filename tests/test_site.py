@@ -21,14 +21,11 @@ from ptychosuite.registry.lookup import GROUPS
 from tests.conftest import REPOSITORY
 
 HAS_MKDOCS = all(importlib.util.find_spec(name) for name in ("mkdocs", "material", "mkdocstrings"))
-needs_mkdocs = pytest.mark.skipif(not HAS_MKDOCS, reason="the extra 'docs' is not installed: `make site`")
 ELSEWHERE = re.compile(r"<(?:script|img|iframe|source)[^>]*\ssrc=\"?(?:https?:)?//|url\((?:https?:)?//")
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, built as ``make site`` does."""
-    folder: Path = tmp_path_factory.mktemp("site")
+def build(folder: Path) -> None:
+    """The site, as ``make site`` builds it."""
     call = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(folder)]
     built = subprocess.run(
         call,
@@ -39,7 +36,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
     )
     assert built.returncode == 0, built.stdout + built.stderr
-    return folder
 
 
 def words_of(page: Path) -> str:
@@ -53,19 +49,16 @@ def headings(page: Path) -> list[str]:
     return [html.unescape(re.sub(r"<[^>]+>|&para;", "", each)).strip() for each in found]
 
 
-@needs_mkdocs
-@pytest.mark.parametrize("group", ["solvers", "objects", "probes", "scans", "operators", "figures"])
-def test_every_noun_has_a_section(site, group):
-    assert set(GROUPS[group].built_in) <= set(headings(site / "reference" / f"{group}.html"))
+def every_noun_has_a_section(site: Path) -> None:
+    for group in ("solvers", "objects", "probes", "scans", "operators", "figures"):
+        assert set(GROUPS[group].built_in) <= set(headings(site / "reference" / f"{group}.html"))
 
 
-@needs_mkdocs
-def test_every_command_has_a_section(site):
+def every_command_has_a_section(site: Path) -> None:
     assert set(COMMANDS) <= set(headings(site / "reference" / "commands.html"))
 
 
-@needs_mkdocs
-def test_every_public_name_has_a_section_that_says_what_it_is(site):
+def every_public_name_has_a_section_that_says_what_it_is(site: Path) -> None:
     page = site / "reference" / "python.html"
     text = words_of(page)
     for name in ptychosuite.__all__:
@@ -74,8 +67,7 @@ def test_every_public_name_has_a_section_that_says_what_it_is(site):
         assert " ".join(first.split()) in text, name
 
 
-@needs_mkdocs
-def test_every_metric_is_in_the_table(site):
+def every_metric_is_in_the_table(site: Path) -> None:
     text = words_of(site / "reference" / "metrics.html")
     assert all(name in text for name in GROUPS["metrics"].built_in)
 
@@ -92,8 +84,7 @@ def fields(schema: Any) -> Iterator[tuple[str, str]]:
             yield from fields(each)
 
 
-@needs_mkdocs
-def test_every_field_of_a_study_is_told(site):
+def every_field_of_a_study_is_told(site: Path) -> None:
     """With its meaning, on the page of the study file or that of its noun."""
     pages = ("study-file", "solvers", "objects", "probes", "scans", "operators", "figures")
     text = " ".join(words_of(site / "reference" / f"{page}.html") for page in pages)
@@ -105,8 +96,7 @@ def test_every_field_of_a_study_is_told(site):
     assert not missing
 
 
-@needs_mkdocs
-def test_nothing_is_loaded_from_elsewhere(site):
+def nothing_is_loaded_from_elsewhere(site: Path) -> None:
     """Search as well works from a folder without a network."""
     for page in site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
@@ -118,10 +108,35 @@ def test_nothing_is_loaded_from_elsewhere(site):
     assert (site / "search" / "search_index.js").is_file()  # for pages that are opened as files
 
 
-@needs_mkdocs
-def test_pages_say_the_same_in_the_repository(site):
+def pages_say_the_same_in_the_repository(site: Path) -> None:
     """No page is left out, and pictures outside the docs are there."""
     for page in (REPOSITORY / "docs").glob("*.md"):
         assert (site / f"{page.stem}.html").is_file(), page
     shown = set(re.findall(r"<img [^>]*src=\"([^\"]+)\"", (site / "index.html").read_text()))
     assert any(each.endswith("quickstart.png") and (site / each).is_file() for each in shown)
+
+
+@pytest.mark.skipif(not HAS_MKDOCS, reason="the extra 'docs' is not installed: `make site`")
+def test_site(tmp_path):
+    """Built once; each of these looks at it."""
+    build(tmp_path)
+    every_noun_has_a_section(tmp_path)
+    every_command_has_a_section(tmp_path)
+    every_public_name_has_a_section_that_says_what_it_is(tmp_path)
+    every_metric_is_in_the_table(tmp_path)
+    every_field_of_a_study_is_told(tmp_path)
+    nothing_is_loaded_from_elsewhere(tmp_path)
+    pages_say_the_same_in_the_repository(tmp_path)
+
+
+def test_links_of_the_repository_lead_somewhere():
+    """Also in the files at the top, which are read there alone."""
+    pages = [
+        *REPOSITORY.glob("*.md"),
+        *(REPOSITORY / "docs").glob("*.md"),
+        REPOSITORY / "results" / "README.md",
+    ]
+    for page in pages:
+        text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+        for target in re.findall(r"\]\(([^)\s#:]+)(?:#[^)]*)?\)", text):
+            assert Path(page.parent, target).exists(), (page.name, target)

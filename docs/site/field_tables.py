@@ -99,4 +99,6 @@ def _list(schema: Mapping[str, Any]) -> str:
 
 
 def _in_cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    pieces = " ".join(text.split()).split("`")  # code is taken as it is
+    pieces[::2] = [piece.replace("|", "&#124;") for piece in pieces[::2]]
+    return "`".join(pieces)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
+import inspect
 import pkgutil
+import re
 import subprocess
 import sys
+from functools import cached_property
 
 import ptychosuite
 import pytest
 from ptychosuite.cli import COMMANDS
 from ptychosuite.cli import ptychosuite as program
+from ptychosuite.study.meanings import meanings
 
 from tests.study.small import REPOSITORY
 
@@ -25,8 +30,38 @@ def test_importing_it_imports_nothing_else():
 
 @pytest.mark.parametrize("name", ptychosuite.__all__)
 def test_every_name_is_there_and_says_what_it_is(name):
-    assert getattr(ptychosuite, name).__doc__
+    """In words of its own: a dataclass without a docstring has its signature instead."""
+    text = inspect.getdoc(getattr(ptychosuite, name)) or ""
+    assert len(text.split()) > 3
+    assert not text.startswith(f"{name}(")
     assert name in dir(ptychosuite)
+
+
+@pytest.mark.parametrize("name", [name for name in ptychosuite.__all__ if name[0].isupper()])
+def test_every_class_tells_its_fields_and_members(name):
+    cls = getattr(ptychosuite, name)
+    told = meanings(cls)
+    fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+    assert [field.name for field in fields if field.name not in told] == []
+    members = {member: value for member, value in vars(cls).items() if not member.startswith("_")}
+    silent = [member for member, value in members.items() if callable(value) and not value.__doc__]
+    silent += [
+        member
+        for member, value in members.items()
+        if isinstance(value, property | cached_property | classmethod) and not value.__doc__
+    ]
+    assert not silent
+
+
+@pytest.mark.parametrize("name", [name for name in ptychosuite.__all__ if name[0].islower()])
+def test_every_function_tells_its_parameters(name):
+    """Itself, or by the function whose parameters they are."""
+    function = getattr(ptychosuite, name)
+    text = inspect.getdoc(function) or ""
+    if re.search(r"parameters are\s+those of", text, re.IGNORECASE):
+        return
+    silent = [each for each in inspect.signature(function).parameters if not re.search(rf"\b{each}\b", text)]
+    assert not silent
 
 
 def test_other_names_are_not_there():

@@ -63,14 +63,26 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verdict:
-    """All findings of one check, and what was compared with what."""
+    """All findings of one check, and what was compared with what.
 
-    study: str  # its name
-    when: str  # UTC, ISO 8601
-    against: Mapping[
-        str, Any
-    ]  # {"baseline": NAME, ...}, {"revision": REV, "commit": HASH}: what was compared
-    environment: Mapping[str, Any]  # of this side: execute.provenance.environment()
+    Parameters
+    ----------
+    study
+        Its name.
+    when
+        UTC, ISO 8601.
+    against
+        What was compared: {"baseline": NAME, ...}, {"revision": REV, "commit": HASH}.
+    environment
+        Of this side: versions, hardware, threads.
+    findings
+        What was judged, one by one.
+    """
+
+    study: str
+    when: str
+    against: Mapping[str, Any]
+    environment: Mapping[str, Any]
     findings: Sequence[Finding] = field(default_factory=tuple)
 
     @property

@@ -117,6 +117,8 @@ def check(
         Time every solver beside this revision, release (ptychosuite==VERSION) or interpreter.
     published
         Compare with what others have found by the study's section ``published``, within its tolerances.
+    progress
+        Whether to follow the work on stderr or in the notebook.
 
     Raises
     ------

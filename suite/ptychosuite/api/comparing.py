@@ -27,7 +27,15 @@ HEADER = ("condition", "line", "metric", "A", "B", "B/A", "beyond rounding", "co
 
 @dataclass(frozen=True)
 class ComparedStores(Displayed):
-    """What :func:`compare` found; it prints itself as a table."""
+    """What :func:`compare` found; it prints itself as a table.
+
+    Parameters
+    ----------
+    page
+        The page that shows it.
+    comparison
+        All pairs of runs with their changes.
+    """
 
     page: Page
     comparison: StoreComparison = field(repr=False)
@@ -100,6 +108,8 @@ def compare(
         Folder that holds a results folder for each study, or two, one for ``a`` and one for ``b``.
     out
         Folder that gets a folder for the page.
+    progress
+        Whether to follow the work on stderr or in the notebook.
 
     Raises
     ------

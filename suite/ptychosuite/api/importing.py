@@ -55,6 +55,7 @@ class ImportedResult(Displayed):
 
     @property
     def run_id(self) -> str:
+        """The id under which it is stored."""
         return self.record.run_id
 
     @property

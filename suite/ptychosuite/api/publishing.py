@@ -37,7 +37,15 @@ class Page(PosixPath):
 
 @dataclass(frozen=True)
 class Exported(Displayed):
-    """What :func:`export` has written: a path, of so many runs."""
+    """What :func:`export` has written.
+
+    Parameters
+    ----------
+    path
+        A file, or a crate's folder.
+    runs
+        How many runs it has.
+    """
 
     path: Path
     runs: int
@@ -51,9 +59,16 @@ class Exported(Displayed):
 
 @dataclass(frozen=True)
 class DrawnFigures(Displayed):
-    """What :func:`figures` has drawn: a folder, and the keys of the figures in it.
+    """What :func:`figures` has drawn.
 
-    ``not_drawn`` says of each of the others why there is nothing.
+    Parameters
+    ----------
+    path
+        Folder of the figures.
+    keys
+        Names of those in it.
+    not_drawn
+        Name of each of the others -> why there is nothing.
     """
 
     path: Path
@@ -93,6 +108,8 @@ def report(
         Folder that gets a report folder for each study.
     reload_s
         While runs are missing, the page loads itself anew every so many seconds; 0 for never.
+    progress
+        Whether to follow the work on stderr or in the notebook.
 
     Raises
     ------
@@ -132,6 +149,8 @@ def figures(
         As of :func:`report`.
     out
         Folder that gets a folder for each study.
+    progress
+        Whether to follow the work on stderr or in the notebook.
 
     Raises
     ------
@@ -190,6 +209,8 @@ def trend(
         Folder that gets the page.
     besides
         Verdicts that are not kept with the results.
+    progress
+        Whether to follow the work on stderr or in the notebook.
 
     Raises
     ------
@@ -227,6 +248,8 @@ def export(
         Of a crate: an SPDX identifier, and who is to be cited, as in "Ada Lovelace <ORCID>".
     partial
         Export a study that is not finished.
+    progress
+        Whether to follow the work on stderr or in the notebook.
 
     Raises
     ------

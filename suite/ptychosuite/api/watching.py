@@ -22,9 +22,16 @@ EVERY_S = 10.0
 
 @dataclass(frozen=True)
 class DrawnReport:
-    """A report as it was drawn on the way, of so many runs of those that are planned.
+    """A report as it was drawn on the way.
 
-    ``page`` is None where it could not be drawn, and ``problem`` says why.
+    Parameters
+    ----------
+    runs, planned
+        How many runs it has, of how many.
+    page
+        None where it could not be drawn.
+    problem
+        Why it could not.
     """
 
     runs: int
@@ -94,6 +101,8 @@ def watch(
         As of :func:`~ptychosuite.api.publishing.report`; a bundle does not change.
     every_s
         Time between two looks at the results folder, in seconds.
+    progress
+        Whether to follow the work on stderr or in the notebook.
 
     Raises
     ------
