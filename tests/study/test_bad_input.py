@@ -67,7 +67,11 @@ ADDED = {
         "6:32",
         ["found 5", "look_ahead, 10"],
     ),
-    "no way back": ("solver: ptychi\nfast_forward: identity\n", "7:1", ["ptychi", "go back", "'off'"]),
+    "no way back": (
+        "solver: {name: ptychi, algorithm: dm}\nfast_forward: identity\n",
+        "7:1",
+        ["ptychi", "carried ahead", "exit wave", "'off'"],
+    ),
     "empty axis": ("axes: {seed: []}\n", "6:8", ["seed", r"\[\]", "list"]),
     "axis of one number": ("axes: {seed: 3}\n", "6:8", ["seed", "3", "list"]),
     "axis of nothing": ("axes: {seed: }\n", "6:8", ["seed", "list"]),
