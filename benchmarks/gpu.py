@@ -282,8 +282,7 @@ def peers(machine: Machine) -> Part:
 
 def training(machine: Machine) -> Part:
     """Its runs are on NumPy, on CPU workers."""
-    tiny = ("problem.object.pattern={range: 2}", "stop.iterations=15", "snapshots=[13, 15]")
-    some = ["--width", "2", *(word for setting in tiny for word in ("--set", setting))]
+    few = ("--width", "2", "--set", "problem.object.pattern={range: 2}")
     results = machine.scratch / "training-results"
     return Part(
         "training",
@@ -291,7 +290,7 @@ def training(machine: Machine) -> Part:
         machine.script(
             "gpu_training.py",
             *("--figures", FIGURES, "--results", results, "--cluster", machine.cluster_of("local")),
-            *(some if machine.dry else ()),
+            *(few if machine.dry else ()),
         ),
     )
 
