@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy.stats import rankdata
 
-from ptychosuite.analysis.labels import line_labels
-from ptychosuite.analysis.selection import Selection
 from ptychosuite.core.plan import Tuned
 from ptychosuite.core.runs import as_scalar
 from ptychosuite.core.stages import solver_name
-from ptychosuite.errors import StoreError
-from ptychosuite.registry.factors import factor_names, is_value, value_in_words
+from ptychosuite.registry.factors import factor_names, value_in_words
 from ptychosuite.registry.lookup import solver_label
 
 
@@ -61,11 +57,11 @@ def ranking(values: np.ndarray, sign: int) -> Ranking:
 
 def names_of(every: Sequence[Tuned]) -> list[str]:
     """What each solver that was tuned is called: its label, what tells it apart, what it was tuned for."""
-    names = factor_names(path for tuned in every for path in (*_written(tuned), *tuned.where))
+    names = factor_names(path for tuned in every for path in (*written_settings(tuned), *tuned.where))
     told = []
     for tuned in every:
-        others = [_written(other) for other in every if other.solver["name"] == tuned.solver["name"]]
-        own = _written(tuned)
+        others = [written_settings(other) for other in every if other.solver["name"] == tuned.solver["name"]]
+        own = written_settings(tuned)
         differing = [path for path in own if any(other.get(path) != own[path] for other in others)]
         words = [f"{names[path]} {value_in_words(own[path])}" for path in differing]
         words += [f"{names[path]} {value_in_words(value) or 'none'}" for path, value in tuned.where.items()]
@@ -74,60 +70,7 @@ def names_of(every: Sequence[Tuned]) -> list[str]:
     return told
 
 
-def _written(tuned: Tuned) -> dict[str, Any]:
+def written_settings(tuned: Tuned) -> dict[str, Any]:
     """Settings of the solver that were not tried, by dotted path."""
     settings = {f"solver.{key}": as_scalar(value) for key, value in tuned.solver.items() if key != "name"}
     return {path: value for path, value in settings.items() if path not in tuned.tries[0]}
-
-
-@dataclass(frozen=True)
-class TunedLine:
-    """What the tries of one solver have found, and what its line is called."""
-
-    line: str
-    condition: str  # that it was tuned for apart, in words; empty where it was for all
-    tuned: Tuned
-
-
-def tuned_lines(selection: Selection) -> list[TunedLine]:
-    """What the tries of a study have found, in the study's order; none of a study that has none.
-
-    Raises
-    ------
-    StoreError
-        What a bundle or a session notes of them is something else.
-    """
-    every = selection.noted("tuned", Tuned)
-    for tuned in every:
-        lengths = {len(each) for each in (tuned.tries, tuned.ranks, tuned.medians, tuned.completed)}
-        if lengths != {len(tuned.tries)} or not 0 <= tuned.chosen < len(tuned.tries):
-            raise StoreError(f"{selection.name}: tuned: not as many tries as results; get a fresh copy")
-    names = factor_names(path for tuned in every for path in tuned.where)
-    labels = line_labels(selection.table, "solver", with_jumps=False) if every else pd.Series(dtype=object)
-    return [
-        TunedLine(
-            _line(tuned, selection.table, labels),
-            ", ".join(
-                f"{names[path]} {value_in_words(value) or 'none'}" for path, value in tuned.where.items()
-            ),
-            tuned,
-        )
-        for tuned in every
-    ]
-
-
-def _line(tuned: Tuned, table: pd.DataFrame, labels: pd.Series) -> str:
-    """The label of the runs that have the settings of the chosen try; the solver's where no run is left."""
-    wanted = {"solver.name": solver_name(tuned.solver), **_written(tuned), **tuned.where}
-    wanted |= tuned.tries[tuned.chosen]
-    found = labels[_has(table, wanted)]
-    return str(found.iloc[0]) if len(found) else solver_label(solver_name(tuned.solver))
-
-
-def _has(table: pd.DataFrame, wanted: Mapping[str, Any]) -> pd.Series:
-    columns: Mapping[str, str] = table.attrs["paths"]
-    met = pd.Series(True, index=table.index)
-    for path, value in wanted.items():
-        if path in columns:
-            met &= table[columns[path]].map(lambda has, value=value: is_value(has, value))
-    return met

@@ -10,7 +10,7 @@ import numpy as np
 from ptychosuite import __version__
 from ptychosuite.analysis.published import reproduced
 from ptychosuite.analysis.selection import Selection
-from ptychosuite.analysis.tries import tuned_lines
+from ptychosuite.analysis.tuned_lines import tuned_lines
 from ptychosuite.reporting.drawing import draw_figures
 from ptychosuite.reporting.figures.material import RunFiles
 from ptychosuite.reporting.index_page import ReportNote

@@ -19,7 +19,7 @@ from pathlib import Path
 from ptychosuite.analysis.published import reproduced
 from ptychosuite.analysis.selection import Selection
 from ptychosuite.analysis.summary import summary
-from ptychosuite.analysis.tries import tuned_lines
+from ptychosuite.analysis.tuned_lines import tuned_lines
 from ptychosuite.errors import FigureError, LackingFiles, StoreError
 from ptychosuite.reporting.drawing import draw_figures, write_latex
 from ptychosuite.reporting.figures.material import RunFiles

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ptychosuite.analysis.labels import metric_label
-from ptychosuite.analysis.tries import TunedLine
+from ptychosuite.analysis.tuned_lines import TunedLine
 from ptychosuite.metrics.metric import metric_of
 from ptychosuite.registry.factors import factor_names, value_in_words
 from ptychosuite.reporting.page_content import TextTable
