@@ -7,6 +7,7 @@ from typing import Any
 
 import ptychosuite
 from field_tables import code, default_of, field_table, prose, table
+from ptychosuite.registry.fingerprint import PARTS
 from ptychosuite.registry.lookup import class_of
 from ptychosuite.study.meanings import plain
 from used_in_studies import example
@@ -25,15 +26,7 @@ NOUNS = {  # group -> title, and what a study says to have one
         "What a report shows, each a mapping in the list `figures`: [Reports](../reports.md).",
     ),
 }
-OF_A_PROBLEM = {
-    "object": "objects",
-    "probe": "probes",
-    "scan": "scans",
-    "start_object": "objects",
-    "start_probe": "probes",
-    "start_positions": "scans",
-}
-NOUN_FIELDS = {name: f"one of the [{group}]({group}.md)" for name, group in OF_A_PROBLEM.items()}
+NOUN_FIELDS = {name: f"one of the [{group}]({group}.md)" for name, group in PARTS.items()}
 SECTIONS = ("stop", "tune", "train", "check", "published")
 
 

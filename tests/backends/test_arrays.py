@@ -1,8 +1,10 @@
 """Transforms, copies and backends."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
-from ptychosuite.backends.arrays import backend, copy, fft2, ifft2, real_dtype, to_numpy
+from ptychosuite.backends.arrays import Backend, backend, copy, fft2, ifft2, real_dtype, to_numpy
 from ptychosuite.errors import BackendError
 
 
@@ -90,3 +92,43 @@ def test_real_dtype():
     """Real and complex of one precision belong together."""
     for dtype in ("complex64", "complex128"):
         assert np.dtype(dtype).type(0).real.dtype == real_dtype(dtype)
+
+
+def test_memory_of_another_pool_is_not_counted(monkeypatch):
+    """On a CUDA cluster RMM gives the memory out; torch refuses to count, and a run must not fail for it."""
+    torch = pytest.importorskip("torch")
+    asked = []
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: asked.append("reset"))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 7)
+    gpu = Backend("torch-cuda", "cuda", torch)
+    for allocator, counted in (("native", 7), ("cudaMallocAsync", 7), ("pluggable", None)):
+        monkeypatch.setattr(torch.cuda, "get_allocator_backend", lambda name=allocator: name)
+        gpu.reset_peak_memory()
+        assert gpu.peak_memory_bytes() == counted
+    assert asked == ["reset", "reset"]
+
+
+class PoolOfCuPy:
+    """Two pools, of which one is CuPy's own."""
+
+    def __init__(self):
+        self.used = self.own_malloc
+
+    def own_malloc(self, size):
+        return size
+
+    def malloc_of_another(self, size):
+        return size
+
+
+def test_memory_of_another_pool_is_not_counted_by_cupy():
+    pool = PoolOfCuPy()
+    library = SimpleNamespace(
+        get_default_memory_pool=lambda: SimpleNamespace(malloc=pool.own_malloc, total_bytes=lambda: 7),
+        cuda=SimpleNamespace(get_allocator=lambda: pool.used),
+    )
+    gpu = Backend("cupy", "cuda", library)
+    assert gpu.peak_memory_bytes() == 7
+    pool.used = pool.malloc_of_another
+    gpu.reset_peak_memory()
+    assert gpu.peak_memory_bytes() is None

@@ -110,15 +110,16 @@ def test_a_sweep_does_not_wait_for_the_device(solver):
 
 
 def waits(solver, problem):
-    """Calls that wait for the device in one iteration, not counting the first."""
+    """Calls that wait for the device in one iteration, not counting the first ones, nor the first counting."""
     import torch
 
-    state = stepped(solver, problem, 1)
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        torch.cuda.set_sync_debug_mode("warn")
-        try:
-            solver.step(problem, state, np.random.default_rng(0))
-        finally:
-            torch.cuda.set_sync_debug_mode("default")
+    state = stepped(solver, problem, 2)
+    for _ in range(2):
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            torch.cuda.set_sync_debug_mode("warn")
+            try:
+                solver.step(problem, state, np.random.default_rng(0))
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
     return sum("synchroniz" in str(warning.message) for warning in said)

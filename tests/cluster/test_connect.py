@@ -262,6 +262,7 @@ def test_batch_systems_without_dask_jobqueue(monkeypatch):
 def test_cuda_serves_gpu_and_cpu_runs(tmp_path):
     """One worker a GPU, CPU workers beside them; each run on its own kind, its device in the provenance."""
     pytest.importorskip("dask_cuda")
+    pytest.importorskip("cryptography")  # for the TLS of its connections
     from ptychosuite.store.read import inventory, read_run
 
     plan = plan_text(tmp_path, "axes: {backend: [numpy, torch-cuda], seed: {range: 3}}\n")

@@ -8,13 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from ptychosuite.backends.arrays import namespace, to_numpy
+from ptychosuite.backends.arrays import asarray_like, to_numpy
 from ptychosuite.errors import CannotAdvance
-
-
-def like(array, host):
-    """``host`` in the library and precision of ``array``."""
-    return namespace(array).asarray(host, dtype=array.dtype)
 
 
 @dataclass(frozen=True)
@@ -22,7 +17,8 @@ class Truth:
     """Goes to the answer: what a perfect network would do."""
 
     def advance(self, problem, now, before):
-        return like(now.object, problem.reference.object), like(now.probe, problem.reference.probe)
+        truth = problem.reference
+        return asarray_like(truth.object, now.object), asarray_like(truth.probe, now.probe)
 
 
 @dataclass(frozen=True)
@@ -40,7 +36,7 @@ class Noise:
 
     def advance(self, problem, now, before):
         real, imaginary = np.random.default_rng(now.iteration).standard_normal((2, *now.object.shape))
-        return now.object + like(now.object, real + 1j * imaginary), now.probe
+        return now.object + asarray_like(real + 1j * imaginary, now.object), now.probe
 
 
 @dataclass(frozen=True)

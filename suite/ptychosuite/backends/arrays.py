@@ -70,18 +70,34 @@ class Backend:
 
     def reset_peak_memory(self) -> None:
         """Begin to count device memory afresh."""
+        if not self._counts_memory:
+            return
         if self.name == "torch-cuda":
             self._torch.cuda.reset_peak_memory_stats()
-        elif self.name == "cupy":
+        else:
             self.library.get_default_memory_pool().free_all_blocks()
 
     def peak_memory_bytes(self) -> int | None:
-        """Most device memory since :meth:`reset_peak_memory`; None on the CPU. CuPy's includes its pool's."""
+        """Most device memory since :meth:`reset_peak_memory`; CuPy's includes its pool's.
+
+        None on the CPU, and where the memory comes from another library's pool, as RMM's on a CUDA cluster:
+        then neither torch nor CuPy counts it.
+        """
+        if not self._counts_memory:
+            return None
         if self.name == "torch-cuda":
             return int(self._torch.cuda.max_memory_allocated())
+        return int(self.library.get_default_memory_pool().total_bytes())
+
+    @property
+    def _counts_memory(self) -> bool:
+        """Whether the library itself has given out the memory of the device, and knows how much."""
+        if self.name == "torch-cuda":
+            return bool(self._torch.cuda.get_allocator_backend() != "pluggable")
         if self.name == "cupy":
-            return int(self.library.get_default_memory_pool().total_bytes())
-        return None
+            own = self.library.get_default_memory_pool().malloc
+            return bool(self.library.cuda.get_allocator() == own)
+        return False
 
     def memory_bytes(self) -> int | None:
         """Memory of the device; None on the CPU."""

@@ -188,7 +188,7 @@ def sweep(
         if not any(any_overlap(problem.scan_positions_px[batch], problem.probe_size) for batch in batches):
             stack = RunStack.of([problem])
             objects, probes = sweep_stack(solver, stack, obj[None], probe[None], batches, moves_probe)
-            return objects[0], probes[0]
+            return objects[0], probes[0] if moves_probe else probe
     obj, conjugate = copy(obj), namespace(probe).conj(probe)
     weights = solver.fixed_weights(problem, probe, moves_probe, has_modes=probe.ndim == MODES)
     for batch in batches:
