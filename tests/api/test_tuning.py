@@ -162,6 +162,16 @@ def test_odd_notes_are_refused(study, change):
         ptychosuite.report("results/tuned")
 
 
+def test_all_tries_fail(study):
+    """Nothing is called the best; the runs have the settings of the study, and fail in their turn."""
+    study.write_text(STUDY.replace("rpie,", "{name: 'tests.api.test_tuning:FailsAbove', limit: 0},"))
+    outcome = ptychosuite.run(study, cluster="none", progress=False)
+    assert (outcome.counts["failed"], outcome.counts["completed"]) == (4, 8)
+    planned = ptychosuite.plan(study)
+    assert "none of 4 tries completed; it stays as it is written" in str(planned)
+    assert {run.solver.get("alpha") for run in planned.runs.values() if "limit" in run.solver} == {0.05}
+
+
 def test_goes_with_the_results(command, study, tmp_path):
     """A results folder and a bundle tell what the tries have found, without the tries."""
     assert command("run", study, "--cluster", "none")[0] == 0

@@ -110,7 +110,7 @@ def test_a_sweep_does_not_wait_for_the_device(solver):
 
 
 def waits(solver, problem):
-    """Calls that wait for the device in one iteration, not counting the first ones, nor the first counting."""
+    """Calls that wait for the device in one iteration, when all that is done once is done."""
     import torch
 
     state = stepped(solver, problem, 2)

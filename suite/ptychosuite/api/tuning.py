@@ -43,7 +43,7 @@ class NotTuned(StudyError):
     @property
     def what_follows(self) -> str:
         """What these runs are, and what comes after them."""
-        contests, compared = len(self.tuning.contests), self.tuning.compared
+        contests, compared = len(self.tuning.contests), len(self.tuning.expansion.written)
         return (
             f"these are tries, for {contests} set{'s' * (contests > 1)} of settings; the {compared} runs of "
             "the study follow, with those that do best"
@@ -56,6 +56,8 @@ def in_words(every: Sequence[Tuned]) -> list[str]:
 
 
 def _in_words(tuned: Tuned, name: str) -> str:
+    if not any(tuned.completed):
+        return f"tuned: {name}: none of {len(tuned.tries)} tries completed; it stays as it is written"
     metric, chosen = metric_named(tuned.metric), tuned.tries[tuned.chosen]
     names = factor_names(chosen)
     settings = ", ".join(
@@ -92,7 +94,7 @@ def settled_plan(study: StudyFile, results: str, without_failed: bool = False) -
     if tuning is None:
         return make_plan(study)
     tuned = found(study.name, tuning, results, without_failed)
-    return replace(make_plan(study, tuning.settle(tuned)), tuned=tuned)
+    return replace(make_plan(study, tuning.settle(tuned), tuning.expansion), tuned=tuned)
 
 
 def found(name: str, tuning: Tuning, results: str, without_failed: bool = False) -> tuple[Tuned, ...]:

@@ -114,20 +114,22 @@ Settle = Callable[[RunSpec], Sequence[Assignment]]
 """What the tries of a study have found for a run as it is written."""
 
 
-def make_plan(study: StudyFile, settle: Settle | None = None) -> Plan:
+def make_plan(study: StudyFile, settle: Settle | None = None, expansion: Expansion | None = None) -> Plan:
     """Expand ``study`` and check every run.
 
     Parameters
     ----------
     settle
         Settings that take the place of those that are written, for each run.
+    expansion
+        Of the study, where it is known already.
 
     Raises
     ------
     StudyError
         With file, line and column, for anything that cannot be run.
     """
-    expansion = Expansion(study)
+    expansion = expansion or Expansion(study)
     runs: dict[str, RunSpec] = {}
     set_by: list[Assignment] = []
     for written in expansion.written:

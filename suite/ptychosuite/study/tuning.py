@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -112,8 +112,8 @@ class Tuning:
         Dotted paths of the settings that solvers are tuned for apart.
     spec_ids
         Of the compared runs, as written, that are tuned.
-    compared
-        How many runs the study has, as written.
+    expansion
+        The compared runs, as written.
     """
 
     plan: Plan
@@ -121,7 +121,7 @@ class Tuning:
     contests: Sequence[Contest]
     each: Sequence[str]
     spec_ids: frozenset[str]
-    compared: int
+    expansion: Expansion = field(repr=False)
 
     def settle(self, tuned: Sequence[Tuned]) -> Settle:
         """What gives each run, as written, the settings that ``tuned`` has found."""
@@ -190,8 +190,7 @@ class _Maker:
                 groups.setdefault(_key(written.run, self._each), []).append(written)
         self._refuse_idle(spaces.values())
         contests = [self._contest(spaces[group[0].run.spec_id], group) for group in groups.values()]
-        compared = len(self._expansion.written)
-        return Tuning(self._plan(), self._metric, contests, self._each, frozenset(spaces), compared)
+        return Tuning(self._plan(), self._metric, contests, self._each, frozenset(spaces), self._expansion)
 
     @property
     def _metric(self) -> str:
