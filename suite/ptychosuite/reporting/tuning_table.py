@@ -16,10 +16,10 @@ from ptychosuite.reporting.page_content import TextTable
 
 NOTE = (
     "Each solver had as many tries, or all that a few choices allow, the first with the settings that the "
-    "study writes, on problems that are not among those compared here. A try has a rank on each of them; the "
-    "one with the best mean rank has given the settings of all runs of its line. A try that failed or "
-    "diverged shares the last rank. Where a setting is at the bound, a better one may lie beyond. numbers/tuning.csv "
-    "has all tries."
+    "study writes, on problems that are not among those compared here. A try has a rank on each of them; "
+    "the one with the best mean rank has given the settings of all runs of its line. A try that failed or "
+    "diverged shares the last rank. Where a setting is at the bound, a better one may lie beyond. "
+    "numbers/tuning.csv has all tries."
 )
 
 
