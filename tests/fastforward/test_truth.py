@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from ptychosuite.backends.arrays import to_numpy
 from ptychosuite.errors import StudyError
+from ptychosuite.fastforward.drift import nearest_gauge
 from ptychosuite.fastforward.features import views
 from ptychosuite.fastforward.operator import Snapshot
-from ptychosuite.fastforward.truth import Truth, nearest_gauge, truth_in_gauge_of
+from ptychosuite.fastforward.truth import Truth, truth_in_gauge_of
 from ptychosuite.metrics.gauge import Gauge, apply_gauge
 from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
 from ptychosuite.problems.objects import Texture

@@ -90,7 +90,9 @@ def _train(
     done = inventory(store).done
     runs = [run_id for run_id in planned.run_ids if run_id in done]
     with progress.status("reading pairs"):
-        pairs = pairs_of((read_run(done[run_id]) for run_id in runs), chosen.resumed_sweeps > 0)
+        pairs = pairs_of(
+            (read_run(done[run_id]) for run_id in runs), chosen.resumed_sweeps > 0, chosen.without_drift
+        )
     card = {"study": planned.text, "overrides": list(planned.overrides), "runs": digest(runs)}
     code = {key: environment().get(key) for key in ("ptychosuite", "sources", "git_commit")}
 

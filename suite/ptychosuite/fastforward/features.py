@@ -22,8 +22,19 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Complex, Float
 
-from ptychosuite.backends.arrays import Array, divide, fft2, ifft2, modulus, namespace, squared_modulus
+from ptychosuite.backends.arrays import (
+    Array,
+    asarray_like,
+    divide,
+    fft2,
+    ifft2,
+    modulus,
+    namespace,
+    squared_modulus,
+    to_numpy,
+)
 from ptychosuite.core.problem import Problem
+from ptychosuite.fastforward.drift import Field, Light, nearest_gauge, unit_phase
 from ptychosuite.fastforward.operator import Snapshot
 from ptychosuite.fastforward.pull import data_pull
 
@@ -32,9 +43,6 @@ LIT = CHANNELS - 1  # the channel that says how well a pixel is lit
 DIM_SHARE = 0.05  # of the largest summed power: where light is dimmer, changes fade out
 TRAVEL_GAIN = 5.0  # a change in ten iterations, and a pull, are several times smaller than a state;
 PULL_GAIN = 10.0  # these bring them to the same size
-
-Field = Complex[Array, "h w"]
-Light = Float[Array, "h w"]
 
 
 @dataclass(frozen=True)
@@ -58,14 +66,17 @@ class Views:
     probe: View
 
 
-def views(problem: Problem, now: Snapshot, before: Snapshot | None) -> Views:
+def views(problem: Problem, now: Snapshot, before: Snapshot | None, without_drift: bool = False) -> Views:
     """Object (H, W) and pupil (m, m) of ``now`` for the network; costs one pass over the data.
 
-    Without ``before`` the channels of what has changed since are zero.
+    Without ``before`` the channels of what has changed since are zero. ``without_drift`` takes that in the
+    gauge of ``before`` that is nearest to ``now``.
     """
     pull = data_pull(problem, now.object, now.probe)
     then = before or now
     share = pull.object_light / namespace(pull.object_light).max(pull.object_light)
+    if without_drift and before is not None and not problem.probe_known:
+        then = _followed(before, now, share)
     obj = _view(now.object, then.object, pull.object, share, field_scale(now.object, share))
     pattern = pull.mean_pattern / namespace(pull.mean_pattern).max(pull.mean_pattern)
     seen = pupil(now.probe)
@@ -108,11 +119,15 @@ def field_scale(field: Field, weight: Light) -> complex:
     return mean / abs(mean) * float(np.sqrt(power / total))
 
 
-def unit_phase(of: Field, like: Field, weight: Light) -> complex:
-    """The factor of modulus one that turns the phase of ``of`` to that of ``like``."""
-    xp = namespace(of)
-    overlap = complex(xp.sum(weight * xp.conj(of) * like))
-    return overlap / abs(overlap) if overlap else 1.0 + 0.0j
+def _followed(before: Snapshot, now: Snapshot, light: Light) -> Snapshot:
+    """``before`` as it would lie in the gauge into which ``now`` has drifted."""
+    earlier, later = (
+        Snapshot(to_numpy(each.object), to_numpy(each.probe), each.iteration) for each in (before, now)
+    )
+    moved = nearest_gauge(earlier, later, to_numpy(light))
+    return Snapshot(
+        asarray_like(moved.object, now.object), asarray_like(moved.probe, now.probe), before.iteration
+    )
 
 
 def _rms(field: Field) -> float:

@@ -14,12 +14,13 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from ptychosuite.core.problem import Problem
 from ptychosuite.fastforward.features import LIT, from_pupil, pupil, trust
 from ptychosuite.fastforward.pairs import Pairs, Resumable, Samples
 from ptychosuite.fastforward.training_file import Training
-from ptychosuite.fastforward.unet import Pair
+from ptychosuite.fastforward.unet import COARSE, Pair
 from ptychosuite.solvers.solver import SweepState
 from ptychosuite.solvers.stack import RunStack, merged
 
@@ -43,14 +44,14 @@ def loss_of(
         change = torch.from_numpy(samples.change).to(device, torch.float32)
         inputs[name] = turn(channels, IMAGINARY).contiguous(memory_format=torch.channels_last)
         targets[name] = turn(change, (1,))
-    with torch.autocast(device, dtype=torch.bfloat16, enabled=settings.mixed_precision):
+    with torch.autocast(device, dtype=torch.bfloat16, enabled=_in_bfloat16(settings, device)):
         predicted = dict(zip(sides, pair(inputs["object"], inputs["probe"]), strict=True))
     changes = {name: trust(_light(inputs[name])) * predicted[name].float() for name in sides}
     moves = torch.from_numpy(batch.moves).to(device, torch.float32)
     counted = {"object": torch.ones_like(moves), "probe": settings.probe_weight * moves}
 
     def left(reached: dict[str, torch.Tensor], name: str) -> torch.Tensor:
-        share = _share_left(reached[name], inputs[name], targets[name], settings.gradient_weight)
+        share = _share_left(reached[name], inputs[name], targets[name], settings)
         return torch.sum(counted[name] * share) / len(moves)
 
     total = sum((left(changes, name) for name in sides), torch.zeros((), device=device))
@@ -76,12 +77,14 @@ def _light(channels: torch.Tensor) -> torch.Tensor:
 
 
 def _share_left(
-    change: torch.Tensor, channels: torch.Tensor, target: torch.Tensor, gradient_weight: float
+    change: torch.Tensor, channels: torch.Tensor, target: torch.Tensor, settings: Training
 ) -> torch.Tensor:
     """Share (n,) of the distance to ``target`` that is left after ``change``, all in units of the network."""
     weight = _light(channels)
     left, whole = (
-        _power(each, weight) + gradient_weight * _roughness(each, weight)
+        _power(each, weight)
+        + settings.gradient_weight * _roughness(each, weight)
+        + settings.smooth_weight * _smooth_power(each, weight)
         for each in (change - target, target)
     )
     return left / (whole + SETTLED * _power(channels[:, :2], weight))
@@ -89,6 +92,18 @@ def _share_left(
 
 def _power(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     return (weight * x**2).sum(dim=(1, 2, 3))
+
+
+def _smooth_power(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """The power of the weighted means over squares: that of ``x`` where it is smooth."""
+    total, light = F.avg_pool2d(weight * x, COARSE), F.avg_pool2d(weight, COARSE)
+    return COARSE**2 * (total**2 / light.clamp(min=1e-12)).sum(dim=(1, 2, 3))
+
+
+def _in_bfloat16(settings: Training, device: str) -> bool:
+    if settings.mixed_precision is None:
+        return device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return settings.mixed_precision
 
 
 def _roughness(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

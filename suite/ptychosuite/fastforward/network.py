@@ -11,11 +11,11 @@ import copy
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Le
@@ -30,16 +30,27 @@ from ptychosuite.fastforward.operator import Operator, Snapshot
 from ptychosuite.problems.files import check_unchanged
 from ptychosuite.registry.validation import SettingError, as_mapping, validate
 
+if TYPE_CHECKING:
+    from ptychosuite.fastforward.unet import Pair
+
 FORMAT = "ptychosuite fast-forward 1"
 DEFAULT = Path(__file__).parent / "checkpoints" / "default.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """How the networks are built: what the model card has to say."""
+    """How the networks are built, and what they see: what the model card has to say."""
 
     channels: Annotated[int, Ge(1), Le(1000)]
     width: Annotated[int, Ge(1), Le(1000)]
+    whole_field: bool = False
+    without_drift: bool = False
+
+    def build(self) -> Pair:
+        """The networks, with weights of their own."""
+        from ptychosuite.fastforward.unet import Pair
+
+        return Pair(self.channels, self.width, self.whole_field)
 
 
 @dataclass(frozen=True)
@@ -135,6 +146,7 @@ class Network:
     """
 
     modules: Any  # ptychosuite.fastforward.unet.Pair, in evaluation mode on the CPU
+    without_drift: bool = False
 
     @classmethod
     def load(cls, path: str | Path) -> Network:
@@ -147,12 +159,10 @@ class Network:
         """
         import torch
 
-        from ptychosuite.fastforward.unet import Pair
-
         checkpoint = Checkpoint.read(Path(path))
         built = checkpoint.architecture
         with torch.device("meta"):  # no memory is taken before it is known that the weights fit
-            expected = _shapes(Pair(CHANNELS, built.width).state_dict())
+            expected = _shapes(replace(built, channels=CHANNELS).build().state_dict())
         found = _shapes(checkpoint.weights)
         wrong = [name for name in sorted({*expected, *found}) if expected.get(name) != found.get(name)]
         reason = ""
@@ -164,13 +174,13 @@ class Network:
             raise DataFileError(
                 f"{path} does not fit this version's network: {reason}; train one with ptychosuite train"
             )
-        modules = Pair(CHANNELS, built.width)
+        modules = built.build()
         modules.load_state_dict({name: torch.from_numpy(value) for name, value in checkpoint.weights.items()})
-        return cls(modules.eval())
+        return cls(modules.eval(), built.without_drift)
 
     def advance(self, problem: Problem, now: Snapshot, before: Snapshot | None) -> tuple[Array, Array]:
         """Object (H, W) and probe (m, m) further on; costs a forward pass and one pass over the data."""
-        seen = views(problem, now, before)
+        seen = views(problem, now, before, self.without_drift)
         obj = now.object + seen.object.step(self._apply("object", seen.object.channels))
         if problem.probe_known:
             return obj, now.probe

@@ -16,8 +16,9 @@ from ptychosuite.core.jumps import Schedule, Snapshot
 from ptychosuite.core.problem import Problem
 from ptychosuite.core.runs import RunRecord, Status, digest
 from ptychosuite.errors import StudyError
-from ptychosuite.fastforward.features import LIT, View, pupil, unit_phase, views
-from ptychosuite.fastforward.truth import lit, nearest_gauge, truth_ahead_of
+from ptychosuite.fastforward.drift import nearest_gauge, unit_phase
+from ptychosuite.fastforward.features import LIT, View, pupil, views
+from ptychosuite.fastforward.truth import lit, truth_ahead_of
 from ptychosuite.problems.build import build_problem
 from ptychosuite.problems.problem_kind import kind_of
 from ptychosuite.registry.lookup import build
@@ -85,10 +86,11 @@ class Pairs:
         return self.part(np.flatnonzero(~apart)), self.part(np.flatnonzero(apart))
 
 
-def pairs_of(records: Iterable[RunRecord], keep_states: bool = False) -> Pairs:
+def pairs_of(records: Iterable[RunRecord], keep_states: bool = False, without_drift: bool = False) -> Pairs:
     """The training pairs of simulated runs: every kept state whose predecessor was kept as well.
 
     With ``keep_states`` they hold what a solver needs to go on from each; it takes as much memory again.
+    ``without_drift`` as in :func:`ptychosuite.fastforward.features.views`.
 
     Raises
     ------
@@ -96,7 +98,7 @@ def pairs_of(records: Iterable[RunRecord], keep_states: bool = False) -> Pairs:
         There are none, or the runs differ in the size of object or probe.
     """
     completed = (record for record in records if record.status is Status.COMPLETED)
-    rows = [row for record in completed for row in _rows(record, keep_states)]
+    rows = [row for record in completed for row in _rows(record, keep_states, without_drift)]
     if not rows:
         raise StudyError(
             "the runs of this study make no training pairs; they are simulated runs with snapshots "
@@ -128,7 +130,7 @@ class _Row:
     state: Resumable | None
 
 
-def _rows(record: RunRecord, keep_states: bool) -> Iterator[_Row]:
+def _rows(record: RunRecord, keep_states: bool, without_drift: bool) -> Iterator[_Row]:
     """The pairs of one run."""
     if not kind_of(record.spec.problem).knows_truth:
         raise StudyError("training takes simulated runs: only they know the truth")
@@ -145,7 +147,7 @@ def _rows(record: RunRecord, keep_states: bool) -> Iterator[_Row]:
     for iteration, now in states.items():
         before = states.get(iteration - Schedule.memory)
         if before is not None:
-            seen = views(problem, now, before)
+            seen = views(problem, now, before, without_drift)
             near = truth if problem.probe_known else nearest_gauge(truth, now, lit(seen))
             obj = _sample(seen.object, now.object, near.object)
             probe = _sample(seen.probe, pupil(now.probe), pupil(near.probe))

@@ -17,13 +17,30 @@ from ptychosuite.core.runs import digest
 from ptychosuite.errors import DataFileError
 from ptychosuite.fastforward.features import CHANNELS
 from ptychosuite.fastforward.loss import loss_of
-from ptychosuite.fastforward.network import Checkpoint, Network, weights_sha256, write_atomically
+from ptychosuite.fastforward.network import (
+    Architecture,
+    Checkpoint,
+    Network,
+    weights_sha256,
+    write_atomically,
+)
 from ptychosuite.fastforward.pairs import Pairs
 from ptychosuite.fastforward.training_file import Training
 from ptychosuite.fastforward.unet import Pair
 from ptychosuite.problems.files import file_sha256
 
 Figures = dict[str, float]
+NEW = "object.whole."  # what a network to start from may lack: at first it changes nothing
+
+
+def architecture_of(settings: Training) -> Architecture:
+    """How the networks of a training are built."""
+    return Architecture(
+        channels=CHANNELS,
+        width=settings.width,
+        whole_field=settings.whole_field,
+        without_drift=settings.without_drift,
+    )
 
 
 @dataclass
@@ -147,10 +164,12 @@ def _batches(pairs: Pairs, size: int, rng: np.random.Generator) -> Iterator[np.n
 def _start(settings: Training, device: str, start: Path | None) -> tuple[_Networks, Course]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        pair = Pair(CHANNELS, settings.width)
+        pair = architecture_of(settings).build()
     if start:
         try:
-            pair.load_state_dict(Network.load(start).modules.state_dict())
+            missing, _ = pair.load_state_dict(Network.load(start).modules.state_dict(), strict=False)
+            if any(not name.startswith(NEW) for name in missing):
+                raise RuntimeError(missing[0])
         except RuntimeError as error:
             raise DataFileError(
                 f"{start} has another width than {settings.width}; set train.width as it was trained"
@@ -200,7 +219,7 @@ def _write(
 ) -> Path:
     full_card = {
         **card,
-        "architecture": {"channels": CHANNELS, "width": settings.width},
+        "architecture": asdict(architecture_of(settings)),
         "training": asdict(settings),
         "pairs": {"fitted": fitted, "validated": validated},
         "result": course.history[course.best_epoch - 1],

@@ -30,12 +30,19 @@ class Training:
         path of a .safetensors file, relative to the study. It has the same ``width``.
     learning_rate
         At first; it falls to zero along a cosine over all epochs.
+    whole_field
+        The object's network sees the whole field as well, on a grid eight times coarser.
+    without_drift
+        What has changed in ten iterations is taken without drift in scale, ramp and translation.
     gradient_weight
         Weight in the loss of the differences between neighbouring pixels; the pixels themselves have 1.
+    smooth_weight
+        Weight in the loss of what is left in the mean over squares of 8 x 8 pixels: low frequencies.
     probe_weight
         Weight of the probe's loss; the object's is 1.
     mixed_precision
-        Convolutions in bfloat16: several times faster on GPUs, and on CPUs that have it.
+        Convolutions in bfloat16; by default (null) on GPUs that have it. On a CPU that has not, it takes
+        several times as long.
     validation_share
         Share of the objects that are kept for validation.
     patience
@@ -53,9 +60,12 @@ class Training:
     resumed_sweeps: Annotated[int, Ge(0)] = 0
     start: str = ""
     learning_rate: Annotated[float, Gt(0)] = 2e-3
+    whole_field: bool = False
+    without_drift: bool = False
     gradient_weight: Annotated[float, Ge(0)] = 0.5
+    smooth_weight: Annotated[float, Ge(0)] = 0.0
     probe_weight: Annotated[float, Ge(0), Le(10)] = 1.0
-    mixed_precision: bool = True
+    mixed_precision: bool | None = None
     validation_share: Annotated[float, Gt(0), Lt(1)] = 0.1
     patience: Annotated[int, Ge(1)] = 8
     held_out: str = ""

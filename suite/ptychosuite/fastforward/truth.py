@@ -15,7 +15,8 @@ from annotated_types import Gt, Le
 from ptychosuite.backends.arrays import Array, asarray_like, to_numpy
 from ptychosuite.core.problem import Problem, Reference
 from ptychosuite.errors import StudyError
-from ptychosuite.fastforward.features import LIT, Views, unit_phase, views
+from ptychosuite.fastforward.drift import nearest_gauge, unit_phase
+from ptychosuite.fastforward.features import LIT, Views, views
 from ptychosuite.fastforward.operator import Operator, Snapshot
 from ptychosuite.metrics.gauge import Aligner, Gauge
 from ptychosuite.metrics.image import scanned_area
@@ -57,47 +58,6 @@ def truth_in_gauge_of(now: Snapshot, problem: Problem, reference: Reference) -> 
         return Snapshot(reference.object, reference.probe, now.iteration)
     obj, gauge = Aligner(np.asarray(now.object), scanned_area(reference)).align(reference.object)
     return Snapshot(obj, _carried(reference.probe, gauge), now.iteration)
-
-
-def nearest_gauge(truth: Snapshot, now: Snapshot, light: np.ndarray) -> Snapshot:
-    """``truth`` moved within its gauge to where it is nearest to ``now``, to first order.
-
-    While a reconstruction goes on it drifts in scale, ramp and translation, which nothing drives and nothing
-    can foresee. The nearest gauge is a linear least-squares fit over object and probe together, the object's
-    pixels weighted with ``light`` (H, W).
-    """
-    even = np.ones(now.probe.shape)
-    obj = truth.object * unit_phase(truth.object, now.object, light)
-    probe = truth.probe * unit_phase(truth.probe, now.probe, even)
-    zero = np.zeros_like
-    moves = [  # scale, phase of the object, phase of the probe; ramps and translations along rows and columns
-        (obj, -probe),
-        (1j * obj, zero(probe)),
-        (zero(obj), 1j * probe),
-        *((1j * _ramp(obj, axis), -1j * _ramp(probe, axis)) for axis in (0, 1)),
-        *((np.gradient(obj, axis=axis), np.gradient(probe, axis=axis)) for axis in (0, 1)),
-    ]
-    weights = [
-        np.sqrt(weight / np.sum(weight * np.abs(state) ** 2))
-        for weight, state in ((light, now.object), (even, now.probe))
-    ]
-
-    def column(on_object: np.ndarray, on_probe: np.ndarray) -> np.ndarray:
-        both = np.concatenate([(weights[0] * on_object).ravel(), (weights[1] * on_probe).ravel()])
-        return np.concatenate([both.real, both.imag])
-
-    matrix = np.stack([column(*move) for move in moves], axis=1)
-    wanted = column(now.object - obj, now.probe - probe)
-    steps = np.linalg.lstsq(matrix.T @ matrix, matrix.T @ wanted, rcond=1e-6)[0]
-    for step, (on_object, on_probe) in zip(steps, moves, strict=True):
-        obj, probe = obj + step * on_object, probe + step * on_probe
-    return Snapshot(obj, probe, truth.iteration)
-
-
-def _ramp(field: np.ndarray, axis: int) -> np.ndarray:
-    """``field`` times the distance from its centre along ``axis``, in units of 32 pixels."""
-    size = field.shape[axis]
-    return field * np.expand_dims((np.arange(size) - (size - 1) / 2) / 32, 1 - axis)
 
 
 def _carried(probe: np.ndarray, gauge: Gauge) -> np.ndarray:

@@ -15,6 +15,8 @@ from torch import nn
 SQUARE = 2  # pixels on a side that are taken together
 LEVEL_WIDTHS = (1, 2, 3, 4)  # of the levels, in units of the width
 MULTIPLE = SQUARE * 2 ** (len(LEVEL_WIDTHS) - 1)  # an image is padded to a multiple of so many pixels
+COARSE = 8  # pixels on a side that the view of the whole field takes together
+REACHES = (1, 2, 4, 8)  # of its layers, in coarse pixels: 240 pixels together, either way
 
 
 class UNet(nn.Module):  # type: ignore[misc]
@@ -60,12 +62,56 @@ class UNet(nn.Module):  # type: ignore[misc]
         return F.pixel_shuffle(x, SQUARE)[..., :height, :width]
 
 
-class Pair(nn.Module):  # type: ignore[misc]
-    """One U-Net for the object and one for the probe."""
+class WholeField(nn.Module):  # type: ignore[misc]
+    """A smooth change from a coarse view of the whole field, as :class:`UNet`.
+
+    What an object has at low frequencies no small window tells, and solvers find it last. Convolutions with
+    holes (F. Yu, V. Koltun, ICLR 2016) on means over squares of pixels; it starts at no change.
+    """
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        self.object, self.probe = UNet(channels, width), UNet(channels, width)
+        layers: list[nn.Module] = []
+        for inputs, reach in zip((channels, *[width] * 3), REACHES, strict=True):
+            layers += [
+                nn.Conv2d(inputs, width, 3, padding=reach, dilation=reach, padding_mode="replicate"),
+                nn.ReLU(inplace=True),
+            ]
+        self.layers = nn.Sequential(*layers)
+        self.last = nn.Conv2d(width, 2, 1)
+        for layer in self.layers:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        height, width = x.shape[-2:]
+        x = F.pad(x, (0, -width % COARSE, 0, -height % COARSE), mode="replicate")
+        x = self.last(self.layers(F.avg_pool2d(x, COARSE)))
+        smooth = F.interpolate(x, scale_factor=float(COARSE), mode="bilinear", align_corners=False)
+        return smooth[..., :height, :width]
+
+
+class WithWholeField(UNet):
+    """A U-Net, and what the whole field tells beside it."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__(channels, width)
+        self.whole = WholeField(channels, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) + self.whole(x)
+
+
+class Pair(nn.Module):  # type: ignore[misc]
+    """One U-Net for the object and one for the probe; the object's sees the whole field where asked for."""
+
+    def __init__(self, channels: int, width: int, whole_field: bool = False) -> None:
+        super().__init__()
+        self.object = (WithWholeField if whole_field else UNet)(channels, width)
+        self.probe = UNet(channels, width)
         self.to(memory_format=torch.channels_last)  # twice as fast on a CPU
 
     def forward(self, objects: torch.Tensor, probes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
