@@ -63,6 +63,29 @@ def test_change_is_undone_in_the_gauge_of_the_state(part):
     np.testing.assert_array_equal(moved[~lit], field[~lit])
 
 
+def test_drift_is_no_travel():
+    """A state that has moved in scale and ramp alone has not travelled; without the correction it has.
+
+    What is left is second order in the size of the move.
+    """
+    problem = replace(small_problem(flat_start=False), probe_known=False)
+    now, _ = states(problem)
+    axis = (np.arange(problem.start_object.shape[0]) - 20) / 32
+
+    def drifted(size: float) -> Snapshot:
+        turn = (1 + size) * np.exp(1j * size * axis[:, None])
+        own = np.arange(problem.probe_size) - (problem.probe_size - 1) / 2
+        back = np.exp(-1j * size / 32 * own[:, None]) / (1 + size)
+        return replace(now, object=turn * now.object, probe=back * now.probe)
+
+    def travel(size: float, without: bool) -> float:
+        seen = views(problem, drifted(size), now, without_drift=without)
+        return float(np.linalg.norm(seen.object.channels[2:4]))
+
+    assert travel(0.02, True) < 0.05 * travel(0.02, False)
+    assert travel(0.01, True) == pytest.approx(travel(0.02, True) / 4, rel=0.2)
+
+
 def test_pupil_is_unitary_and_smooth():
     """It keeps the power and comes back; a probe centred in its window has no ramp in its pupil."""
     probe = small_problem(flat_start=False).probe

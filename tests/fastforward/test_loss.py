@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from ptychosuite.fastforward.features import from_pupil, pupil
-from ptychosuite.fastforward.loss import resumed_changes
+from ptychosuite.fastforward.loss import _power, _smooth_power, resumed_changes
 from ptychosuite.fastforward.operator import Snapshot
 from ptychosuite.fastforward.pairs import Resumable
 from ptychosuite.solvers.pie import RPIE
@@ -83,3 +83,12 @@ def test_gradients_flow_through_the_sweeps():
     with torch.no_grad():
         by_difference = (left(1e-3) - left(-1e-3)) / 2e-3
         assert float(torch.sum(obj.grad * towards)) == pytest.approx(float(by_difference), rel=0.02)
+
+
+def test_smooth_power_is_that_of_low_frequencies():
+    """Of a constant it is the power, in any light; of a checkerboard in even light it is nothing."""
+    light = torch.rand(2, 1, 24, 16) + 0.1
+    flat = torch.full((2, 2, 24, 16), 0.7)
+    torch.testing.assert_close(_smooth_power(flat, light), _power(flat, light))
+    board = flat * (-1.0) ** (torch.arange(24)[:, None] + torch.arange(16))
+    assert _smooth_power(board, torch.ones_like(light)).abs().max() < 1e-6 * float(_power(board, light).min())

@@ -14,7 +14,7 @@ from ptychosuite.errors import DataFileError
 from ptychosuite.fastforward.features import CHANNELS
 from ptychosuite.fastforward.network import FORMAT, Checkpoint, Network, weights_sha256
 from ptychosuite.fastforward.operator import Snapshot
-from ptychosuite.fastforward.unet import Pair, UNet
+from ptychosuite.fastforward.unet import Pair, UNet, WithWholeField
 
 from tests.conftest import small_problem
 
@@ -43,6 +43,20 @@ def test_any_size(shape):
     change = UNet(CHANNELS, WIDTH)(torch.ones(2, CHANNELS, *shape))
     assert change.shape == (2, 2, *shape)
     assert not change.any()
+
+
+def test_whole_field_reaches_from_end_to_end():
+    """At first it changes nothing; trained, it adds something smooth to which the far end contributes."""
+    torch.manual_seed(0)
+    net = WithWholeField(CHANNELS, WIDTH)
+    x = torch.zeros(1, CHANNELS, 100, 148)
+    x[..., 0, 0] = 1
+    assert not net(x).any()
+    torch.nn.init.normal_(net.whole.last.weight)
+    there = net(x) - net(torch.zeros_like(x))
+    assert there.shape == (1, 2, 100, 148)
+    assert there[..., 80:, 120:].abs().max() > 0
+    assert (there[..., 1:, :] - there[..., :-1, :]).abs().max() < 0.2 * there.abs().max()
 
 
 def test_untrained_network_is_the_identity(tmp_path, each_backend):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from ptychosuite.core.runs import RunRecord
 from ptychosuite.errors import DataFileError, StudyError
 from ptychosuite.fastforward.network import Checkpoint, Network
@@ -92,6 +93,24 @@ def test_training_starts_from_a_checkpoint(pairs, tmp_path):
     assert Checkpoint.read(again).card["start_sha256"] == sha256(first.read_bytes()).hexdigest()
     with pytest.raises(DataFileError, match="width"):
         train(pairs, replace(SETTINGS, width=3), {}, tmp_path / "other", start=first)
+
+
+def test_what_a_network_sees_may_grow(records, pairs, tmp_path):
+    """A network that sees the whole field starts from one that does not, where that ended."""
+    first = train(pairs, SETTINGS, {}, tmp_path / "first")
+    wider = replace(SETTINGS, whole_field=True, smooth_weight=1.0, start="x", learning_rate=1e-9)
+    grown = train(pairs, wider, {}, tmp_path / "grown", start=first)
+    assert Checkpoint.read(grown).card["architecture"]["whole_field"]
+    before, after = (Network.load(path).modules for path in (first, grown))
+    seen = torch.from_numpy(pairs.object.channels[:2].astype(np.float32))
+    torch.testing.assert_close(after.object(seen), before.object(seen), atol=1e-5, rtol=1e-5)
+    with pytest.raises(DataFileError, match="width"):
+        train(pairs, replace(SETTINGS, start="x"), {}, tmp_path / "back", start=grown)
+    without_drift = pairs_of(records, without_drift=True)
+    travel = [each.object.channels[:, 2:4].astype(float) for each in (pairs, without_drift)]
+    assert np.linalg.norm(travel[1]) < np.linalg.norm(travel[0])
+    path = train(without_drift, replace(SETTINGS, without_drift=True), {}, tmp_path / "drift")
+    assert Network.load(path).without_drift
 
 
 def test_training_through_resumed_sweeps(records, tmp_path):

@@ -206,8 +206,37 @@ def test_after_a_jump():
         now, then = getattr(resumed, name), getattr(before, name)
         assert now.steps == then.steps == 16
         assert now.second is then.second
+        assert (then.in_this_direction, now.in_this_direction) == (16, 0)
         assert then.first.any()
         assert not now.first.any()
+
+
+def test_the_first_step_after_a_jump_is_as_long_as_any():
+    """g over the root of the mean square that is remembered: no first moment holds it back."""
+    rng = np.random.default_rng(1)
+    x, moments = complex_random(rng, 3, 5), Moments.none_yet(complex_random(rng, 3, 5))
+    squares, gradients = 0.0, [complex_random(rng, 3, 5) for _ in range(4)]
+    for gradient in gradients:
+        if gradient is gradients[-1]:
+            moments = moments.with_new_directions()
+        before = x
+        x, moments = adam_step(x, gradient, moments, 0.1)
+        squares = 0.999 * squares + 0.001 * as_reals(gradient) ** 2
+    expected = 0.1 * as_reals(gradients[-1]) / (np.sqrt(squares / (1 - 0.999**4)) + 1e-8)
+    np.testing.assert_allclose(as_reals(before - x), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("forgets", ["nothing", "everything"])
+def test_more_or_less_may_be_forgotten(forgets):
+    """Without a move, nothing forgotten is the state itself; everything is a start, but for the count."""
+    problem = dataclasses.replace(small_problem(noise=0.5), probe_known=False)
+    solver = Adam(batch=4, schedule="plateau", forgets=forgets)
+    before = iterate(solver, problem, 4)[-1]
+    first = solver.init(dataclasses.replace(problem, start_object=before.object, probe=before.probe))
+    resumed = solver.resumed(first, before)
+    expected = before if forgets == "nothing" else dataclasses.replace(first, data_passes=4)
+    for name, value in vars(expected).items():
+        assert getattr(resumed, name) is value or getattr(resumed, name) == value, name
 
 
 def test_backends_agree_on_everything():

@@ -156,6 +156,7 @@ IDLE: Mapping[str, Mapping[str, Any]] = {
         "probe_variations": 0,
         "intensity": False,
         "variation_start": 5,  # acts with one of these two, and then is what it always was
+        "forgets": "directions",  # acts where a fast-forward jumps
     },
 }
 """Settings of a part, at the values at which they do nothing, that its identity leaves out."""

@@ -166,17 +166,23 @@ def _start(settings: Training, device: str, start: Path | None) -> tuple[_Networ
         torch.manual_seed(settings.seed)
         pair = architecture_of(settings).build()
     if start:
-        try:
-            missing, _ = pair.load_state_dict(Network.load(start).modules.state_dict(), strict=False)
-            if any(not name.startswith(NEW) for name in missing):
-                raise RuntimeError(missing[0])
-        except RuntimeError as error:
-            raise DataFileError(
-                f"{start} has another width than {settings.width}; set train.width as it was trained"
-            ) from error
+        _take_weights(pair, start)
     pair.to(device)
     optimiser = torch.optim.AdamW(pair.parameters(), lr=settings.learning_rate, weight_decay=1e-4)
     return _Networks(pair, optimiser, dict(pair.state_dict())), Course()
+
+
+def _take_weights(pair: Pair, start: Path) -> None:
+    """Give ``pair`` the weights of a checkpoint; what that has not, and changes nothing at first, stays."""
+    try:
+        missing, unknown = pair.load_state_dict(Network.load(start).modules.state_dict(), strict=False)
+        wrong = unknown or [name for name in missing if not name.startswith(NEW)]
+    except RuntimeError:  # shapes
+        wrong = ["width"]
+    if wrong:
+        raise DataFileError(
+            f"{start} is built otherwise; set train.width and train.whole_field as it was trained"
+        )
 
 
 def _save(path: Path, key: str, networks: _Networks, course: Course) -> None:

@@ -2,10 +2,11 @@
 
 D. P. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR 2015, algorithm 1. Unknown are the
 real and imaginary parts x of the object z and of the probe in units of its first maximum, q = Q / s with
-s = max |Q|. With g the gradient of a batch's misfit f to x, and t the number of steps:
+s = max |Q|. With g the gradient of a batch's misfit f to x, t the number of steps, and u that of the steps
+since m began, which is t where no jump was:
 
     m <- beta_1 m + (1 - beta_1) g         v <- beta_2 v + (1 - beta_2) g^2                             (a)
-    x <- x - rate * (m / (1 - beta_1^t)) / (sqrt(v / (1 - beta_2^t)) + epsilon)                         (b)
+    x <- x - rate * (m / (1 - beta_1^u)) / (sqrt(v / (1 - beta_2^t)) + epsilon)                         (b)
 
     f       mean of the batch's misfits (:mod:`ptychosuite.solvers.gradients`) / s^2
     df/dz   mean of -conj(Q) chi_k, each on its patch, / s^2                                            (c)
@@ -42,11 +43,16 @@ EQUAL = 1e-9  # relative change of the loss that is none
 
 @dataclass(frozen=True)
 class Moments:
-    """m and v of (a) for one unknown, and the number t of its steps."""
+    """m and v of (a) for one unknown, and the numbers t and u of its steps."""
 
     first: Float[Array, "*d 2"]
     second: Float[Array, "*d 2"]
     steps: int = 0
+    in_this_direction: int = 0
+
+    def with_new_directions(self) -> Moments:
+        """The sizes of the gradients, and no direction yet."""
+        return replace(self, first=namespace(self.first).zeros_like(self.first), in_this_direction=0)
 
     @classmethod
     def none_yet(cls, x: Complex[Array, "*d"]) -> Moments:
@@ -100,6 +106,11 @@ class Adam(JointSweeping):
         Iterations.
     batch
         The most positions of a batch. Each batch is one step; a scan of fewer positions is one batch.
+    forgets
+        What is forgotten where a fast-forward jumps: "directions", which led to where the jump began;
+        "everything", the sizes of gradients and the rates left by the schedule too; or "nothing". The sizes
+        of an early day, when gradients were large, hold later steps back: to forget them is a gain without
+        any jump, which ``fast_forward: {kind: identity}`` shows.
     """
 
     label: ClassVar[str] = "Adam"
@@ -113,6 +124,7 @@ class Adam(JointSweeping):
     patience: Annotated[int, Ge(0)] = 10
     sweep: Sweep = "minibatch"
     batch: Annotated[int, Ge(1)] = 50
+    forgets: Literal["directions", "everything", "nothing"] = "directions"
 
     @property
     def stackable(self) -> bool:
@@ -130,13 +142,19 @@ class Adam(JointSweeping):
         )
 
     def resumed(self, first: AdamState, before: AdamState) -> AdamState:
-        """Sizes of gradients and rates go on; the directions, which led to where the jump began, do not."""
+        """The state after a jump, with what ``forgets`` leaves of the way to it.
+
+        The first step after it is as long as any: a new m has a correction (b) of its own.
+        """
+        kept = replace(before, object=first.object, probe=first.probe)
+        if self.forgets == "nothing":
+            return kept
+        if self.forgets == "everything":
+            return replace(first, data_passes=before.data_passes, found=before.found)
         return replace(
-            before,
-            object=first.object,
-            probe=first.probe,
-            object_moments=replace(before.object_moments, first=first.object_moments.first),
-            probe_moments=replace(before.probe_moments, first=first.probe_moments.first),
+            kept,
+            object_moments=before.object_moments.with_new_directions(),
+            probe_moments=before.probe_moments.with_new_directions(),
         )
 
     def swept(
@@ -177,17 +195,17 @@ def adam_step(
     x: Complex[Array, "*d"], gradient: Complex[Array, "*d"], moments: Moments, rate: float
 ) -> tuple[Complex[Array, "*d"], Moments]:
     """One step of algorithm 1, real and imaginary parts apart."""
-    t = moments.steps + 1
-    change, m, v = algorithm_1(as_reals(gradient), moments.first, moments.second, rate, t)
-    return x - as_complex(change), Moments(m, v, t)
+    t, u = moments.steps + 1, moments.in_this_direction + 1
+    change, m, v = algorithm_1(as_reals(gradient), moments.first, moments.second, rate, t, u)
+    return x - as_complex(change), Moments(m, v, t, u)
 
 
 @accelerated
 def algorithm_1(
-    g: Float[Array, "*d 2"], m: Float[Array, "*d 2"], v: Float[Array, "*d 2"], rate: float, t: int
+    g: Float[Array, "*d 2"], m: Float[Array, "*d 2"], v: Float[Array, "*d 2"], rate: float, t: int, u: int
 ) -> tuple[Float[Array, "*d 2"], Float[Array, "*d 2"], Float[Array, "*d 2"]]:
     """What (b) takes off, and the new moments (a)."""
     m = BETA_1 * m + (1 - BETA_1) * g
     v = BETA_2 * v + (1 - BETA_2) * g**2
     spread = namespace(v).sqrt(v / (1 - BETA_2**t))
-    return rate / (1 - BETA_1**t) * m / (spread + EPSILON), m, v
+    return rate / (1 - BETA_1**u) * m / (spread + EPSILON), m, v

@@ -12,11 +12,11 @@ BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
 
 def algorithm_1(
-    g: np.ndarray, m: np.ndarray, v: np.ndarray, rate: float, t: int
+    g: np.ndarray, m: np.ndarray, v: np.ndarray, rate: float, t: int, u: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     g, m, v = (np.ascontiguousarray(x) for x in (g, m, v))
     change, new_m, new_v = np.empty_like(g), np.empty_like(g), np.empty_like(g)
-    numbers = BETA_1, 1 - BETA_1, BETA_2, 1 - BETA_2, 1 / (1 - BETA_2**t), rate / (1 - BETA_1**t), EPSILON
+    numbers = BETA_1, 1 - BETA_1, BETA_2, 1 - BETA_2, 1 / (1 - BETA_2**t), rate / (1 - BETA_1**u), EPSILON
     arrays = (x.ravel() for x in (g, m, v, change, new_m, new_v))
     _algorithm_1(*arrays, *(g.dtype.type(number) for number in numbers))
     return change, new_m, new_v
