@@ -15,15 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from ptychosuite.backends.arrays import Backend, copy, namespace, to_numpy
+from ptychosuite.backends.arrays import Backend, copy, to_numpy
 from ptychosuite.core.problem import Found, Problem
 from ptychosuite.core.runs import RunRecord, Status
 from ptychosuite.execute.interruption import check_interruption
 from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
 from ptychosuite.metrics.metric import metrics_of_run
 from ptychosuite.physics.forward import first_mode
-from ptychosuite.solvers.solver import Solver, State, SweepState
-from ptychosuite.solvers.stack import RunStack, merged
+from ptychosuite.solvers.solver import Solver, State
+from ptychosuite.solvers.stack import RunStack, joined, merged, taken
 
 WARM_UP_ITERATIONS = 2  # compilation and first allocations: left out of the time per iteration
 
@@ -193,7 +193,6 @@ def reconstruct_stack(
     Each run has its own rules and leaves when one of them ends it. ``seconds`` is the time that the whole
     stack took meanwhile: it is no measure of one run.
     """
-    xp = namespace(problems[0].probe)
     starts = [solver.init(problem) for solver, problem in zip(solvers, problems, strict=True)]
     extras = extras or [()] * len(problems)
     tracks = [
@@ -202,7 +201,7 @@ def reconstruct_stack(
     ]
     outcomes: dict[int, Outcome] = {}
     active = list(range(len(tracks)))
-    state = SweepState(xp.stack([s.object for s in starts]), xp.stack([s.probe for s in starts]))
+    state = joined(starts)
     stack, seconds = RunStack.of(problems), 0.0
     while active:
         solver = merged([solvers[r] for r in active], like=problems[0].probe)
@@ -215,7 +214,7 @@ def reconstruct_stack(
             seconds += time.perf_counter() - begin
             check_interruption()
             for place, r in enumerate(active):
-                own = SweepState(state.object[place], state.probe[place], state.data_passes)
+                own = taken(state, place)
                 if tracks[r].follow(own, seconds):
                     ended.append(place)
                     outcomes[r] = tracks[r].outcome(
@@ -223,7 +222,7 @@ def reconstruct_stack(
                     )
         stay = [place for place in range(len(active)) if place not in ended]
         active, stack = [active[place] for place in stay], stack.part(stay)
-        state = replace(state, object=state.object[stay], probe=state.probe[stay])
+        state = taken(state, stay)
     return [outcomes[r] for r in range(len(tracks))]
 
 

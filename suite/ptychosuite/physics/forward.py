@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import array_api_compat
 import numpy as np
 from jaxtyping import Complex, Float, Inexact, Int
 
@@ -79,6 +80,22 @@ def detector_waves(
 ) -> Complex[Array, "n m m"]:
     """F psi_k for each position. ``phases`` as from :func:`subpixel_phases`."""
     return fft2(local_probes(probe, phases) * extract_patches(obj, scan_positions_px, probe.shape[-1]))
+
+
+def add_at(
+    total: Inexact[Array, "*D"], where: tuple[Int[Array, ...], ...], values: Inexact[Array, ...]
+) -> Inexact[Array, "*D"]:
+    """Add ``values`` to ``total``, which the caller owns, at indices that may come more than once."""
+    if isinstance(total, np.ndarray):
+        np.add.at(total, where, values)
+        return total
+    if array_api_compat.is_torch_array(total):
+        return total.index_put_(where, values, accumulate=True)
+    import cupyx
+
+    cupyx.scatter_add(total.real, where, values.real)
+    cupyx.scatter_add(total.imag, where, values.imag)
+    return total
 
 
 @dataclass(frozen=True)

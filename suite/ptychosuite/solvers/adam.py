@@ -26,14 +26,15 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge, Gt
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Int
 
 from ptychosuite.backends.arrays import Array, as_complex, as_reals, modulus, namespace
 from ptychosuite.backends.compiled import accelerated
 from ptychosuite.core.problem import Problem
-from ptychosuite.solvers.gradients import LIKELIHOODS, Pulled, misfit_of, pulled
+from ptychosuite.solvers.gradients import LIKELIHOODS, Pulled, misfit_of, pulled, pulled_stack
 from ptychosuite.solvers.positions import PositionShifts
 from ptychosuite.solvers.solver import SweepState
+from ptychosuite.solvers.stack import RunStack
 from ptychosuite.solvers.sweep import JointSweeping, Sweep
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8  # in algorithm 1's compiled form as well
@@ -128,7 +129,9 @@ class Adam(JointSweeping):
 
     @property
     def stackable(self) -> bool:
-        return False
+        """Whether runs can go side by side: not with a plateau, which each has to find for itself."""
+        alike = self.sweep == "minibatch" and self.schedule == "constant"
+        return alike and self.positions is None and self.probe_modes == 1
 
     def init(self, problem: Problem) -> AdamState:
         first = super().init(problem)
@@ -190,14 +193,41 @@ class Adam(JointSweeping):
         probe, moments = adam_step(state.probe, to_probe, state.probe_moments, rate * s)
         return replace(after, probe=probe, probe_moments=moments)
 
+    def swept_stack(
+        self, stack: RunStack, state: AdamState, orders: Int[np.ndarray, "N R"], moves_probe: bool
+    ) -> AdamState:
+        likelihood, s, rate = LIKELIHOODS[self.likelihood], state.probe_scale, self.learning_rate
+        probe_rate = rate if self.probe_learning_rate is None else self.probe_learning_rate
+        for first in range(0, len(orders), self.batch):
+            batch = orders[first : first + self.batch].T
+            now, n = pulled_stack(stack, state.object, state.probe, batch, likelihood), batch.shape[1]
+            change, moments = adam_change(
+                now.to_object(state.object) / (n * s**2), state.object_moments
+            )  # (c)
+            after = replace(state, object=state.object - rate * change, object_moments=moments)
+            if moves_probe:
+                change, moments = adam_change(now.to_probe(len(stack)) / (n * s), state.probe_moments)  # (d)
+                probe = state.probe - probe_rate * s * change
+                after = replace(after, probe=probe, probe_moments=moments)
+            state = after
+        return replace(state, data_passes=state.data_passes + 1)
+
 
 def adam_step(
     x: Complex[Array, "*d"], gradient: Complex[Array, "*d"], moments: Moments, rate: float
 ) -> tuple[Complex[Array, "*d"], Moments]:
     """One step of algorithm 1, real and imaginary parts apart."""
+    change, moments = adam_change(gradient, moments, rate)
+    return x - change, moments
+
+
+def adam_change(
+    gradient: Complex[Array, "*d"], moments: Moments, rate: float = 1.0
+) -> tuple[Complex[Array, "*d"], Moments]:
+    """What a step takes off."""
     t, u = moments.steps + 1, moments.in_this_direction + 1
     change, m, v = algorithm_1(as_reals(gradient), moments.first, moments.second, rate, t, u)
-    return x - as_complex(change), Moments(m, v, t, u)
+    return as_complex(change), Moments(m, v, t, u)
 
 
 @accelerated

@@ -17,16 +17,24 @@ a hundredth of a count, is added to d and to I, which keeps dark pixels finite.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Int
 
 from ptychosuite.backends.arrays import Array, fft2, ifft2, namespace, squared_modulus
 from ptychosuite.core.problem import Problem
-from ptychosuite.physics.forward import MODES, Illumination, accumulate_patches, illuminate, intensity_of
+from ptychosuite.physics.forward import (
+    MODES,
+    Illumination,
+    accumulate_patches,
+    add_at,
+    illuminate,
+    intensity_of,
+)
 from ptychosuite.physics.likelihood import dark_floor, detector_correction
+from ptychosuite.solvers.stack import RunStack, Visits
 
 Waves = Complex[Array, "n *M m m"]
 Amplitudes = Float[Array, "n m m"]
@@ -72,6 +80,57 @@ def pulled(
     lit = illuminate(problem, obj, probe, batch)
     waves = fft2(lit.exit_waves)
     return Pulled(lit, waves, ifft2(likelihood.correction(waves, *_data(problem, batch))))
+
+
+@dataclass(frozen=True)
+class PulledStack:
+    """As :class:`Pulled`, n patterns of each of R runs side by side, run after run."""
+
+    lit: Illumination
+    chi: Complex[Array, "Rn m m"]
+    where: tuple[Array, ...]  # run, row and column of every pixel
+
+    def to_object(self, objects: Complex[Array, "R H W"]) -> Complex[Array, "R H W"]:
+        """dphi/dz of each run."""
+        patches = -namespace(objects).conj(self.lit.probes) * self.chi
+        return add_at(namespace(objects).zeros_like(objects), self.where, patches)
+
+    def to_probe(self, runs: int) -> Complex[Array, "R m m"]:
+        """dphi/dQ of each run."""
+        xp = namespace(self.chi)
+        each = self.lit.own_probes(-xp.conj(self.lit.patches) * self.chi)
+        return xp.sum(xp.reshape(each, (runs, -1, *each.shape[1:])), axis=1)
+
+
+def pulled_stack(
+    stack: RunStack,
+    objects: Complex[Array, "R H W"],
+    probes: Complex[Array, "R m m"],
+    batch: Int[np.ndarray, "R n"],
+    likelihood: Likelihood,
+) -> PulledStack:
+    """The patterns ``batch`` of each run, at its object and probe."""
+    visits = Visits.of(stack, [batch], like=probes)
+    everything = slice(None)
+    where = visits.pixels(everything, probes.shape[-1])
+    lit = visits.lit(everything, probes[visits.run], objects[where])
+    waves, amplitude = fft2(lit.exit_waves), stack.amplitude[visits.pattern]
+    mask = stack.mask(visits.pattern, visits.run)
+    of_each = []
+    for problem, of in _of_one_scale(stack.problems, batch.shape[1]):
+        part = mask if mask is None or mask.ndim < waves.ndim else mask[of]
+        of_each.append(likelihood.correction(waves[of], amplitude[of], part, problem.photon_scale))
+    corrections = of_each[0] if len(of_each) == 1 else namespace(waves).concat(of_each)
+    return PulledStack(lit, ifft2(corrections), where)
+
+
+def _of_one_scale(problems: Sequence[Problem], n: int) -> Iterator[tuple[Problem, slice]]:
+    """The patterns of runs, ``n`` each: all where a count has the same intensity in all, else run by run."""
+    if len({problem.photon_scale for problem in problems}) == 1:
+        yield problems[0], slice(None)
+        return
+    for number, problem in enumerate(problems):
+        yield problem, slice(number * n, (number + 1) * n)
 
 
 def misfit_of(problem: Problem, waves: Waves, batch: np.ndarray, likelihood: Likelihood) -> Array:

@@ -12,7 +12,7 @@ begins. Nothing in a sweep waits for the device.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
 
 import array_api_compat
@@ -69,9 +69,11 @@ class RunStack:
             self.fitted,
         )
 
-    def mask(self, pattern: Int[Array, " n"]) -> Float[Array, "n m m"] | None:
-        """1 for the detector pixels of some patterns that are fitted; None where all are."""
-        return self.detector_mask if self.fitted is None else self.fitted[pattern]
+    def mask(self, pattern: Int[Array, " n"], run: Int[Array, " n"]) -> Float[Array, "n m m"] | None:
+        """1 for the detector pixels of some patterns of some runs that are fitted; None where all are."""
+        if self.fitted is not None:
+            return self.fitted[pattern]
+        return None if self.detector_mask is None else self.detector_mask[run]
 
 
 @dataclass(frozen=True)
@@ -88,12 +90,13 @@ class Visits:
 
     @classmethod
     def of(cls, stack: RunStack, batches: Sequence[np.ndarray], like: Array) -> Visits:
-        """``batches``: of a single run, positions (n,) of any number; of several, (R,) one position each."""
+        """``batches``: of a single run, positions (n,) of any number; of several, (R,) one position each, or
+        (R, n)."""
         xp, device = namespace(like), array_api_compat.device(like)
-        runs = [np.arange(len(stack)) if len(stack) > 1 else np.zeros(len(b), int) for b in batches]
-        run, position = np.concatenate(runs), np.concatenate(list(batches))
+        runs = [np.repeat(np.arange(len(stack)), np.size(b) // len(stack)) for b in batches]
+        run, position = np.concatenate(runs), np.concatenate([np.ravel(b) for b in batches])
         corners = np.stack([problem.scan_positions_px for problem in stack.problems])[run, position]
-        ends = np.cumsum([len(batch) for batch in batches]).tolist()
+        ends = np.cumsum([np.size(batch) for batch in batches]).tolist()
         row_phases = column_phases = None
         if stack.problems[0].subpixel_shifts_px is not None:
             all_shifts = [np.asarray(problem.subpixel_shifts_px) for problem in stack.problems]
@@ -111,6 +114,25 @@ class Visits:
             column_phases=column_phases,
             cuts=tuple(zip([0, *ends[:-1]], ends, strict=True)),
         )
+
+    def pixels(self, batch: slice, size: int) -> tuple[Int[Array, ...], ...]:
+        """Run, row and column of every pixel of the patches of ``batch``."""
+        axis = namespace(self.run).arange(size, device=array_api_compat.device(self.run))
+        corners = self.corner[batch]
+        return (
+            self.run[batch][:, None, None],
+            (corners[:, 0, None] + axis)[:, :, None],
+            (corners[:, 1, None] + axis)[:, None, :],
+        )
+
+    def lit(
+        self, batch: slice, probes: Complex[Array, "n m m"], patches: Complex[Array, "n m m"]
+    ) -> Illumination:
+        """``patches`` under ``probes``, which are shifted where positions lie between pixels."""
+        if self.row_phases is None or self.column_phases is None:
+            return Illumination(self.positions[batch], None, probes, patches)
+        phases = self.row_phases[batch][:, :, None] * self.column_phases[batch][:, None, :]
+        return Illumination(self.positions[batch], phases, fourier_shift(probes, phases), patches)
 
 
 def sweep_stack(
@@ -149,21 +171,11 @@ def _update(
     moves_probe: bool,
 ) -> Array:
     """Update ``objects``, which the caller owns, by one batch; the new probes are returned."""
-    xp = namespace(objects)
-    pixels = xp.arange(probes.shape[-1], device=array_api_compat.device(objects))
-    corners = visits.corner[batch]
-    where = (
-        visits.run[batch][:, None, None],
-        (corners[:, 0, None] + pixels)[:, :, None],
-        (corners[:, 1, None] + pixels)[:, None, :],
-    )
-    phases, lit_probes = None, probes
-    if visits.row_phases is not None and visits.column_phases is not None:
-        phases = visits.row_phases[batch][:, :, None] * visits.column_phases[batch][:, None, :]
-        lit_probes = fourier_shift(probes, phases)
-    lit = Illumination(visits.positions[batch], phases, lit_probes, objects[where])
+    where = visits.pixels(batch, probes.shape[-1])
+    lit = visits.lit(batch, probes, objects[where])
     pattern = visits.pattern[batch]
-    chi = exit_wave_correction(lit.exit_waves, stack.amplitude[pattern], stack.mask(pattern))
+    mask = stack.mask(pattern, visits.run[batch])
+    chi = exit_wave_correction(lit.exit_waves, stack.amplitude[pattern], mask)
     objects[where], proposals = solver.updated(lit, chi, weights, moves_probe)
     if proposals is None or len(stack) > 1:
         return probes if proposals is None else proposals
@@ -181,11 +193,46 @@ def can_stack(one: Solver, other: Solver) -> bool:
 
 def merged(solvers: Sequence[Any], like: Array) -> Any:
     """One solver for all runs of a stack; step sizes that differ become arrays (R, 1, 1)."""
-    xp, device = namespace(like), array_api_compat.device(like)
     different = {}
     for name, value in vars(solvers[0]).items():
         values = [getattr(solver, name) for solver in solvers]
         if any(other != value for other in values):
-            column = np.array(values)[:, None, None]
-            different[name] = xp.asarray(column, dtype=like.real.dtype, device=device)
+            different[name] = _column(values, like)
     return replace(solvers[0], **different)
+
+
+def joined(states: Sequence[Any]) -> Any:
+    """The states of R runs as one: arrays with an axis for the runs in front, other numbers as (R, 1, 1).
+
+    What is the same in all of them, such as a count, stays as it is.
+    """
+    return _joined(states, like=states[0].probe)
+
+
+def _joined(states: Sequence[Any], like: Array) -> Any:
+    whole: dict[str, Any] = {}
+    for name, value in vars(states[0]).items():
+        values = [getattr(state, name) for state in states]
+        if array_api_compat.is_array_api_obj(value):
+            whole[name] = namespace(value).stack(values)
+        elif is_dataclass(value):
+            whole[name] = _joined(values, like)
+        elif any(other != value for other in values):
+            whole[name] = _column(values, like)
+    return replace(states[0], **whole)
+
+
+def taken(state: Any, which: int | Sequence[int]) -> Any:
+    """Of a state as from :func:`joined`, that of one run, or of some."""
+    parts: dict[str, Any] = {}
+    for name, value in vars(state).items():
+        if array_api_compat.is_array_api_obj(value):
+            parts[name] = value[which]
+        elif is_dataclass(value):
+            parts[name] = taken(value, which)
+    return replace(state, **parts)
+
+
+def _column(values: Sequence[float], like: Array) -> Float[Array, "R 1 1"]:
+    column = np.array(values)[:, None, None]
+    return namespace(like).asarray(column, dtype=like.real.dtype, device=array_api_compat.device(like))

@@ -101,6 +101,12 @@ class Sweeping(CorrectsPositions, PatchSolver, CountingSolver):
         first = stack.problems[0]
         orders = np.stack([rng.permutation(first.n_positions) for rng in rngs], axis=1)
         moves_probe = self.moves_probe(first, state)
+        return self.swept_stack(stack, state, orders, moves_probe)
+
+    def swept_stack(
+        self, stack: RunStack, state: Any, orders: Int[np.ndarray, "N R"], moves_probe: bool
+    ) -> SweepState:
+        """The state after each run has been to its positions in its order."""
         objects, probes = sweep_stack(self, stack, state.object, state.probe, list(orders), moves_probe)
         return SweepState(objects, probes, state.data_passes + 1)
 
