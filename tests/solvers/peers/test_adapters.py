@@ -124,6 +124,20 @@ def test_ptychi_blind_rpie_is_ours():
     np.testing.assert_allclose(theirs, ours, rtol=1e-3)
 
 
+@pytest.mark.parametrize("batches", [1, 4])
+@pytest.mark.parametrize("problem", ["known", "between pixels", "masked", "own masks", "blind"])
+def test_cdtools_adam_is_ours(problem, batches):
+    """In batches of one size, in the same order, cdtools' residual is ours to three digits, or four."""
+    _import_or_skip("cdtools")
+    problem = PROBLEMS[problem]()
+    assert problem.n_positions % batches == 0
+    batch = problem.n_positions // batches
+    peer = {"name": "cdtools", "step_length": 0.02, "batch": batch}
+    ours = {"name": "adam", "likelihood": "amplitude", "learning_rate": 0.02, "batch": batch}
+    theirs, own = (residuals(problem, each, 8) for each in (peer, {**ours, "hold_power": False}))
+    np.testing.assert_allclose(theirs, own, rtol=1e-4 if batches == 1 else 1e-3)
+
+
 def test_known_probe_stays(settings):
     """A known probe comes back as it was after twelve epochs, whatever a package does to its scale."""
     problem = small_problem(noise=0.05)
