@@ -26,7 +26,7 @@ from ptychosuite.analysis.labels import line_labels
 from ptychosuite.analysis.outcomes import MISSING
 from ptychosuite.analysis.tables import are_imported, timed
 from ptychosuite.core.runs import Status
-from ptychosuite.metrics.metric import metric_of
+from ptychosuite.metrics.metric import NOISE_LEVELS, metric_of
 
 
 def reached_for_good(x: np.ndarray, curve: np.ndarray, target: float, sign: int = 1) -> float:
@@ -39,6 +39,22 @@ def reached_for_good(x: np.ndarray, curve: np.ndarray, target: float, sign: int 
     worse = np.flatnonzero(sign * curve > sign * target)
     first = 0 if worse.size == 0 else int(worse[-1]) + 1
     return float(x[first]) if first < len(x) else float("inf")
+
+
+def reached_first(x: np.ndarray, curve: np.ndarray, target: float, sign: int = 1) -> float:
+    """As :func:`reached_for_good`, where ``curve`` is there for the first time, however it goes on."""
+    there = np.flatnonzero(sign * curve <= sign * target)
+    return float(x[there[0]]) if there.size else float("inf")
+
+
+def noise_levels(table: pd.DataFrame) -> pd.Series:
+    """The deviance that noise leaves, of each run: the truth's own, or else what its model expects of itself.
+
+    NaN where neither was asked for, or the run did not complete.
+    """
+    known = [table[name] for name in NOISE_LEVELS if name in table]
+    found = known[0].combine_first(known[1]) if len(known) > 1 else pd.concat(known) if known else np.nan
+    return pd.Series(found, index=table.index, dtype=float)
 
 
 def curve_against(dataset: xr.Dataset, row: int, metric: str, x: str) -> tuple[np.ndarray, np.ndarray]:
