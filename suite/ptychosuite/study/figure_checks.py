@@ -101,7 +101,7 @@ class FigureChecks:
         for group in registry.build("figures", figure).asks_for:
             reasons = [self.no_metric(name) for name in group]
             if all(reasons):
-                yield SettingError((*path, "kind"), reasons[0])
+                yield SettingError((*path, "kind"), "; or ".join(reasons))
         yield from self._same_axes(figure, names.axes, path)
         yield from self._lacking(figure, path)
         for wanted, place in _conditions(figure, path):
