@@ -37,12 +37,3 @@ def noise_leaves(within: float, otherwise: str) -> str:
 def counted_problems(number: int) -> str:
     """As in a caption: "9 problems, each one condition and seed"."""
     return "1 problem" if number == 1 else f"{number} problems, each one condition and seed"
-
-
-def solved_where(metric: str, within: float) -> str:
-    """When a run has solved its problem: a sentence."""
-    way = f"all but {100 * within:g} % of the way from its start to" if within else "to"
-    return (
-        f"Solved: the {metric} has come for good {way} the best that a completed run of the problem ends "
-        "with."
-    )
