@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,8 +26,10 @@ class LightOverlap(Metric):
     always: ClassVar[bool] = True
     tolerance: ClassVar[Tolerance | None] = None
     in_baseline: ClassVar[bool] = False
-    in_summary: ClassVar[bool] = False
     in_show: ClassVar[bool] = False
+
+    def text(self, value: float) -> str:
+        return f"{value:.0%}" if math.isfinite(value) else self.nothing
 
     def value(self, evaluation: Evaluation) -> float:
         problem = evaluation.problem
