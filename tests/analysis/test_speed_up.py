@@ -259,7 +259,10 @@ def test_long_runs_answer_for_short_ones(tmp_path, at):
     """As if both had ended there, in target, bounds and quality; what no curve knows is left out."""
     plain, other = [9, 7, 5, 6, 3, 2, 1.5], [9, 6, 6.5, 5, 4, 1, 1]
     records = [
-        replace(made_up(0, curve, operator, frc_crossing=0.5), curves=curves_of(curve))
+        replace(
+            made_up(0, curve, operator, frc_crossing=0.5, phase_rmse_rad=curve[-1] / 10),
+            curves=curves_of(curve),
+        )
         for curve, operator in ((plain, None), (other, OPERATOR))
     ]
     long = pairs_of(tmp_path / "long", records, "iteration", at=at)
@@ -280,7 +283,7 @@ def test_long_runs_answer_for_short_ones(tmp_path, at):
     ]
     pd.testing.assert_frame_equal(long[columns], expected[columns])
     assert outcomes_of(long) == [literal_pair(plain, other, plain[at], at=at)]
-    assert long["frc_change"].isna().all()
+    assert long["frc_change"].isna().all() == (at < 6)
 
 
 def curves_of(curve):

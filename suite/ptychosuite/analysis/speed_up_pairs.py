@@ -196,10 +196,12 @@ class _Course:
     @property
     def ended_before(self) -> bool:
         """Whether it ended before the iteration at which it is taken to end."""
-        if self.goal.at is None:
-            return False
+        return self.goal.at is not None and self._iterations < self.goal.at
+
+    @property
+    def _iterations(self) -> float:
         iterations, _ = curve_against(self.dataset, self.run["row"], self.goal.metric, "iteration")
-        return bool(np.nanmax(iterations, initial=0.0) < self.goal.at)
+        return float(np.nanmax(iterations, initial=0.0))
 
     @property
     def curve(self) -> tuple[np.ndarray, np.ndarray]:
@@ -222,7 +224,7 @@ class _Course:
 
     def final(self, name: str) -> float:
         """A metric at the end; NaN where it has none, or is known only for an end that is not looked at."""
-        if self.goal.at is None:
+        if self.goal.at is None or self.goal.at == self._iterations:
             return float(self.run.get(name, NAN))
         if f"{name}_curve" not in self.dataset:
             return NAN
