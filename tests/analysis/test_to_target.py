@@ -13,9 +13,12 @@ from tests.analysis.made_up import made_up, run
 NAN, INF = float("nan"), float("inf")
 
 
-def costs_of(runs, within=0.1, metric="residual", costs=("seconds", "iteration", "data_passes")):
+ALL_COSTS = ("seconds", "iteration", "data_passes")
+
+
+def costs_of(runs, within=0.1, metric="residual", costs=ALL_COSTS, target="way"):
     table, dataset = made_up(runs, metric)
-    return runs_to_target(table, table, dataset, metric, within, costs)
+    return runs_to_target(table, table, dataset, metric, within, costs, target)
 
 
 def random_runs(rng, problems=8, lines="abcd"):
@@ -172,3 +175,37 @@ def test_nobody_better_than_the_start():
     assert lacking["iteration"].isna().all()
     all_failed = costs_of([run("rpie", [10], status="failed"), run("epie", [], status="failed")])
     assert all_failed["iteration"].tolist() == [INF, INF]
+
+
+def test_what_noise_leaves():
+    """A tenth above the truth's own deviance; where none is known, above the median of the expectations."""
+    truth, seen = {"truth_deviance": 2.0, "expected_deviance": 50.0}, {"truth_deviance": NAN}
+    runs = costs_of(
+        [
+            run("rpie", [9, 5, 2.1, 2.3, 2.2], **truth, step=3.0),
+            run("epie", [9, 2.3, 2.3], **truth),
+            run("adam", [], status="failed", truth_deviance=NAN, expected_deviance=NAN),
+            run("rpie", [9, 5, 4], noise=1, **seen, expected_deviance=4.0),
+            run("epie", [9, 4, 3], noise=1, **seen, expected_deviance=5.0),
+            run("adam", [9, 1, 1], noise=1, **seen, expected_deviance=3.0),
+            run("rpie", [9, 1, 1], noise=2, **seen, expected_deviance=NAN),
+            run("epie", [], noise=2, status="failed", **seen, expected_deviance=NAN),
+        ],
+        metric="poisson_deviance",
+        target="noise",
+    )
+    np.testing.assert_allclose(runs["target"], [2.2] * 3 + [4.4] * 3 + [NAN] * 2)
+    np.testing.assert_array_equal(runs["iteration"], [4, INF, INF, 2, 1, 1, NAN, NAN])
+    np.testing.assert_array_equal(runs["seconds"], [12, INF, INF, 2, 1, 1, NAN, NAN])
+    summary = profile_summary(runs, "seconds").set_index("line")
+    counted = summary[["problems", "solved", "never", "median", "unknown"]]
+    assert counted.loc["rPIE"].tolist() == [2, 2, 0, 7, 1]
+    assert counted.loc["ePIE"].tolist() == [2, 1, 1, INF, 1]
+
+
+def test_nobody_asked_what_noise_leaves():
+    """Nothing is known of runs that completed; what failed is unsolved whatever the target."""
+    found = costs_of([run("rpie", [9, 1])], metric="poisson_deviance", target="noise")
+    assert found["iteration"].isna().all()
+    failed = costs_of([run("rpie", [9], status="failed")], metric="poisson_deviance", target="noise")
+    assert failed["iteration"].tolist() == [INF]

@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ptychosuite.core.problem import Reference
 from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
-from ptychosuite.metrics.image import SCANNED_SHARE, phase_rmse_rad, scanned_area
+from ptychosuite.metrics.image import SCANNED_SHARE, phase_artefact_rad, phase_rmse_rad, scanned_area
 from ptychosuite.metrics.metric import metrics_of_run
 
 from tests.conftest import small_problem
 
 REFERENCE = small_problem().reference
 
-ASKED_FOR = ("whole_phase_rmse_rad",)
+ASKED_FOR = ("whole_phase_rmse_rad", "phase_artefact_rad")
 
 
 def of(obj, reference=REFERENCE):
@@ -93,3 +93,54 @@ def test_scanned_area():
     parts = np.angle(np.exp(1j * np.array([0, 2])) * np.exp(-1j * np.angle(share + (1 - share) * np.exp(2j))))
     whole = np.sqrt(share * parts[0] ** 2 + (1 - share) * parts[1] ** 2)
     assert of(unseen, reference)["whole_phase_rmse_rad"] == pytest.approx(whole)
+
+
+SCANNED = np.pad(np.ones((96, 96), bool), 8)
+FLAT = np.exp(0.7j) * np.ones(SCANNED.shape)
+
+
+def of_rmse(error, rmse):
+    """``error`` times what gives it that RMS over the scanned area, its mean taken off."""
+    error = np.where(SCANNED, error - error[SCANNED].mean(), 0)
+    return error * rmse / np.sqrt(np.mean(error[SCANNED] ** 2))
+
+
+def test_artefacts_are_what_noise_does_not_make():
+    """Of equal RMSE, white noise falls five times and a blob stays; the percentile is that of the normal."""
+    noise = of_rmse(np.random.default_rng(0).standard_normal(SCANNED.shape), 0.1)
+    rows, columns = np.mgrid[: SCANNED.shape[0], : SCANNED.shape[1]]
+    blob = of_rmse(np.exp(-((rows - 50) ** 2 + (columns - 40) ** 2) / 128), 0.1)
+    found = [phase_artefact_rad(FLAT * np.exp(1j * error), FLAT, SCANNED) for error in (noise, blob)]
+    rmse = [phase_rmse_rad((FLAT * np.exp(1j * error))[SCANNED], FLAT[SCANNED]) for error in (noise, blob)]
+    assert rmse == pytest.approx([0.1, 0.1], rel=0.01)
+    assert found[0] == pytest.approx(2.576 * 0.1 / 5, rel=0.1)
+    assert found[1] == pytest.approx(np.quantile(np.abs(blob[SCANNED]), 0.99), rel=0.1)
+    assert found[1] > 8 * found[0]
+
+
+def test_artefacts_window_by_window():
+    """The mean phasor of each whole window, written out; weights are those of the truth."""
+    rng = np.random.default_rng(1)
+    truth = (0.2 + rng.random((24, 20))) * np.exp(1j * rng.random((24, 20)))
+    obj = truth * (0.5 + rng.random(truth.shape)) * np.exp(3j * rng.standard_normal(truth.shape))
+    scanned = np.zeros(truth.shape, bool)
+    scanned[3:20, 2:17] = True
+    common = np.sum(obj[scanned] * truth[scanned].conj())
+    sizes = []
+    for row in range(2, 22):
+        for column in range(2, 18):
+            place = slice(row - 2, row + 3), slice(column - 2, column + 3)
+            if scanned[place].all():
+                error = np.angle(obj[place] * truth[place].conj() * common.conj())
+                mean = np.sum(np.abs(truth[place]) ** 2 * np.exp(1j * error))
+                sizes.append(abs(np.angle(mean)))
+    assert phase_artefact_rad(obj, truth, scanned) == pytest.approx(np.quantile(sizes, 0.99))
+
+
+def test_artefacts_of_nothing():
+    """No phase, no number, no window."""
+    assert np.isnan(phase_artefact_rad(0 * FLAT, FLAT, SCANNED))
+    assert np.isnan(phase_artefact_rad(np.nan * FLAT, FLAT, SCANNED))
+    narrow = np.zeros_like(SCANNED)
+    narrow[20:24] = True
+    assert np.isnan(phase_artefact_rad(FLAT, FLAT, narrow))

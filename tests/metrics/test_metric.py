@@ -35,6 +35,7 @@ from tests.study.small import carry_out, plan_text, study_file
 from tests.test_check import change_code
 
 BUILT_IN = list(GROUPS["metrics"].built_in)
+NEITHER = ("iterations", "first_mode_share", "light_overlap", "expected_deviance", "truth_deviance")
 TOY = "tests.metrics.toy:Likeness"
 SPEC = RunSpec(
     problem={"kind": "simulated", "start_probe": None},
@@ -58,7 +59,7 @@ def test_every_metric_says_all(name):
     assert metric.name == name
     assert metric.label
     assert metric.label.endswith(metric.unit) or metric.unit == "dB"
-    assert metric.better in ("lower", "higher") or name in ("iterations", "first_mode_share")
+    assert metric.better in ("lower", "higher") or name in NEITHER
     assert metric.needs in ("data", "truth", "half scans", "the loop")
     assert type(metric).__doc__
 
@@ -89,7 +90,7 @@ def test_order_of_a_baseline():
         "mode_overlap",
         "iterations", "iterations_to_tol", "data_passes",
         "peak_host_bytes", "peak_device_bytes", "psnr_phase", "ssim_phase", "normalised_misfit",
-        "whole_phase_rmse_rad",
+        "whole_phase_rmse_rad", "phase_artefact_rad",
     ]  # fmt: skip
 
 
@@ -150,9 +151,12 @@ def test_default_metrics():
     assert {"half_frc_crossing", "half_frc_resolution_px"} <= halves
     assert "frc_crossing" not in halves
     blind = {m.name for m in metrics_of_run(("psnr_phase",), dataclasses.replace(problem, reference=None))}
-    assert blind == {"residual", "gradient_norm", "poisson_nll", "poisson_deviance"}
+    assert blind == {"residual", "gradient_norm", "poisson_nll", "poisson_deviance", "light_overlap"}
     asked_for = [name for name in BUILT_IN if not is_default(name)]
-    assert asked_for == ["psnr_phase", "ssim_phase", "normalised_misfit", "whole_phase_rmse_rad"]
+    assert asked_for == [
+        "psnr_phase", "ssim_phase", "normalised_misfit", "whole_phase_rmse_rad", "phase_artefact_rad",
+        "expected_deviance", "truth_deviance",
+    ]  # fmt: skip
 
 
 def test_one_pass_and_one_alignment(monkeypatch):

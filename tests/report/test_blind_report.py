@@ -155,7 +155,7 @@ def test_setup_shows_the_scan(parts):
         assert len(drawn.figure.axes) == 1
         record = read_run(store.root / table["path"].iloc[0])
         np.testing.assert_allclose(positions, record.scan_positions_px)
-        assert f"{len(positions)} positions, patterns of 16 x 16 pixels" in drawn.caption
+        assert f"{len(positions)} positions, a reconstructed probe of 16 x 16 pixels" in drawn.caption
     else:
         assert positions.tolist() == [[y, x] for y in (0, 8, 16) for x in (0, 8, 16)]
 

@@ -232,3 +232,16 @@ def test_set_ups_are_named_and_counted(tmp_path):
     table.loc[:, ["status", "path"]] = ["missing", ""]
     with pytest.raises(NothingToDraw):
         draw(SetupFigure(), table, store=selection.store)
+
+
+def test_set_up_tells_the_overlap_of_the_light(tmp_path):
+    """Beside that of the arrays, which is a setting; a dot of light in a large array overlaps nowhere."""
+    plan = plan_text(tmp_path, "axes: {problem.probe.fwhm_px: [2, 8]}\n")
+    carry_out(plan, tmp_path)
+    selection = selection_of_plan(plan, tmp_path)
+    drawn = draw(SetupFigure(), selection.table, store=selection.store)
+    assert drawn.caption.count("the arrays by 50%") == 2
+    assert "the light overlaps by 0%" in drawn.caption
+    told = selection.table.sort_values("fwhm_px")["light_overlap"].tolist()
+    assert told[0] == 0 < told[1]
+    assert f"the light overlaps by {told[1]:.0%}" in drawn.caption

@@ -96,8 +96,8 @@ def test_staircases_are_their_numbers():
         assert (x[-1], y[-1]) == (axis.get_xlim()[1], y[-2])
     assert drawn.table is not None
     table = drawn.table.set_index("")
-    assert table.loc["ePIE"].tolist() == ["4", "0", "0", "2", "0"]
-    assert table.loc["L-BFGS"].tolist() == ["2", "2", "2", "2", "1"]
+    assert table.loc["ePIE"].tolist() == ["4", "0", "0", "2", "2", "never", "0"]
+    assert table.loc["L-BFGS"].tolist() == ["2", "2", "2", "2", "0", "2.4", "1"]
     assert "Not known" in drawn.caption
     legend = [text.get_text() for text in drawn.figure.legends[0].get_texts()]
     assert legend == ["L-BFGS – 2 problems", "rPIE", "ePIE"]
@@ -174,3 +174,27 @@ def test_names_have_room(kind, lines, width):
     assert all(inside.contains(*box.min) and inside.contains(*box.max) for box in boxes)
     apart = [one.overlaps(other) for n, one in enumerate(boxes) for other in boxes[:n]]
     assert not any(apart)
+
+
+@pytest.mark.parametrize("figure", [ProfileFigure, RankingFigure])
+def test_a_target_that_no_run_sets(figure):
+    """What noise leaves: who gets there in which time, and how many never do, in the words of the caption."""
+    runs = [run("rpie", fading(0.5), seed, truth_deviance=1.0, phase_rmse_rad=0.1) for seed in range(3)]
+    runs += [run("epie", fading(0.1), seed, truth_deviance=1.0, phase_rmse_rad=0.1) for seed in range(3)]
+    table, dataset = made_up(runs, "poisson_deviance")
+    drawn = draw(figure(target="noise"), table, dataset)
+    assert "has come for good to 1.1 times what noise leaves (the truth's own deviance" in drawn.caption
+    rows = drawn.table.set_index("").map(str)
+    steps = int(np.ceil(np.log(1000) / 0.5))  # 100 exp(-n / 2) is below 0.1 from there on
+    assert any(value.startswith(str(steps)) for value in rows.loc["rPIE"])
+    assert "never" in rows.loc["ePIE"].str.cat()
+    assert figure(target="noise").stem.endswith("-noise")
+    with pytest.raises(StudyError, match="'residual' is none"):
+        draw(figure(target="noise", metric="residual"), table, dataset)
+    unknown = table.drop(columns="truth_deviance")
+    unknown.attrs = table.attrs
+    if figure is RankingFigure:  # the ends can be ranked all the same
+        assert set(draw(figure(target="noise"), unknown, dataset).table["solved"]) == {"not known"}
+    else:
+        with pytest.raises(NothingToDraw, match="or nobody knows what that is"):
+            draw(figure(target="noise"), unknown, dataset)

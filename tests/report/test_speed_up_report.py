@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.markers import CARETLEFT, CARETRIGHT
 from ptychosuite.analysis.selection import selection_of_plan
-from ptychosuite.errors import NothingToDraw
+from ptychosuite.errors import NothingToDraw, StudyError
 from ptychosuite.reporting.figures.convergence import ConvergenceFigure
 from ptychosuite.reporting.figures.speed_up import SpeedUpFigure
 from ptychosuite.reporting.page import write_report
 
+from tests.analysis.made_up import made_up, run
 from tests.report.drawing import draw
 from tests.report.test_report import Page
 from tests.study.small import carry_out, plan_text
@@ -20,8 +23,10 @@ axes:
                  jumps: 1, look_ahead: 2}]
   solver: [rpie, {name: magpie, levels: 2}]
   seed: {range: 6}
+metrics: [truth_deviance, phase_artefact_rad]
 figures:
   - {kind: speed-up}
+  - {kind: speed-up, target: noise, within: 9, x: iteration, at: 5, title: Noise}
   - {kind: speed-up, x: iteration, metric: deviance, within: 0.01, where: {solver: rpie}, title: Fewer}
   - {kind: speed-up, where: {fast_forward: ""}}
   - {kind: convergence, line: fast_forward}
@@ -46,16 +51,24 @@ def test_page_has_figure_and_table(selection, tmp_path):
         "rPIE + identity at 2",
         "MAGPIE + extrapolation factor 6 at 2",
         "median speed-up",
+        "noise-limited",
         "95 % interval",
         "final Poisson NLL over plain, worst",
         "jumps rejected",
         "Not drawn: no fast-forwarded run has a plain partner",
         "stays at or below what the plain run",
         "ends with, or 0.01 of it more",
+        "stays at or below 10 times what noise leaves (the truth's own deviance on the same counts;",
+        "Both runs are taken to end at iteration 5.",
+        "phase artefacts, change / rad",
+        "of the time: steps, inference, look-ahead",
     ):
         assert part in text, part
     stems = sorted(path.stem for path in (page.parent / "figures").glob("*.svg"))
-    assert stems == ["convergence-residual-iteration", "speed-up-iteration", "speed-up-seconds"]
+    assert stems == [
+        "convergence-residual-iteration", "speed-up-iteration", "speed-up-iteration-noise-at-5",
+        "speed-up-seconds",
+    ]  # fmt: skip
     pairs = pd.read_csv(page.parent / "numbers" / "speed-up-seconds.csv")
     assert len(pairs) == 24
     assert "nan" not in text.split("Summary")[0]
@@ -90,3 +103,64 @@ def test_without_plain_runs(selection):
     alone.attrs = selection.table.attrs
     with pytest.raises(NothingToDraw, match="no fast-forwarded run has a plain partner"):
         draw(SpeedUpFigure(), alone, selection.dataset)
+
+
+def made_up_pairs(outcomes, level=1.0):
+    """A table and curves of pairs, each of which comes to ``level`` after so many iterations, or never."""
+    runs = []
+    for seed, after in enumerate(outcomes):
+        for fast_forward, iterations in zip(("", "network"), after, strict=True):
+            curve = [9.0 if iterations is None or each < iterations else level for each in range(11)]
+            runs.append(run("rpie", curve, seed, fast_forward=fast_forward, truth_deviance=level))
+    table, dataset = made_up(runs, "poisson_deviance", ["fast_forward"])
+    table["run_id"] = table.index.astype(str)
+    for name in ("ff_jumps", "ff_rejected", "ff_seconds_inference"):
+        table[name] = np.where(table["fast_forward"] == "", np.nan, 1.0)
+    return table, dataset
+
+
+def test_who_comes_to_the_target_is_drawn_and_counted():
+    """A mark each for both, one alone and the other; none for neither; what is noise-limited has a tick."""
+    outcomes = [(8, 2), (None, 5), (4, None), (None, None), (10, 2), (None, 2), (6, 3)]
+    table, dataset = made_up_pairs(outcomes)
+    drawn = draw(SpeedUpFigure(target="noise", within=0.0, x="iteration"), table, dataset)
+    (axis,) = drawn.figure.axes
+    marks = {str(line.get_marker()): np.sort(line.get_xdata()).tolist() for line in axis.get_lines()}
+    assert marks["o"] == [2, 4, 5]
+    assert marks[str(CARETRIGHT)] == [2, 5]
+    assert marks[str(CARETLEFT)] == [0.4]
+    ticked = np.concatenate([line.get_xdata() for line in axis.get_lines() if line.get_marker() == "|"])
+    assert sorted(ticked) == [0.4, 2, 4, 5]
+    (row,) = drawn.table.to_dict("records")
+    assert row["reached by both, it alone, plain alone, neither"] == "3, 2, 1, 1"
+    assert row["noise-limited"] == "4"
+    assert (
+        row["median speed-up"] == "3.00 to 5.00"
+    )  # of 0, 2, 2, 4, 5, 5 and of 0.4, 2, 4, 5 and no limit twice
+    assert row["95 % interval"] == "no limit"
+    for part in (
+        "1 pair of which neither gets there tell",
+        "An arrow to the right",
+        "4 pairs noise-limited",
+        "1 times what noise leaves",
+    ):
+        assert part in drawn.caption, part
+
+
+def test_targets_are_refused_that_cannot_be(tmp_path):
+    """Nothing says what noise leaves, or leaves of what is no deviance; nothing is held out."""
+    for settings, asked, expected in (
+        ("target: noise", "", "ask for it with 'metrics: [truth_deviance]'"),
+        ("target: noise, metric: residual", "metrics: [truth_deviance]\n", "'residual' is none"),
+        ("target: best", "", "no run has 'held_out_deviance'"),
+    ):
+        with pytest.raises(StudyError) as refused:
+            plan_text(tmp_path, f"{asked}figures: [{{kind: speed-up, {settings}}}]\n")
+        assert expected in str(refused.value)
+    for settings, asked in (
+        ("target: noise", "metrics: [expected_deviance]\n"),
+        ("target: noise, metric: deviance", "metrics: [truth_deviance]\n"),
+        ("target: best, metric: poisson_nll", ""),
+        ("target: best", "axes: {problem.hold_out: [0.05]}\n"),
+    ):
+        assert plan_text(tmp_path, f"{asked}figures: [{{kind: speed-up, {settings}}}]\n").figures

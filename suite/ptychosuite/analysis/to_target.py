@@ -6,16 +6,17 @@ the problem ends with, a run solves the problem where its curve comes for good t
 
     f <= f_best + tau (f_start - f_best),
 
-mirrored where higher is better. What a run costs that failed, diverged, ran out of time or never gets there
-is infinite: no run is dropped for how it ended. What nobody knows (a run without a result, a result that was
-computed elsewhere, the time of a run that shared its core) is NaN and counts neither way.
+mirrored where higher is better. Or the target is what noise leaves of a deviance, in which no run has a part
+where a truth is known: f <= (1 + tau) f_noise. What a run costs that failed, diverged, ran out of time or
+never gets there is infinite: no run is dropped for how it ended. What nobody knows (a run without a result, a
+result that was computed elsewhere, the time of a run that shared its core) is NaN and counts neither way.
 
 Performance profiles: Dolan and Moré, Math. Program. 91, 201 (2002).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,7 @@ from ptychosuite.analysis.labels import line_labels
 from ptychosuite.analysis.outcomes import MISSING
 from ptychosuite.analysis.tables import are_imported, timed
 from ptychosuite.core.runs import Status
-from ptychosuite.metrics.metric import metric_of
+from ptychosuite.metrics.metric import NOISE_LEVELS, metric_of
 
 
 def reached_for_good(x: np.ndarray, curve: np.ndarray, target: float, sign: int = 1) -> float:
@@ -39,6 +40,22 @@ def reached_for_good(x: np.ndarray, curve: np.ndarray, target: float, sign: int 
     worse = np.flatnonzero(sign * curve > sign * target)
     first = 0 if worse.size == 0 else int(worse[-1]) + 1
     return float(x[first]) if first < len(x) else float("inf")
+
+
+def reached_first(x: np.ndarray, curve: np.ndarray, target: float, sign: int = 1) -> float:
+    """As :func:`reached_for_good`, where ``curve`` is there for the first time, however it goes on."""
+    there = np.flatnonzero(sign * curve <= sign * target)
+    return float(x[there[0]]) if there.size else float("inf")
+
+
+def noise_levels(table: pd.DataFrame) -> pd.Series:
+    """The deviance that noise leaves, of each run: the truth's own, or else what its model expects of itself.
+
+    NaN where neither was asked for, or the run did not complete.
+    """
+    known = [table[name] for name in NOISE_LEVELS if name in table]
+    found = known[0].combine_first(known[1]) if len(known) > 1 else pd.concat(known) if known else np.nan
+    return pd.Series(found, index=table.index, dtype=float)
 
 
 def curve_against(dataset: xr.Dataset, row: int, metric: str, x: str) -> tuple[np.ndarray, np.ndarray]:
@@ -59,6 +76,7 @@ def runs_to_target(
     metric: str,
     within: float,
     costs: Sequence[str] = ("seconds", "iteration"),
+    target: str = "way",
 ) -> pd.DataFrame:
     """What each planned run of ``table`` costs until it has solved its problem.
 
@@ -71,37 +89,40 @@ def runs_to_target(
     metric
         What has a target; it says itself whether lower or higher is better.
     within
-        tau, the share of the way from the start to the best end that may be left.
+        tau, the share of the way from the start to the best end that may be left; of what noise leaves, what
+        may be on top of it.
     costs
         Of "seconds", "iteration" and "data_passes".
+    target
+        "way", or "noise": the truth's own deviance, and where none is known the median of what the models of
+        the problem's completed runs expect of themselves.
 
     Returns
     -------
     A row for each of ``table``, with its index: ``problem`` (a number), ``condition``, ``seed``, ``line``,
-    ``status``, ``target`` (NaN where no run has come to anything better than the start) and a column for
-    each of ``costs``.
+    ``status``, ``target`` (NaN where no run has come to anything better than the start, or nobody knows what
+    noise leaves) and a column for each of ``costs``.
     """
     runs = _runs(table, study)
     completed = (runs["status"] == Status.COMPLETED) & ~are_imported(table)
     known = metric_of(metric)
     sign = known.sign if known else 1
     places = {name: int(row) for name, row in table.loc[completed, "row"].items()}
-    ends = pd.DataFrame(
-        [_ends(dataset[f"{metric}_curve"].values[row]) for row in places.values()],
-        index=pd.Index(places),
-        columns=["start", "end"],
-        dtype=float,
-    ).reindex(table.index)
-    runs["target"] = _targets(ends, runs["problem"], within, sign)
-    has_curve = ends["end"].notna().groupby(runs["problem"]).transform("any")
-    is_judged = has_curve | ~completed.groupby(runs["problem"]).transform("any")
+    ends = _ends(dataset, metric, places).reindex(table.index)
+    has_target = ends["end"].notna().groupby(runs["problem"]).transform("any")
+    if target == "noise":
+        runs["target"] = (1 + within) * _shared_noise_level(table[completed], runs["problem"])
+        has_target &= runs["target"].notna()
+    else:
+        runs["target"] = _targets(ends, runs["problem"], within, sign)
+    is_judged = has_target | ~completed.groupby(runs["problem"]).transform("any")
     is_known = is_judged & (runs["status"] != MISSING) & ~are_imported(table)
     for x in costs:
         runs[x] = np.where(is_known, np.inf, np.nan)
         for name, row in places.items():
-            target = runs.at[name, "target"]
-            if np.isfinite(target):
-                runs.at[name, x] = reached_for_good(*curve_against(dataset, row, metric, x), target, sign)
+            goal = runs.at[name, "target"]
+            if np.isfinite(goal):
+                runs.at[name, x] = reached_for_good(*curve_against(dataset, row, metric, x), goal, sign)
     if "seconds" in costs:
         was_alone = table.index.isin(timed(table)[0].index)
         runs["seconds"] = runs["seconds"].where(was_alone | np.isinf(runs["seconds"]))
@@ -124,10 +145,24 @@ def _runs(table: pd.DataFrame, study: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _ends(curve: np.ndarray) -> tuple[float, float]:
-    """First and last measured value."""
-    measured = curve[~np.isnan(curve)]
-    return (float(measured[0]), float(measured[-1])) if measured.size else (float("nan"), float("nan"))
+def _ends(dataset: xr.Dataset, metric: str, places: Mapping[Hashable, int]) -> pd.DataFrame:
+    """First and last measured value, ``start`` and ``end``, of the runs in the rows ``places``."""
+    rows = []
+    for row in places.values():
+        curve = dataset[f"{metric}_curve"].values[row]
+        measured = curve[~np.isnan(curve)]
+        rows.append((measured[0], measured[-1]) if measured.size else (np.nan, np.nan))
+    return pd.DataFrame(rows, index=pd.Index(places), columns=["start", "end"], dtype=float)
+
+
+def _shared_noise_level(completed: pd.DataFrame, problems: pd.Series) -> pd.Series:
+    """What noise leaves on the problem of each run: the truth's deviance, else the median of the models'."""
+    found = pd.Series(np.nan, index=problems.index)
+    for name in NOISE_LEVELS:
+        if name in completed:
+            level = completed[name].astype(float).groupby(problems.loc[completed.index]).median()
+            found = found.combine_first(problems.map(level))
+    return found
 
 
 def _targets(ends: pd.DataFrame, problems: pd.Series, within: float, sign: int) -> pd.Series:
@@ -176,15 +211,16 @@ def performance_profile(runs: pd.DataFrame, cost: str) -> pd.DataFrame:
 
 
 def profile_summary(runs: pd.DataFrame, cost: str) -> pd.DataFrame:
-    """One row a line: on how many problems it is first, within twice the first, and there at all.
+    """One row a line: on how many problems it is first, within twice the first, there at all, and never.
 
     Those come first that solve the largest share of their problems. ``unknown`` counts the runs that no
-    profile has.
+    profile has; ``median`` is that of the cost, infinite where it is for half of the problems or more.
     """
     found = ratios(runs[cost], runs["problem"])
     rows = []
     for line, of_line in found.groupby(runs["line"], sort=False):
         known = of_line.dropna()
+        costs = runs.loc[known.index, cost]
         rows.append(
             {
                 "line": line,
@@ -192,6 +228,8 @@ def profile_summary(runs: pd.DataFrame, cost: str) -> pd.DataFrame:
                 "first": int((known <= 1).sum()),
                 "twice": int((known <= 2).sum()),
                 "solved": int(np.isfinite(known).sum()),
+                "never": int(np.isinf(known).sum()),
+                "median": float(np.median(costs)) if len(costs) else float("nan"),
                 "unknown": int(of_line.isna().sum()),
             }
         )

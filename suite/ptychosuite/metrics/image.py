@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Complex, Real
+from scipy.ndimage import binary_erosion, uniform_filter
 
 from ptychosuite.core.problem import Reference, split_positions
 from ptychosuite.metrics.gauge import NEGLIGIBLE, Aligner, Gauge, apply_gauge
@@ -13,6 +14,8 @@ from ptychosuite.metrics.modes import listed_modes
 from ptychosuite.metrics.positions import common_shift_px
 
 SCANNED_SHARE = 0.05  # of the largest illumination: dimmer pixels do not count as scanned
+WINDOW_PX = 5  # over which a phase error is averaged to tell structure from noise
+HIGHEST_SHARE = 0.99  # of such means are below what is called the size of the artefacts
 
 
 class TrueObject:
@@ -90,6 +93,26 @@ def phase_rmse_rad(obj: Complex[np.ndarray, "*shape"], truth: Complex[np.ndarray
     weight = np.abs(truth) ** 2
     phase = np.angle(ratio * np.conj(common))
     return float(np.sqrt(np.sum(weight * phase**2) / np.sum(weight)))
+
+
+def phase_artefact_rad(
+    obj: Complex[np.ndarray, "H W"], truth: Complex[np.ndarray, "H W"], scanned: Bool[np.ndarray, "H W"]
+) -> float:
+    """The 99th percentile of the size of the phase error averaged over windows of 5 x 5 pixels, in radians.
+
+    Each mean is that of exp(i error), so that no wrap of the phase shows, weighted with |z*|^2; the global
+    phase is removed first. Of all windows that lie in ``scanned``; NaN where there is none, and for an object
+    without a phase.
+    """
+    ratio = np.where(scanned, obj.astype(np.complex128) * np.conj(truth), 0)
+    common = np.sum(ratio)
+    whole = binary_erosion(scanned, np.ones((WINDOW_PX, WINDOW_PX)))
+    if common == 0 or not np.isfinite(common) or not whole.any():
+        return float("nan")
+    size = np.abs(ratio)
+    unit = np.divide(ratio, size, out=np.zeros_like(ratio), where=size > 0) * np.conj(common) / abs(common)
+    mean = uniform_filter(np.abs(truth) ** 2 * unit, WINDOW_PX, mode="constant")
+    return float(np.quantile(np.abs(np.angle(mean[whole])), HIGHEST_SHARE))
 
 
 def phase_factor(obj: Complex[np.ndarray, "*shape"], truth: Complex[np.ndarray, "*shape"]) -> complex:

@@ -99,6 +99,9 @@ class Memory(Tolerance):
         return Allowance(self.relative, self.absolute)
 
 
+NOISE_LEVELS = ("truth_deviance", "expected_deviance")
+"""Metrics that say what noise leaves of a deviance; of a run, the first that it has."""
+
 Direction = Literal["lower", "higher", "neither"]
 Need = Literal["data", "truth", "half scans", "the loop"]
 

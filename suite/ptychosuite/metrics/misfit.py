@@ -5,7 +5,7 @@ All figures come out of one pass over the scan::
     residual          Phi = 1/2 sum_k ||psi_k - R_k||^2              (MAGPIE, arXiv 2504.10118, eq. 1)
     gradient_norm     1 / (N m) sum_k ||conj(Q) * (R_k - psi_k)||_2  (the stopping number of its code)
     poisson_nll       sum lambda - n log lambda + log n!             n counts, lambda = |F psi|^2 / eta
-    poisson_deviance  2 mean(n log(n / lambda) - n + lambda)         near 1 at the noise limit
+    poisson_deviance  2 mean(n log(n / lambda) - n + lambda)         what noise leaves: see noise_limit
 
 over the detector pixels that are fitted, and where some are held out of the fit::
 

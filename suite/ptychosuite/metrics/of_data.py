@@ -50,7 +50,10 @@ class PoissonNLL(_Misfit):
 
 @dataclass(frozen=True)
 class PoissonDeviance(_Misfit):
-    """Poisson deviance of the counts; near 1 at the noise limit."""
+    """Poisson deviance of the counts, a pixel; what noise alone leaves is below 1 where pixels are dark.
+
+    See ``expected_deviance`` and ``truth_deviance``, which say how low it can be.
+    """
 
     name: ClassVar[str] = "poisson_deviance"
     label: ClassVar[str] = "Poisson deviance per pixel"

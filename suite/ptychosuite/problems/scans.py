@@ -1,6 +1,7 @@
 """Simulated scans. Each class lays out positions (N, 2) in pixels, (row, column) of patches' first corners.
 
-The overlap ratio is linear and that of the probe's array: 1 - step / probe size.
+The overlap ratio is linear and that of the probe's array: 1 - step / probe size. How far its light
+overlaps depends on the probe as well: the metric ``light_overlap``.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from ptychosuite.analysis.conditions import condition_columns, conditions
 from ptychosuite.analysis.heat_grid import HeatCell, shades
 from ptychosuite.analysis.labels import metric_label
 from ptychosuite.analysis.selection import Selection
-from ptychosuite.analysis.speed_up_pairs import speed_up_pairs, speed_up_summary
+from ptychosuite.analysis.speed_up_pairs import Goal, speed_up_pairs, speed_up_summary
 from ptychosuite.analysis.summary import Figure, Group, groups_of, metrics_of
 from ptychosuite.errors import NothingToDraw, UserError
 from ptychosuite.metrics.metric import Metric, metric_of
@@ -96,7 +96,7 @@ def _speed_ups(selection: Selection) -> list[Card]:
     """Of fast-forwarded runs over their plain partners, to the plain run's likelihood."""
     if "poisson_nll_curve" not in selection.dataset:
         return []
-    pairs = speed_up_pairs(selection.table, selection.dataset, "poisson_nll", "seconds")
+    pairs = speed_up_pairs(selection.table, selection.dataset, Goal("poisson_nll", "seconds"))
     if pairs.empty:
         return []
     found = []

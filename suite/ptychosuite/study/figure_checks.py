@@ -98,6 +98,10 @@ class FigureChecks:
             ((*names.factors, *names.axes), self._no_factor),
         ):
             yield from _refused(figure, settings, refuse, path)
+        for group in registry.build("figures", figure).asks_for:
+            reasons = [self.no_metric(name) for name in group]
+            if all(reasons):
+                yield SettingError((*path, "kind"), "; or ".join(reasons))
         yield from self._same_axes(figure, names.axes, path)
         yield from self._lacking(figure, path)
         for wanted, place in _conditions(figure, path):

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import array_api_compat
 import numpy as np
 
-from ptychosuite.backends.arrays import asarray_like, backend, namespace, to_numpy
+from ptychosuite.backends.arrays import Backend, asarray_like, backend, namespace, to_numpy
 from ptychosuite.core.problem import Problem
 from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
 from ptychosuite.metrics.metric import Direction, Metric, Need
@@ -44,7 +44,7 @@ def check_metric(metric: Any, *, backends: Sequence[str] = ("numpy",)) -> None:
     if metric.needs == "the loop":
         return
     for name in backends:
-        problem = _with_everything(small_problem(backend(name)))
+        problem = _problem_for(metric, backend(name))
         if metric.needs == "data":
             start = to_numpy(problem.start_object)
             _checked_value(metric, dataclasses.replace(problem, reference=None), [start, start])
@@ -53,6 +53,12 @@ def check_metric(metric: Any, *, backends: Sequence[str] = ("numpy",)) -> None:
         )
         for known in (True, False):
             _check_values(metric, dataclasses.replace(problem, probe_known=known))
+
+
+def _problem_for(metric: Metric, chosen: Backend) -> Problem:
+    """Without noise, unless the metric tells nothing of such data."""
+    noiseless, noisy = (_with_everything(small_problem(chosen, noise=noise)) for noise in (0.0, 0.05))
+    return noiseless if metric.is_available(noiseless, metric.needs == "half scans") else noisy
 
 
 def _with_everything(problem: Problem) -> Problem:

@@ -94,6 +94,14 @@ class FigureKind:
         name = type(self).__name__
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name.removesuffix("Figure") or name).lower()
 
+    @property
+    def asks_for(self) -> Sequence[Sequence[str]]:
+        """Metrics that it cannot do without, beside those that settings name: one of each group is enough.
+
+        A study is refused none of whose runs will have one.
+        """
+        return ()
+
     def lacks(self, problem: Problem, solver: Any) -> str:
         """Why it can show nothing of runs of ``solver`` on ``problem``; empty where it can.
 

@@ -33,7 +33,8 @@ COVER = 0.55  # of a step's square, by a dot
 class PositionMisfitFigure(FigureKind):
     """Misfit of every pattern at its scan position, one panel a line of a condition.
 
-    The Poisson deviance per fitted detector pixel; 1 at the noise limit.
+    The Poisson deviance per fitted detector pixel. What noise alone leaves of it is about 1 where pixels are
+    bright and less where they are dark: the metrics ``expected_deviance`` and ``truth_deviance``.
     """
 
     runs: ClassVar[Literal["ended", "all"]] = "all"
@@ -75,7 +76,7 @@ class PositionMisfitFigure(FigureKind):
             bar.minorticks_off()
         caption = (
             "Misfit of each pattern at its scan position, in pixels of the object: Poisson deviance per "
-            f"fitted detector pixel, near 1 at the noise limit. {which_runs(material.table, left_out)}"
+            f"fitted detector pixel{_noise_alone(runs)}. {which_runs(material.table, left_out)}"
         )
         return Drawn(
             figure,
@@ -84,6 +85,16 @@ class PositionMisfitFigure(FigureKind):
             _in_words(runs, maps),
             is_photograph=max(map(len, known)) > MANY,
         )
+
+
+def _noise_alone(runs: Sequence[ChosenRun]) -> str:
+    """What noise alone would leave, of the runs that know it."""
+    metrics = [{} if run.record is None else run.record.metrics for run in runs]
+    for name, whose in (("truth_deviance", "the truth has"), ("expected_deviance", "noise alone leaves")):
+        known = [each[name] for each in metrics if np.isfinite(each.get(name, np.nan))]
+        if known:
+            return f"; {whose} {' to '.join(dict.fromkeys(f'{end:.3g}' for end in (min(known), max(known))))}"
+    return "; noise alone leaves about 1 where pixels are bright and less where they are dark"
 
 
 def _map_of(run: ChosenRun) -> tuple[np.ndarray, np.ndarray] | None:

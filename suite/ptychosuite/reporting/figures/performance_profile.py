@@ -5,16 +5,16 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from annotated_types import Ge, Lt
 
 from ptychosuite.analysis.labels import metric_label
 from ptychosuite.analysis.outcomes import Outcome
 from ptychosuite.errors import NothingToDraw
-from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, Names
-from ptychosuite.reporting.figures.target_words import COSTS, LEAST, NOT_KNOWN, counted_problems, solved_where
+from ptychosuite.reporting.figures.figure_kind import Drawn
+from ptychosuite.reporting.figures.shared_target import SharedTargetFigure
+from ptychosuite.reporting.figures.target_words import COSTS, LEAST, NOT_KNOWN, counted_problems
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,37 +34,29 @@ HEADINGS = {
     "first": "best",
     "twice": "within twice the best",
     "solved": "solved",
+    "never": "never",
+    "median": "median {cost}",
     "unknown": "not known",
 }
 
 
 @dataclass(frozen=True)
-class ProfileFigure(FigureKind):
+class ProfileFigure(SharedTargetFigure):
     """Performance profile over all problems, each one condition and seed (Dolan and Moré 2002).
 
-    A run solves its problem where ``metric`` has come for good all but a share ``within`` of the way from the
-    start to the best end of a completed run (Moré and Wild 2009).
+    A run solves its problem where ``metric`` has come to its target for good.
 
     Parameters
     ----------
-    metric
-        One that has a curve.
     x
         What it costs: "seconds", "iteration" or "data_passes".
-    within
-        The share of the way that may be left, in [0, 1).
     """
 
-    runs: ClassVar[Literal["ended", "all"]] = "all"  # one that failed has not solved its problem: it counts
-    names: ClassVar[Names] = Names(curves=("metric",))
-
-    metric: str = "residual"
     x: Literal["seconds", "iteration", "data_passes"] = "seconds"
-    within: Annotated[float, Ge(0), Lt(1)] = 0.01
 
     @property
     def stem(self) -> str:
-        return f"performance-profile-{self.x}".replace("_", "-")
+        return f"performance-profile-{self.x}{self.stem_of_target}".replace("_", "-")
 
     def draw(self, material: Material) -> Drawn:
         """One staircase a line, from the problems on which it is the best to all that it solves."""
@@ -76,14 +68,16 @@ class ProfileFigure(FigureKind):
         from ptychosuite.reporting.log_axes import number_ratios
         from ptychosuite.reporting.style import width_of
 
-        metric = material.column(self.metric)
+        metric = self.column_of(material)
         material, without = material.computed_here()
         note = material.timed(self.x)[1] + without
         table = material.table
-        runs = runs_to_target(table, material.whole, material.dataset, metric, self.within, [self.x])
+        runs = runs_to_target(
+            table, material.whole, material.dataset, metric, self.share, [self.x], self.target
+        )
         profile = performance_profile(runs, self.x)
         if profile.empty or not profile["share"].any():
-            raise NothingToDraw(f"no run comes to a {metric_label(metric)} better than it began with")
+            raise NothingToDraw(self.nobody_there(metric_label(metric)))
         summary = profile_summary(runs, self.x)
         inches, height = _inches(summary["line"])
         figure = Figure(figsize=(width_of(self.width, inches), height))
@@ -102,7 +96,7 @@ class ProfileFigure(FigureKind):
         of = zip(summary["line"], summary["problems"], strict=True)
         draw_remarks(figure, series, {line: _remark(known, number) for line, known in of})
         caption = _caption(self, metric_label(metric), runs, summary, Outcome.of_rows(table))
-        text = summary.astype(str).rename(columns=HEADINGS)
+        text = _as_text(summary, self.x)
         return Drawn(figure, caption, profile, alt=_in_words(summary), table=text)
 
 
@@ -143,7 +137,7 @@ def _caption(
     caption = (
         f"Share of the problems that a line solves at no more than so many times {LEAST[figure.x]} that any "
         f"line takes for the same problem; {counted_problems(number)}. "
-        f"{solved_where(metric, figure.within)} At the left end: how often a line is the best; at the right: "
+        f"{figure.solved_where(metric)} At the left end: how often a line is the best; at the right: "
         f"all that it solves. {outcome.text}; "
         "what failed, diverged, timed out or never gets there is unsolved."
     )
@@ -158,6 +152,14 @@ def _caption(
     if (summary["problems"] < number).any():
         caption += " A line that has not all problems is judged by its own, as many as the legend says."
     return caption
+
+
+def _as_text(summary: pd.DataFrame, x: str) -> pd.DataFrame:
+    """The table as a reader wants it."""
+    text, median = summary.astype(str), summary["median"]
+    text["median"] = median.map("{:.3g}".format).mask(np.isinf(median), "never").mask(median.isna(), "")
+    cost = COSTS[x] + " / s" * (x == "seconds")
+    return text.rename(columns={name: heading.format(cost=cost) for name, heading in HEADINGS.items()})
 
 
 def _in_words(summary: pd.DataFrame) -> str:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from annotated_types import Ge, Lt
 
 from ptychosuite.analysis.labels import metric_label
 from ptychosuite.analysis.outcomes import Outcome
 from ptychosuite.errors import NothingToDraw, StudyError
 from ptychosuite.metrics.metric import metric_of
-from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind, Names
-from ptychosuite.reporting.figures.target_words import NOT_KNOWN, counted_problems, solved_where
+from ptychosuite.reporting.figures.figure_kind import Drawn, Names
+from ptychosuite.reporting.figures.shared_target import SharedTargetFigure
+from ptychosuite.reporting.figures.target_words import NOT_KNOWN, counted_problems
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,29 +35,25 @@ SMALL = 7  # points
 
 
 @dataclass(frozen=True)
-class RankingFigure(FigureKind):
+class RankingFigure(SharedTargetFigure):
     """Time and iterations to a target, and the final ``quality``: each over the best on the same problem.
 
-    The target is that of the performance profile: ``metric`` has come for good all but a share ``within`` of
-    the way from the start to the best end of a completed run.
+    The target is that of the performance profile, to which ``metric`` has come for good.
 
     Parameters
     ----------
-    metric
-        One that has a curve, for the target.
-    within
-        The share of the way that may be left, in [0, 1).
     quality
         The metric whose final values are ranked; by default the first that the runs have of phase RMSE, error
         in magnitude and residual.
     """
 
-    runs: ClassVar[Literal["ended", "all"]] = "all"  # one that failed has not reached its target: it counts
     names: ClassVar[Names] = Names(curves=("metric",), metrics=("quality",))
 
-    metric: str = "residual"
-    within: Annotated[float, Ge(0), Lt(1)] = 0.01
     quality: str | None = None
+
+    @property
+    def stem(self) -> str:
+        return f"ranking{self.stem_of_target}"
 
     def draw(self, material: Material) -> Drawn:
         """A row a line: dots for medians over the problems, with their intervals; arrows have no end."""
@@ -66,10 +62,10 @@ class RankingFigure(FigureKind):
         from ptychosuite.analysis.to_target import runs_to_target
 
         table = material.table
-        metric = material.column(self.metric)
+        metric = self.column_of(material)
         quality = material.column(self.quality) if self.quality else quality_of(table)
         _refuse_costs(quality)
-        runs = runs_to_target(table, material.whole, material.dataset, metric, self.within)
+        runs = runs_to_target(table, material.whole, material.dataset, metric, self.share, target=self.target)
         numbers = standings(runs, TO_TARGET, table, quality)
         if not numbers["reached"].any():
             raise NothingToDraw("no run has come to its target, and none has a final value")
@@ -181,7 +177,7 @@ def _caption(
     problems = counted_problems(runs["problem"].nunique())
     caption = (
         f"{numbers['line'].nunique()} lines ranked on {problems}: each figure over that of the best line on "
-        f"the same problem. {solved_where(metric, figure.within)} Dot: median over the problems. Line: its "
+        f"the same problem. {figure.solved_where(metric)} Dot: median over the problems. Line: its "
         "95 % bootstrap interval, from three problems on; with an arrow at its end, it has no upper one. A "
         "large arrow: for half of the problems or more, there is none to be had. "
         f"{outcome.text}; what failed, diverged, timed out or never gets there counts as "

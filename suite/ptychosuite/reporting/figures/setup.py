@@ -11,6 +11,7 @@ import numpy as np
 from ptychosuite.analysis.labels import value_text
 from ptychosuite.core.runs import Status
 from ptychosuite.errors import NothingToDraw
+from ptychosuite.metrics.light import light_diameter_px, light_overlap, step_px
 from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
 
 if TYPE_CHECKING:
@@ -89,11 +90,8 @@ def _draw_measured_scan(record: RunRecord, inches: float) -> Drawn:
         raise NothingToDraw("neither truth nor scan are known")
     figure = Figure(figsize=(inches, min(inches, 4.2)))
     _draw_scan(figure.subplots(), positions, probe.shape[0], obj.shape)
-    step = _typical_step(positions)
-    caption = (
-        f"Scan: {len(positions)} positions, patterns of {probe.shape[0]} x {probe.shape[0]} pixels, "
-        f"a typical step of {step:.3g} pixels: the arrays overlap by {1 - step / probe.shape[0]:.0%}."
-    )
+    modes = probe if record.probe_modes is None else record.probe_modes
+    caption = f"Scan: {_overlaps(modes, positions, 'a reconstructed probe')}."
     told = "The centre of each scan position as a dot on the field, and one pattern's window as a square."
     return Drawn(figure, caption, pd.DataFrame(positions, columns=["row_px", "column_px"]), told)
 
@@ -136,30 +134,21 @@ def _draw_row(figure: Figure, axes: Any, reference: Reference) -> None:
 
 
 def _describe_scan(reference: Reference) -> str:
-    probe, positions = reference.probe, reference.scan_positions_px
-    size, bright, step = probe.shape[0], bright_width_px(probe), _typical_step(positions)
-    return (
-        f"{len(positions)} positions, a probe of {size} x {size} pixels whose bright spot "
-        f"(above 10 % of the largest magnitude) is {bright} pixels wide, a step of {step:.4g} pixels: "
-        f"the arrays overlap by {1 - step / size:.0%}, the bright spots by {max(0.0, 1 - step / bright):.0%}."
-    )
+    modes = reference.probe if reference.probe_modes is None else reference.probe_modes
+    return f"{_overlaps(modes, reference.scan_positions_px, 'a probe')}."
 
 
-def bright_width_px(probe: np.ndarray) -> int:
-    """Width of the region above 10 % of the largest magnitude, mean of rows and columns."""
-    bright = np.abs(probe) > 0.1 * np.abs(probe).max()
-    widths = [np.ptp(np.flatnonzero(bright.any(axis=axis))) + 1 for axis in (0, 1)]
-    return round(float(np.mean(widths)))
-
-
-def _typical_step(positions: np.ndarray) -> float:
-    """Median distance of a position to its nearest neighbour, in pixels."""
-    if len(positions) < 2:
-        return 0.0
-    sample = positions[:400].astype(float)
-    distances = np.hypot(*(sample[:, None, :] - positions[None, :, :]).transpose(2, 0, 1))
-    distances[distances == 0] = np.inf
-    return float(np.median(distances.min(axis=1)))
+def _overlaps(probe: np.ndarray, positions: np.ndarray, whose: str) -> str:
+    """Size of the probe, step and both overlaps in words; of one position there is neither."""
+    size, diameter = probe.shape[-1], light_diameter_px(probe)
+    told = f"{len(positions)} positions, {whose} of {size} x {size} pixels"
+    if np.isfinite(diameter):
+        told += f", 90 % of whose power lies in a disk of {diameter:.3g} pixels"
+    step, overlap = step_px(positions), light_overlap(probe, positions)
+    if not np.isfinite(step):
+        return told
+    light = f"the light overlaps by {overlap:.0%}, " if np.isfinite(overlap) else ""
+    return f"{told}, a step of {step:.4g} pixels: {light}the arrays by {max(0.0, 1 - step / size):.0%}"
 
 
 def _draw_scan(axis: Axes, positions: np.ndarray, size: int, shape: tuple[int, ...]) -> None:
