@@ -100,9 +100,9 @@ def phase_artefact_rad(
 ) -> float:
     """The 99th percentile of the size of the phase error averaged over windows of 5 x 5 pixels, in radians.
 
-    Each mean is that of exp(i error), so that no wrap of the phase shows, weighted with |z*|^2; the global
-    phase is removed first. Of all windows that lie in ``scanned``; NaN where there is none, and for an object
-    without a phase.
+    Each mean is that of exp(i error), so that no wrap of the phase shows; the global phase is removed first.
+    Weights are |z*|^2, in the mean and of the windows, as where the object is dark it has no phase to speak
+    of. Of all windows that lie in ``scanned``; NaN where there is none, and for an object without a phase.
     """
     ratio = np.where(scanned, obj.astype(np.complex128) * np.conj(truth), 0)
     common = np.sum(ratio)
@@ -111,8 +111,13 @@ def phase_artefact_rad(
         return float("nan")
     size = np.abs(ratio)
     unit = np.divide(ratio, size, out=np.zeros_like(ratio), where=size > 0) * np.conj(common) / abs(common)
-    mean = uniform_filter(np.abs(truth) ** 2 * unit, WINDOW_PX, mode="constant")
-    return float(np.quantile(np.abs(np.angle(mean[whole])), HIGHEST_SHARE))
+    power = np.abs(truth) ** 2
+    fields = power * unit, power
+    mean, weight = (uniform_filter(field, WINDOW_PX, mode="constant")[whole] for field in fields)
+    found = np.abs(np.angle(mean))
+    order = np.argsort(found)
+    held = np.cumsum(weight[order])
+    return float(found[order][np.searchsorted(held, HIGHEST_SHARE * held[-1])])
 
 
 def phase_factor(obj: Complex[np.ndarray, "*shape"], truth: Complex[np.ndarray, "*shape"]) -> complex:

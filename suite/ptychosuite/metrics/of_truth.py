@@ -87,10 +87,10 @@ class WholePhaseRMSE(PhaseRMSE):
 
 @dataclass(frozen=True)
 class PhaseArtefact(PhaseRMSE):
-    """Phase error that noise does not make: means over 5 x 5 pixels, the size that 1 % of the area exceed.
+    """Phase error that noise does not make: means over 5 x 5 pixels, the size that one in a hundred exceeds.
 
-    Noise averages out in such a window, five times; what a reconstruction has made up does not. Over the
-    scanned area, in the gauge of the phase error and weighted as it is.
+    Noise falls five times in such a window; what a reconstruction has made up stays. Over the scanned area,
+    in the gauge of the phase error and weighted with |z*|^2 as it is, pixels and windows.
     """
 
     name: ClassVar[str] = "phase_artefact_rad"
