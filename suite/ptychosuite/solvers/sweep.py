@@ -67,6 +67,10 @@ class Sweeping(CorrectsPositions, PatchSolver, CountingSolver):
     def init(self, problem: Problem) -> SweepState:
         return SweepState(problem.start_object, problem.probe)
 
+    def narrowed(self, part: Problem, state: SweepState) -> tuple[SweepState, float]:
+        """Object, probe and memory stay; what was found of single patterns is in ``part``."""
+        return replace(state, found=None), 0
+
     def step(self, problem: Problem, state: SweepState, rng: np.random.Generator) -> SweepState:
         seen = Found.by(state).applied_to(problem)
         batches = cut_into_batches(self.sweep, seen.scan_positions_px, problem.probe_size, self.batch, rng)
