@@ -32,6 +32,7 @@ from ptychosuite.core.problem import Found, Problem
 from ptychosuite.errors import CannotAdvance
 from ptychosuite.fastforward.verdict import (
     PACE_OVER,
+    PACED,
     Court,
     Pace,
     Trial,
@@ -129,10 +130,10 @@ class FastForward(Solver):
         passes = self.solver.data_passes(state.inner, state.iteration) + state.passes_beside
         state = replace(state, data_passes=passes)
         jumps, memory = self.schedule.jumps_after, self.schedule.memory
-        latest = [PACE_OVER] if self.schedule.judged_on is None else range(1, PACE_OVER + 1)
-        if not {state.iteration + ago for ago in (memory, *latest)} & set(jumps):
+        paced = () if self.schedule.judged_on is None else PACED
+        if not {state.iteration + ago for ago in (memory, PACE_OVER, *paced)} & set(jumps):
             return state
-        needed = tuple(shot for shot in state.past if shot.iteration + memory > state.iteration)
+        needed = tuple(shot for shot in state.past if shot.iteration + memory >= state.iteration)
         return replace(state, past=(*needed, Snapshot(state.object, state.probe, state.iteration)))
 
     def _jump(self, problem: Problem, state: FastForwardState, rng: np.random.Generator) -> FastForwardState:

@@ -27,10 +27,11 @@ from ptychosuite.solvers.solver import Solver
 STEPS = (1.0, 0.5)  # shares of the proposed change that are tried, in this order
 LONGEST_REASON = 200
 LONG = 4  # times the patterns that are judged on: a scan of so many is judged in its middle
-PACE_OVER = 5  # iterations over which the pace of the solver alone is measured,
-PACE = 0.3  # and the share of it that the run has to keep, for the solver alone to be left out
-LEAST_FALL = 0.05  # of the deviance over those iterations: with less there is nothing to carry ahead
-SURE = 2.0  # standard errors by which a gain, or a fall, has to be one
+PACE_OVER = 5  # iterations over which the pace of the solver alone is told
+PACED = (10, 8, 6, 4, 2)  # iterations ago from which it is measured in the middle of a long scan
+PACE = 1.0  # the share of it that the run has to keep, for the solver alone to be left out
+LEAST_FALL = 0.05  # of the deviance in PACE_OVER iterations: with less there is nothing to carry ahead
+SURE = 2.0  # standard errors by which a gain has to be one
 FURTHEST = 2.0  # times the norm of object or probe that a change may have: as much turns every phase round
 MISMATCH = 1.5  # times what noise would leave: a deviance that stays above is not one of noise
 SPREAD = 2.0  # times what a jump may do worse to the deviance outside of the middle
@@ -97,8 +98,8 @@ class Pace:
 
     @property
     def is_flat(self) -> bool:
-        """Whether it has not surely fallen by what is worth carrying ahead."""
-        return self.fall is not None and not self.fall - SURE * self.error >= LEAST_FALL
+        """Whether it has not fallen by what is worth carrying ahead, beyond the error of that."""
+        return self.fall is not None and not self.fall - self.error >= LEAST_FALL
 
     def supposed(self, look_ahead: int) -> float:
         """Deviance ``look_ahead`` iterations from now below which a jump stands unopposed; 0 for never."""
@@ -110,21 +111,19 @@ class Pace:
 def pace_of(court: Court, now: int, past: Sequence[Snapshot]) -> Pace:
     """The pace at iteration ``now``, from the states ``past`` that were kept.
 
-    In the middle of a long scan, where a deviance costs little, from a line through the logarithms of all
-    since PACE_OVER iterations ago: in random order a solver at its plateau goes up and down by more than it
-    falls. On all patterns from the first of them and the present one.
+    In the middle of a long scan, where a deviance costs little, it is that of a line through the logarithms
+    of those of the last ten iterations: in random order a solver at its plateau goes up and down by more than
+    it falls. On all patterns it is told from the state PACE_OVER iterations ago and the present one.
     """
-    kept = sorted((shot for shot in past if 0 < now - shot.iteration <= PACE_OVER), key=lambda x: x.iteration)
+    asked = (PACE_OVER,) if court.which is None else PACED
+    kept = {shot.iteration: shot for shot in past if now - shot.iteration in asked}
     deviance = court.deviance(court.state, court.state)
-    if not kept or kept[0].iteration != now - PACE_OVER:
+    if len(kept) < len(asked) / 2:
         return Pace(deviance)
-    if court.which is None:
-        kept = kept[:1]
-    values = [*(court.deviance(shot, court.state) for shot in kept), deviance]
+    values = [*(court.deviance(shot, court.state) for shot in kept.values()), deviance]
     if not all(math.isfinite(value) and value > 0 for value in values):
         return Pace(deviance, passes=len(values))
-    iterations = [*(shot.iteration for shot in kept), now]
-    slope, error = _line(np.asarray(iterations, np.float64), np.log(values))
+    slope, error = _line(np.array([*kept, now], np.float64), np.log(values))
     return Pace(deviance, 1 - math.exp(PACE_OVER * slope), PACE_OVER * error, len(values))
 
 
@@ -139,10 +138,9 @@ def _line(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> tuple[float
 def why_flat(court: Court, pace: Pace, noise: float) -> str:
     """Why the operator is not asked, in words; and whether it is the model that does not explain the data."""
     assert pace.fall is not None
-    change = f"fell by {pace.fall:.1%}" if pace.fall >= 0 else f"rose by {-pace.fall:.1%}"
-    change = change.replace("%", " %")
-    give = f", give or take {SURE * pace.error:.1%}".replace("%", " %") if pace.error else ""
-    reason = f"deviance {change} in the last five iterations{give}: nothing to carry ahead"
+    change = f"{'fell' if pace.fall >= 0 else 'rose'} by {100 * abs(pace.fall):.1f}"
+    error = f" ± {100 * pace.error:.1f}" if pace.error else ""
+    reason = f"deviance {change}{error} % in five iterations: nothing to carry ahead"
     expected = court.expected_deviance(court.state) if noise else math.inf
     if pace.deviance <= MISMATCH * expected:
         return reason
