@@ -2,11 +2,11 @@
 
     python benchmarks/safeguard.py [--objects 2] [--noise 0.5 5] [--warm-up 13] [--afterwards 40]
 
-Held-out objects behind lenses from a wrong focus (100 patterns of 32 x 32, NumPy, one thread).
-After the warm-up each solver is made the proposals below, some good, some meant to harm, and the jump is judged
-once in the middle of the scan and once on all patterns. Whether it was good is told by the iterations afterwards,
-all of them, with the jump and without: it is where the deviance ends lower by more than that of three scan orders
-differs, bad where it ends as much higher, and else neither. Figures go to benchmarks/results/safeguard.json.
+Held-out objects behind lenses from a wrong focus (100 patterns of 32 x 32, NumPy, one thread). After the
+warm-up each solver is made the proposals below, some good, some meant to harm, and each jump is judged once
+in the middle of the scan and once on all patterns. Whether it was good is told by the iterations afterwards,
+with the jump and without: it is where the deviance ends lower by more than three scan orders differ, bad
+where it ends as much higher, and else neither. Figures go to benchmarks/results/safeguard.json.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import numpy as np
 from ptychosuite.backends.arrays import backend
 from ptychosuite.core.jumps import Schedule
 from ptychosuite.core.problem import Problem
-from ptychosuite.problems.build import build_problem
 from ptychosuite.fastforward.apply import FastForward
 from ptychosuite.metrics.misfit import poisson_deviance
+from ptychosuite.problems.build import build_problem
 from ptychosuite.registry.lookup import build
 from ptychosuite.study.expand import make_plan
 from ptychosuite.study.study_file import study_of
@@ -110,16 +110,7 @@ def main() -> None:
                 for name in options.solvers:
                     run = Run(problem, build("solvers", SOLVERS[name]), options.warm_up, options.afterwards)
                     found += [{"object": number, "noise": level, "solver": name, **row} for row in run.rows()]
-                    print(
-                        number,
-                        level,
-                        name,
-                        [
-                            (r["proposal"], r["outcome"], r["middle"]["step"], r["all"]["step"])
-                            for r in found[-len(PROPOSALS) :]
-                        ],
-                        flush=True,
-                    )
+                    print(f"object {number}, noise {level:g}, {name}", flush=True)
     show(found)
     print(write("safeguard", {**vars(options), "machine": machine(NUMPY), "jumps": found}))
 

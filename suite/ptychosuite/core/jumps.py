@@ -27,9 +27,9 @@ class Schedule:
     refits
         Least-squares refits of the probe after each jump, where the solver updates the probe.
     safeguard
-        Keep a jump only where, ``look_ahead`` iterations later, the likelihood is at least that of the solver
-        alone after as many iterations. The latter is not run where the likelihood goes on improving at a fair
-        share of its pace.
+        Keep a jump only where, ``look_ahead`` iterations later, the likelihood is surely better than that of
+        the solver alone after as many iterations, and try none where the likelihood has stopped improving.
+        Judged on all patterns, the solver alone is not run where the likelihood improves faster than before.
     look_ahead
         Iterations that are compared.
     judged_on
@@ -63,6 +63,14 @@ class Schedule:
                 f"warm_up: the last jump, after iteration {self.jumps_after[-1]}, is judged at {end}, and "
                 f"the run ends at {iterations}; raise stop.iterations, or lower warm_up, jumps or look_ahead"
             )
+
+
+LONG = 4  # times the patterns that are judged on: a scan of so many is judged in its middle
+
+
+def judged_patterns(judged_on: int | None, n_patterns: int) -> int:
+    """How many of the patterns of a scan a jump is judged on."""
+    return n_patterns if judged_on is None or n_patterns < LONG * judged_on else judged_on
 
 
 UNKNOWN = float("nan")

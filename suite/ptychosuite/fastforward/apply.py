@@ -1,12 +1,13 @@
 """A solver that is carried ahead by an operator now and then.
 
 :class:`FastForward` is itself a solver: loop, clock and stopping rules treat it as any other. After the
-iterations that the schedule names, the operator proposes a state further on, and the solver starts again from
-there. Where over the ``look_ahead`` iterations that follow the Poisson deviance falls at a fair share of the
-pace that it had, the jump stands. Otherwise the solver goes on alone as well, in the same random order, and
-the better of the two stands. Its iterations are handed out, one a step. So a jump that is rejected leaves the
-run as it would have been without it, and all that was tried is on the clock, at the first of the iterations
-that it decided about. Not on it is what the process of another package has to be told and copied for.
+iterations that the schedule names, the operator proposes a state further on. What the solver makes of it in
+``look_ahead`` iterations is compared with what it comes to alone, in the same random order
+(:mod:`ptychosuite.fastforward.verdict`), and the better of the two stands; in doubt the solver alone. In a
+long scan they are compared in its middle, and only what stands goes on over all patterns; else its iterations
+are handed out, one a step. So a jump that is rejected leaves the run as it would have been without it, and
+all that was tried is on the clock, at the first of the iterations that it decided about. Not on it is what
+the process of another package has to be told and copied for.
 
 A jump is rejected for what numbers can do: a deviance that is too high, values that are not finite, an error
 of numerics in the operator or in the solver after it. Any other error is a fault of the program and fails the

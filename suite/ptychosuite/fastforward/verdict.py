@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Complex, Float, Int
 
 from ptychosuite.backends.arrays import Array, modulus, namespace, numerical_errors
-from ptychosuite.core.jumps import Jump, Schedule, Snapshot
+from ptychosuite.core.jumps import Jump, Schedule, Snapshot, judged_patterns
 from ptychosuite.core.problem import Found, Problem
 from ptychosuite.errors import CannotAdvance
 from ptychosuite.fastforward.pull import refitted_probe
@@ -26,7 +26,6 @@ from ptychosuite.solvers.solver import Solver
 
 STEPS = (1.0, 0.5)  # shares of the proposed change that are tried, in this order
 LONGEST_REASON = 200
-LONG = 4  # times the patterns that are judged on: a scan of so many is judged in its middle
 PACE_OVER = 5  # iterations over which the pace of the solver alone is told
 PACED = (10, 8, 6, 4, 2)  # iterations ago from which it is measured in the middle of a long scan
 PACE = 1.0  # the share of it that the run has to keep, for the solver alone to be left out
@@ -52,15 +51,15 @@ class Court:
     @classmethod
     def of(cls, solver: Solver, problem: Problem, state: Any, judged_on: int | None) -> Court:
         """The middle where the scan is long and ``solver`` can go on there; else all patterns."""
-        whole = cls(problem, state)
-        if judged_on is None or problem.n_positions < LONG * judged_on:
+        whole, few = cls(problem, state), judged_patterns(judged_on, problem.n_positions)
+        if few == problem.n_positions:
             return whole
         seen = Found.by(state).applied_to(problem)
-        which = middle_of(seen.positions_px, judged_on)
+        which = middle_of(seen.positions_px, few)
         part = seen.part(which)
         if (narrowed := solver.narrowed(part, state)) is None:
             return whole
-        share = judged_on / problem.n_positions
+        share = few / problem.n_positions
         return cls(part, narrowed[0], which, share, share * narrowed[1])
 
     @property
