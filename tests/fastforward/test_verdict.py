@@ -33,7 +33,13 @@ SEVERAL = {
     for name in ("rpie", "epie-blind", "mpie", "magpie-2", "emagpie", "lbfgs", "lsqml", "adam", "staged")
 }
 MOMENTS = {"name": "adam", "learning_rate": 0.02, "batch": 4, "update_probe": True}
-FOUND = {"name": "lsqml", "batch": 4, "update_probe": True, "intensity": True, "variation_start": 1}
+FOUND = {
+    "name": "lsqml",
+    "sweep": "sequential",
+    "update_probe": True,
+    "intensity": True,
+    "variation_start": 1,
+}
 
 
 def long_scan(noise=0.2, **settings):
@@ -71,6 +77,8 @@ def test_solvers_that_do_not_say_are_judged_on_all():
     problem, bare = long_scan(), build("solvers", {"name": "tests.fastforward.test_apply:Bare"})
     assert Court.of(bare, problem, bare.init(problem), 9).which is None
     assert build("solvers", {"name": "cdtools"}).narrowed(problem, None) is None
+    adam = build("solvers", MOMENTS)  # a minibatch is a step, and few patterns are few steps
+    assert Court.of(adam, problem, adam.init(problem), 9).which is None
 
 
 def test_what_was_found_is_judged_in_the_middle_too():

@@ -67,9 +67,12 @@ class Sweeping(CorrectsPositions, PatchSolver, CountingSolver):
     def init(self, problem: Problem) -> SweepState:
         return SweepState(problem.start_object, problem.probe)
 
-    def narrowed(self, part: Problem, state: SweepState) -> tuple[SweepState, float]:
-        """Object, probe and memory stay; what was found of single patterns is in ``part``."""
-        return replace(state, found=None), 0
+    def narrowed(self, part: Problem, state: SweepState) -> tuple[SweepState, float] | None:
+        """Object, probe and memory stay; what was found of single patterns is in ``part``.
+
+        None in minibatches: fewer patterns are fewer steps, in which a good jump has not settled yet.
+        """
+        return None if self.sweep == "minibatch" else (replace(state, found=None), 0)
 
     def step(self, problem: Problem, state: SweepState, rng: np.random.Generator) -> SweepState:
         seen = Found.by(state).applied_to(problem)
