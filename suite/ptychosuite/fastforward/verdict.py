@@ -214,7 +214,7 @@ class Trial:
     def _attempt(
         self, step: float, worst: float, jump: Jump, rng: np.random.Generator
     ) -> tuple[Branch | None, float, Jump]:
-        """The branch from a share ``step`` of the proposed change, its passes, and ``jump`` with what it told.
+        """The branch from a share ``step`` of the proposed change, its passes, and what ``jump`` tells of it.
 
         None where it begins out of range, or where the solver stumbles, as it may well over a state that no
         solver would reach.

@@ -6,8 +6,8 @@ Poisson distributed counts that is::
     E(lambda) = 2 lambda (E[log(n + 1)] - log lambda)     as E[n f(n)] = lambda E[f(n + 1)]
               = 1 + 1 / (6 lambda) + 1 / (6 lambda^2) + 19 / (60 lambda^3) + O(lambda^-4)
 
-It is 1 for bright pixels alone: 1.15 at one count, 0.47 at a tenth, and 0 where no light is expected. Patterns
-are dark for the most part, so that a deviance far below 1 may well be that of the truth.
+It is 1 for bright pixels alone: 1.15 at one count, 0.47 at a tenth, 0 where no light is expected. Most pixels
+of most patterns are dark: a deviance well below 1 may be that of the truth.
 """
 
 from __future__ import annotations
@@ -24,10 +24,7 @@ from ptychosuite.core.problem import ProbeVariation, Problem, Reference, split_p
 from ptychosuite.metrics.misfit import one_wave, poisson_deviance
 from ptychosuite.physics.forward import batches, illuminate
 
-DARKEST, BRIGHTEST = (
-    1e-8,
-    50.0,
-)  # counts: ends of the table; E[log(n + 1)] is nothing below, the series holds above
+DARKEST, BRIGHTEST = 1e-8, 50.0  # counts: below, E[log(n + 1)] is nothing; above, the series holds
 ENTRIES = 8000  # evenly in log lambda: linear interpolation is right to 2e-6
 SURELY_BELOW = 160  # counts that no pixel of the table's brightest rate comes to
 
@@ -74,8 +71,8 @@ def truth_deviance(problem: Problem) -> float:
     """The Poisson deviance per fitted pixel of the truth on the problem's counts.
 
     The truth is object, probe with all its modes, positions and what varies from pattern to pattern, as far
-    as a reconstruction can have them. What no model of ours has (motion while the shutter is open, a detector's
-    background or point spread) is in the counts, and raises it.
+    as a reconstruction can have them. What no model of ours has (motion while the shutter is open, a
+    detector's background or point spread) is in the counts, and raises it.
     """
     truth = problem.reference
     assert truth is not None, "only a simulation has a truth"
