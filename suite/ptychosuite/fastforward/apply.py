@@ -190,8 +190,9 @@ class FastForward(Solver):
         passes = court.passes + court.share * pace.passes
         jump = Jump(state.iteration, deviance_before=pace.deviance)
         if pace.is_flat:
-            jump = replace(jump, asked=False, reason=why_flat(court, pace, problem.noise))
-            return self._alone(problem, state, passes, rng), jump
+            reason, taken = why_flat(court, pace, problem.noise)
+            jump = replace(jump, asked=False, reason=reason)
+            return self._alone(problem, state, passes + court.share * taken, rng), jump
         proposal, jump = self._proposal(problem, state, jump)
         if proposal is None:
             return self._alone(problem, state, passes, rng), jump

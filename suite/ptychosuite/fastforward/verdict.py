@@ -134,16 +134,21 @@ def _line(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> tuple[float
     return float(slope), math.sqrt(left @ left / max(len(x) - 2, 1) / (x @ x)) if len(x) > 2 else 0.0
 
 
-def why_flat(court: Court, pace: Pace, noise: float) -> str:
-    """Why the operator is not asked, in words; and whether it is the model that does not explain the data."""
+def why_flat(court: Court, pace: Pace, noise: float) -> tuple[str, int]:
+    """Why the operator is not asked, in words, and the passes over the court's patterns that it took to say.
+
+    It says as well where it is the model that does not explain the data; of noiseless data it cannot.
+    """
     assert pace.fall is not None
     change = f"{'fell' if pace.fall >= 0 else 'rose'} by {100 * abs(pace.fall):.1f}"
     error = f" ± {100 * pace.error:.1f}" if pace.error else ""
     reason = f"deviance {change}{error} % in five iterations: nothing to carry ahead"
-    expected = court.expected_deviance(court.state) if noise else math.inf
-    if pace.deviance <= MISMATCH * expected:
-        return reason
-    return f"{reason}; model mismatch: it is {pace.deviance:.3g}, and noise would leave {expected:.2g}"
+    if not noise:
+        return reason, 0
+    expected = court.expected_deviance(court.state)
+    if pace.deviance > MISMATCH * expected:
+        reason += f"; model mismatch: it is {pace.deviance:.3g}, and noise would leave {expected:.2g}"
+    return reason, 1
 
 
 @dataclass(frozen=True)
@@ -198,7 +203,7 @@ class Trial:
                 continue
             if plain is None and branch.deviance < supposed:
                 rng.bit_generator.state = order.bit_generator.state
-                return branch, passes, replace(jump, step=step)
+                return branch, passes, replace(jump, step=step, reason="")
             if plain is None:
                 plain, taken = self._branch(self.solver.copied(self.court.state), jump.iteration, rng)
                 passes += taken
