@@ -40,6 +40,61 @@ class Noise:
 
 
 @dataclass(frozen=True)
+class Stale:
+    """Goes back to the start."""
+
+    def advance(self, problem, now, before):
+        return problem.start_object, problem.probe
+
+
+@dataclass(frozen=True)
+class Half:
+    """The answer within some pixels of the middle of the object, a tenth of the object outside."""
+
+    def advance(self, problem, now, before):
+        truth = to_numpy(problem.reference.object)
+        y, x = np.indices(truth.shape)
+        far = np.maximum(abs(y - len(truth) / 2), abs(x - len(truth) / 2)) > 0.33 * len(truth)
+        return asarray_like(np.where(far, 0.1 * truth, truth), now.object), now.probe
+
+
+@dataclass(frozen=True)
+class Turned:
+    """The state of another problem: this one turned round."""
+
+    def advance(self, problem, now, before):
+        turned = to_numpy(now.object)[::-1, ::-1].copy()
+        return asarray_like(turned, now.object), now.probe
+
+
+@dataclass(frozen=True)
+class Speckle:
+    """Adds a little noise: a slightly worse state."""
+
+    def advance(self, problem, now, before):
+        real, imaginary = np.random.default_rng(now.iteration).standard_normal((2, *now.object.shape))
+        return now.object + asarray_like(0.05 * (real + 1j * imaginary), now.object), now.probe
+
+
+@dataclass(frozen=True)
+class Huge:
+    """Changes the object by ten times its norm."""
+
+    def advance(self, problem, now, before):
+        return 11 * now.object, now.probe
+
+
+@dataclass(frozen=True)
+class Bright:
+    """Makes one pixel, which no light falls on, ten times as bright."""
+
+    def advance(self, problem, now, before):
+        obj = to_numpy(now.object).copy()
+        obj[0, 0] = 10
+        return asarray_like(obj, now.object), now.probe
+
+
+@dataclass(frozen=True)
 class NotANumber:
     def advance(self, problem, now, before):
         return now.object * float("nan"), now.probe

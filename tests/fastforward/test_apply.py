@@ -11,7 +11,7 @@ from ptychosuite.core.jumps import figures_of, rejections_of
 from ptychosuite.core.runs import Status
 from ptychosuite.errors import DataFileError
 from ptychosuite.execute.loop import reconstruct
-from ptychosuite.fastforward import apply
+from ptychosuite.fastforward import verdict
 from ptychosuite.fastforward.operator import Extrapolation, Identity, ProbeRefit
 from ptychosuite.metrics.misfit import DataConstants, misfit_metrics, poisson_deviance
 from ptychosuite.registry.lookup import GROUPS, build, class_of
@@ -32,7 +32,9 @@ def toy(name):
     return class_of("operators", f"tests.fastforward.operators:{name}")
 
 
-Beyond, Noise, Truth, Watcher = map(toy, ("Beyond", "Noise", "Truth", "Watcher"))
+Beyond, Bright, Noise, Stale, Truth, Watcher = map(
+    toy, ("Beyond", "Bright", "Noise", "Stale", "Truth", "Watcher")
+)
 OURS = {
     name: settings
     for name, settings in SOLVERS.items()
@@ -89,12 +91,11 @@ def test_identity_is_the_plain_run(solver, problem, safeguard):
     plain = run(solver, problem=problem)
     found = run(solver, Identity(**PLAN, safeguard=safeguard), problem)
     same(found, plain)
-    metrics = figures(found)
-    assert (metrics["ff_jumps"], metrics["ff_rejected"]) == (2, 0)
-    assert metrics["ff_step_1"] == metrics["ff_step_2"] == 1
-    extra = found.metrics["data_passes"] - plain.metrics["data_passes"]
-    # the other branch, and the deviance before, after the jump, and at the end of both branches
-    assert extra == (2 * (3 + 4) if safeguard else 0)
+    steps, jumps = [jump.step for jump in found.state.jumps], found.state.jumps
+    assert steps == ([0, 0] if safeguard else [1, 1])  # what is no better is in doubt, and the solver stands
+    assert not safeguard or jumps[0].reason.startswith(f"deviance {jumps[0].deviance_plain:.4g}, without it")
+    assert jumps[0].deviance_jumped == jumps[0].deviance_plain or not safeguard
+    assert len(found.curves["data_passes"]) == 13
     assert len(found.curves["seconds"]) == 13
 
 
@@ -119,7 +120,9 @@ def test_harmful_operators_change_nothing(solver, operator, each_backend):
 @pytest.mark.parametrize(
     ("operator", "reason"),
     [
-        ("Noise", "deviance "),
+        ("Stale", "deviance "),
+        ("Noise", "CannotAdvance: out of range: deviance "),
+        ("Huge", "CannotAdvance: the proposal is out of range: it changes the object, of norm "),
         ("NotANumber", "CannotAdvance: the proposal has values that are not finite"),
         ("GivesUp", "CannotAdvance: no way ahead"),
         ("Vandal", "CannotAdvance: what was shown is spoilt"),
@@ -212,12 +215,23 @@ def test_half_a_step_is_tried():
 def test_cost_of_a_rejection():
     """Two look-aheads of passes beside the run's own, and the deviances that were compared."""
     solver, problem = RPIE(alpha=0.1), small_problem(noise=0.2)
-    plain, found = run(solver, problem=problem), run(solver, Noise(**PLAN), problem)
+    plain, found = run(solver, problem=problem), run(solver, Stale(**PLAN), problem)
     assert figures(found)["ff_rejected"] == 2
     passes = found.curves["data_passes"] - plain.curves["data_passes"]
-    each = 2 * (3 + 2) + 2  # two steps: look-ahead and two deviances; the deviances before and without it
+    each = (
+        2 * (1 + 3 + 1) + 3
+    )  # two steps: look-ahead between two deviances; those before, at the start, without
     pace = 1  # the deviance five iterations before the second jump, from which its pace is known
     np.testing.assert_array_equal(passes, [0] * 5 + [each] * 5 + [2 * each + pace] * 3)
+
+
+def test_cost_of_what_is_out_of_range():
+    """No iteration is done from there, nor without it: four deviances, the second time five."""
+    solver, problem = RPIE(alpha=0.1), small_problem(noise=0.2)
+    plain, found = run(solver, problem=problem), run(solver, Noise(**PLAN), problem)
+    passes = found.curves["data_passes"] - plain.curves["data_passes"]
+    np.testing.assert_array_equal(passes, [0] * 5 + [4] * 5 + [9] * 3)
+    assert np.isnan(found.state.jumps[0].deviance_plain)
 
 
 def test_a_clear_gain_stands_unopposed(monkeypatch):
@@ -225,7 +239,7 @@ def test_a_clear_gain_stands_unopposed(monkeypatch):
     schedule = {"warm_up": 6, "jumps": 1, "look_ahead": 3}
     problem = small_problem(noise=0.2)
     found = run(RPIE(alpha=0.1), Truth(**schedule), problem, iterations=14)
-    monkeypatch.setattr(apply, "PACE", 1e6)
+    monkeypatch.setattr(verdict, "PACE", 1e6)
     opposed = run(RPIE(alpha=0.1), Truth(**schedule), problem, iterations=14)
     (jump,), (other,) = found.state.jumps, opposed.state.jumps
     assert jump.step == other.step == 1
@@ -364,7 +378,7 @@ class Stumbles(Scaling):
 
 def test_a_solver_that_stumbles_over_the_jump():
     """An error of numerics in the iterations after a jump rejects it; the plain ones stand."""
-    found = run(Stumbles(), Noise(**PLAN), iterations=12)
+    found = run(Stumbles(), Bright(**PLAN), iterations=12)
     assert found.status is Status.COMPLETED
     assert figures(found)["ff_rejected"] == 2
     assert found.state.jumps[0].reason == "ZeroDivisionError: too bright"
@@ -373,7 +387,7 @@ def test_a_solver_that_stumbles_over_the_jump():
 def test_a_solver_that_is_wrong_after_the_jump():
     """Any other error there is a fault."""
     with pytest.raises(TypeError, match="too bright"):
-        run(Stumbles(error=TypeError), Noise(**PLAN), iterations=12)
+        run(Stumbles(error=TypeError), Bright(**PLAN), iterations=12)
 
 
 @dataclasses.dataclass(frozen=True)

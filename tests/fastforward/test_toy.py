@@ -11,7 +11,7 @@ from ptychosuite.core.runs import Status
 from ptychosuite.errors import StudyError
 from ptychosuite.execute import loop
 from ptychosuite.execute.one_run import execute
-from ptychosuite.fastforward import apply
+from ptychosuite.fastforward import verdict
 
 from tests.study.small import plan_of, plan_text, study_file
 from tests.study.test_measured_study import write_star
@@ -76,7 +76,7 @@ def test_errors_elsewhere_fail_the_run(tmp_path, monkeypatch, error):
     def broken(*arguments):
         raise error("broken")
 
-    for module, name in ((loop, "verdict"), (apply, "poisson_deviance")):
+    for module, name in ((loop, "verdict"), (verdict, "pattern_deviances")):
         with monkeypatch.context() as patched:
             patched.setattr(module, name, broken)
             record = carried_out(planned(tmp_path, f"{{kind: identity, {SCHEDULE}}}"))

@@ -384,6 +384,7 @@ def test_fast_forward_settings_are_completed(tmp_path):
         "refits": 0,
         "safeguard": True,
         "look_ahead": 10,
+        "judged_on": 25,
     }
     assert identity == {"kind": "identity", **schedule}
     assert extrapolation == {"kind": "extrapolation", **schedule, "factor": 3}

@@ -27,11 +27,14 @@ class Schedule:
     refits
         Least-squares refits of the probe after each jump, where the solver updates the probe.
     safeguard
-        Keep a jump only where, ``look_ahead`` iterations later, the likelihood is at least that of the solver
-        alone after as many iterations. The latter is not run where the likelihood goes on improving at a fair
-        share of its pace.
+        Keep a jump only where, ``look_ahead`` iterations later, the likelihood is surely better than that of
+        the solver alone after as many iterations, and try none where the likelihood has stopped improving.
+        Judged on all patterns, the solver alone is not run where the likelihood improves faster than before.
     look_ahead
         Iterations that are compared.
+    judged_on
+        Patterns in the middle of the scan on which a jump is judged, where the scan has four times as many or
+        more; null for all. The iterations that are compared are then done there alone.
     """
 
     memory: ClassVar[int] = 10  # iterations between the two states that an operator is shown
@@ -42,6 +45,7 @@ class Schedule:
     refits: Annotated[int, Ge(0)] = 0
     safeguard: bool = True
     look_ahead: Annotated[int, Ge(1)] = 10
+    judged_on: Annotated[int, Ge(2)] | None = 25
 
     @property
     def jumps_after(self) -> range:
@@ -61,6 +65,14 @@ class Schedule:
             )
 
 
+LONG = 4  # times the patterns that are judged on: a scan of so many is judged in its middle
+
+
+def judged_patterns(judged_on: int | None, n_patterns: int) -> int:
+    """How many of the patterns of a scan a jump is judged on."""
+    return n_patterns if judged_on is None or n_patterns < LONG * judged_on else judged_on
+
+
 UNKNOWN = float("nan")
 RECORDED = ("step", "deviance_before", "deviance_inserted", "deviance_jumped", "deviance_plain")
 
@@ -76,7 +88,10 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Jump:
-    """What came of one application of the operator. Deviances are NaN where they were not computed."""
+    """What came of one application of the operator.
+
+    Deviances are of the patterns on which it was judged; NaN where they were not computed.
+    """
 
     iteration: int  # after which it was applied
     step: float = 0.0  # share of the proposed change that was accepted; 0 where it was rejected
@@ -87,6 +102,7 @@ class Jump:
     deviance_jumped: float = UNKNOWN  # the same, after the look-ahead
     deviance_plain: float = UNKNOWN  # of the solver that went on alone, where it had to
     reason: str = ""  # why it was rejected
+    asked: bool = True  # whether the operator was asked: it is not where there is nothing to carry ahead
 
 
 def figures_of(jumps: Sequence[Jump]) -> dict[str, float]:
@@ -103,7 +119,9 @@ def figures_of(jumps: Sequence[Jump]) -> dict[str, float]:
 
 
 def rejections_of(jumps: Sequence[Jump]) -> str:
-    """What a run's message says of jumps that were rejected; empty where there are none."""
+    """What a run's message says of jumps that were rejected or not tried; empty where there are none."""
     return "".join(
-        f"; jump after {jump.iteration} rejected: {jump.reason}" for jump in jumps if jump.step == 0
+        f"; jump after {jump.iteration} {'rejected' if jump.asked else 'not tried'}: {jump.reason}"
+        for jump in jumps
+        if jump.step == 0
     )

@@ -72,6 +72,10 @@ class LBFGS(CountingSolver):
         misfit, gradient = misfit_and_gradient(problem, obj)
         return LbfgsState(obj, problem.probe, misfit, gradient, (), 1 / _curvature_bound(problem), 1)
 
+    def narrowed(self, part: Problem, state: LbfgsState) -> tuple[LbfgsState, float]:
+        """Its history is of all patterns, and begins afresh."""
+        return self.carried(part, state, state.object, state.probe)
+
     def step(self, problem: Problem, state: LbfgsState, rng: np.random.Generator) -> LbfgsState:
         direction = search_direction(state.gradient, state.pairs, state.first_scale)
         slope = inner(state.gradient, direction)

@@ -62,6 +62,9 @@ class MPIE(PatchSolver):
         start = problem.start_object
         return MpieState(start, problem.probe, namespace(start).zeros_like(start), start, self.interval)
 
+    def narrowed(self, part: Problem, state: MpieState) -> tuple[MpieState, float]:
+        return state, 0
+
     def step(self, problem: Problem, state: MpieState, rng: np.random.Generator) -> MpieState:
         order = rng.permutation(problem.n_positions)
         obj, velocity, anchor = state.object, state.velocity, state.anchor

@@ -92,7 +92,7 @@ class Solver:
     def check(self, probe_size: int) -> None:
         """Raise ValueError, its text beginning with the field's name, where a setting cannot work."""
 
-    def data_passes(self, state: Any, iterations: int) -> int:
+    def data_passes(self, state: Any, iterations: int) -> float:
         """Passes over all the diffraction data up to ``state``, which so many iterations have led to."""
         return iterations
 
@@ -105,7 +105,7 @@ class Solver:
 
     def carried(
         self, problem: Problem, state: Any, obj: Complex[Array, "H W"], probe: Complex[Array, "m m"]
-    ) -> tuple[Any, int]:
+    ) -> tuple[Any, float]:
         """The state that goes on from object and probe where a jump from ``state`` led, and the passes over
         the data that it took. ``state`` stays as it is."""
         first = self.init(replace(problem, start_object=obj, probe=probe))
@@ -114,6 +114,14 @@ class Solver:
     def copied(self, state: Any) -> Any:
         """``state``, to be stepped from without spending it: itself where ``step`` is pure."""
         return state
+
+    def narrowed(self, part: Problem, state: Any) -> tuple[Any, float] | None:
+        """``state`` as that of a run on ``part`` alone, and the passes over that part that it took.
+
+        ``part`` has some of the problem's patterns, where ``state`` has found them. None where a run cannot
+        go on with some of its patterns: a jump is then judged on all.
+        """
+        return None
 
     def figures(self, state: Any) -> Mapping[str, float]:
         """What the solver tells of its way to ``state`` beside the metrics, by name, for the run's record."""

@@ -35,7 +35,7 @@ class StagedState:
     stage: int = 0
     iterations: int = 0  # of this stage so far
     inner: Any = None  # the state of the stage's solver; None before it has begun from object and probe
-    passes_before: int = 0  # over the data, by the stages before
+    passes_before: float = 0  # over the data, by the stages before
     resumes: Any = None  # the stage's state before a jump has led to object and probe
     found: Found | None = None
     first_probe: Complex[Array, "m m"] | None = (
@@ -95,7 +95,7 @@ class Staged(Solver):
         inner = self.solvers[state.stage].step(_seen(problem, state), state.inner, rng)
         return replace(_with(state, inner), iterations=state.iterations + 1)
 
-    def data_passes(self, state: StagedState, iterations: int) -> int:
+    def data_passes(self, state: StagedState, iterations: int) -> float:
         return state.passes_before + self._own_passes(state)
 
     @property
@@ -104,9 +104,16 @@ class Staged(Solver):
 
     def carried(
         self, problem: Problem, state: StagedState, obj: Complex[Array, "H W"], probe: Complex[Array, "m m"]
-    ) -> tuple[StagedState, int]:
+    ) -> tuple[StagedState, float]:
         """The stage goes on with its own solver from where the jump has led, with its next step."""
         return replace(state, object=obj, probe=probe, inner=None, resumes=state.inner), 0
+
+    def narrowed(self, part: Problem, state: StagedState) -> tuple[StagedState, float] | None:
+        solver = self.solvers[state.stage]
+        if state.inner is None or (found := solver.narrowed(_seen(part, state), state.inner)) is None:
+            return None
+        inner, passes = found
+        return replace(state, inner=inner, found=None, resumes=None), passes
 
     def copied(self, state: StagedState) -> StagedState:
         return replace(state, inner=self.solvers[state.stage].copied(state.inner))
@@ -148,7 +155,11 @@ class Staged(Solver):
             return state
         solver = self.solvers[state.stage]
         modes = state.probe if state.probe.ndim == MODES else problem.probe_modes
-        start, probe, passes = replace(_seen(problem, state), probe_modes=modes), in_one_mode(state.probe), 0
+        start, probe, passes = (
+            replace(_seen(problem, state), probe_modes=modes),
+            in_one_mode(state.probe),
+            0.0,
+        )
         if state.resumes is None:
             inner = solver.init(replace(start, start_object=state.object, probe=probe))
         else:
@@ -157,7 +168,7 @@ class Staged(Solver):
             inner = replace(inner, found=state.found)
         return replace(_with(state, inner), resumes=None, passes_before=state.passes_before + passes)
 
-    def _own_passes(self, state: StagedState) -> int:
+    def _own_passes(self, state: StagedState) -> float:
         """Passes over the data of the present stage."""
         solver, known = self.solvers[state.stage], state.inner
         return solver.data_passes(state.resumes if known is None else known, state.iterations)

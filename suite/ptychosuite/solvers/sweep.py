@@ -67,6 +67,13 @@ class Sweeping(CorrectsPositions, PatchSolver, CountingSolver):
     def init(self, problem: Problem) -> SweepState:
         return SweepState(problem.start_object, problem.probe)
 
+    def narrowed(self, part: Problem, state: SweepState) -> tuple[SweepState, float] | None:
+        """Object, probe and memory stay; what was found of single patterns is in ``part``.
+
+        None in minibatches: fewer patterns are fewer steps, in which a good jump has not settled yet.
+        """
+        return None if self.sweep == "minibatch" else (replace(state, found=None), 0)
+
     def step(self, problem: Problem, state: SweepState, rng: np.random.Generator) -> SweepState:
         seen = Found.by(state).applied_to(problem)
         batches = cut_into_batches(self.sweep, seen.scan_positions_px, problem.probe_size, self.batch, rng)

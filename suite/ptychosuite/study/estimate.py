@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ptychosuite.backends.arrays import GPU_BACKENDS, fft2, ifft2
+from ptychosuite.core.jumps import judged_patterns
 from ptychosuite.core.problem import BATCH_PIXELS, GPU_BATCH_PIXELS, Footprint
 from ptychosuite.core.runs import RunRecord, RunSpec
 from ptychosuite.problems.problem_kind import HOLD_OUT, kind_of
@@ -125,7 +126,7 @@ def cpu_seconds(spec: RunSpec) -> float:
     iterations = spec.stop["iterations"]
     evaluations = 1 + iterations * _measured_share(spec.stop)
     solver = registry.build("solvers", spec.solver)
-    beside = _iterations_beside(spec.fast_forward)
+    beside = _iterations_beside(spec.fast_forward, size.n_positions)
     steps = (iterations + beside) * solver.typical_cost
     steps *= 2 if spec.half_scans else 1
     return float(fft_pass * (steps + evaluations * METRICS_OVER_FFT))
@@ -152,12 +153,16 @@ def footprint(spec: RunSpec) -> Footprint:
     return Footprint(fixed + data + fitted + work + evaluation)
 
 
-def _iterations_beside(fast_forward: Mapping[str, Any] | None) -> int:
-    """Iterations that a fast-forward computes beside the run's own, at worst: all that it tries loses."""
+def _iterations_beside(fast_forward: Mapping[str, Any] | None, n_patterns: int) -> float:
+    """Iterations that a fast-forward computes beside the run's own, at worst: all that it tries loses.
+
+    Two steps are tried. On all patterns the solver alone is the run itself; in the middle it is a third.
+    """
     if fast_forward is None or not fast_forward["safeguard"]:
         return 0
-    branches = 2 * int(fast_forward["jumps"])
-    return branches * int(fast_forward["look_ahead"])
+    few = judged_patterns(fast_forward["judged_on"], n_patterns)
+    branches = 2.0 if few == n_patterns else 3 * few / n_patterns
+    return branches * int(fast_forward["jumps"]) * int(fast_forward["look_ahead"])
 
 
 def _measured_share(stop: Mapping[str, Any]) -> float:
