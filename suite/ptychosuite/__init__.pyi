@@ -18,6 +18,11 @@ from ptychosuite.api.installation import available as available
 from ptychosuite.api.installation import doctor as doctor
 from ptychosuite.api.installation import faults as faults
 from ptychosuite.api.installation import schema as schema
+from ptychosuite.api.own_loops import LoopData as LoopData
+from ptychosuite.api.own_loops import carry_ahead as carry_ahead
+from ptychosuite.api.own_loops import cdtools_loop as cdtools_loop
+from ptychosuite.api.own_loops import deviance as deviance
+from ptychosuite.api.own_loops import ptychi_loop as ptychi_loop
 from ptychosuite.api.planning import StudyPlan as StudyPlan
 from ptychosuite.api.planning import plan as plan
 from ptychosuite.api.publishing import DrawnFigures as DrawnFigures
