@@ -23,6 +23,7 @@ _WHERE = {  # name -> module below ptychosuite.api, and what it is called there
     "Progress": "following:Progress",
     "Reproduction": "repeating:Reproduction",
     "Results": "results:Results",
+    "Stream": "streaming:Stream",
     "StudyPlan": "planning:StudyPlan",
     "Sweep": "sweeping:Sweep",
     "SweepOutcome": "sweeping:SweepOutcome",

@@ -36,6 +36,7 @@ from ptychosuite.api.repeating import Reproduction as Reproduction
 from ptychosuite.api.repeating import reproduce as reproduce
 from ptychosuite.api.results import Results as Results
 from ptychosuite.api.results import open_results
+from ptychosuite.api.streaming import Stream as Stream
 from ptychosuite.api.sweeping import Sweep as Sweep
 from ptychosuite.api.sweeping import SweepOutcome as SweepOutcome
 from ptychosuite.api.sweeping import parts as parts
