@@ -7,6 +7,8 @@ from ptychosuite.api.comparing import compare as compare
 from ptychosuite.api.data_files import Converted as Converted
 from ptychosuite.api.data_files import convert as convert
 from ptychosuite.api.data_files import describe_data as describe_data
+from ptychosuite.api.fine_tuning import FineTuned as FineTuned
+from ptychosuite.api.fine_tuning import fine_tune as fine_tune
 from ptychosuite.api.folders import Cleaning as Cleaning
 from ptychosuite.api.folders import Merged as Merged
 from ptychosuite.api.folders import clean as clean
