@@ -136,34 +136,56 @@ def fine_tune(
         raise UserError(f"found {out}; expected a file that ends in .safetensors")
     begin = Trained.bundled_files.get(start, Path(start))
     Checkpoint.read(begin)
-    files = dict(_run_files(Path(folder)))
     with shown.status("reading past runs"):
-        past = past_scans(_readable(files))
-        earlier, judging = past.split(latest)
-        of_latest = list(_states(judging, files, TimeLeft(left() * FOR_READING / 2), 1))
-        of_earlier = list(_states(earlier[::-1], files, TimeLeft(left() * FOR_READING), RUNS_OF_A_SCAN))
-    runs = of_one_probe_size([*of_earlier, *of_latest])
-    ids = {record.run_id for record in runs}
+        past = _past(Path(folder), latest, left)
+    shown.say(
+        f"{count(len(past.of_earlier), 'run')} of {count(past.scans['earlier'], 'scan')} to learn from, "
+        f"{count(past.scans['latest'], 'later scan')} to judge"
+    )
+    ids = sorted(record.run_id for record in (*past.of_earlier, *past.of_latest))
+    card: dict[str, Any] = {"past runs": digest(ids), "folder": Path(folder).name, "truth": TRUTH}
+    card |= {key: environment().get(key) for key in ("ptychosuite", "sources", "git_commit")}
+    training = out.with_name(f"{out.stem}.training")
+    judged = fine_tuned(past.of_earlier, past.of_latest, begin, training, card, left, _epochs(shown))
+    return _kept(judged, out, past)
+
+
+@dataclass(frozen=True)
+class _Past:
+    """Runs to learn from, and the later ones that judge, with their images and their states on the way."""
+
+    of_earlier: Sequence[RunRecord]
+    of_latest: Sequence[RunRecord]
+    scans: Mapping[str, int]
+    left_out: Mapping[str, int]
+
+
+def _past(folder: Path, latest: float, left: TimeLeft) -> _Past:
+    """What ``folder`` has; states that were not kept are computed again, for a part of the time.
+
+    Raises
+    ------
+    UserError
+        There are too few scans, or the latest cannot judge.
+    """
+    files = dict(_run_files(folder))
+    past = past_scans(_readable(files))
+    earlier, judging = past.split(latest)
+    of_latest = list(_states(judging, files, TimeLeft(left() * FOR_READING / 2), 1))
+    of_earlier = list(_states(earlier[::-1], files, TimeLeft(left() * FOR_READING), RUNS_OF_A_SCAN))
+    ids = {record.run_id for record in of_one_probe_size([*of_earlier, *of_latest])}
     of_earlier, of_latest = (
         [each for each in part if each.run_id in ids] for part in (of_earlier, of_latest)
     )
     if not of_latest:
         raise UserError("the latest scans cannot judge: their data are gone, or their probe has another size")
-    shown.say(
-        f"{count(len(of_earlier), 'run')} of {count(len(earlier), 'scan')} to learn from, "
-        f"{count(len(judging), 'later scan')} to judge"
-    )
-    card: dict[str, Any] = {"past runs": digest(sorted(ids)), "folder": Path(folder).name, "truth": TRUTH}
-    card |= {key: environment().get(key) for key in ("ptychosuite", "sources", "git_commit")}
-    training = out.with_name(f"{out.stem}.training")
-    judged = fine_tuned(of_earlier, of_latest, begin, training, card, left, _epochs(shown))
-    return _kept(judged, out, {"earlier": len(earlier), "latest": len(judging)}, past.left_out)
+    return _Past(of_earlier, of_latest, {"earlier": len(earlier), "latest": len(judging)}, past.left_out)
 
 
 TRUTH = "of a simulation its own; of measured data where the run ended"
 
 
-def _kept(judged: Judged, out: Path, scans: Mapping[str, int], left_out: Mapping[str, int]) -> FineTuned:
+def _kept(judged: Judged, out: Path, past: _Past) -> FineTuned:
     """The verdict in card and ``metrics.json``; the network in the place of ``out`` if it is better."""
     told = with_verdict(judged)
     told.write(judged.checkpoint)
@@ -174,7 +196,7 @@ def _kept(judged: Judged, out: Path, scans: Mapping[str, int], left_out: Mapping
     if judged.is_better:
         write_atomically(out, judged.checkpoint.read_bytes())
     file = out if judged.is_better else None
-    return FineTuned(file, judged.checkpoint, judged.before, judged.after, scans, left_out)
+    return FineTuned(file, judged.checkpoint, judged.before, judged.after, past.scans, past.left_out)
 
 
 def _run_files(folder: Path) -> Iterator[tuple[str, Place]]:

@@ -32,7 +32,7 @@ def carry_ahead(
     Parameters
     ----------
     data
-        Patterns and positions, in the convention of :class:`~ptychosuite.fastforward.own_loop.LoopData`.
+        Patterns and positions, in the convention of :class:`LoopData`.
     now
         Object (H, W) and probe (m, m), complex, of NumPy, torch or CuPy; the work is done where they are.
     before
