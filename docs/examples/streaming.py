@@ -67,7 +67,7 @@ def stepped(stream: ptychosuite.Stream) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--solvers", nargs="+", default=["epie", "adam"])
+    parser.add_argument("--solvers", nargs="+", default=["epie"])
     asked = parser.parse_args()
     problem = build_problem(ptychosuite.prepare(STUDY, cluster="none").plan.runs[0], backend("numpy"))
     print(f"{problem.n_positions} patterns of {problem.probe_size} x {problem.probe_size}")

@@ -73,7 +73,7 @@ class Stream(Displayed):
         probe: np.ndarray,
         planned_positions_px: np.ndarray,
         *,
-        solver: str | Mapping[str, Any] = "rpie",
+        solver: str | Mapping[str, Any] = "epie",
         fast_forward: OperatorLike | None = None,
         photon: float = 1.0,
         probe_known: bool = False,
@@ -87,7 +87,7 @@ class Stream(Displayed):
         probe, planned = np.asarray(probe), np.asarray(planned_positions_px)
         if probe.ndim != 2 or len(set(probe.shape)) > 1:
             raise UserError(f"probe: found shape {probe.shape}; expected (m, m)")
-        if planned.ndim != 2 or planned.shape[1] != 2:
+        if planned.ndim != 2 or planned.shape[1] != 2 or not len(planned):
             raise UserError(f"planned_positions_px: found shape {planned.shape}; expected (N, 2)")
         self._backend, self._dtype = backend_of(backend), dtype
         self._solver = _solver_of(solver, len(probe))
