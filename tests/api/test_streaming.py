@@ -75,7 +75,7 @@ def test_with_a_fast_forward_too(problem):
     operator = Extrapolation(**PLAN)
     solver = build("solvers", {"name": "rpie"})
     expected = usual(problem, operator.carrying(solver, problem, backend("numpy")), 20).state
-    stream = stream_of(problem, fast_forward={"kind": "extrapolation", **PLAN})
+    stream = stream_of(problem, solver="rpie", fast_forward={"kind": "extrapolation", **PLAN})
     stream.add(problem.diffraction_amplitude.values, problem.positions_px)
     stream.step(20)
     assert figures_of(expected.jumps)["ff_jumps"] == 2
