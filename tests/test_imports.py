@@ -61,7 +61,7 @@ RESERVED = {
         "timing/side.py",
     },
     "ptychi": {"solvers/peers/drive_ptychi.py"},
-    "cdtools": {"solvers/peers/drive_cdtools.py"},
+    "cdtools": {"solvers/peers/drive_cdtools.py", "solvers/peers/own_cdtools.py"},
     "PtyLab": {"solvers/peers/drive_ptylab.py"},
     "array_api_compat.torch": {"backends/arrays.py"},
     "array_api_compat.cupy": {"backends/arrays.py"},

@@ -7,6 +7,8 @@ from ptychosuite.api.comparing import compare as compare
 from ptychosuite.api.data_files import Converted as Converted
 from ptychosuite.api.data_files import convert as convert
 from ptychosuite.api.data_files import describe_data as describe_data
+from ptychosuite.api.fine_tuning import FineTuned as FineTuned
+from ptychosuite.api.fine_tuning import fine_tune as fine_tune
 from ptychosuite.api.folders import Cleaning as Cleaning
 from ptychosuite.api.folders import Merged as Merged
 from ptychosuite.api.folders import clean as clean
@@ -18,6 +20,11 @@ from ptychosuite.api.installation import available as available
 from ptychosuite.api.installation import doctor as doctor
 from ptychosuite.api.installation import faults as faults
 from ptychosuite.api.installation import schema as schema
+from ptychosuite.api.own_loops import LoopData as LoopData
+from ptychosuite.api.own_loops import carry_ahead as carry_ahead
+from ptychosuite.api.own_loops import cdtools_loop as cdtools_loop
+from ptychosuite.api.own_loops import deviance as deviance
+from ptychosuite.api.own_loops import ptychi_loop as ptychi_loop
 from ptychosuite.api.planning import StudyPlan as StudyPlan
 from ptychosuite.api.planning import plan as plan
 from ptychosuite.api.publishing import DrawnFigures as DrawnFigures
@@ -31,6 +38,7 @@ from ptychosuite.api.repeating import Reproduction as Reproduction
 from ptychosuite.api.repeating import reproduce as reproduce
 from ptychosuite.api.results import Results as Results
 from ptychosuite.api.results import open_results
+from ptychosuite.api.streaming import Stream as Stream
 from ptychosuite.api.sweeping import Sweep as Sweep
 from ptychosuite.api.sweeping import SweepOutcome as SweepOutcome
 from ptychosuite.api.sweeping import parts as parts

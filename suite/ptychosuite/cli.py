@@ -25,6 +25,7 @@ COMMANDS = {  # in the order in which they are used
     "plan": Listed("sweeps", "Check STUDY and show its runs, what is done and what the rest will cost."),
     "run": Listed("sweeps", "Carry out the runs of STUDY that are not done yet."),
     "train": Listed("sweeps", "Train the fast-forward operator on the runs of STUDY."),
+    "fine-tune": Listed("fine_tuning", "Fine-tune the fast-forward operator to one instrument."),
     "report": Listed("views", "Draw the figures of STUDY and write its report."),
     "figures": Listed("views", "Draw the figures of STUDY alone, for a paper."),
     "compare": Listed("views", "Draw two stores side by side."),

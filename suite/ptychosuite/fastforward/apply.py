@@ -109,6 +109,11 @@ class FastForward(Solver):
         after = self._complete(replace(after, iteration=state.iteration + 1))
         return replace(after, waited=WAITING.seconds - waited)
 
+    def given_more(self, problem: Problem, state: FastForwardState) -> FastForwardState:
+        """What was looked ahead to is done again, with all patterns; its passes stay counted."""
+        inner = self.solver.given_more(problem, state.inner)
+        return replace(state, inner=inner, ahead=())
+
     def step_seconds(self, state: FastForwardState, measured: float) -> float:
         return measured - state.waited
 

@@ -53,9 +53,14 @@ def _like(scaled: Array, probe: np.ndarray | None, modes: np.ndarray | None) -> 
 
 
 def _amplitude(patterns: Array | Patterns, backend: Backend, dtype: str) -> Array | Patterns:
-    """The patterns as they are for NumPy, as amplitudes in the device's memory for other libraries."""
+    """:func:`on_backend`, of arrays in the precision ``dtype``."""
     if not isinstance(patterns, Patterns):
         return backend.asarray(patterns, dtype)
+    return on_backend(patterns, backend)
+
+
+def on_backend(patterns: Patterns, backend: Backend) -> Array | Patterns:
+    """The patterns as they are for NumPy, as amplitudes in the device's memory for other libraries."""
     if backend.name == "numpy":
         return patterns
     xp = backend.library

@@ -54,7 +54,8 @@ class Solver:
     CPU in units of one forward and one inverse transform of every pattern, for estimates
     (``benchmarks/speed.py`` measures it). ``can_go_back`` says whether a run may go back to an earlier state,
     which a fast-forward needs; ``stays_because`` says in words why not. ``can_hold_out`` says whether it
-    masks its data by ``problem.mask(batch)``, which may be another one for each pattern. ``packages`` names
+    masks its data by ``problem.mask(batch)``, which may be another one for each pattern. ``takes_more`` says
+    whether it can go on while patterns come in, by ``given_more``. ``packages`` names
     other distributions that do its work: their versions are part of a run's code. ``remembers`` says in words
     what its states have beyond those of a :class:`SweepState`: only runs whose states are one can be gone on
     with, by ``run --extend``. ``stackable`` says whether runs of it can go side by side, by a method
@@ -66,6 +67,7 @@ class Solver:
     can_go_back: ClassVar[bool] = True
     stays_because: ClassVar[str] = "it cannot go back to an earlier state"
     can_hold_out: ClassVar[bool] = True
+    takes_more: ClassVar[bool] = True
     remembers: ClassVar[str] = "more of its way than object and probe, or has these in no plain order"
     packages: ClassVar[tuple[str, ...]] = ()
     parts: ClassVar[
@@ -110,6 +112,10 @@ class Solver:
         the data that it took. ``state`` stays as it is."""
         first = self.init(replace(problem, start_object=obj, probe=probe))
         return self.resumed(first, state), self.data_passes(first, 0)
+
+    def given_more(self, problem: Problem, state: Any) -> Any:
+        """The state that goes on with ``problem``, which has more patterns than ``state`` has seen."""
+        return self.carried(problem, state, state.object, state.probe)[0]
 
     def copied(self, state: Any) -> Any:
         """``state``, to be stepped from without spending it: itself where ``step`` is pure."""

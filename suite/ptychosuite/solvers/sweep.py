@@ -86,6 +86,10 @@ class Sweeping(CorrectsPositions, PatchSolver, CountingSolver):
         positions = self.corrected(problem.positions_px, seen.positions_px, shifts.shifts_px)
         return replace(after, found=replace(Found.by(after), positions_px=positions))
 
+    def given_more(self, problem: Problem, state: SweepState) -> SweepState:
+        """A state knows of no pattern."""
+        return state
+
     def swept(
         self,
         problem: Problem,

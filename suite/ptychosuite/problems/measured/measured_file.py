@@ -90,7 +90,11 @@ class MeasuredFile(ReadSettings, ProblemKind):
                 f"{measurement.probe_size}, fwhm_px: {measurement.probe_size // 4}}}"
             )
         intensity = measurement.diffraction_intensity  # 0 at bad pixels
-        scale = 1.0 if self.probe_scale == "kept" else _scale(probe, intensity, measurement.detector_mask)
+        scale = (
+            1.0
+            if self.probe_scale == "kept"
+            else factor_to_counts(probe, intensity, measurement.detector_mask)
+        )
         whole, shifts = split_positions(measurement.scan_positions_px)
         return Problem(
             diffraction_amplitude=Patterns(intensity, 1.0, dtype),
@@ -106,8 +110,14 @@ class MeasuredFile(ReadSettings, ProblemKind):
         )
 
 
-def _scale(probe: np.ndarray, intensity: np.ndarray, good: np.ndarray | None) -> float:
-    """Factor by which the probe sends the mean counts to the good pixels, through an empty object."""
+def factor_to_counts(probe: np.ndarray, intensity: np.ndarray, good: np.ndarray | None) -> float:
+    """Factor by which the probe sends the mean counts to the good pixels, through an empty object.
+
+    Raises
+    ------
+    DataFileError
+        It sends no light there.
+    """
     counts = float(intensity.sum(dtype=np.float64)) / len(intensity)
     pattern = np.abs(np.fft.fft2(probe)) ** 2
     seen = float(np.sum(pattern if good is None else pattern[good]))

@@ -73,17 +73,10 @@ class Running:
         self.epochs += 1
 
     def go_to(self, obj: np.ndarray | None, probe: np.ndarray | None) -> None:
-        import torch
+        put(self.model, self.reconstructor.optimizer, self.inside, obj, self._told(probe))
 
-        model, inside = self.model, self.inside
-        with torch.no_grad():
-            if obj is not None:
-                model.obj[inside, inside] = torch.from_numpy(obj.astype(np.complex64))
-            if probe is not None:
-                told = probe if self.is_simple else moved(probe, -HALF_PX)
-                told = told.astype(np.complex64).reshape(model.probe.shape)
-                model.probe[:] = torch.from_numpy(told) / model.probe_norm
-        forget_directions(self.reconstructor.optimizer, (model.obj, model.probe))
+    def _told(self, probe: np.ndarray | None) -> np.ndarray | None:
+        return probe if probe is None or self.is_simple else moved(probe, -HALF_PX)
 
     @property
     def inside(self) -> slice:
@@ -162,6 +155,23 @@ class Running:
 
 def begin(settings: Mapping[str, Any], task: PeerTask) -> Running:
     return Running(settings, task)
+
+
+def put(model: Any, optimizer: Any, inside: slice, obj: np.ndarray | None, probe: np.ndarray | None) -> None:
+    """Put ``obj``, and ``probe`` as it lies on patches, where given, in the place of a cdtools model's own.
+
+    ``optimizer``, where it can be reached, forgets its directions.
+    """
+    import torch
+
+    with torch.no_grad():
+        if obj is not None:
+            model.obj[inside, inside] = model.obj.new_tensor(obj)
+        if probe is not None:
+            told = probe.astype(np.complex64).reshape(model.probe.shape)
+            model.probe[:] = model.probe.new_tensor(told) / model.probe_norm
+    if optimizer is not None:
+        forget_directions(optimizer, (model.obj, model.probe))
 
 
 def loss_of_fitted(patterns: Any, modelled: Any, mask: Any = None) -> Any:

@@ -103,22 +103,7 @@ class Running:
         return torch.cat(found).numpy()
 
     def go_to(self, obj: np.ndarray | None, probe: np.ndarray | None) -> None:
-        import torch
-
-        with torch.no_grad():
-            if obj is not None:
-                self.task.object.set_data(obj[None])
-            if probe is not None:
-                self.task.probe.set_data(probe, slicer=0)
-        for parameter in (self.task.object, self.task.probe):
-            if parameter.optimizer is not None:
-                forget_directions(parameter.optimizer, parameter.optimizer.state)
-        if self.settings["algorithm"] == "lsqml":
-            from ptychi.reconstructors.lsqml import MomentumState
-
-            reconstructor = self.task.reconstructor
-            reconstructor.object_momentum_params = MomentumState()
-            reconstructor.probe_momentum_params = MomentumState()
+        put(self.task, obj, probe)
 
     def _data(self, name: str) -> np.ndarray:
         found: np.ndarray = self.task.get_data_to_cpu(name, as_numpy=True)
@@ -127,6 +112,25 @@ class Running:
 
 def begin(settings: Mapping[str, Any], task: PeerTask) -> Running:
     return Running(settings, task)
+
+
+def put(task: Any, obj: np.ndarray | None, probe: np.ndarray | None) -> None:
+    """Put ``obj`` (H, W) and ``probe`` (M, m, m), where given, in the place of a pty-chi task's own."""
+    import torch
+
+    with torch.no_grad():
+        if obj is not None:
+            task.object.set_data(obj[None])
+        if probe is not None:
+            task.probe.set_data(probe, slicer=0)
+    for parameter in (task.object, task.probe):
+        if parameter.optimizer is not None:
+            forget_directions(parameter.optimizer, parameter.optimizer.state)
+    if hasattr(task.reconstructor, "object_momentum_params"):
+        from ptychi.reconstructors.lsqml import MomentumState
+
+        task.reconstructor.object_momentum_params = MomentumState()
+        task.reconstructor.probe_momentum_params = MomentumState()
 
 
 def told_intensity(task: PeerTask) -> np.ndarray:

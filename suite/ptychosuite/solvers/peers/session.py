@@ -133,6 +133,7 @@ class PeerSettings(CountingSolver):
     """
 
     remembers: ClassVar[str] = "what the other package keeps to itself"
+    takes_more: ClassVar[bool] = False
     driver: ClassVar[Driver]
 
     update_probe: bool | None = None
