@@ -91,10 +91,9 @@ def test_identity_is_the_plain_run(solver, problem, safeguard):
     plain = run(solver, problem=problem)
     found = run(solver, Identity(**PLAN, safeguard=safeguard), problem)
     same(found, plain)
-    steps, jumps = [jump.step for jump in found.state.jumps], found.state.jumps
-    assert steps == ([0, 0] if safeguard else [1, 1])  # what is no better is in doubt, and the solver stands
-    assert not safeguard or jumps[0].reason.startswith(f"deviance {jumps[0].deviance_plain:.4g}, without it")
-    assert jumps[0].deviance_jumped == jumps[0].deviance_plain or not safeguard
+    for jump in found.state.jumps:  # what is no better is in doubt, and the solver alone stands
+        assert jump.step == (1 if np.isnan(jump.deviance_plain) else 0)
+        assert safeguard or jump.step == 1
     assert len(found.curves["data_passes"]) == 13
     assert len(found.curves["seconds"]) == 13
 
@@ -296,7 +295,7 @@ def test_what_operators_are_shown():
     plain.append(states.init(problem))
     for _ in range(30):
         plain.append(states.step(problem, plain[-1], rng))
-    operator = Watcher(warm_up=11, jumps=3, spacing=6, look_ahead=2, seen=seen)
+    operator = Watcher(warm_up=11, jumps=3, spacing=6, safeguard=False, seen=seen)
     run(RPIE(alpha=0.1), operator, problem, 30)
     assert [(now.iteration, before and before.iteration) for now, before in seen] == [
         (0, 0),  # before the clock starts
@@ -307,7 +306,7 @@ def test_what_operators_are_shown():
     np.testing.assert_array_equal(seen[1][1].object, plain[1].object)
     np.testing.assert_array_equal(seen[1][0].object, plain[11].object)
     seen.clear()
-    run(RPIE(alpha=0.1), Watcher(warm_up=9, jumps=2, spacing=12, look_ahead=2, seen=seen), problem, 30)
+    run(RPIE(alpha=0.1), Watcher(warm_up=9, jumps=2, spacing=12, safeguard=False, seen=seen), problem, 30)
     assert [(now.iteration, before and before.iteration) for now, before in seen] == [
         (0, 0),
         (9, None),
