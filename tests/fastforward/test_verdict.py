@@ -193,7 +193,7 @@ def test_a_good_jump_is_kept_in_the_middle(solver):
     problem, solver = long_scan(), build("solvers", solver)
     plain, found = (run(solver, each, problem, 12) for each in (None, toy("Truth")(**PLAN | {"jumps": 1})))
     (jump,) = found.state.jumps
-    assert jump.step == 1
+    assert jump.step > 0
     assert jump.deviance_jumped < jump.deviance_plain
     np.testing.assert_array_equal(found.curves["residual"][:5], plain.curves["residual"][:5])
     assert found.curves["poisson_deviance"][5] < plain.curves["poisson_deviance"][5]
