@@ -30,6 +30,10 @@ SETTINGS = {
     "blind-overlap": (*BLIND, "problem.scan.overlap=0.5"),
     "blind-noise": (*BLIND, "problem.noise=0.05"),
     "fast-forward": (
+        "stop.iterations=4", "stop.check_every=2", JUMPS,
+        "problem.object={kind: images, magnitude: astronaut, phase: camera, size: 96}",
+    ),
+    "fast-forward-other-instruments": (
         "stop.iterations=4", "problem.object={kind: images, magnitude: astronaut, phase: camera}", "seed=0",
         "solver=[epie, rpie]", "problem.noise=[0.5]", JUMPS,
     ),
@@ -72,8 +76,9 @@ def test_every_figure_is_drawn(path, tmp_path, monkeypatch):
     plan = plan_of(path, *settings)
     carry_out(plan, tmp_path)
     drawn = ptychosuite.figures(path, settings, results=tmp_path, out=tmp_path / "figures", progress=False)
-    assert not drawn.not_drawn
-    keys = [figure["key"] for figure in plan.figures if figure.get("key")]
+    later = [figure["key"] for figure in plan.figures if "at" in figure]  # than these runs go
+    assert len(drawn.not_drawn) == len(later)
+    keys = [figure["key"] for figure in plan.figures if figure.get("key") and figure["key"] not in later]
     assert set(keys) <= set(drawn.keys)
     for key in keys:
         assert (drawn.path / "figures" / f"{key}.svg").is_file()
