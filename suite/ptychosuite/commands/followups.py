@@ -10,7 +10,6 @@ import json
 import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -46,9 +45,11 @@ def filled_in(text: str, context: click.Context | None = None) -> str:
         return text
 
     def fill(found: re.Match[str]) -> str:
+        from ptychosuite.api.planning import is_study_file  # most that is printed names no command
+
         name, more = found[1], found[2].split()
         of_folder = name.split()[0] in OF_FOLDERS
-        if _command(context, name) is None or not (of_folder or Path(study).is_file()):
+        if _command(context, name) is None or not (of_folder or is_study_file(study)):
             return found[0]
         return _command_line(context, name, more)
 
