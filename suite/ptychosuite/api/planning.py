@@ -31,7 +31,7 @@ from ptychosuite.store.layout import Store, results_of
 from ptychosuite.store.read import Inventory, Standing, inventory, read_run
 from ptychosuite.study.choice import Choice, Share
 from ptychosuite.study.estimate import Estimate, Measured, estimate
-from ptychosuite.study.shipped import is_shipped, located
+from ptychosuite.study.shipped import located
 from ptychosuite.study.study_file import (
     Override,
     StudyFile,
@@ -69,11 +69,6 @@ def read_study(study: Study, settings: Settings = (), override_file: File | None
     if path.is_dir():
         raise StudyError(f"{path} is a folder; name a study file, as in studies/quickstart.yaml")
     return load_study(path, overrides)
-
-
-def is_study_file(path: File) -> bool:
-    """Whether there is such a file, or a study of this name comes with ptychosuite."""
-    return Path(path).is_file() or is_shipped(Path(path))
 
 
 def plan_of(

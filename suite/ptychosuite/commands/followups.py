@@ -16,6 +16,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from ptychosuite.api.study_names import is_study_file
 from ptychosuite.errors import UserError
 
 NOT_REPEATED = {
@@ -45,8 +46,6 @@ def filled_in(text: str, context: click.Context | None = None) -> str:
         return text
 
     def fill(found: re.Match[str]) -> str:
-        from ptychosuite.api.planning import is_study_file  # most that is printed names no command
-
         name, more = found[1], found[2].split()
         of_folder = name.split()[0] in OF_FOLDERS
         if _command(context, name) is None or not (of_folder or is_study_file(study)):
