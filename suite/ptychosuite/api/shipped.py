@@ -90,6 +90,10 @@ class ShippedStudies(Displayed, Mapping[str, ShippedStudy]):
         self._by_name = {study.name: study for study in studies}
 
     def __getitem__(self, name: str) -> ShippedStudy:
+        return self._by_name[name]
+
+    def named(self, name: str) -> ShippedStudy:
+        """The study of this name; raises StudyError, with the nearest name, where there is none."""
         if name not in self._by_name:
             raise StudyError(f"no study '{name}' comes with ptychosuite; {nearest(name, self._by_name)}")
         return self._by_name[name]

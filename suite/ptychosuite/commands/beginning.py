@@ -28,9 +28,9 @@ def studies(name: str | None, as_json: bool) -> None:
     if name is None:
         answer(found.to_dict() if as_json else str(found))
     elif as_json:
-        answer(found[name].to_dict())
+        answer(found.named(name).to_dict())
     else:
-        click.echo(str(found[name]), nl=False)
+        click.echo(str(found.named(name)), nl=False)
 
 
 @click.command()
