@@ -25,6 +25,7 @@ FILES = [
             "compare",
             "data",
             "fast-forward",
+            "install",
             "papers",
             "regression",
             "tutorial",

@@ -39,8 +39,8 @@ def checkout(tmp_path: Path) -> Path:
     command.parent.mkdir(parents=True)
     command.write_text(STAND_IN)
     command.chmod(0o755)
-    (command.parents[1] / ".ready").touch()
-    (root / "Makefile").write_text(".venv/.ready:\n")
+    (command.parents[1] / ".dev-ready").touch()
+    (root / "Makefile").write_text(".venv/.dev-ready:\n")
     for folder in ("results/baselines", "reports"):
         (root / folder).mkdir(parents=True)
     commit(root, "results/baselines/nightly.json", "{}")

@@ -38,6 +38,10 @@ from ptychosuite.api.repeating import Reproduction as Reproduction
 from ptychosuite.api.repeating import reproduce as reproduce
 from ptychosuite.api.results import Results as Results
 from ptychosuite.api.results import open_results
+from ptychosuite.api.shipped import ShippedStudies as ShippedStudies
+from ptychosuite.api.shipped import ShippedStudy as ShippedStudy
+from ptychosuite.api.shipped import new_study as new_study
+from ptychosuite.api.shipped import studies as studies
 from ptychosuite.api.streaming import Stream as Stream
 from ptychosuite.api.sweeping import Sweep as Sweep
 from ptychosuite.api.sweeping import SweepOutcome as SweepOutcome

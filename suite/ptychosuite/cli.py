@@ -22,6 +22,8 @@ class Listed(NamedTuple):
 
 
 COMMANDS = {  # in the order in which they are used
+    "studies": Listed("beginning", "List the studies that come with ptychosuite, or print one."),
+    "new": Listed("beginning", "Write a first study with comments into FILE."),
     "plan": Listed("sweeps", "Check STUDY and show its runs, what is done and what the rest will cost."),
     "run": Listed("sweeps", "Carry out the runs of STUDY that are not done yet."),
     "train": Listed("sweeps", "Train the fast-forward operator on the runs of STUDY."),
@@ -77,12 +79,13 @@ def ptychosuite() -> None:
     """Benchmark ptychographic reconstruction, reproducibly.
 
     A study file says what to reconstruct and what to vary. Results land in results/STUDY, reports in
-    reports/STUDY. A run that is done is never computed again.
+    reports/STUDY. A run that is done is never computed again. STUDY is a file, or the name of a study that
+    comes with ptychosuite.
 
     \b
-        ptychosuite plan studies/quickstart.yaml
-        ptychosuite run studies/quickstart.yaml --cluster local
-        ptychosuite report studies/quickstart.yaml
+        ptychosuite plan quickstart
+        ptychosuite run quickstart --cluster local
+        ptychosuite report quickstart
     """
 
 

@@ -108,3 +108,19 @@ def test_doctor_lists_every_group(command):
     assert "fault of" not in out
     for group in registry.GROUPS:
         assert f"\n  {group}: " in out
+
+
+def test_doctor_says_what_would_help(command, monkeypatch):
+    """What is missing, with how to get it; nothing where all is there."""
+    monkeypatch.setattr("ptychosuite.api.installation.version_there", lambda python, package: "")
+    monkeypatch.setattr("ptychosuite.api.installation.find_spec", lambda name: None)
+    told = [line for line in command("doctor")[1].splitlines() if line.startswith("what to do: ")]
+    assert len(told) == 3
+    assert "pip install 'ptychosuite[fast]'" in told[0]
+    assert "ptychi, cdtools, ptylab" in told[1]
+    assert "pip install 'ptychosuite[peers]'" in told[1]
+    assert "run quickstart" in told[2]
+    assert json.loads(command("doctor", "--json")[1])["advice"] == [each[12:] for each in told[:2]]
+    monkeypatch.setattr("ptychosuite.api.installation.version_there", lambda python, package: "1")
+    monkeypatch.setattr("ptychosuite.api.installation.find_spec", lambda name: "here")
+    assert json.loads(command("doctor", "--json")[1])["advice"] == []

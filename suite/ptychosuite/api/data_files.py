@@ -26,6 +26,7 @@ from ptychosuite.problems.problem_kind import START_PROBE, kind_of
 from ptychosuite.registry.lookup import build
 from ptychosuite.registry.validation import SettingError, validate
 from ptychosuite.study.inputs import resolved_files
+from ptychosuite.study.shipped import is_shipped
 
 STUDY_SUFFIXES = (".yaml", ".yml")
 
@@ -154,7 +155,9 @@ def convert(
 
 
 def _is_study(source: Study) -> bool:
-    return isinstance(source, Mapping) or Path(source).suffix in STUDY_SUFFIXES
+    if isinstance(source, Mapping):
+        return True
+    return Path(source).suffix in STUDY_SUFFIXES or is_shipped(Path(source))
 
 
 def _of_study(study: Study, settings: Settings, run: str | None) -> tuple[Measurement, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from ptychosuite.api.planning import File, Study
@@ -13,6 +14,7 @@ from ptychosuite.backends.arrays import BACKENDS, backend
 from ptychosuite.errors import BackendError, nearest
 from ptychosuite.execute.provenance import environment
 from ptychosuite.registry import lookup as registry
+from ptychosuite.registry.other_python import python_of, version_there
 from ptychosuite.store.faults import faults as faults_of
 from ptychosuite.store.read import inventory
 from ptychosuite.study.json_schema import study_schema
@@ -45,7 +47,7 @@ def faults() -> list[dict[str, str]]:
 
 
 def doctor(study: Study | None = None, *, results: File = "results") -> dict[str, Any]:
-    """What this machine and this installation can do, as plain data.
+    """What this machine and this installation can do, and what would help ("advice"), as plain data.
 
     Parameters
     ----------
@@ -71,9 +73,35 @@ def doctor(study: Study | None = None, *, results: File = "results") -> dict[str
         "backends": backends,
         "nouns": {group: _with_packages(group) for group in registry.GROUPS},
         "faults": faults(),
+        "advice": _advice(),
         "environment": environment(),
         **of_results,
     }
+
+
+def _advice() -> list[str]:
+    """What would help here, and how to get it, a sentence each; empty where nothing is amiss."""
+    said = [
+        f"{fault.package} is at fault, as told above: mend it, or remove it" for fault in registry.faults()
+    ]
+    if find_spec("ducc0") is None:
+        said.append(
+            "transforms on the CPU are SciPy's; ducc0 (GPL) is 1.5 to 2.5 times as fast: "
+            "pip install 'ptychosuite[fast]'"
+        )
+    missing = [name for name, package in _peers() if not version_there(python_of(package), package)]
+    if missing:
+        said.append(
+            f"the solvers {', '.join(missing)} are other packages', which are not here: "
+            "pip install 'ptychosuite[peers]', or name the Python that has them in PTYCHOSUITE_PEER_PYTHON"
+        )
+    return said
+
+
+def _peers() -> list[tuple[str, str]]:
+    """Each solver that is another package's, with its distribution."""
+    classes = registry.classes("solvers").items()
+    return [(name, package) for name, cls in classes for package in getattr(cls, "packages", ())]
 
 
 def _results(study: Study, results: File) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from ptychosuite.store.layout import Store, results_of
 from ptychosuite.store.read import Inventory, Standing, inventory, read_run
 from ptychosuite.study.choice import Choice, Share
 from ptychosuite.study.estimate import Estimate, Measured, estimate
+from ptychosuite.study.shipped import located
 from ptychosuite.study.study_file import (
     Override,
     StudyFile,
@@ -43,7 +44,10 @@ from ptychosuite.study.study_file import (
 
 File = str | os.PathLike[str]
 Study = File | Mapping[str, Any]
-"""The path of a study file, or what one holds; relative paths in a dict count from the working directory."""
+"""The path of a study file, the name of a study that comes with ptychosuite, or what a file holds.
+
+Relative paths in a dict count from the working directory.
+"""
 
 Settings = Mapping[str, Any] | Sequence[str] | Sequence[Override]
 """Overrides: dotted paths with their values, or texts such as "problem.noise=0.1"."""
@@ -57,10 +61,11 @@ def read_study(study: Study, settings: Settings = (), override_file: File | None
     StudyError
         It cannot be read, or its outline is wrong: with line and column of a file, or the dotted key of data.
     """
-    overrides = [*(load_overrides(Path(override_file)) if override_file else ()), *overrides_of(settings)]
+    written = load_overrides(located(Path(override_file))) if override_file else ()
+    overrides = [*written, *overrides_of(settings)]
     if isinstance(study, Mapping):
         return study_of(study, overrides)
-    path = Path(study)
+    path = located(Path(study))
     if path.is_dir():
         raise StudyError(f"{path} is a folder; name a study file, as in studies/quickstart.yaml")
     return load_study(path, overrides)

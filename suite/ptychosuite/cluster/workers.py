@@ -122,7 +122,9 @@ def scheduler_options(dashboard: bool) -> dict[str, Any]:
         A dashboard is asked for, and Bokeh is missing.
     """
     if dashboard and find_spec("bokeh") is None:
-        raise ClusterError("Dask's dashboard needs Bokeh, which is not installed; pip install bokeh")
+        raise ClusterError(
+            "the dashboard needs Bokeh, which is missing; pip install 'ptychosuite[dashboard]'"
+        )
     return {"dashboard": dashboard, "dashboard_address": f"{LOOPBACK}:0"}
 
 

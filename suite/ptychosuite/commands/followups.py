@@ -10,13 +10,13 @@ import json
 import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
+from ptychosuite.api.study_names import is_study_file
 from ptychosuite.errors import UserError
 
 NOT_REPEATED = {
@@ -48,7 +48,7 @@ def filled_in(text: str, context: click.Context | None = None) -> str:
     def fill(found: re.Match[str]) -> str:
         name, more = found[1], found[2].split()
         of_folder = name.split()[0] in OF_FOLDERS
-        if _command(context, name) is None or not (of_folder or Path(study).is_file()):
+        if _command(context, name) is None or not (of_folder or is_study_file(study)):
             return found[0]
         return _command_line(context, name, more)
 

@@ -19,17 +19,33 @@ from types import FrameType
 from typing import Any, ClassVar, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from ptychosuite.api.following import Progress
+from ptychosuite.api.study_names import names_beginning
 from ptychosuite.commands.followups import echo
 
-study_argument = click.argument("study", type=click.Path(path_type=Path))
+
+class StudyPath(click.Path):
+    """A file or folder, or the name of what comes with ptychosuite; shells complete both."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        named = [CompletionItem(name) for name in names_beginning(incomplete)]
+        return [*named, *super().shell_complete(ctx, param, incomplete)]
+
+
+study_argument = click.argument("study", type=StudyPath())
 set_option = click.option(
     "--set", "settings", multiple=True, metavar="PATH=VALUE",
     help="Override a field or an axis, as in --set problem.noise=0.1 or --set 'seed={range: 2}'. Repeatable.",
 )  # fmt: skip
 override_option = click.option(
-    "--override", "override_file", type=click.Path(path_type=Path), metavar="FILE",
+    "--override", "override_file", type=StudyPath(), metavar="FILE",
     help="A YAML file of overrides: dotted paths and values, as for --set.",
 )  # fmt: skip
 results_option = click.option(

@@ -16,6 +16,7 @@ from ptychosuite.api.display import tree_text
 from ptychosuite.commands.followups import answer, echo, quoted
 from ptychosuite.commands.options import (
     Duration,
+    StudyPath,
     followed,
     json_option,
     results_option,
@@ -253,11 +254,11 @@ def solvers(as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("study", type=click.Path(path_type=Path), required=False)
+@click.argument("study", type=StudyPath(), required=False)
 @results_option
 @json_option
 def doctor(study: Path | None, results: str, as_json: bool) -> None:
-    """Say what this machine and this installation can do, and what is wrong with its plug-ins.
+    """Say what this machine and this installation can do, what is wrong with plug-ins, and what would help.
 
     Of STUDY (a study file or a results folder) every file of the results is read as well, and those are named
     that are damaged or do not belong there. Leaves with 1 where there are any.
@@ -275,7 +276,7 @@ def doctor(study: Path | None, results: str, as_json: bool) -> None:
 
 
 def _print_doctor(content: dict[str, Any]) -> None:
-    faults = content.pop("faults")
+    faults, advice = content.pop("faults"), content.pop("advice")
     nouns = {
         group: ", ".join(f"{name} ({package})" if package else name for name, package in found.items())
         for group, found in content["nouns"].items()
@@ -283,6 +284,8 @@ def _print_doctor(content: dict[str, Any]) -> None:
     results = content.pop("results", {})
     echo(tree_text({**content, "nouns": nouns}))
     _print_faults(faults)
+    for sentence in (*advice, "a first study: ptychosuite run quickstart && ptychosuite report quickstart"):
+        echo(f"what to do: {sentence}")
     if results:
         echo(f"results in {results['folder']}: {results['runs']} runs that have ended")
         for message in results["damaged"].values():

@@ -158,6 +158,20 @@ def make_plan(study: StudyFile, settle: Settle | None = None, expansion: Expansi
     )
 
 
+def outlines(study: StudyFile) -> list[dict[str, Any]]:
+    """The fields of every run that a study writes, as it writes them: nothing is checked, no file looked at.
+
+    A run that is excluded by a default, or written twice, is among them.
+
+    Raises
+    ------
+    StudyError
+        Axes or exclusions are not what they should be.
+    """
+    exclusion = Exclusion(_entries(study, "exclude"))
+    return [fields for _, fields in _assignments(study, {}, exclusion)]
+
+
 def title_of(study: StudyFile) -> str:
     """What the study is called where people read it."""
     return printable(study.data.get("title") or study.name, kept="")
