@@ -16,8 +16,8 @@ READY  := $(VENV)/.ready
 DEV    := $(VENV)/.dev-ready
 DOCS   := $(VENV)/.docs-ready
 
-STUDIES ?= setup levels noise overlap circuit fast-forward fast-forward-known fast-forward-multigrid \
-    fast-forward-sizes
+STUDIES ?= setup levels noise overlap circuit fast-forward fast-forward-other-instruments \
+    fast-forward-known fast-forward-multigrid fast-forward-sizes
 SET     ?=
 CLUSTER ?= local
 
