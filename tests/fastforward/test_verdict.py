@@ -85,8 +85,16 @@ def test_solvers_that_do_not_say_are_judged_on_all():
     problem, bare = long_scan(), build("solvers", {"name": "tests.fastforward.test_apply:Bare"})
     assert Court.of(bare, problem, bare.init(problem), 9).which is None
     assert build("solvers", {"name": "cdtools"}).narrowed(problem, None) is None
-    adam = build("solvers", MOMENTS)  # a minibatch is a step, and few patterns are few steps
-    assert Court.of(adam, problem, adam.init(problem), 9).which is None
+
+
+def test_a_minibatch_of_a_part_is_a_part():
+    """A minibatch is a step: an iteration in the middle has as many as one over all patterns."""
+    problem, adam = long_scan(), build("solvers", {**MOMENTS, "batch": 32})
+    court = Court.of(adam, problem, adam.init(problem), 16)
+    assert (court.problem.n_positions, court.solver.batch) == (16, 8)
+    assert dataclasses.replace(court.solver, batch=32) == adam
+    staged = build("solvers", {"name": "staged", "stages": [{**MOMENTS, "iterations": 3}, {"name": "epie"}]})
+    assert Court.of(staged, problem, staged.init(problem), 16).which is None
 
 
 def test_what_was_found_is_judged_in_the_middle_too():
@@ -255,7 +263,7 @@ def test_a_model_that_does_not_explain_the_data_is_told():
     wrong = dataclasses.replace(truth, probe=truth.probe[::-1, ::-1].copy())
     right, told = (
         why_flat(court, Pace(court.deviance(court.state, court.state), 0.012, 0.008), problem.noise)
-        for court in (Court(problem, truth), Court(problem, wrong))
+        for court in (Court(RPIE(), problem, truth), Court(RPIE(), problem, wrong))
     )
     assert right == ("deviance fell by 1.2 ± 0.8 % in five iterations: nothing to carry ahead", 1)
     found = re.search(r"; model mismatch: it is (.+), and noise would leave (.+)$", told[0])
@@ -266,7 +274,7 @@ def test_what_noise_leaves():
     """The mean deviance of counts drawn from the model itself."""
     problem = small_problem(noise=2.0)
     truth = Snapshot(problem.reference.object, problem.reference.probe, 0)
-    expected = Court(problem, None).expected_deviance(truth)
+    expected = Court(RPIE(), problem, None).expected_deviance(truth)
     assert poisson_deviance(problem, truth.object, truth.probe) == pytest.approx(expected, rel=0.1)
 
 

@@ -202,7 +202,7 @@ class FastForward(Solver):
         if proposal is None:
             return self._alone(problem, state, passes, rng), jump
         state = replace(state, passes_beside=state.passes_beside + passes)
-        trial = Trial(self.solver, self.schedule, court, pace, proposal)
+        trial = Trial(self.schedule, court, pace, proposal)
         if court.which is None:
             return self._judged_on_all(problem, state, trial, jump, rng)
         return self._judged_in_the_middle(problem, state, trial, jump, rng)
@@ -235,7 +235,7 @@ class FastForward(Solver):
         passes = trial.court.share * taken
         if jump.step == 0:
             return self._alone(problem, state, passes, rng), jump
-        order, everywhere = deepcopy(rng), Court(problem, state.inner)
+        order, everywhere = deepcopy(rng), Court(self.solver, problem, state.inner)
         try:
             there = self._restart(problem, state, trial.proposal, jump.step)
             before, inserted = (everywhere.deviances(each, each) for each in (state.inner, there[0]))

@@ -42,6 +42,7 @@ Field = Complex[Array, "h w"]
 class Court:
     """Where branches are compared: on all patterns, or on those in the middle of a long scan."""
 
+    solver: Solver
     problem: Problem  # for the solver
     state: Any  # of the solver, there
     which: Int[np.ndarray, " n"] | None = None  # numbers of its patterns; None: all
@@ -51,7 +52,7 @@ class Court:
     @classmethod
     def of(cls, solver: Solver, problem: Problem, state: Any, judged_on: int | None) -> Court:
         """The middle where the scan is long and ``solver`` can go on there; else all patterns."""
-        whole, few = cls(problem, state), judged_patterns(judged_on, problem.n_positions)
+        whole, few = cls(solver, problem, state), judged_patterns(judged_on, problem.n_positions)
         if few == problem.n_positions:
             return whole
         seen = Found.by(state).applied_to(problem)
@@ -60,7 +61,7 @@ class Court:
         if (narrowed := solver.narrowed(part, state)) is None:
             return whole
         share = few / problem.n_positions
-        return cls(part, narrowed[0], which, share, share * narrowed[1])
+        return cls(solver.in_part(share), part, narrowed[0], which, share, share * narrowed[1])
 
     @property
     def where(self) -> str:
@@ -176,9 +177,8 @@ def gain_of(jumped: Branch, plain: Branch) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Trial:
-    """A proposal at a court: the branches of ``solver`` with it and without."""
+    """A proposal at a court: the branches of its solver with it and without."""
 
-    solver: Solver
     schedule: Schedule
     court: Court
     pace: Pace
@@ -205,7 +205,7 @@ class Trial:
                 rng.bit_generator.state = order.bit_generator.state
                 return branch, passes, replace(jump, step=step, reason="")
             if plain is None:
-                plain, taken = self._branch(self.solver.copied(self.court.state), jump.iteration, rng)
+                plain, taken = self._branch(self.court.solver.copied(self.court.state), jump.iteration, rng)
                 passes += taken
                 jump = replace(jump, deviance_plain=plain.deviance)
             gain, error = gain_of(branch, plain)
@@ -226,7 +226,7 @@ class Trial:
         """
         court, refits, passes = self.court, self.schedule.refits, 0.0
         try:
-            first, passes = restarted(self.solver, refits, court.problem, court.state, self.proposal, step)
+            first, passes = restarted(court.solver, refits, court.problem, court.state, self.proposal, step)
             inserted, passes = court.deviance(first, first), passes + 1
             jump = replace(jump, deviance_inserted=inserted)
             if not inserted <= worst:
@@ -241,10 +241,10 @@ class Trial:
         """The look-ahead from ``first``, which stands in the place of the court's state; and its passes."""
         states = [first]
         for _ in range(self.schedule.look_ahead):
-            states.append(_read(self.solver.step(self.court.problem, states[-1], rng)))
+            states.append(_read(self.court.solver.step(self.court.problem, states[-1], rng)))
         last = states[-1]
-        passes = self.solver.data_passes(last, iteration + self.schedule.look_ahead)
-        passes -= self.solver.data_passes(first, iteration)
+        passes = self.court.solver.data_passes(last, iteration + self.schedule.look_ahead)
+        passes -= self.court.solver.data_passes(first, iteration)
         return Branch(tuple(states[1:]), self.court.deviances(last, last)), passes + 1
 
 

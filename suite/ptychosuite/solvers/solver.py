@@ -129,6 +129,10 @@ class Solver:
         """
         return None
 
+    def in_part(self, share: float) -> Solver:
+        """The solver for a part of a scan, ``share`` of its patterns: with as many steps an iteration."""
+        return self
+
     def figures(self, state: Any) -> Mapping[str, float]:
         """What the solver tells of its way to ``state`` beside the metrics, by name, for the run's record."""
         return {}

@@ -110,6 +110,8 @@ class Staged(Solver):
 
     def narrowed(self, part: Problem, state: StagedState) -> tuple[StagedState, float] | None:
         solver = self.solvers[state.stage]
+        if solver.in_part(0.5) is not solver:  # as a stage it cannot be exchanged
+            return None
         if state.inner is None or (found := solver.narrowed(_seen(part, state), state.inner)) is None:
             return None
         inner, passes = found

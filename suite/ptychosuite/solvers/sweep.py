@@ -68,11 +68,13 @@ class Sweeping(CorrectsPositions, PatchSolver, CountingSolver):
         return SweepState(problem.start_object, problem.probe)
 
     def narrowed(self, part: Problem, state: SweepState) -> tuple[SweepState, float] | None:
-        """Object, probe and memory stay; what was found of single patterns is in ``part``.
+        """Object, probe and memory stay; what was found of single patterns is in ``part``."""
+        return replace(state, found=None), 0
 
-        None in minibatches: fewer patterns are fewer steps, in which a good jump has not settled yet.
-        """
-        return None if self.sweep == "minibatch" else (replace(state, found=None), 0)
+    def in_part(self, share: float) -> Sweeping:
+        if self.sweep != "minibatch":
+            return self
+        return replace(self, batch=max(1, round(share * self.batch)))
 
     def step(self, problem: Problem, state: SweepState, rng: np.random.Generator) -> SweepState:
         seen = Found.by(state).applied_to(problem)
