@@ -220,7 +220,7 @@ def test_a_dashboard_without_bokeh(monkeypatch, tmp_path):
     monkeypatch.setattr("ptychosuite.cluster.workers.find_spec", lambda name: None)
     file = tmp_path / "cluster.yaml"
     file.write_text("cluster: local\nworkers: 1\ndashboard: true\n")
-    with pytest.raises(ClusterError, match="pip install bokeh"), connect(str(file)):
+    with pytest.raises(ClusterError, match=r"pip install 'ptychosuite\[dashboard\]'"), connect(str(file)):
         pass
 
 

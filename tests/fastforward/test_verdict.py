@@ -132,11 +132,11 @@ def shots(deviances):
 def test_pace_on_all_patterns():
     """From two deviances, five iterations apart."""
     known, now, past = shots({8: 2.0, 9: 7.0, 13: 1.5})
-    pace = pace_of(known(None, now), 13, past)
+    pace = pace_of(known(None, None, now), 13, past)
     assert (pace.deviance, pace.fall, pace.error, pace.passes) == (1.5, pytest.approx(0.25), 0, 2)
     assert not pace.is_flat
     assert pace.supposed(10) == pytest.approx(1.5 * 0.75**2)
-    assert pace_of(known(None, now), 13, past[1:]) == Pace(1.5)
+    assert pace_of(known(None, None, now), 13, past[1:]) == Pace(1.5)
 
 
 def test_pace_in_the_middle():
@@ -144,12 +144,12 @@ def test_pace_in_the_middle():
     values = {3: 2.5, 5: 2.2, 7: 2.35, 9: 2.1, 11: 2.2, 13: 1.9}
     known, now, past = shots({**values, 12: 99.0})
     now = dataclasses.replace(now, iteration=13)
-    pace = pace_of(known(None, now, np.arange(9)), 13, past)
+    pace = pace_of(known(None, None, now, np.arange(9)), 13, past)
     fit = scipy.stats.linregress(list(values), np.log(list(values.values())))
     assert pace.fall == pytest.approx(1 - np.exp(5 * fit.slope))
     assert pace.error == pytest.approx(5 * fit.stderr)
     assert pace.passes == 6
-    assert pace_of(known(None, now, np.arange(9)), 13, past[:2]).fall is None
+    assert pace_of(known(None, None, now, np.arange(9)), 13, past[:2]).fall is None
 
 
 @pytest.mark.parametrize(

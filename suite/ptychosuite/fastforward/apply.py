@@ -120,7 +120,7 @@ class FastForward(Solver):
     def provenance(self, state: FastForwardState) -> Mapping[str, Any]:
         return self.solver.provenance(state.inner)
 
-    def data_passes(self, state: FastForwardState, iterations: int) -> float:
+    def data_passes(self, state: FastForwardState, iterations: int) -> int | float:
         return state.data_passes
 
     def figures(self, state: FastForwardState) -> Mapping[str, float]:
@@ -254,11 +254,11 @@ class FastForward(Solver):
 
     def _restart(
         self, problem: Problem, state: FastForwardState, proposal: Snapshot, step: float
-    ) -> tuple[Any, float]:
+    ) -> tuple[Any, int | float]:
         return restarted(self.solver, self.schedule.refits, problem, state.inner, proposal, step)
 
     def _alone(
-        self, problem: Problem, state: FastForwardState, passes: float, rng: np.random.Generator
+        self, problem: Problem, state: FastForwardState, passes: int | float, rng: np.random.Generator
     ) -> FastForwardState:
         """One iteration without a jump, after so many passes over the data that were for nothing."""
         inner = self.solver.step(problem, state.inner, rng)
@@ -268,8 +268,8 @@ class FastForward(Solver):
         self,
         problem: Problem,
         state: FastForwardState,
-        there: tuple[Any, float],
-        passes: float,
+        there: tuple[Any, int | float],
+        passes: int | float,
         rng: np.random.Generator,
     ) -> FastForwardState:
         """One iteration from where a jump has led, after so many passes over the data beside."""
@@ -277,7 +277,7 @@ class FastForward(Solver):
         beside = state.passes_beside + passes + taken - self._passes_between(state, first, 0)
         return replace(state, inner=self.solver.step(problem, first, rng), passes_beside=beside)
 
-    def _passes_between(self, state: FastForwardState, later: Any, iterations: int) -> float:
+    def _passes_between(self, state: FastForwardState, later: Any, iterations: int) -> int | float:
         """What the solver counts from ``state`` to its own state ``later``, so many iterations on."""
         then = self.solver.data_passes(later, state.iteration + iterations)
         return then - self.solver.data_passes(state.inner, state.iteration)

@@ -184,7 +184,7 @@ class Trial:
     pace: Pace
     proposal: Snapshot
 
-    def held(self, jump: Jump, rng: np.random.Generator) -> tuple[Branch | None, float, Jump]:
+    def held(self, jump: Jump, rng: np.random.Generator) -> tuple[Branch | None, int | float, Jump]:
         """The branch that stands, the passes over the court's patterns, and ``jump`` with the verdict.
 
         It is the first step that is surely better than the solver alone after ``look_ahead`` iterations, or
@@ -218,7 +218,7 @@ class Trial:
 
     def _attempt(
         self, step: float, worst: float, jump: Jump, rng: np.random.Generator
-    ) -> tuple[Branch | None, float, Jump]:
+    ) -> tuple[Branch | None, int | float, Jump]:
         """The branch from a share ``step`` of the proposed change, its passes, and what ``jump`` tells of it.
 
         None where it begins out of range, or where the solver stumbles, as it may well over a state that no
@@ -237,7 +237,7 @@ class Trial:
             return None, passes, replace(jump, reason=reason_of(error))
         return branch, passes + taken, replace(jump, deviance_jumped=branch.deviance)
 
-    def _branch(self, first: Any, iteration: int, rng: np.random.Generator) -> tuple[Branch, float]:
+    def _branch(self, first: Any, iteration: int, rng: np.random.Generator) -> tuple[Branch, int | float]:
         """The look-ahead from ``first``, which stands in the place of the court's state; and its passes."""
         states = [first]
         for _ in range(self.schedule.look_ahead):
@@ -250,7 +250,7 @@ class Trial:
 
 def restarted(
     solver: Solver, refits: int, problem: Problem, state: Any, proposal: Snapshot, step: float
-) -> tuple[Any, float]:
+) -> tuple[Any, int | float]:
     """The solver's first state at a share ``step`` of the proposed change, and the passes that it took.
 
     The probe moves only where the solver has moved it.

@@ -94,7 +94,7 @@ class Solver:
     def check(self, probe_size: int) -> None:
         """Raise ValueError, its text beginning with the field's name, where a setting cannot work."""
 
-    def data_passes(self, state: Any, iterations: int) -> float:
+    def data_passes(self, state: Any, iterations: int) -> int | float:
         """Passes over all the diffraction data up to ``state``, which so many iterations have led to."""
         return iterations
 
@@ -107,7 +107,7 @@ class Solver:
 
     def carried(
         self, problem: Problem, state: Any, obj: Complex[Array, "H W"], probe: Complex[Array, "m m"]
-    ) -> tuple[Any, float]:
+    ) -> tuple[Any, int | float]:
         """The state that goes on from object and probe where a jump from ``state`` led, and the passes over
         the data that it took. ``state`` stays as it is."""
         first = self.init(replace(problem, start_object=obj, probe=probe))
@@ -121,7 +121,7 @@ class Solver:
         """``state``, to be stepped from without spending it: itself where ``step`` is pure."""
         return state
 
-    def narrowed(self, part: Problem, state: Any) -> tuple[Any, float] | None:
+    def narrowed(self, part: Problem, state: Any) -> tuple[Any, int | float] | None:
         """``state`` as that of a run on ``part`` alone, and the passes over that part that it took.
 
         ``part`` has some of the problem's patterns, where ``state`` has found them. None where a run cannot

@@ -95,7 +95,7 @@ class Staged(Solver):
         inner = self.solvers[state.stage].step(_seen(problem, state), state.inner, rng)
         return replace(_with(state, inner), iterations=state.iterations + 1)
 
-    def data_passes(self, state: StagedState, iterations: int) -> float:
+    def data_passes(self, state: StagedState, iterations: int) -> int | float:
         return state.passes_before + self._own_passes(state)
 
     @property
@@ -170,7 +170,7 @@ class Staged(Solver):
             inner = replace(inner, found=state.found)
         return replace(_with(state, inner), resumes=None, passes_before=state.passes_before + passes)
 
-    def _own_passes(self, state: StagedState) -> float:
+    def _own_passes(self, state: StagedState) -> int | float:
         """Passes over the data of the present stage."""
         solver, known = self.solvers[state.stage], state.inner
         return solver.data_passes(state.resumes if known is None else known, state.iterations)
