@@ -195,7 +195,12 @@ def test_a_rejected_jump_leaves_the_plain_run(solver, operator):
     assert found.metrics["data_passes"] > plain.metrics["data_passes"]
 
 
-@pytest.mark.parametrize("solver", SEVERAL.values(), ids=SEVERAL)
+SETTLING = {name: settings for name, settings in SEVERAL.items() if name != "staged"} | {
+    "adam": {**MOMENTS, "learning_rate": 0.005, "batch": 32}  # longer steps lead away from the truth again
+}
+
+
+@pytest.mark.parametrize("solver", SETTLING.values(), ids=SETTLING)
 def test_a_good_jump_is_kept_in_the_middle(solver):
     """One iteration over all patterns follows, in the order that the plain run has."""
     problem, solver = long_scan(), build("solvers", solver)
