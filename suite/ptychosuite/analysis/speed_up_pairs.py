@@ -92,13 +92,17 @@ def censored_median(low: Sequence[float], high: Sequence[float]) -> Median:
     return Median(float(np.median(lowest)), float(np.median(highest)), interval)
 
 
-def speed_up_pairs(table: pd.DataFrame, dataset: xr.Dataset, goal: Goal) -> pd.DataFrame:
+def speed_up_pairs(
+    table: pd.DataFrame, dataset: xr.Dataset, goal: Goal, lines: pd.Series | None = None
+) -> pd.DataFrame:
     """One row a fast-forwarded run that has a plain partner which completed, and did not end before ``at``.
 
     Parameters
     ----------
     table
         The runs of a study, those that failed as well; missing ones make no pair.
+    lines
+        What the line of each run is called; by default by what tells the solvers of ``table`` apart.
 
     Returns
     -------
@@ -115,7 +119,8 @@ def speed_up_pairs(table: pd.DataFrame, dataset: xr.Dataset, goal: Goal) -> pd.D
     if "fast_forward" not in table.attrs["factors"]:
         return pd.DataFrame()
     shared = [name for name in table.attrs["factors"] if name != "fast_forward"]
-    labels, levels = line_labels(table, "solver"), noise_levels(table)
+    labels = line_labels(table, "solver") if lines is None else lines
+    levels = noise_levels(table)
     keys = [tuple(map(str, values)) for values in table[shared].to_numpy().tolist()]
     is_plain = (table["fast_forward"] == "").to_numpy()
     plain = {key: row for key, row in zip(keys, range(len(table)), strict=True) if is_plain[row]}

@@ -112,7 +112,7 @@ class SpeedUpFigure(FigureKind):
             raise StudyError(reason)
         within = WITHIN[self.target] if self.within is None else self.within
         goal = Goal(material.column(self._metric), self.x, self.target, within, self.at)
-        pairs = speed_up_pairs(material.table, material.dataset, goal)
+        pairs = speed_up_pairs(material.table, material.dataset, goal, material.lines("solver"))
         if pairs.empty:
             raise NothingToDraw(_why_no_pair(pairs, self.at))
         summary = speed_up_summary(pairs)
