@@ -37,7 +37,7 @@ def test_words_are_completed(words, offered):
 def test_no_other_study_is_offered():
     assert {value for kind, value in completed("run", "paper/fast") if kind == "plain"} == {
         "paper/fast-forward", "paper/fast-forward-known", "paper/fast-forward-multigrid",
-        "paper/fast-forward-sizes",
+        "paper/fast-forward-other-instruments", "paper/fast-forward-sizes",
     }  # fmt: skip
 
 

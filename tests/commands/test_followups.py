@@ -105,12 +105,13 @@ def test_every_command_has_the_context_that_fills_in():
 
 
 def test_text_is_printed_in_one_place():
-    """Nothing but JSON goes around the function that fills in commands."""
+    """Nothing but JSON, and a study file as it is, goes around the function that fills in commands."""
     for file in Path(followups.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("click.echo", "print"):
                 said = ast.unparse(node)
-                assert "json.dumps" in said or file.name == "followups.py", f"{file.name}: {said}"
+                as_it_is = "json.dumps" in said or said == "click.echo(str(found.named(name)), nl=False)"
+                assert as_it_is or file.name == "followups.py", f"{file.name}: {said}"
 
 
 def test_printed_commands_name_commands_that_there_are():

@@ -79,7 +79,7 @@ def test_every_figure_is_drawn(path, tmp_path, monkeypatch):
     later = [
         figure["key"]
         for figure in plan.figures
-        if figure.get("at") or "stop.iterations" in figure.get("where", {})  # than these runs go
+        if figure.get("at") or "stop.iterations" in (figure.get("where") or {})  # than these runs go
     ]
     assert set(later) <= set(drawn.not_drawn) <= {*later, "best-way-profile"}  # whose target none comes to
     keys = [
