@@ -158,6 +158,7 @@ IDLE: Mapping[str, Mapping[str, Any]] = {
         "variation_start": 5,  # acts with one of these two, and then is what it always was
         "forgets": "directions",  # acts where a fast-forward jumps
     },
+    "fast_forward": {"judged_on": 25},  # the default: acts on long scans, whose code has changed with it
 }
 """Settings of a part, at the values at which they do nothing, that its identity leaves out."""
 LEFT_OUT = ("snapshots", "metrics")  # of the identity, where there are none: ids from before them stay
@@ -256,7 +257,7 @@ def _canonical_solver(part: Mapping[str, Any]) -> str:
 @by_identity
 def _canonical_fast_forward(part: Mapping[str, Any]) -> str:
     """With a setting of earlier versions at the value that did nothing: ids of such runs stay."""
-    return canonical_json(_identity({"refocus": 0, **part}))
+    return canonical_json(_identity({"refocus": 0, **_acting("fast_forward", part)}))
 
 
 @by_identity
