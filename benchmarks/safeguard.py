@@ -4,10 +4,9 @@
 
 Held-out objects behind lenses from a wrong focus (100 patterns of 32 x 32, NumPy, one thread). After the
 warm-up each solver is made the proposals below, some good, some meant to harm, and each jump is judged once
-in the middle of the scan, unless the solver takes minibatches, and once on all patterns. Whether it was good
-is told by the iterations afterwards, with the jump and without: it is where the deviance ends lower by more
-than three scan orders differ, bad where it ends as much higher, and else neither. Figures go to
-benchmarks/results/safeguard.json.
+in the middle of the scan and once on all patterns. Whether it was good is told by the iterations afterwards,
+with the jump and without: it is where the deviance ends lower by more than three scan orders differ, bad
+where it ends as much higher, and else neither. Figures go to benchmarks/results/safeguard.json.
 """
 
 from __future__ import annotations

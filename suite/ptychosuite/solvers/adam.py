@@ -201,12 +201,12 @@ class Adam(JointSweeping):
         for first in range(0, len(orders), self.batch):
             batch = orders[first : first + self.batch].T
             now, n = pulled_stack(stack, state.object, state.probe, batch, likelihood), batch.shape[1]
-            change, moments = adam_change(
-                now.to_object(state.object) / (n * s**2), state.object_moments
-            )  # (c)
+            to_object = now.to_object(state.object) / (n * s**2)  # (c)
+            change, moments = adam_change(to_object, state.object_moments)
             after = replace(state, object=state.object - rate * change, object_moments=moments)
             if moves_probe:
-                change, moments = adam_change(now.to_probe(len(stack)) / (n * s), state.probe_moments)  # (d)
+                to_probe = now.to_probe(len(stack)) / (n * s)  # (d)
+                change, moments = adam_change(to_probe, state.probe_moments)
                 probe = state.probe - probe_rate * s * change
                 after = replace(after, probe=probe, probe_moments=moments)
             state = after
