@@ -50,6 +50,7 @@ RESERVED = {
     "cupy": {"backends/arrays.py"},
     "torch": {
         "backends/arrays.py",
+        "backends/recorded.py",
         "execute/one_run.py",
         "solvers/peers/torch_loader.py",
         "solvers/peers/drive_ptychi.py",

@@ -59,15 +59,20 @@ def test_cpu_jobs(script, system):
 
 @pytest.mark.parametrize("system", HEADS)
 def test_gpu_jobs(script, system):
-    """One worker a GPU, by dask-cuda, with a pool that CuPy and torch share; GPUs are asked for."""
+    """One worker a GPU, by dask-cuda, with a pool for CuPy where one is asked for; GPUs are asked for."""
     text = script(system, "gpus: 2\nrmm_pool: 0.8\n")
     assert GPU_HEADS.get(system, "") in text
     worker = text.splitlines()[-1]
     assert "-m dask_cuda.cli tls://" in worker
-    for part in ("--resources GPU=1 ", "--rmm-pool-size 0.8 ", "--preload ptychosuite.cluster.preload "):
+    for part in (
+        "--resources GPU=1 ",
+        "--rmm-pool-size 0.8 ",
+        "--set-rmm-allocator-for-libs cupy ",
+        "--preload ptychosuite.cluster.preload ",
+    ):
         assert part in worker
     assert worker.rindex("--nthreads 1 ") > worker.index("--nthreads 4 ")  # of several, the last one holds
-    assert "rmm" not in script(system, "gpus: 2\nrmm_pool: null\n")
+    assert "rmm" not in script(system, "gpus: 2\n")
 
 
 def test_own_keys(script):

@@ -11,7 +11,8 @@ from ptychosuite.solvers.lsqml import LSQML
 from ptychosuite.solvers.magpie import MAGPIE
 from ptychosuite.solvers.mpie import MPIE
 from ptychosuite.solvers.pie import EPIE, RPIE
-from ptychosuite.solvers.stack import RunStack, can_stack, joined, merged, sweep_stack, taken
+from ptychosuite.solvers.stack import RunStack, can_stack, joined, merged, taken
+from ptychosuite.solvers.stacked_sweep import sweep_stack
 from ptychosuite.solvers.sweep import cut_into_batches, sweep
 
 from tests.conftest import small_problem

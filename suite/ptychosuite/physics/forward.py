@@ -38,6 +38,9 @@ MODES = 3  # axes of a probe that has several modes
 Positions = Int[np.ndarray, "n 2"]
 """(row, column) of each patch's first corner, on the host."""
 
+NOT_ON_THE_HOST: Positions = np.empty((0, 2), dtype=int)
+"""Stands for positions that only the device knows."""
+
 
 def extract_patches(
     obj: Inexact[Array, "H W"], scan_positions_px: Positions, size: int
@@ -83,18 +86,17 @@ def detector_waves(
 
 
 def add_at(
-    total: Inexact[Array, "*D"], where: tuple[Int[Array, ...], ...], values: Inexact[Array, ...]
-) -> Inexact[Array, "*D"]:
+    total: Complex[Array, "*D"], where: tuple[Int[Array, ...], ...], values: Complex[Array, ...]
+) -> Complex[Array, "*D"]:
     """Add ``values`` to ``total``, which the caller owns, at indices that may come more than once."""
+    if array_api_compat.is_torch_array(total):
+        return total.index_put_(where, values, accumulate=True)
     if isinstance(total, np.ndarray):
         np.add.at(total, where, values)
         return total
-    if array_api_compat.is_torch_array(total):
-        return total.index_put_(where, values, accumulate=True)
-    import cupyx
-
-    cupyx.scatter_add(total.real, where, values.real)
-    cupyx.scatter_add(total.imag, where, values.imag)
+    add = namespace(total).add
+    add.at(total.real, where, values.real)
+    add.at(total.imag, where, values.imag)
     return total
 
 
@@ -102,7 +104,7 @@ def add_at(
 class Illumination:
     """Probe and object as they meet at some positions of a problem; with modes, patches are (n, 1, m, m)."""
 
-    positions: Positions
+    positions: Positions  # or NOT_ON_THE_HOST
     phases: Complex[Array, "n *#M m m"] | None  # as from :func:`subpixel_phases`
     probes: Complex[Array, "#n *M m m"]  # one where all are the same
     patches: Complex[Array, "n *#M m m"]

@@ -34,7 +34,8 @@ from ptychosuite.physics.forward import (
     intensity_of,
 )
 from ptychosuite.physics.likelihood import dark_floor, detector_correction
-from ptychosuite.solvers.stack import RunStack, Visits
+from ptychosuite.solvers.stack import RunStack
+from ptychosuite.solvers.stacked_sweep import Visits
 
 Waves = Complex[Array, "n *M m m"]
 Amplitudes = Float[Array, "n m m"]
@@ -111,9 +112,8 @@ def pulled_stack(
 ) -> PulledStack:
     """The patterns ``batch`` of each run, at its object and probe."""
     visits = Visits.of(stack, [batch], like=probes)
-    everything = slice(None)
-    where = visits.pixels(everything, probes.shape[-1])
-    lit = visits.lit(everything, probes[visits.run], objects[where])
+    where = visits.pixels(probes.shape[-1])
+    lit = visits.lit(probes[visits.run], objects[where])
     waves, amplitude = fft2(lit.exit_waves), stack.amplitude[visits.pattern]
     mask = stack.mask(visits.pattern, visits.run)
     of_each = []

@@ -1,12 +1,7 @@
-"""Runs of equal shape side by side on one device, and one run's patches that do not overlap.
+"""Runs of equal shape side by side on one device: their data, their states and their settings as one.
 
-Two patches that share no pixel commute: a whole batch of them can be updated at once, and the result is that
-of one after the other. Such patches are found in one object (a colour group), and in the objects of runs that
-differ in seed, noise or step sizes alone: those are advanced together, each in its own random order, as one
-batch of R patches.
-
-All that the device has to know of a sweep - which pattern, where in which object - is uploaded before it
-begins. Nothing in a sweep waits for the device.
+They differ in seed, noise or step sizes alone, and are advanced together, each in its own random order
+(:mod:`ptychosuite.solvers.stacked_sweep`).
 """
 
 from __future__ import annotations
@@ -17,15 +12,12 @@ from typing import Any
 
 import array_api_compat
 import numpy as np
-from jaxtyping import Complex, Float, Int
+from jaxtyping import Float, Int
 
-from ptychosuite.backends.arrays import Array, copy, namespace
+from ptychosuite.backends.arrays import Array, namespace
 from ptychosuite.core.patterns import Patterns
 from ptychosuite.core.problem import Problem
-from ptychosuite.physics.forward import Illumination
-from ptychosuite.physics.likelihood import exit_wave_correction
-from ptychosuite.physics.shift import axis_phases, fourier_shift
-from ptychosuite.solvers.solver import PatchSolver, Solver, mean_probe
+from ptychosuite.solvers.solver import Solver
 
 
 @dataclass(frozen=True)
@@ -74,112 +66,6 @@ class RunStack:
         if self.fitted is not None:
             return self.fitted[pattern]
         return None if self.detector_mask is None else self.detector_mask[run]
-
-
-@dataclass(frozen=True)
-class Visits:
-    """Where a sweep goes, on the device: T visits, cut into batches."""
-
-    positions: Int[np.ndarray, "T 2"]  # first corners (row, column), on the host
-    run: Int[Array, " T"]
-    corner: Int[Array, "T 2"]  # the same as ``positions``
-    pattern: Int[Array, " T"]
-    row_phases: Complex[Array, "T m"] | None  # the probe's sub-pixel shift; None where there is none
-    column_phases: Complex[Array, "T m"] | None
-    cuts: tuple[tuple[int, int], ...]  # first visit and end of each batch
-
-    @classmethod
-    def of(cls, stack: RunStack, batches: Sequence[np.ndarray], like: Array) -> Visits:
-        """``batches``: of a single run, positions (n,) of any number; of several, (R,) one position each, or
-        (R, n)."""
-        xp, device = namespace(like), array_api_compat.device(like)
-        runs = [np.repeat(np.arange(len(stack)), np.size(b) // len(stack)) for b in batches]
-        run, position = np.concatenate(runs), np.concatenate([np.ravel(b) for b in batches])
-        corners = np.stack([problem.scan_positions_px for problem in stack.problems])[run, position]
-        ends = np.cumsum([np.size(batch) for batch in batches]).tolist()
-        row_phases = column_phases = None
-        if stack.problems[0].subpixel_shifts_px is not None:
-            all_shifts = [np.asarray(problem.subpixel_shifts_px) for problem in stack.problems]
-            shifts = np.stack(all_shifts)[run, position]
-            row_phases, column_phases = (
-                xp.asarray(axis_phases(like.shape[-1], along), dtype=like.dtype, device=device)
-                for along in shifts.T
-            )
-        return cls(
-            positions=corners,
-            run=xp.asarray(run, device=device),
-            corner=xp.asarray(corners, device=device),
-            pattern=xp.asarray(stack.first_pattern[run] + position, device=device),
-            row_phases=row_phases,
-            column_phases=column_phases,
-            cuts=tuple(zip([0, *ends[:-1]], ends, strict=True)),
-        )
-
-    def pixels(self, batch: slice, size: int) -> tuple[Int[Array, ...], ...]:
-        """Run, row and column of every pixel of the patches of ``batch``."""
-        axis = namespace(self.run).arange(size, device=array_api_compat.device(self.run))
-        corners = self.corner[batch]
-        return (
-            self.run[batch][:, None, None],
-            (corners[:, 0, None] + axis)[:, :, None],
-            (corners[:, 1, None] + axis)[:, None, :],
-        )
-
-    def lit(
-        self, batch: slice, probes: Complex[Array, "n m m"], patches: Complex[Array, "n m m"]
-    ) -> Illumination:
-        """``patches`` under ``probes``, which are shifted where positions lie between pixels."""
-        if self.row_phases is None or self.column_phases is None:
-            return Illumination(self.positions[batch], None, probes, patches)
-        phases = self.row_phases[batch][:, :, None] * self.column_phases[batch][:, None, :]
-        return Illumination(self.positions[batch], phases, fourier_shift(probes, phases), patches)
-
-
-def sweep_stack(
-    solver: PatchSolver,
-    stack: RunStack,
-    objects: Complex[Array, "R H W"],
-    probes: Complex[Array, "R m m"],
-    batches: Sequence[np.ndarray],
-    moves_probe: bool = False,
-) -> tuple[Complex[Array, "R H W"], Complex[Array, "R m m"]]:
-    """Objects and probes after one pass, by the updates of ``solver``.
-
-    Parameters
-    ----------
-    batches
-        Position indices. Of a single run, groups whose patches do not overlap; of several, (R,) arrays with
-        one position of each.
-    """
-    objects = copy(objects)
-    visits = Visits.of(stack, batches, like=probes)
-    weights = solver.fixed_weights(stack.problems[0], probes, moves_probe)
-    for first, end in visits.cuts:
-        batch = slice(first, end)
-        probes = _update(solver, stack, visits, objects, probes, batch, weights, moves_probe)
-    return objects, probes
-
-
-def _update(
-    solver: PatchSolver,
-    stack: RunStack,
-    visits: Visits,
-    objects: Array,
-    probes: Array,
-    batch: slice,
-    weights: Any,
-    moves_probe: bool,
-) -> Array:
-    """Update ``objects``, which the caller owns, by one batch; the new probes are returned."""
-    where = visits.pixels(batch, probes.shape[-1])
-    lit = visits.lit(batch, probes, objects[where])
-    pattern = visits.pattern[batch]
-    mask = stack.mask(pattern, visits.run[batch])
-    chi = exit_wave_correction(lit.exit_waves, stack.amplitude[pattern], mask)
-    objects[where], proposals = solver.updated(lit, chi, weights, moves_probe)
-    if proposals is None or len(stack) > 1:
-        return probes if proposals is None else proposals
-    return mean_probe(probes[0], proposals, lit.patches)[None]
 
 
 def can_stack(one: Solver, other: Solver) -> bool:

@@ -2,7 +2,7 @@
 
 What an algorithm makes of a patch is its own (:class:`ptychosuite.solvers.solver.PatchSolver`); this module
 cuts the scan into batches and puts the results of a batch together. On a GPU, where every small operation
-costs a launch, ``stack`` does the same by index arrays.
+costs a launch, ``recorded_sweep`` does the same by index arrays.
 
 A batch of one is the stochastic sweep. The patches of a colour group do not overlap, so that the object is
 updated exactly as one after the other; the probe, which they share, takes the weighted mean of what they
@@ -32,9 +32,10 @@ from ptychosuite.physics.forward import (
 from ptychosuite.physics.likelihood import exit_wave_correction
 from ptychosuite.solvers.positions import CorrectsPositions, PositionShifts
 from ptychosuite.solvers.probe_modes import orthogonalised, power_scale, start_modes
+from ptychosuite.solvers.recorded_sweep import swept_alone, swept_stack
 from ptychosuite.solvers.scan_geometry import any_overlap, colour_groups
 from ptychosuite.solvers.solver import CountingSolver, PatchSolver, SweepState, mean_probe
-from ptychosuite.solvers.stack import RunStack, sweep_stack
+from ptychosuite.solvers.stack import RunStack
 
 Sweep = Literal["sequential", "colour-groups", "minibatch"]
 
@@ -120,7 +121,7 @@ class Sweeping(CorrectsPositions, PatchSolver, CountingSolver):
         self, stack: RunStack, state: Any, orders: Int[np.ndarray, "N R"], moves_probe: bool
     ) -> SweepState:
         """The state after each run has been to its positions in its order."""
-        objects, probes = sweep_stack(self, stack, state.object, state.probe, list(orders), moves_probe)
+        objects, probes = swept_stack(self, stack, state.object, state.probe, list(orders), moves_probe)
         return SweepState(objects, probes, state.data_passes + 1)
 
 
@@ -205,9 +206,7 @@ def sweep(
     if is_on_gpu(obj) and plain and probe.ndim < MODES:
         batches = list(batches)
         if not any(any_overlap(problem.scan_positions_px[batch], problem.probe_size) for batch in batches):
-            stack = RunStack.of([problem])
-            objects, probes = sweep_stack(solver, stack, obj[None], probe[None], batches, moves_probe)
-            return objects[0], probes[0] if moves_probe else probe
+            return swept_alone(solver, problem, obj, probe, batches, moves_probe)
     obj, conjugate = copy(obj), namespace(probe).conj(probe)
     weights = solver.fixed_weights(problem, probe, moves_probe, has_modes=probe.ndim == MODES)
     for batch in batches:

@@ -1,6 +1,7 @@
-"""One pool of GPU memory a worker, shared by CuPy and torch through RMM.
+"""The GPUs of this machine, one worker each, and CPU workers beside them.
 
-The GPUs of this machine, one worker each, and CPU workers beside them.
+A worker may hold a pool of GPU memory for CuPy, through RMM. torch keeps its own: with another's it can neither
+count memory nor record work (:mod:`ptychosuite.backends.recorded`).
 """
 
 from __future__ import annotations
@@ -32,21 +33,14 @@ from ptychosuite.cluster.workers import (
 from ptychosuite.core.counting import count
 from ptychosuite.errors import ClusterError
 
-POOL = 0.5  # of a GPU's memory at the start; the pool grows when that is not enough
-
 
 def check_rmm() -> None:
     """Raise ClusterError where RMM is not installed."""
     if find_spec("rmm") is None:
         raise ClusterError(
             "a pool of GPU memory needs RMM, which is not installed; pip install 'ptychosuite[gpu]', "
-            "or write 'rmm_pool: null' in the cluster file"
+            "or leave rmm_pool out of the cluster file"
         )
-
-
-def allocator_libraries() -> list[str]:
-    """The installed ones of the libraries that can take their memory from RMM."""
-    return [library for library in ("cupy", "torch") if find_spec(library) is not None]
 
 
 INSTALL = "pip install 'ptychosuite[gpu]'"
@@ -63,12 +57,13 @@ class Cuda(WorkersHere):
     gpus
         Indices of the GPUs to use; by default all that CUDA_VISIBLE_DEVICES shows.
     rmm_pool
-        Part of each GPU's memory that CuPy and torch share as one pool from the start; null for none.
+        Part of each GPU's memory that is one pool for CuPy from the start, by RMM; it grows. By default (null)
+        CuPy keeps its memory as torch does, and takes what it needs.
     """
 
     workers: Annotated[int, Ge(0)] | None = None
     gpus: list[Annotated[int, Ge(0)]] | None = None
-    rmm_pool: Annotated[float, Gt(0), Le(1)] | None = POOL
+    rmm_pool: Annotated[float, Gt(0), Le(1)] | None = None
 
     @property
     def processes_here(self) -> int:
@@ -104,7 +99,7 @@ class Cuda(WorkersHere):
         pool: dict[str, Any] = {}
         if self.rmm_pool is not None:
             check_rmm()
-            pool = {"rmm_pool_size": self.rmm_pool, "rmm_allocator_external_lib_list": allocator_libraries()}
+            pool = {"rmm_pool_size": self.rmm_pool, "rmm_allocator_external_lib_list": ["cupy"]}
         try:
             return cluster_class(
                 CUDA_VISIBLE_DEVICES=gpus,

@@ -19,7 +19,6 @@ import psutil
 from annotated_types import Ge, Gt, Le
 
 from ptychosuite.cluster.connection import Adapt, ClusterKind, Connection, Demand, adapt_to, at_most_one
-from ptychosuite.cluster.kinds.cuda import POOL, allocator_libraries
 from ptychosuite.cluster.security import TLS, Protection, dask_security, security_elsewhere
 from ptychosuite.cluster.workers import (
     CPU,
@@ -59,7 +58,7 @@ class JobQueue(ClusterKind):
     gpus
         GPUs of one job.
     rmm_pool
-        Part of each GPU's memory that CuPy and torch share as one pool from the start; null for none.
+        Part of each GPU's memory that is one pool for CuPy from the start, by RMM; it grows. By default none.
     jobs, workers, adapt
         How many: jobs, workers in all, or between two numbers of jobs. By default one job.
     interface
@@ -90,7 +89,7 @@ class JobQueue(ClusterKind):
     cores: Annotated[int, Ge(1)] | None = None
     memory: str | None = None
     gpus: Annotated[int, Ge(0)] = 0
-    rmm_pool: Annotated[float, Gt(0), Le(1)] | None = POOL
+    rmm_pool: Annotated[float, Gt(0), Le(1)] | None = None
     jobs: Annotated[int, Ge(1)] | None = None
     workers: Annotated[int, Ge(1)] | None = None
     adapt: Adapt | None = None
@@ -219,8 +218,7 @@ class JobQueue(ClusterKind):
             return [*ONLY_HERE, "--resources", f"{CPU}=1"]
         arguments = [*ONLY_HERE, *ONE_GPU_WORKER, "--resources", f"{GPU}=1"]
         if self.rmm_pool is not None:
-            libraries = ",".join(allocator_libraries())
-            arguments += ["--rmm-pool-size", str(self.rmm_pool), "--set-rmm-allocator-for-libs", libraries]
+            arguments += ["--rmm-pool-size", str(self.rmm_pool), "--set-rmm-allocator-for-libs", "cupy"]
         return arguments
 
     def _needed(self) -> dict[str, Any]:

@@ -1,0 +1,115 @@
+"""Work on a GPU that is recorded once, and launched as one from then on: CUDA graphs, of torch and of CuPy.
+
+An iteration on a GPU is many small operations, and to launch each of them from Python takes longer than what
+it does. What was recorded goes without Python, in one launch. It always does the same on the same memory: work
+to be recorded reads and writes arrays that stay where they are, asks nothing that has to wait for the device,
+and takes no decision by what it finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import array_api_compat
+
+from ptychosuite.backends.arrays import Array, is_on_gpu, namespace
+
+Work = Callable[[], None]
+
+
+class Recorder:
+    """Records work on the device of ``like``; all that it has recorded shares one piece of memory.
+
+    Only one of its recordings may be under way at a time, and on one stream.
+    """
+
+    def __init__(self, like: Array) -> None:
+        self._graphs: type[_TorchGraph] | type[_CupyGraph] | None = None
+        self.memory: Any = None
+        if is_on_gpu(like):
+            self._graphs = _TorchGraph if array_api_compat.is_torch_array(like) else _CupyGraph
+            self.memory = self._graphs.private_memory(like)
+
+    def carry_out(self, work: Work) -> None:
+        """``work`` as it is, its temporary arrays in the memory of the recordings."""
+        if self._graphs is _CupyGraph:
+            with self._graphs.using(self.memory):
+                work()
+        else:
+            work()
+
+    def record(self, work: Work) -> Any:
+        """``work`` as something that has ``launch()``; None on the CPU."""
+        return None if self._graphs is None else self._graphs(self.memory, work)
+
+
+class Recording:
+    """One piece of work, which is given anew with every call and is always the same.
+
+    The first call carries it out, and so makes whatever is made once: plans of transforms, compiled kernels.
+    The second records it. From then on it is launched. On the CPU every call carries it out.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._graph: Any = None
+        self._begun = False
+
+    def carry_out(self, work: Work) -> None:
+        if self._graph is None and self._begun:
+            self._graph = self._recorder.record(work)
+        self._begun = True
+        if self._graph is None:
+            self._recorder.carry_out(work)
+        else:
+            self._graph.launch()
+
+
+class _TorchGraph:
+    def __init__(self, memory: Any, work: Work) -> None:
+        import torch
+
+        self._graph, aside = torch.cuda.CUDAGraph(), torch.cuda.Stream()
+        with torch.cuda.stream(aside):
+            self._graph.capture_begin(pool=memory, capture_error_mode="thread_local")
+            try:
+                work()
+            finally:
+                self._graph.capture_end()
+
+    @staticmethod
+    def private_memory(like: Array) -> Any:
+        import torch
+
+        return torch.cuda.graph_pool_handle()
+
+    def launch(self) -> None:
+        self._graph.replay()
+
+
+class _CupyGraph:
+    def __init__(self, memory: Any, work: Work) -> None:
+        self._library, self._memory = memory
+        # A recorded transform goes on using its plan, which therefore must not be thrown out.
+        self._library.fft.config.get_plan_cache().set_size(-1)
+        with self._library.cuda.Stream(non_blocking=True) as aside, self.using(memory):
+            aside.begin_capture()
+            try:
+                work()
+            finally:
+                graph = aside.end_capture()
+        self._graph = graph
+
+    @staticmethod
+    def private_memory(like: Array) -> Any:
+        library = namespace(like)
+        return library, library.cuda.MemoryPool()
+
+    @staticmethod
+    def using(memory: Any) -> Any:
+        library, pool = memory
+        return library.cuda.using_allocator(pool.malloc)
+
+    def launch(self) -> None:
+        self._graph.launch(self._library.cuda.get_current_stream())
