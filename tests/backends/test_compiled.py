@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import ptychosuite
 import pytest
-from ptychosuite.backends.compiled import kernel_modules
+from ptychosuite.backends.compiled import NUMBA, TRITON, modules_of
 
 PACKAGE = Path(ptychosuite.__file__).parent
 
@@ -25,16 +25,25 @@ def accelerated_functions():
 
 @pytest.mark.parametrize(("module", "name"), accelerated_functions())
 def test_a_compiled_function_lies_beside_its_plain_form(module, name):
-    """The module X_kernels has the function of that name, with the same arguments."""
-    plain, fused = (getattr(import_module(m), name) for m in (module, f"{module}_kernels"))
-    count = plain.__wrapped__.__code__.co_argcount
-    assert fused.__code__.co_argcount == count
-    assert f"{module}_kernels" in kernel_modules()
+    """The module X_kernels or X_triton, or both, has the function of that name, with the same arguments."""
+    count = getattr(import_module(module), name).__wrapped__.__code__.co_argcount
+    fused = [compiler for compiler in (NUMBA, TRITON) if name in functions_of(f"{module}_{compiler}")]
+    assert fused
+    assert all(functions_of(f"{module}_{compiler}")[name] == count for compiler in fused)
 
 
-def test_no_compiled_module_is_left_over():
-    """Every X_kernels has an X that asks for it: the fingerprint of a run relies on the name."""
-    assert set(kernel_modules()) == {f"{module}_kernels" for module, _ in accelerated_functions()}
+def functions_of(module):
+    """The functions of a module, which need not be there nor importable, and how many arguments they have."""
+    file = PACKAGE.joinpath(*module.split(".")[1:]).with_suffix(".py")
+    nodes = ast.parse(file.read_text()).body if file.is_file() else []
+    return {node.name: len(node.args.args) for node in nodes if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("compiler", [NUMBA, TRITON])
+def test_no_compiled_module_is_left_over(compiler):
+    """Every X_kernels and X_triton has an X that asks for it: the fingerprint of a run relies on the name."""
+    asking = {f"{module}_{compiler}" for module, _ in accelerated_functions()}
+    assert set(modules_of(compiler)) <= asking
 
 
 def test_numba_is_imported_when_it_is_needed():

@@ -10,10 +10,12 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from ptychosuite.backends.arrays import BACKENDS
+from ptychosuite.backends.compiled import NUMBA, TRITON
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.registry import fingerprint
 from ptychosuite.registry.fingerprint import (
-    CARRIES_OUT,
+    COMPILER_OF,
     COMPUTES_NOTHING,
     SOURCES,
     Sources,
@@ -112,13 +114,15 @@ def test_a_file_to_start_from_is_read_by_any_format(tmp_path):
     assert {f"problems/measured/formats/{name}.py" for name in ("cxi", "ptychodus", "ptyr")} <= files.keys()
 
 
-def test_kernels_belong_to_numpy_runs(specs):
-    """The compiled forms count where they are called, on NumPy arrays."""
-    modules = SOURCES.closure([CARRIES_OUT], kernels=True) - SOURCES.closure([CARRIES_OUT])
-    kernels = {file for file in FILES if file.endswith("kernels.py")}
-    assert kernels
-    assert {f"{module.split('.', 1)[1].replace('.', '/')}.py" for module in modules} <= kernels
-    assert kernels & set(code_of(specs["rpie"]).files)
+@pytest.mark.parametrize(("backend", "compiler"), [("numpy", NUMBA), ("torch-cuda", TRITON)])
+def test_fused_forms_belong_to_the_runs_that_call_them(specs, backend, compiler):
+    """Those of Numba to runs on NumPy arrays, those of Triton to runs of torch on a GPU."""
+    assert COMPILER_OF[backend] == compiler
+    fused = {file for file in FILES if file.endswith(f"_{compiler}.py")}
+    assert fused
+    for name in BACKENDS:
+        files = set(code_of(replace(specs["rpie"], backend=name)).files)
+        assert bool(fused & files) == (name == backend)
 
 
 def test_a_new_file_changes_nothing(specs, tmp_path, monkeypatch):

@@ -285,6 +285,16 @@ def to_numpy(x: Shaped[Array, "*d"]) -> Shaped[np.ndarray, "*d"]:
     return np.asarray(x.get())
 
 
+def upload(x: Shaped[np.ndarray, "*d"], into: Shaped[Array, "*d"]) -> None:
+    """Copy a host array into ``into``, which the caller owns, without another array on the way."""
+    if isinstance(into, np.ndarray):
+        into[...] = x
+    elif array_api_compat.is_torch_array(into):
+        into.copy_(namespace(into).from_numpy(x))
+    else:
+        into.set(x)
+
+
 def asarray_like(x: Shaped[np.ndarray, "*d"], like: Shaped[Array, ...]) -> Shaped[Array, "*d"]:
     """``x`` in the library and precision of ``like``, on its device."""
     return namespace(like).asarray(x, dtype=like.dtype, device=array_api_compat.device(like))

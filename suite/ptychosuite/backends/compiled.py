@@ -1,49 +1,77 @@
-"""Functions that Numba compiles for NumPy arrays, beside the plain ones they stand in for.
+"""Functions with a fused form beside the plain one: by Numba for NumPy, by Triton for torch on a GPU.
 
-A plain function says what is computed, serves torch and CuPy, and is what the tests compare with. It goes
-through memory once an operation; the fused loop of the same name and arguments, in the module ``X_kernels``
-beside the plain one's ``X``, once. :func:`accelerated` chooses.
+A plain function says what is computed, serves every library, and is what the tests compare with. It goes
+through memory once an operation; the fused form of the same name and arguments, in the module ``X_kernels``
+(Numba) or ``X_triton`` beside the plain one's ``X``, once. :func:`accelerated` chooses.
 
-The loops run along rows that are contiguous in memory, which is what lets the compiler use vector
-instructions. None of them changes its arguments.
+Numba's loops run along rows that are contiguous in memory, which is what lets the compiler use vector
+instructions. No fused form changes its arguments.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+import array_api_compat
 import numpy as np
+
+from ptychosuite.backends.arrays import is_on_gpu
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+NUMBA, TRITON = "kernels", "triton"
+
 
 def accelerated(plain: Callable[P, T]) -> Callable[P, T]:
-    """Let the function of the same name in the module ``X_kernels`` stand in for ``plain``, on NumPy arrays.
+    """Let a fused function of the same name stand in for ``plain`` where there is one for its arrays.
 
-    The plain form stays at hand as ``__wrapped__``. The first argument decides.
+    On NumPy arrays that is the one in the module ``X_kernels``; on torch's arrays on a GPU, where Triton is
+    installed and no gradient is followed, the one in ``X_triton``. A function has one of them or both. The
+    plain form stays at hand as ``__wrapped__``. The first argument decides.
     """
 
-    fused: Callable[P, T] | None = None
+    fused: dict[str, Callable[P, T]] = {}
 
     @wraps(plain)
     def chosen(*args: P.args, **kwargs: P.kwargs) -> T:
-        nonlocal fused
-        if not isinstance(args[0], np.ndarray):
+        by = compiler_of(args[0])
+        if by is None:
             return plain(*args, **kwargs)
-        if fused is None:  # Numba is imported only when it is needed
-            fused = getattr(import_module(f"{plain.__module__}_kernels"), plain.__name__)
-        return fused(*args, **kwargs)
+        if by not in fused:  # compilers are imported only when they are needed
+            fused[by] = _of_module(f"{plain.__module__}_{by}", plain.__name__) or plain
+        return fused[by](*args, **kwargs)
 
     return chosen
 
 
+def compiler_of(x: Any) -> str | None:
+    """Which compiler's functions work on ``x``; None where the plain ones do."""
+    if isinstance(x, np.ndarray):
+        return NUMBA
+    if array_api_compat.is_torch_array(x) and is_on_gpu(x) and not x.requires_grad and has_triton():
+        return TRITON
+    return None
+
+
+@cache
+def has_triton() -> bool:
+    """Whether Triton is installed; it comes with torch's CUDA builds for Linux."""
+    return find_spec("triton") is not None
+
+
+def _of_module(module: str, name: str) -> Any:
+    """A function of a module; None where either is not there."""
+    return getattr(import_module(module), name, None) if find_spec(module) else None
+
+
 def compiled(function: Any, **options: Any) -> Any:
-    """``function``, compiled at its first call and kept on the disk for the next process."""
+    """``function``, compiled by Numba at its first call and kept on the disk for the next process."""
     import numba
 
     options = {"error_model": "numpy", "nogil": True, **options}
@@ -59,7 +87,12 @@ def compiled_sum(function: Any) -> Any:
 
 
 def kernel_modules() -> list[str]:
-    """Every module of compiled functions in this package, for a process that loads them ahead."""
+    """Every module of Numba's functions in this package, for a process that loads them ahead."""
+    return modules_of(NUMBA)
+
+
+def modules_of(compiler: str) -> list[str]:
+    """Every module of functions of one compiler in this package."""
     package = Path(__file__).parents[1]
-    files = sorted(package.rglob("*_kernels.py"))
+    files = sorted(package.rglob(f"*_{compiler}.py"))
     return [".".join((package.name, *file.relative_to(package).with_suffix("").parts)) for file in files]

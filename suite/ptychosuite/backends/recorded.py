@@ -1,13 +1,14 @@
 """Work on a GPU that is recorded once, and launched as one from then on: CUDA graphs, of torch and of CuPy.
 
-An iteration on a GPU is many small operations, and to launch each of them from Python takes longer than what
-it does. What was recorded goes without Python, in one launch. It always does the same on the same memory: work
-to be recorded reads and writes arrays that stay where they are, asks nothing that has to wait for the device,
-and takes no decision by what it finds.
+An iteration on a GPU is many small operations, and to launch each of them from Python takes longer than
+what it does. What was recorded goes without Python, in one launch. It always does the same on the same
+memory: work that is recorded reads and writes arrays that stay where they are, asks nothing that has to
+wait for the device, and takes no decision by what it finds.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -40,26 +41,33 @@ class Recorder:
             work()
 
     def record(self, work: Work) -> Any:
-        """``work`` as something that has ``launch()``; None on the CPU."""
-        return None if self._graphs is None else self._graphs(self.memory, work)
+        """``work`` as something that has ``launch()``; None on the CPU, and where it cannot be recorded."""
+        if self._graphs is None:
+            return None
+        try:
+            return self._graphs(self.memory, work)
+        except RuntimeError as error:  # what torch and CuPy raise for all that CUDA says
+            warnings.warn(f"goes slowly, as it cannot be recorded on the GPU: {error}", stacklevel=2)
+            return None
 
 
 class Recording:
     """One piece of work, which is given anew with every call and is always the same.
 
     The first call carries it out, and so makes whatever is made once: plans of transforms, compiled kernels.
-    The second records it. From then on it is launched. On the CPU every call carries it out.
+    The second records it. From then on it is launched. Every call carries it out on the CPU, and where work
+    turns out to ask something that has to wait for the device, as that of a plug-in may.
     """
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._graph: Any = None
-        self._begun = False
+        self._calls = 0
 
     def carry_out(self, work: Work) -> None:
-        if self._graph is None and self._begun:
+        if self._graph is None and self._calls == 1:
             self._graph = self._recorder.record(work)
-        self._begun = True
+        self._calls += 1
         if self._graph is None:
             self._recorder.carry_out(work)
         else:

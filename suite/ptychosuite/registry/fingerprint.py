@@ -32,6 +32,7 @@ from ptychosuite.registry.other_python import python_of, version_there
 
 PACKAGE = "ptychosuite"
 CARRIES_OUT = f"{PACKAGE}.execute.one_run"
+COMPILER_OF = {"numpy": "kernels", "torch-cuda": "triton"}  # of a backend's fused forms: backends.compiled
 EVERY_RUN = frozenset(where.partition(":")[0] for where in GROUPS["metrics"].built_in.values())
 """Modules of the metrics that every run has."""
 
@@ -90,11 +91,11 @@ class Sources:
         self._contents: dict[Path, bytes] = {}
         self._codes: dict[tuple[Any, ...], Code] = {}
 
-    def closure(self, modules: Iterable[str], kernels: bool = False) -> frozenset[str]:
+    def closure(self, modules: Iterable[str], compiler: str | None = None) -> frozenset[str]:
         """``modules`` and all that they import, within their own packages and ptychosuite.
 
-        A package counts when one of its modules does. With ``kernels`` the compiled forms that stand in on
-        NumPy arrays count as well: beside a module ``X`` its ``X_kernels``, in a package its ``kernels``.
+        A package counts when one of its modules does. So do the fused forms of one compiler: beside a module
+        ``X`` its ``X_kernels``, or ``X_triton``, in a package its ``kernels`` or ``triton``.
         """
         waiting = list(modules)
         followed = {PACKAGE, *(module.partition(".")[0] for module in waiting)}
@@ -111,7 +112,7 @@ class Sources:
             if file is not None:
                 found.add(module)
                 waiting += _imported(self._content(file), module, file.name == "__init__.py")
-                waiting += [f"{module}_kernels", f"{module}.kernels"] if kernels else []
+                waiting += [f"{module}_{compiler}", f"{module}.{compiler}"] if compiler else []
         return frozenset(found)
 
     def code(self, spec: RunSpec) -> Code:
@@ -123,19 +124,20 @@ class Sources:
             *_problem_classes(spec.problem),
             *(_named("metrics", {"name": name}) for name in spec.metrics),
         )
-        key = (found, spec.backend == "numpy")
+        compiler = COMPILER_OF.get(spec.backend)
+        key = (found, compiler)
         if key not in self._codes:
             peers = [name for solver in solvers if solver for name in solver.packages]
-            self._codes[key] = self._code([cls for cls in found if cls], peers, spec.backend == "numpy")
+            self._codes[key] = self._code([cls for cls in found if cls], peers, compiler)
         return self._codes[key]
 
-    def _code(self, classes: Iterable[type[Any]], peers: Iterable[str], kernels: bool) -> Code:
+    def _code(self, classes: Iterable[type[Any]], peers: Iterable[str], compiler: str | None) -> Code:
         own = {cls.__module__.partition(".")[0] for cls in classes}
         bases = {base.__module__ for cls in classes for base in cls.__mro__}
         roots = {module for module in bases if module.partition(".")[0] in own} | {CARRIES_OUT, *EVERY_RUN}
         files = {
             _name(module, file): _hash(self._content(file))
-            for module in sorted(self.closure(roots, kernels))
+            for module in sorted(self.closure(roots, compiler))
             if (file := _file(module)) is not None
         }
         others = {module.partition(".")[0] for module in bases} - {PACKAGE} - sys.stdlib_module_names

@@ -25,7 +25,7 @@ from jaxtyping import Complex
 from ptychosuite.backends.arrays import Array, divide, modulus, namespace
 from ptychosuite.backends.compiled import accelerated
 from ptychosuite.physics.forward import total_amplitude
-from ptychosuite.solvers.multigrid import Hierarchy, check_levels, hierarchy, hierarchy_of_modes, v_cycle
+from ptychosuite.solvers.multigrid import Hierarchy, check_levels, corrected, hierarchy, hierarchy_of_modes
 from ptychosuite.solvers.pie import regularisation, step_size
 from ptychosuite.solvers.solver import LocalProbes, Patches
 from ptychosuite.solvers.sweep import JointSweeping
@@ -64,7 +64,7 @@ class EMAGPIE(JointSweeping):
         return hierarchy_of_modes(Q, u, self.levels)
 
     def new_patches(self, z: Patches, g: Patches, weights: Hierarchy) -> Patches:
-        return geometric_mean(z, z + v_cycle(g, weights))  # (a)
+        return geometric_mean(z, corrected(z, g, weights))  # (a)
 
     def new_probes(self, Q: LocalProbes, z: Patches, chi: Patches) -> Patches:
         return geometric_mean(Q, Q + namespace(z).conj(z) * chi * step_size(z, self.beta))  # (b)

@@ -35,7 +35,7 @@ from ptychosuite.physics.forward import (
 )
 from ptychosuite.physics.likelihood import dark_floor, detector_correction
 from ptychosuite.solvers.stack import RunStack
-from ptychosuite.solvers.stacked_sweep import Visits
+from ptychosuite.solvers.stacked_sweep import Visits, pixels
 
 Waves = Complex[Array, "n *M m m"]
 Amplitudes = Float[Array, "n m m"]
@@ -112,7 +112,7 @@ def pulled_stack(
 ) -> PulledStack:
     """The patterns ``batch`` of each run, at its object and probe."""
     visits = Visits.of(stack, [batch], like=probes)
-    where = visits.pixels(probes.shape[-1])
+    where = pixels(visits.place, probes.shape[-1])
     lit = visits.lit(probes[visits.run], objects[where])
     waves, amplitude = fft2(lit.exit_waves), stack.amplitude[visits.pattern]
     mask = stack.mask(visits.pattern, visits.run)

@@ -17,7 +17,7 @@ from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Gt, Le
 
-from ptychosuite.solvers.multigrid import Hierarchy, check_levels, hierarchy, v_cycle
+from ptychosuite.solvers.multigrid import Hierarchy, check_levels, corrected, hierarchy
 from ptychosuite.solvers.pie import regularisation
 from ptychosuite.solvers.solver import LocalProbes, Patches
 from ptychosuite.solvers.sweep import Sweeping
@@ -48,4 +48,4 @@ class MAGPIE(Sweeping):
         return hierarchy(Q, u, self.levels)
 
     def new_patches(self, z: Patches, g: Patches, weights: Hierarchy) -> Patches:
-        return z + v_cycle(g, weights)  # (a)
+        return corrected(z, g, weights)  # (a)

@@ -38,7 +38,7 @@ class Level:
 
 
 Hierarchy = Any
-"""A tuple of :class:`Level`, or what ``multigrid_kernels`` keeps in its place for NumPy arrays."""
+"""A tuple of :class:`Level`, or what the fused forms keep in its place."""
 
 
 def check_levels(levels: int, probe_size: int) -> None:
@@ -113,6 +113,14 @@ def _coefficients(
         result.append(Level(gain, u * gain, weight))
         u = weight * restrict(u)
     return tuple(result)
+
+
+@accelerated
+def corrected(
+    z: Complex[Array, "*n m m"], g: Complex[Array, "*n m m"], levels: Hierarchy
+) -> Complex[Array, "*n m m"]:
+    """z + e_0: patches after the V-cycle of their gradients."""
+    return z + v_cycle(g, levels)
 
 
 @accelerated

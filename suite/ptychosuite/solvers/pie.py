@@ -50,7 +50,7 @@ class RPIE(JointSweeping):
         return step_size(Q, self.alpha)  # 1 / (|Q|^2 + u)
 
     def new_patches(self, z: Patches, g: Patches, weights: Float[Array, "*#n m m"]) -> Patches:
-        return z + g * weights  # (3)
+        return stepped(z, g, weights)  # (3)
 
     def new_probes(self, Q: LocalProbes, z: Patches, chi: Patches) -> Patches:
         return Q + namespace(z).conj(z) * chi * step_size(z, self.beta)  # (3')
@@ -66,10 +66,16 @@ class EPIE(JointSweeping):
         return step_size(Q, 1.0)  # 1 / max |Q|^2
 
     def new_patches(self, z: Patches, g: Patches, weights: Float[Array, "*#n m m"]) -> Patches:
-        return z + g * weights  # (3)
+        return stepped(z, g, weights)  # (3)
 
     def new_probes(self, Q: LocalProbes, z: Patches, chi: Patches) -> Patches:
         return Q + namespace(z).conj(z) * chi * step_size(z, 1.0)  # (3')
+
+
+@accelerated
+def stepped(z: Patches, g: Patches, weights: Float[Array, "*#n m m"]) -> Patches:
+    """z + g * weights."""
+    return z + g * weights
 
 
 @accelerated
@@ -79,6 +85,7 @@ def step_size(Q: Complex[Array, "*n m m"], alpha: float | Float[Array, "#R 1 1"]
     return 1 / (intensity + u)
 
 
+@accelerated
 def regularisation(
     Q: Complex[Array, "*n m m"], alpha: float | Float[Array, "#R 1 1"]
 ) -> tuple[Float[Array, "*n m m"], Float[Array, "*n m m"]]:

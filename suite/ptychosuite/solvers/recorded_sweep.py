@@ -13,19 +13,28 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import array_api_compat
 import numpy as np
+from array_api_compat import device as device_of
 from jaxtyping import Complex
 
-from ptychosuite.backends.arrays import Array, copy, is_on_gpu, namespace
+from ptychosuite.backends.arrays import Array, copy, is_on_gpu, namespace, upload
 from ptychosuite.backends.recorded import Recorder, Recording
 from ptychosuite.core.problem import Problem
 from ptychosuite.solvers.solver import PatchSolver
 from ptychosuite.solvers.stack import RunStack
-from ptychosuite.solvers.stacked_sweep import Visits, sweep_stack, update
+from ptychosuite.solvers.stacked_sweep import (
+    COUNTS,
+    Visits,
+    cuts,
+    next_visits,
+    places,
+    sweep_stack,
+    update,
+)
 
 
 def swept_stack(
@@ -75,13 +84,16 @@ class RecordedSweep:
         self.stack = stack
         first = stack.problems[0]
         xp, like = namespace(first.probe), first.probe
-        device = array_api_compat.device(like)
         self.objects = xp.stack([first.start_object] * len(stack))
         self.probes = xp.stack([like] * len(stack))
-        self.visits = Visits.of(stack, [np.tile(np.arange(first.n_positions), len(stack))], like)
-        self.next = xp.zeros(1, dtype=xp.int64, device=device)  # the first visit of the next batch
+        everywhere = np.tile(np.arange(first.n_positions), len(stack))
+        visits = Visits.of(stack, [everywhere], like)
+        # The counter, which is the next batch's first visit, and the visits: uploaded as one.
+        most = 1 + 3 * len(everywhere) // 2
+        self._list = xp.zeros((1 + most, visits.place.shape[1]), dtype=xp.int64, device=device_of(like))
+        self.next, self.visits = self._list[0, :1], replace(visits, place=self._list[1:])
         self._recorder = Recorder(like)
-        self._recordings: dict[tuple[int, bool], Recording] = {}
+        self._recordings: dict[tuple[int, bool, bool], Recording] = {}
         self._weights: Any = None
         self._probe_of_weights: Array = None
 
@@ -107,27 +119,20 @@ class RecordedSweep:
         moves_probe: bool,
     ) -> tuple[Complex[Array, "R H W"], Complex[Array, "R m m"]]:
         """Objects and probes after one pass; the arguments stay as they are."""
-        self._begin(solver, objects, probes, batches, moves_probe)
-        for batch in batches:
-            n = int(np.size(batch))
-            recording = self._recordings.setdefault((n, moves_probe), Recording(self._recorder))
-            recording.carry_out(partial(self._update, solver, n, moves_probe))
+        counting = [np.size(batch) for batch in batches]
+        if len(self.stack) == 1:
+            batches = [filled_up(batch) for batch in batches]
+        self._begin(solver, objects, probes, moves_probe)
+        self._list_visits(batches, counting)
+        for batch, counts in zip(batches, counting, strict=True):
+            n = np.size(batch)
+            kind = n, moves_probe, moves_probe and n > counts
+            recording = self._recordings.setdefault(kind, Recording(self._recorder))
+            recording.carry_out(partial(self._update, solver, *kind))
         return copy(self.objects), copy(self.probes) if moves_probe else probes
 
-    def _begin(
-        self,
-        solver: PatchSolver,
-        objects: Array,
-        probes: Array,
-        batches: Sequence[np.ndarray],
-        moves_probe: bool,
-    ) -> None:
+    def _begin(self, solver: PatchSolver, objects: Array, probes: Array, moves_probe: bool) -> None:
         self.objects[...] = objects
-        self.next[...] = 0
-        goes = Visits.of(self.stack, batches, like=self.probes)
-        for own, new in zip(vars(self.visits).values(), vars(goes).values(), strict=True):
-            if own is not None:
-                own[: len(new)] = new
         if moves_probe:
             self.probes[...], self._probe_of_weights = probes, None
         elif probes is not self._probe_of_weights:  # what was recorded knows where the old weights are
@@ -136,14 +141,31 @@ class RecordedSweep:
             self._weights = solver.fixed_weights(self.stack.problems[0], self.probes, moves_probe)
             self._probe_of_weights = probes
 
-    def _update(self, solver: PatchSolver, n: int, moves_probe: bool) -> None:
-        xp = namespace(self.next)
-        here = self.visits[self.next + xp.arange(n, device=array_api_compat.device(self.next))]
+    def _list_visits(self, batches: Sequence[np.ndarray], counting: Sequence[int]) -> None:
+        where = places(self.stack, batches)
+        for batch, counts in zip(cuts(batches), counting, strict=True):
+            where[batch.start + counts : batch.stop, COUNTS] = 0
+        upload(np.concatenate([np.zeros_like(where[:1]), where]), self._list[: 1 + len(where)])
+
+    def _update(self, solver: PatchSolver, n: int, moves_probe: bool, some_count: bool) -> None:
+        here = replace(self.visits, place=next_visits(self.visits.place, self.next, n))
         weights = None if moves_probe else self._weights
-        probes = update(solver, self.stack, here, self.objects, self.probes, weights, moves_probe)
+        probes = update(solver, self.stack, here, self.objects, self.probes, weights, moves_probe, some_count)
         if moves_probe:
             self.probes[...] = probes
-        self.next += n
+
+
+def filled_up(batch: np.ndarray) -> np.ndarray:
+    """``batch`` with its last position repeated until its size is 2^k or 3 * 2^k.
+
+    Batches of a run then have few sizes, and little is recorded. To be at a position twice at once changes
+    nothing.
+    """
+    n, power = len(batch), 1
+    while 2 * power <= n:
+        power *= 2
+    size = next(s for s in (power, 3 * power // 2, 2 * power) if s >= n)
+    return np.concatenate([batch, np.repeat(batch[-1:], size - n)])
 
 
 _of_solver: dict[int, RecordedSweep] = {}

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Complex
 
 from ptychosuite.backends.arrays import Array, divide, namespace, squared_modulus
+from ptychosuite.backends.compiled import accelerated
 from ptychosuite.core.problem import Found, Problem
 from ptychosuite.physics.forward import Illumination, total_amplitude
 
@@ -211,7 +212,7 @@ class PatchSolver(Solver):
         ``weights`` as from :meth:`fixed_weights`.
         """
         xp = namespace(chi)
-        g = xp.conj(lit.probes) * chi
+        g = direction(lit.probes, chi)
         if lit.has_modes:
             g = xp.sum(g, axis=1)[:, None]
         if weights is None:
@@ -228,8 +229,22 @@ def mean_probe(
     patches: Complex[Array, "n *#M m m"],
 ) -> Complex[Array, "*M m m"]:
     """Mean of the proposed probes, weighted with |z_k|^2 where there are several."""
-    if len(proposals) == 1:
-        return proposals[0]
+    return proposals[0] if len(proposals) == 1 else weighted_mean(probe, proposals, patches)
+
+
+@accelerated
+def direction(Q: LocalProbes, chi: Patches) -> Patches:
+    """conj(Q) * chi."""
+    return namespace(Q).conj(Q) * chi
+
+
+@accelerated
+def weighted_mean(
+    probe: Complex[Array, "*M m m"],
+    proposals: Complex[Array, "n *M m m"],
+    patches: Complex[Array, "n *#M m m"],
+) -> Complex[Array, "*M m m"]:
+    """As :func:`mean_probe`, of several."""
     xp = namespace(probe)
     weights = squared_modulus(patches)
     norm = xp.sum(weights, axis=0)

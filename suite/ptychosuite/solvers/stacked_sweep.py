@@ -12,27 +12,31 @@ begins. Nothing in a sweep waits for the device. This is the plain form of
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import array_api_compat
 import numpy as np
-from jaxtyping import Complex, Int
+from jaxtyping import Complex, Float, Int
 
 from ptychosuite.backends.arrays import Array, copy, namespace
+from ptychosuite.backends.compiled import accelerated
+from ptychosuite.core.patterns import Patterns
 from ptychosuite.physics.forward import NOT_ON_THE_HOST, Illumination
 from ptychosuite.physics.likelihood import exit_wave_correction
 from ptychosuite.physics.shift import axis_phases, fourier_shift
 from ptychosuite.solvers.solver import PatchSolver, mean_probe
 from ptychosuite.solvers.stack import RunStack
 
+SHIFT, COUNTS = 4, 5  # columns of a list of visits
+
 
 @dataclass(frozen=True)
 class Visits:
     """Where a sweep goes, or one batch of it, on the device."""
 
-    place: Int[Array, "T 4"]  # run; first corner (row, column); pattern
-    row_phases: Complex[Array, "T m"] | None  # the probe's sub-pixel shift; None where there is none
+    place: Int[Array, "n 6"]  # as from :func:`places`
+    row_phases: Complex[Array, "T m"] | None  # sub-pixel shifts of the probe; None where there are none
     column_phases: Complex[Array, "T m"] | None
 
     @classmethod
@@ -40,48 +44,40 @@ class Visits:
         """``batches``: of a single run, positions (n,) of any number; of several, (R,) one position each, or
         (R, n)."""
         xp, device = namespace(like), array_api_compat.device(like)
-        runs = [np.repeat(np.arange(len(stack)), np.size(b) // len(stack)) for b in batches]
-        run, position = np.concatenate(runs), np.concatenate([np.ravel(b) for b in batches])
-        corners = np.stack([problem.scan_positions_px for problem in stack.problems])[run, position]
-        place = np.column_stack([run, corners, stack.first_pattern[run] + position])
+        place = places(stack, batches)
         row_phases = column_phases = None
         if stack.problems[0].subpixel_shifts_px is not None:
             all_shifts = [np.asarray(problem.subpixel_shifts_px) for problem in stack.problems]
-            shifts = np.stack(all_shifts)[run, position]
+            shifts = np.concatenate(all_shifts)[place[:, SHIFT]]
+            place[:, SHIFT] = np.arange(len(place))
             row_phases, column_phases = (
                 xp.asarray(axis_phases(like.shape[-1], along), dtype=like.dtype, device=device)
                 for along in shifts.T
             )
         return cls(xp.asarray(place, device=device), row_phases, column_phases)
 
-    def __getitem__(self, which: slice | Int[Array, " n"]) -> Visits:
+    def __getitem__(self, batch: slice) -> Visits:
         """Some of them."""
-        if self.row_phases is None or self.column_phases is None:
-            return Visits(self.place[which], None, None)
-        return Visits(self.place[which], self.row_phases[which], self.column_phases[which])
+        return replace(self, place=self.place[batch])
 
     @property
-    def run(self) -> Int[Array, " T"]:
+    def run(self) -> Int[Array, " n"]:
         return self.place[:, 0]
 
     @property
-    def pattern(self) -> Int[Array, " T"]:
+    def pattern(self) -> Int[Array, " n"]:
         return self.place[:, 3]
 
-    def pixels(self, size: int) -> tuple[Int[Array, ...], ...]:
-        """Run, row and column of every pixel of the patches."""
-        axis = namespace(self.place).arange(size, device=array_api_compat.device(self.place))
-        return (
-            self.run[:, None, None],
-            (self.place[:, 1, None] + axis)[:, :, None],
-            (self.place[:, 2, None] + axis)[:, None, :],
-        )
+    @property
+    def counts(self) -> Int[Array, "n 1 1"]:
+        return self.place[:, COUNTS, None, None]
 
-    def lit(self, probes: Complex[Array, "T m m"], patches: Complex[Array, "T m m"]) -> Illumination:
+    def lit(self, probes: Complex[Array, "#n m m"], patches: Complex[Array, "n m m"]) -> Illumination:
         """``patches`` under ``probes``, which are shifted where positions lie between pixels."""
         if self.row_phases is None or self.column_phases is None:
             return Illumination(NOT_ON_THE_HOST, None, probes, patches)
-        phases = self.row_phases[:, :, None] * self.column_phases[:, None, :]
+        shift = self.place[:, SHIFT]
+        phases = self.row_phases[shift][:, :, None] * self.column_phases[shift][:, None, :]
         return Illumination(NOT_ON_THE_HOST, phases, fourier_shift(probes, phases), patches)
 
 
@@ -125,13 +121,76 @@ def update(
     probes: Complex[Array, "R m m"],
     weights: Any,
     moves_probe: bool,
+    some_count: bool = False,
 ) -> Complex[Array, "R m m"]:
-    """Update ``objects``, which the caller owns, by one batch; the new probes are returned."""
-    where = here.pixels(probes.shape[-1])
-    lit = here.lit(probes, objects[where])
+    """Update ``objects``, which the caller owns, by one batch; the new probes are returned.
+
+    ``some_count``: there are visits that do not count, but repeat another one of the batch.
+    """
+    lit = here.lit(probes, cut_out(objects, here.place, probes.shape[-1]))
     mask = stack.mask(here.pattern, here.run)
-    chi = exit_wave_correction(lit.exit_waves, stack.amplitude[here.pattern], mask)
-    objects[where], proposals = solver.updated(lit, chi, weights, moves_probe)
+    chi = exit_wave_correction(lit.exit_waves, patterns_at(stack.amplitude, here.place), mask)
+    patches, proposals = solver.updated(lit, chi, weights, moves_probe)
+    put_in(objects, here.place, patches)
     if proposals is None or len(stack) > 1:
         return probes if proposals is None else proposals
-    return mean_probe(probes[0], proposals, lit.patches)[None]
+    seen = lit.patches * here.counts if some_count else lit.patches
+    return mean_probe(probes[0], proposals, seen)[None]
+
+
+def places(stack: RunStack, batches: Sequence[np.ndarray]) -> Int[np.ndarray, "T 6"]:
+    """Where each visit of ``batches``, as for :meth:`Visits.of`, goes, on the host.
+
+    The columns are: run; row and column of the first corner; pattern; which of the sub-pixel shifts of all
+    runs, one run after the other; 1, for a visit that counts.
+    """
+    runs = [np.repeat(np.arange(len(stack)), np.size(b) // len(stack)) for b in batches]
+    run, position = np.concatenate(runs), np.concatenate([np.ravel(b) for b in batches])
+    found = np.ones((len(run), 6), dtype=np.int64)
+    found[:, 0] = run
+    found[:, 1:3] = np.stack([problem.scan_positions_px for problem in stack.problems])[run, position]
+    found[:, 3] = stack.first_pattern[run] + position
+    found[:, SHIFT] = run * stack.problems[0].n_positions + position
+    return found
+
+
+def pixels(place: Int[Array, "n 6"], size: int) -> tuple[Int[Array, ...], ...]:
+    """Run, row and column of every pixel of the patches at ``place``."""
+    axis = namespace(place).arange(size, device=array_api_compat.device(place))
+    return (
+        place[:, 0, None, None],
+        (place[:, 1, None] + axis)[:, :, None],
+        (place[:, 2, None] + axis)[:, None, :],
+    )
+
+
+@accelerated
+def cut_out(
+    objects: Complex[Array, "R H W"], place: Int[Array, "n 6"], size: int
+) -> Complex[Array, "n {size} {size}"]:
+    """The patches at ``place``."""
+    return objects[pixels(place, size)]
+
+
+@accelerated
+def put_in(
+    objects: Complex[Array, "R H W"], place: Int[Array, "n 6"], patches: Complex[Array, "n m m"]
+) -> None:
+    """Write patches into ``objects``, which the caller owns."""
+    objects[pixels(place, patches.shape[-1])] = patches
+
+
+@accelerated
+def patterns_at(
+    amplitude: Float[Array, "P m m"] | Patterns, place: Int[Array, "n 6"]
+) -> Float[Array, "n m m"]:
+    """The amplitudes of the patterns that are visited."""
+    return amplitude[place[:, 3]]
+
+
+@accelerated
+def next_visits(place: Int[Array, "T 6"], first: Int[Array, " 1"], n: int) -> Int[Array, "n 6"]:
+    """The ``n`` visits from the one whose number ``first`` holds, which moves on by as many."""
+    here = place[first + namespace(first).arange(n, device=array_api_compat.device(first))]
+    first += n
+    return here

@@ -205,7 +205,8 @@ def sweep(
     plain = problem.variation is None and shifts is None
     if is_on_gpu(obj) and plain and probe.ndim < MODES:
         batches = list(batches)
-        if not any(any_overlap(problem.scan_positions_px[batch], problem.probe_size) for batch in batches):
+        positions = [problem.scan_positions_px[batch] for batch in batches if len(batch) > 1]
+        if not any(any_overlap(each, problem.probe_size) for each in positions):
             return swept_alone(solver, problem, obj, probe, batches, moves_probe)
     obj, conjugate = copy(obj), namespace(probe).conj(probe)
     weights = solver.fixed_weights(problem, probe, moves_probe, has_modes=probe.ndim == MODES)

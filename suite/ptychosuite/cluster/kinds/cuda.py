@@ -1,7 +1,7 @@
 """The GPUs of this machine, one worker each, and CPU workers beside them.
 
-A worker may hold a pool of GPU memory for CuPy, through RMM. torch keeps its own: with another's it can neither
-count memory nor record work (:mod:`ptychosuite.backends.recorded`).
+A worker may hold a pool of GPU memory for CuPy, through RMM. torch keeps its own: with another's it can
+neither count memory nor record work (:mod:`ptychosuite.backends.recorded`).
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Cuda(WorkersHere):
     gpus
         Indices of the GPUs to use; by default all that CUDA_VISIBLE_DEVICES shows.
     rmm_pool
-        Part of each GPU's memory that is one pool for CuPy from the start, by RMM; it grows. By default (null)
-        CuPy keeps its memory as torch does, and takes what it needs.
+        Part of each GPU's memory that is one pool for CuPy from the start, by RMM; it grows. By default
+        (null) CuPy takes what it needs, as torch does.
     """
 
     workers: Annotated[int, Ge(0)] | None = None
