@@ -83,6 +83,8 @@ def test_direction_and_step(device, n):
     same(device.solver_triton.direction(Q, chi), solver.direction.__wrapped__(Q, chi))
     same(device.solver_triton.direction(Q.conj(), chi), solver.direction.__wrapped__(Q.conj(), chi))
     same(device.pie_triton.stepped(z, chi, weights), pie.stepped.__wrapped__(z, chi, weights))
+    plain = pie.stepped_along.__wrapped__(Q, z, chi, weights)
+    same(device.pie_triton.stepped_along(Q, z, chi, weights), plain)
 
 
 @pytest.mark.parametrize("of_each", [False, True])

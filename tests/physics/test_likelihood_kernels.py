@@ -2,7 +2,14 @@
 
 import numpy as np
 import pytest
-from ptychosuite.physics.likelihood import modes_correction, wave_correction
+from ptychosuite.backends.arrays import fft2, ifft2
+from ptychosuite.physics.likelihood import (
+    dark_floor,
+    detector_correction,
+    exit_wave_correction,
+    modes_correction,
+    wave_correction,
+)
 
 from tests.backends.fused import DTYPES, M, amplitude, assert_same, complex_random, good_pixels
 
@@ -45,3 +52,25 @@ def test_slices():
     np.testing.assert_array_equal(
         wave_correction(wave, measured), wave_correction(wave.copy(), measured.copy())
     )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("photon_scale", [1e-3, 10.0])
+def test_dark_floor(dtype, photon_scale):
+    """Of patterns with dark pixels, and of one that is dark everywhere."""
+    measured = amplitude(dtype, 3, M, M)
+    measured[1] = 0
+    plain = dark_floor.__wrapped__(measured, photon_scale)
+    assert_same(dark_floor(measured, photon_scale), plain, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("masks", [None, 1, 3])
+@pytest.mark.parametrize("modes", [(), (2,)])
+def test_a_batch_is_its_patterns(dtype, masks, modes):
+    """The update of several exit waves is that of each, with one mask for all or one for each."""
+    waves, measured = complex_random(dtype, 3, *modes, M, M), amplitude(dtype, 3, M, M)
+    mask = None if masks is None else np.stack([np.roll(good_pixels(dtype), k, axis=0) for k in range(3)])
+    mask = mask[0] if masks == 1 else mask
+    together = exit_wave_correction(waves, measured, mask)
+    assert_same(together, ifft2(detector_correction(fft2(waves), measured, mask)), dtype)

@@ -10,7 +10,7 @@ instructions. No fused form changes its arguments.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, wraps
 from importlib import import_module
 from importlib.util import find_spec
@@ -68,6 +68,20 @@ def has_triton() -> bool:
 def _of_module(module: str, name: str) -> Any:
     """A function of a module; None where either is not there."""
     return getattr(import_module(module), name, None) if find_spec(module) else None
+
+
+def images(result: np.ndarray, *arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+    """Image by image, flat and contiguous: ``arrays``, which broadcast to ``result``, and ``result``."""
+    if result.ndim <= 2:
+        arrays = tuple(x if x.shape == result.shape else np.broadcast_to(x, result.shape) for x in arrays)
+        yield (*(np.ascontiguousarray(x).ravel() for x in arrays), result.ravel())
+        return
+    size, n = result.shape[-2] * result.shape[-1], result.size // (result.shape[-2] * result.shape[-1])
+    if any(x.size not in (size, result.size) for x in arrays):  # several modes on several patches
+        arrays = tuple(np.broadcast_to(x, result.shape) for x in arrays)
+    flat = [np.ascontiguousarray(x).reshape(-1, size) for x in arrays]
+    for k, image in enumerate(result.reshape(n, size)):
+        yield (*(x[k % len(x)] for x in flat), image)
 
 
 def compiled(function: Any, **options: Any) -> Any:

@@ -111,6 +111,18 @@ def half_deviance(
     return _total(_deviance_terms(waves, amplitude, photon_scale, mask))
 
 
+@accelerated
+def half_deviances(
+    waves: Complex[Array, "n m m"],
+    amplitude: Float[Array, "n m m"],
+    photon_scale: float,
+    mask: Float[Array, "*#n m m"] | None,
+) -> Float[Array, " n"]:
+    """As :func:`half_deviance`, of each pattern, in double precision."""
+    terms = _deviance_terms(waves, amplitude, photon_scale, mask)
+    return namespace(terms).sum(terms, axis=(-2, -1), dtype=namespace(terms).float64)
+
+
 def _deviance_terms(
     waves: Complex[Array, "n m m"],
     amplitude: Float[Array, "n m m"],
@@ -176,8 +188,7 @@ def pattern_deviances(
     for batch in batches(problem.n_positions, problem.probe_size, like=obj):
         waves = one_wave(fft2(illuminate(problem, obj, probe, batch).exit_waves))
         amplitude, mask = problem.diffraction_amplitude[batch], problem.mask(batch)
-        terms = _deviance_terms(waves, amplitude, problem.photon_scale, mask)
-        found.append(to_numpy(namespace(terms).sum(terms, axis=(-2, -1), dtype=namespace(terms).float64)))
+        found.append(to_numpy(half_deviances(waves, amplitude, problem.photon_scale, mask)))
     return 2 * problem.n_positions / problem.fitted_count * np.concatenate(found)
 
 

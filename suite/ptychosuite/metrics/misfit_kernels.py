@@ -13,14 +13,26 @@ from ptychosuite.core.problem import RATE_FLOOR
 def half_deviance(
     waves: np.ndarray, amplitude: np.ndarray, photon_scale: float, mask: np.ndarray | None
 ) -> float:
+    return float(_half_deviance(*_terms(waves, amplitude, photon_scale, mask))) / photon_scale
+
+
+def half_deviances(
+    waves: np.ndarray, amplitude: np.ndarray, photon_scale: float, mask: np.ndarray | None
+) -> np.ndarray:
+    terms = (x.reshape(len(waves), -1) for x in _terms(waves, amplitude, photon_scale, mask))
+    return np.array([_half_deviance(*each) for each in zip(*terms, strict=True)]) / photon_scale
+
+
+def _terms(
+    waves: np.ndarray, amplitude: np.ndarray, photon_scale: float, mask: np.ndarray | None
+) -> tuple[np.ndarray, ...]:
+    """Waves, amplitudes, the quotient of rates and counts, and its logarithm, all flat."""
     amplitude = np.ascontiguousarray(amplitude, dtype=waves.real.dtype)
     if mask is not None:
         amplitude, waves = amplitude * mask, waves * mask
-    count = amplitude.dtype.type(photon_scale)
-    ratio = np.empty_like(amplitude)
-    _count_ratio(waves.ravel(), amplitude.ravel(), count, ratio.ravel())
-    terms = (x.ravel() for x in (waves, amplitude, ratio, np.log(ratio)))  # NumPy's log is vectorised
-    return float(_half_deviance(*terms)) / photon_scale
+    ratio = np.empty(amplitude.size, amplitude.dtype)
+    _count_ratio(waves.ravel(), amplitude.ravel(), amplitude.dtype.type(photon_scale), ratio)
+    return waves.ravel(), amplitude.ravel(), ratio, np.log(ratio)  # NumPy's log is vectorised
 
 
 @compiled

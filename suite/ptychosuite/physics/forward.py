@@ -30,6 +30,7 @@ from ptychosuite.backends.arrays import (
     namespace,
     squared_modulus,
 )
+from ptychosuite.backends.compiled import accelerated
 from ptychosuite.core.problem import BATCH_PIXELS, GPU_BATCH_PIXELS, ProbeVariation, Problem
 from ptychosuite.physics.shift import fourier_shift, fourier_unshift, shift_phases
 
@@ -130,10 +131,31 @@ class Illumination:
             images = images * namespace(images).sqrt(self.intensity)
         return namespace(images).sum(own_probes(images, self.phases), axis=0)
 
+    def laid_adjoint_of_product(self, images: Complex[Array, "n *M m m"]) -> Complex[Array, "*M m m"]:
+        """The adjoint of :meth:`laid`, of conj(z_k) times an image a patch."""
+        if self.phases is None and self.intensity is None:
+            return sum_of_products(self.patches, images)
+        return self.laid_adjoint(namespace(images).conj(self.patches) * images)
+
     def own_probes(self, probes: Complex[Array, "n *M m m"]) -> Complex[Array, "n *M m m"]:
         """Images on the patches back to where the probe lies, image by image: shift and factor undone."""
         own = own_probes(probes, self.phases)
         return own if self.intensity is None else own / namespace(own).sqrt(self.intensity)
+
+
+@accelerated
+def sum_of_products(
+    z: Complex[Array, "n *#M m m"], images: Complex[Array, "n *M m m"]
+) -> Complex[Array, "*M m m"]:
+    """sum_k conj(z_k) * images_k."""
+    xp = namespace(images)
+    return xp.sum(xp.conj(z) * images, axis=0)
+
+
+@accelerated
+def sum_of_intensities(z: Complex[Array, "n *M m m"]) -> Float[Array, "*M m m"]:
+    """sum_k |z_k|^2."""
+    return namespace(z).sum(squared_modulus(z), axis=0)
 
 
 def illuminate(

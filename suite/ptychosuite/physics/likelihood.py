@@ -14,6 +14,7 @@ Of several modes each keeps its phase and its share (P. Thibault, A. Menzel, Nat
 
 from __future__ import annotations
 
+import numpy as np
 from jaxtyping import Complex, Float
 
 from ptychosuite.backends.arrays import Array, fft2, ifft2, namespace, squared_modulus
@@ -36,8 +37,13 @@ def exit_wave_correction(
     mask
         1 for good detector pixels, 0 for bad ones.
     """
-    wave = fft2(exit_wave)
-    return ifft2(detector_correction(wave, amplitude, mask))
+    if not isinstance(exit_wave, np.ndarray) or exit_wave.ndim == amplitude.ndim == 2 or len(exit_wave) == 1:
+        return ifft2(detector_correction(fft2(exit_wave), amplitude, mask))
+    result = np.empty_like(exit_wave, order="C")
+    for k in range(len(exit_wave)):  # pattern by pattern, which stays in the processor's cache
+        of_this = None if mask is None else mask[k : k + 1] if mask.ndim > 2 else mask
+        result[k] = ifft2(detector_correction(fft2(exit_wave[k : k + 1]), amplitude[k : k + 1], of_this))[0]
+    return result
 
 
 def detector_correction(
@@ -84,6 +90,7 @@ def modes_correction(
     return correction
 
 
+@accelerated
 def dark_floor(amplitude: Float[Array, "n m m"], photon_scale: float) -> Float[Array, "n 1 1"]:
     """Intensity that is added to data and model before their quotient is taken: keeps dark pixels finite.
 

@@ -74,3 +74,24 @@ def _light_dark(waves: Any, amplitude: Any, first: Any) -> None:
             lit = lit or waves[j, i].real != 0 or waves[j, i].imag != 0
         if not lit:
             first[i] = amplitude[i]
+
+
+def dark_floor(amplitude: np.ndarray, photon_scale: float) -> np.ndarray:
+    amplitude = np.ascontiguousarray(amplitude)
+    found = [_smallest_and_mean(x.ravel(), amplitude.dtype.type(photon_scale)) for x in amplitude]
+    smallest, mean = np.array(found, amplitude.dtype).reshape(-1, 2).T[:, :, None, None]
+    floor: np.ndarray = np.minimum(
+        np.maximum(2e-2 * smallest, 1e-2 * mean), amplitude.dtype.type(1e-2 * photon_scale)
+    )
+    return floor.astype(amplitude.dtype)
+
+
+@compiled
+def _smallest_and_mean(amplitude: Any, photon_scale: Any) -> Any:
+    """Of a pattern's intensity: the smallest that is not 0, at most a photon where some are, and the mean."""
+    smallest, total = amplitude.dtype.type(np.inf), 0.0
+    for i in range(amplitude.size):
+        data = amplitude[i] * amplitude[i]
+        smallest = min(smallest, data if data > 0 else photon_scale)
+        total += data
+    return smallest, total / amplitude.size

@@ -6,26 +6,25 @@ from typing import Any
 
 import numpy as np
 
-from ptychosuite.backends.compiled import compiled
+from ptychosuite.backends.compiled import compiled, images
 
 
 def geometric_mean(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    shape = np.broadcast_shapes(a.shape, b.shape)
-    a, b = (np.ascontiguousarray(np.broadcast_to(x, shape)) for x in (a, b))
-    mean = np.empty_like(a)
-    _geometric_mean(a.ravel(), b.ravel(), mean.ravel())
+    mean = np.empty(np.broadcast_shapes(a.shape, b.shape), b.dtype)
+    for a_k, b_k, mean_k in images(mean, a, b):
+        _geometric_mean(a_k, b_k, mean_k)
     return mean
 
 
 @compiled
 def _geometric_mean(a: Any, b: Any, out: Any) -> None:
-    one = a[0].real * 0 + 1
+    one, zero = a[0].real * 0 + 1, a[0].real * 0
     for i in range(out.size):
-        a_modulus = np.sqrt(a[i].real ** 2 + a[i].imag ** 2)
-        b_modulus = np.sqrt(b[i].real ** 2 + b[i].imag ** 2)
-        ratio = a_modulus / (one if b_modulus == 0 else b_modulus)
+        a_square = a[i].real ** 2 + a[i].imag ** 2
+        b_square = b[i].real ** 2 + b[i].imag ** 2
+        ratio = zero if b_square == 0 else np.sqrt(a_square / b_square)
         real = a[i].real + b[i].real * ratio
         imag = a[i].imag + b[i].imag * ratio
-        length = np.sqrt(real**2 + imag**2)
-        scale = np.sqrt(a_modulus * b_modulus) / (one if length == 0 else length)
+        square = real**2 + imag**2
+        scale = np.sqrt(b_square * ratio / (one if square == 0 else square))  # |a| |b| is |b|^2 |a| / |b|
         out[i] = complex(real * scale, imag * scale)

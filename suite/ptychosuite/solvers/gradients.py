@@ -34,6 +34,7 @@ from ptychosuite.physics.forward import (
     intensity_of,
 )
 from ptychosuite.physics.likelihood import dark_floor, detector_correction
+from ptychosuite.solvers.solver import direction
 from ptychosuite.solvers.stack import RunStack
 from ptychosuite.solvers.stacked_sweep import Visits, pixels
 
@@ -62,12 +63,12 @@ class Pulled:
     def to_object(self, obj: Complex[Array, "H W"]) -> Complex[Array, "H W"]:
         """dphi/dz, on the grid of ``obj``."""
         xp = namespace(obj)
-        patches = over_modes(-xp.conj(self.lit.probes) * self.chi)
+        patches = over_modes(-direction(self.lit.probes, self.chi))
         return accumulate_patches(xp.zeros_like(obj), patches, self.lit.positions)
 
     def to_probe(self) -> Complex[Array, "*M m m"]:
         """dphi/dQ."""
-        return self.lit.laid_adjoint(-namespace(self.chi).conj(self.lit.patches) * self.chi)
+        return -self.lit.laid_adjoint_of_product(self.chi)
 
 
 def pulled(
@@ -93,7 +94,7 @@ class PulledStack:
 
     def to_object(self, objects: Complex[Array, "R H W"]) -> Complex[Array, "R H W"]:
         """dphi/dz of each run."""
-        patches = -namespace(objects).conj(self.lit.probes) * self.chi
+        patches = -direction(self.lit.probes, self.chi)
         return add_at(namespace(objects).zeros_like(objects), self.where, patches)
 
     def to_probe(self, runs: int) -> Complex[Array, "R m m"]:

@@ -25,10 +25,11 @@ from annotated_types import Ge, Gt, Lt
 from jaxtyping import Complex
 
 from ptychosuite.backends.arrays import Array, fft2, ifft2, namespace
+from ptychosuite.backends.compiled import accelerated
 from ptychosuite.core.problem import Problem
 from ptychosuite.physics.forward import accumulate_patches, batches, illuminate
 from ptychosuite.physics.likelihood import wave_correction
-from ptychosuite.solvers.solver import CountingSolver
+from ptychosuite.solvers.solver import CountingSolver, direction
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ def search_direction(
     return -r
 
 
+@accelerated
 def inner(a: Complex[Array, "*d"], b: Complex[Array, "*d"]) -> float:
     """Re sum conj(a) b, summed in double precision."""
     xp = namespace(a, b)
@@ -132,7 +134,7 @@ def misfit_and_gradient(problem: Problem, obj: Complex[Array, "H W"]) -> tuple[f
         waves = fft2(lit.exit_waves)
         correction = wave_correction(waves, problem.diffraction_amplitude[batch], problem.mask(batch))
         misfit += inner(correction, correction) / (2 * size**2)  # Parseval
-        accumulate_patches(gradient, -xp.conj(lit.probes) * ifft2(correction), lit.positions)
+        accumulate_patches(gradient, -direction(lit.probes, ifft2(correction)), lit.positions)
     return misfit, gradient
 
 

@@ -28,7 +28,8 @@ import numpy as np
 from annotated_types import Ge, Gt, Le
 from jaxtyping import Complex, Float
 
-from ptychosuite.backends.arrays import Array, copy, divide, fft2, ifft2, namespace, squared_modulus
+from ptychosuite.backends.arrays import Array, copy, divide, fft2, ifft2, namespace
+from ptychosuite.backends.compiled import accelerated
 from ptychosuite.core.problem import Found, Problem
 from ptychosuite.physics.forward import (
     Illumination,
@@ -36,13 +37,14 @@ from ptychosuite.physics.forward import (
     extract_patches,
     illuminate,
     intensity_of,
+    sum_of_intensities,
     window,
 )
-from ptychosuite.physics.likelihood import detector_correction
+from ptychosuite.physics.likelihood import exit_wave_correction
 from ptychosuite.solvers.gradients import of_modes, over_modes, poisson_pull
 from ptychosuite.solvers.positions import PositionShifts
 from ptychosuite.solvers.probe_modes import power
-from ptychosuite.solvers.solver import SweepState
+from ptychosuite.solvers.solver import SweepState, direction
 from ptychosuite.solvers.sweep import JointSweeping, Sweep
 from ptychosuite.solvers.variations import Varying, in_gauge
 
@@ -143,32 +145,32 @@ class LSQML(JointSweeping):
         part, local = window(obj, lit.positions, problem.probe_size)
         light = xp.broadcast_to(intensity_of(Q), (len(batch), *Q.shape[-2:]))
         norm = accumulate_patches(xp.zeros_like(part.real), light, local)
-        gradient = accumulate_patches(xp.zeros_like(part), over_modes(xp.conj(Q) * chi), local)
+        gradient = accumulate_patches(xp.zeros_like(part), over_modes(direction(Q, chi)), local)
         dz = gradient / self._regularised(norm)  # (a)
-        object_waves = Q * xp.reshape(extract_patches(dz, local, problem.probe_size), z.shape)
+        dz_k = xp.reshape(extract_patches(dz, local, problem.probe_size), z.shape)
         if moves_probe:
-            seen = squared_modulus(z) if lit.intensity is None else lit.intensity * squared_modulus(z)
-            dQ = lit.laid_adjoint(xp.conj(z) * chi) / self._regularised(xp.sum(seen, axis=0))  # (b)
-            probe_waves = lit.laid(dQ) * z
-            a, b = _optimal_steps(chi, object_waves, probe_waves)  # (c)
+            seen = sum_of_intensities(z if lit.intensity is None else xp.sqrt(lit.intensity) * z)
+            dQ = lit.laid_adjoint_of_product(chi) / self._regularised(seen)  # (b)
+            dQ_k = lit.laid(dQ)
+            a, b = _optimal_steps(normal_equations(chi, Q, dz_k, dQ_k, z))  # (c)
             probe = probe + step * xp.mean(b) * dQ  # (e)
         else:
-            a = _real_sum(chi, object_waves) / _positive(_real_sum(object_waves, object_waves))  # (c), no b
+            aa, a, *_ = normal_equations(chi, Q, dz_k)
+            a = a / _positive(aa)  # (c), no b
         part += dz * _weighted_mean(step * a, light, norm, local)  # (d)
         if problem.variation is not None:  # somebody asks for what is left
-            chi = chi - step * _each(a, chi) * object_waves
-            chi = chi - step * xp.mean(b) * probe_waves if moves_probe else chi
+            chi = chi - step * _each(a, chi) * Q * dz_k
+            chi = chi - step * xp.mean(b) * dQ_k * z if moves_probe else chi
         return probe, lit, chi
 
     def _regularised(self, divisor: Float[Array, "h w"]) -> Float[Array, "h w"]:
         return divisor + self.regularisation * namespace(divisor).max(divisor)
 
     def _exit_wave_change(self, problem: Problem, exit_waves: Array, batch: np.ndarray) -> Array:
-        waves = fft2(exit_waves)
-        amplitude = problem.diffraction_amplitude[batch]
+        amplitude, mask = problem.diffraction_amplitude[batch], problem.mask(batch)
         if self.likelihood == "gaussian":
-            return ifft2(detector_correction(waves, amplitude, problem.mask(batch)))
-        return ifft2(_poisson_correction(waves, amplitude, problem.mask(batch), problem.photon_scale))
+            return exit_wave_correction(exit_waves, amplitude, mask)
+        return ifft2(_poisson_correction(fft2(exit_waves), amplitude, mask, problem.photon_scale))
 
 
 def _poisson_correction(
@@ -187,17 +189,33 @@ def _poisson_correction(
 
 
 def _optimal_steps(
-    chi: Complex[Array, "n *M m m"],
-    object_waves: Complex[Array, "n *M m m"],
-    probe_waves: Complex[Array, "n *M m m"],
+    equations: tuple[Float[Array, " n"], ...],
 ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
     """(a_k, b_k) of each position: the 2 x 2 normal equations, real unknowns."""
-    aa = _positive(_real_sum(object_waves, object_waves))
-    bb = _positive(_real_sum(probe_waves, probe_waves))
-    ab = _real_sum(object_waves, probe_waves)
-    a, b = _real_sum(object_waves, chi), _real_sum(probe_waves, chi)
+    aa, a, bb, b, ab = equations
+    aa, bb = _positive(aa), _positive(bb)
     determinant = 1.001 * aa * bb - ab * ab  # two directions that agree would make it vanish
     return (bb * a - ab * b) / determinant, (aa * b - ab * a) / determinant
+
+
+@accelerated
+def normal_equations(
+    chi: Complex[Array, "n *M m m"],
+    Q: Complex[Array, "#n *M m m"],
+    dz: Complex[Array, "n *#M m m"],
+    dQ: Complex[Array, "#n *M m m"] | None = None,
+    z: Complex[Array, "n *#M m m"] | None = None,
+) -> tuple[Float[Array, " n"], ...]:
+    """Of each pattern <o, o>, <o, chi>, and <p, p>, <p, chi>, <o, p> where there is a ``dQ``.
+
+    o = Q dz is the change of the exit wave that the object's direction makes, p = dQ z the probe's, and <,>
+    the real part of their product, summed over modes.
+    """
+    o = Q * dz
+    if dQ is None or z is None:
+        return _real_sum(o, o), _real_sum(o, chi)
+    p = dQ * z
+    return _real_sum(o, o), _real_sum(o, chi), _real_sum(p, p), _real_sum(p, chi), _real_sum(o, p)
 
 
 def _weighted_mean(

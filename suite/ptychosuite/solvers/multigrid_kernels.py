@@ -99,6 +99,12 @@ def _average(fine: Any, half: int, coarse: Any) -> None:
             row[j] = (upper[2 * j] + upper[2 * j + 1] + lower[2 * j] + lower[2 * j + 1]) / 4
 
 
+def corrected(z: np.ndarray, g: np.ndarray, pyramid: Pyramid) -> np.ndarray:
+    change = v_cycle(g, pyramid)
+    change += z
+    return change
+
+
 def v_cycle(gradient: np.ndarray, pyramid: Pyramid) -> np.ndarray:
     size = gradient.shape[-1]
     gradients = np.ascontiguousarray(gradient).reshape(-1, size * size)

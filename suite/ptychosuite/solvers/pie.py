@@ -53,7 +53,7 @@ class RPIE(JointSweeping):
         return stepped(z, g, weights)  # (3)
 
     def new_probes(self, Q: LocalProbes, z: Patches, chi: Patches) -> Patches:
-        return Q + namespace(z).conj(z) * chi * step_size(z, self.beta)  # (3')
+        return stepped_along(Q, z, chi, step_size(z, self.beta))  # (3')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,13 +69,19 @@ class EPIE(JointSweeping):
         return stepped(z, g, weights)  # (3)
 
     def new_probes(self, Q: LocalProbes, z: Patches, chi: Patches) -> Patches:
-        return Q + namespace(z).conj(z) * chi * step_size(z, 1.0)  # (3')
+        return stepped_along(Q, z, chi, step_size(z, 1.0))  # (3')
 
 
 @accelerated
 def stepped(z: Patches, g: Patches, weights: Float[Array, "*#n m m"]) -> Patches:
     """z + g * weights."""
     return z + g * weights
+
+
+@accelerated
+def stepped_along(Q: LocalProbes, z: Patches, chi: Patches, weights: Float[Array, "*#n m m"]) -> Patches:
+    """Q + conj(z) * chi * weights."""
+    return Q + namespace(z).conj(z) * chi * weights
 
 
 @accelerated

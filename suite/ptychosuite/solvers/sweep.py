@@ -34,7 +34,7 @@ from ptychosuite.solvers.positions import CorrectsPositions, PositionShifts
 from ptychosuite.solvers.probe_modes import orthogonalised, power_scale, start_modes
 from ptychosuite.solvers.recorded_sweep import swept_alone, swept_stack
 from ptychosuite.solvers.scan_geometry import any_overlap, colour_groups
-from ptychosuite.solvers.solver import CountingSolver, PatchSolver, SweepState, mean_probe
+from ptychosuite.solvers.solver import CountingSolver, PatchSolver, SweepState, direction, mean_probe
 from ptychosuite.solvers.stack import RunStack
 
 Sweep = Literal["sequential", "colour-groups", "minibatch"]
@@ -208,31 +208,49 @@ def sweep(
         positions = [problem.scan_positions_px[batch] for batch in batches if len(batch) > 1]
         if not any(any_overlap(each, problem.probe_size) for each in positions):
             return swept_alone(solver, problem, obj, probe, batches, moves_probe)
-    obj, conjugate = copy(obj), namespace(probe).conj(probe)
-    weights = solver.fixed_weights(problem, probe, moves_probe, has_modes=probe.ndim == MODES)
+    obj, has_modes = copy(obj), probe.ndim == MODES
+    weights = solver.fixed_weights(problem, probe, moves_probe, has_modes)
+    single = plain and problem.subpixel_shifts_px is None
     for batch in batches:
-        if len(batch) == 1 and weights is not None and plain:
-            _update_patch(solver, problem, obj, probe, conjugate, int(batch[0]), weights)
+        if single and len(batch) == 1 and moves_probe and not has_modes:
+            probe = _update_both(solver, problem, obj, probe, int(batch[0]))
+        elif single and len(batch) == 1 and not moves_probe:
+            _update_patch(solver, problem, obj, probe, int(batch[0]), weights)
         else:
             probe = _update_batch(solver, problem, obj, probe, batch, weights, moves_probe, shifts)
     return obj, probe
 
 
 def _update_patch(
-    solver: PatchSolver, problem: Problem, obj: Array, probe: Array, conjugate: Array, k: int, weights: Any
+    solver: PatchSolver, problem: Problem, obj: Array, probe: Array, k: int, weights: Any
 ) -> None:
-    """The fast path: update one position of ``obj``, which the caller owns, under a probe that stays."""
+    """A fast path: update one position of ``obj``, which the caller owns, under a probe that stays."""
     size = problem.probe_size
     row, column = problem.scan_positions_px[k].tolist()
     amplitude: Array | Patterns = problem.diffraction_amplitude
     patch, mask = obj[row : row + size, column : column + size], problem.mask
     if probe.ndim < MODES:
         chi = exit_wave_correction(probe * patch, amplitude[k], mask(k))
-        patch[...] = solver.new_patches(patch, conjugate * chi, weights)
+        patch[...] = solver.new_patches(patch, direction(probe, chi), weights)
     else:
         chi = exit_wave_correction((probe * patch)[None], amplitude[k : k + 1], mask(slice(k, k + 1)))
-        g = namespace(chi).sum(conjugate * chi, axis=1)
+        g = namespace(chi).sum(direction(probe, chi), axis=1)
         patch[...] = solver.new_patches(patch[None, None], g[:, None], weights)[0, 0]
+
+
+def _update_both(
+    solver: PatchSolver, problem: Problem, obj: Array, probe: Array, k: int
+) -> Complex[Array, "m m"]:
+    """A fast path: as :func:`_update_patch`, and the new probe is returned."""
+    size = problem.probe_size
+    row, column = problem.scan_positions_px[k].tolist()
+    amplitude: Array | Patterns = problem.diffraction_amplitude
+    patch = obj[row : row + size, column : column + size]
+    chi = exit_wave_correction(probe * patch, amplitude[k], problem.mask(k))
+    new = solver.new_patches(patch, direction(probe, chi), solver.object_weights(probe))
+    probe = solver.new_probes(probe, patch, chi)
+    patch[...] = new
+    return probe
 
 
 def _update_batch(

@@ -1,0 +1,21 @@
+"""The compiled form of :mod:`ptychosuite.solvers.lbfgs`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ptychosuite.backends.compiled import compiled_sum
+
+
+def inner(a: np.ndarray, b: np.ndarray) -> float:
+    return float(_inner(np.ascontiguousarray(a).ravel(), np.ascontiguousarray(b).ravel()))
+
+
+@compiled_sum
+def _inner(a: Any, b: Any) -> float:
+    total = 0.0
+    for i in range(a.size):
+        total += a[i].real * b[i].real + a[i].imag * b[i].imag
+    return total
