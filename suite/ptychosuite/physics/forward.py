@@ -26,6 +26,7 @@ from ptychosuite.backends.arrays import (
     asarray_like,
     copy,
     fft2,
+    ifft2,
     is_on_gpu,
     namespace,
     squared_modulus,
@@ -129,7 +130,11 @@ class Illumination:
         """The adjoint of :meth:`laid`, of an image a patch."""
         if self.intensity is not None:
             images = images * namespace(images).sqrt(self.intensity)
-        return namespace(images).sum(own_probes(images, self.phases), axis=0)
+        if self.phases is None:
+            return namespace(images).sum(images, axis=0)
+        return ifft2(
+            sum_of_products(self.phases, fft2(images))
+        )  # the transform of a sum is that of its terms
 
     def laid_adjoint_of_product(self, images: Complex[Array, "n *M m m"]) -> Complex[Array, "*M m m"]:
         """The adjoint of :meth:`laid`, of conj(z_k) times an image a patch."""

@@ -20,7 +20,6 @@ from annotated_types import Ge
 from jaxtyping import Complex, Int
 
 from ptychosuite.backends.arrays import Array, copy, divide, is_on_gpu, namespace, squared_modulus
-from ptychosuite.core.patterns import Patterns
 from ptychosuite.core.problem import Found, Problem
 from ptychosuite.physics.forward import (
     MODES,
@@ -30,11 +29,12 @@ from ptychosuite.physics.forward import (
     window,
 )
 from ptychosuite.physics.likelihood import exit_wave_correction
+from ptychosuite.solvers.one_by_one import swept_one_by_one
 from ptychosuite.solvers.positions import CorrectsPositions, PositionShifts
 from ptychosuite.solvers.probe_modes import orthogonalised, power_scale, start_modes
 from ptychosuite.solvers.recorded_sweep import swept_alone, swept_stack
 from ptychosuite.solvers.scan_geometry import any_overlap, colour_groups
-from ptychosuite.solvers.solver import CountingSolver, PatchSolver, SweepState, direction, mean_probe
+from ptychosuite.solvers.solver import CountingSolver, PatchSolver, SweepState, mean_probe
 from ptychosuite.solvers.stack import RunStack
 
 Sweep = Literal["sequential", "colour-groups", "minibatch"]
@@ -202,55 +202,25 @@ def sweep(
 
     ``shifts`` takes in what is found of the positions.
     """
-    plain = problem.variation is None and shifts is None
+    plain, batches = problem.variation is None and shifts is None, list(batches)
     if is_on_gpu(obj) and plain and probe.ndim < MODES:
-        batches = list(batches)
         positions = [problem.scan_positions_px[batch] for batch in batches if len(batch) > 1]
         if not any(any_overlap(each, problem.probe_size) for each in positions):
             return swept_alone(solver, problem, obj, probe, batches, moves_probe)
-    obj, has_modes = copy(obj), probe.ndim == MODES
+    has_modes = probe.ndim == MODES
+    if (
+        plain
+        and all(len(batch) == 1 for batch in batches)
+        and not (has_modes and (moves_probe or problem.subpixel_shifts_px is not None))
+    ):
+        return swept_one_by_one(
+            solver, problem, obj, probe, [int(batch[0]) for batch in batches], moves_probe
+        )
+    obj = copy(obj)
     weights = solver.fixed_weights(problem, probe, moves_probe, has_modes)
-    single = plain and problem.subpixel_shifts_px is None
     for batch in batches:
-        if single and len(batch) == 1 and moves_probe and not has_modes:
-            probe = _update_both(solver, problem, obj, probe, int(batch[0]))
-        elif single and len(batch) == 1 and not moves_probe:
-            _update_patch(solver, problem, obj, probe, int(batch[0]), weights)
-        else:
-            probe = _update_batch(solver, problem, obj, probe, batch, weights, moves_probe, shifts)
+        probe = _update_batch(solver, problem, obj, probe, batch, weights, moves_probe, shifts)
     return obj, probe
-
-
-def _update_patch(
-    solver: PatchSolver, problem: Problem, obj: Array, probe: Array, k: int, weights: Any
-) -> None:
-    """A fast path: update one position of ``obj``, which the caller owns, under a probe that stays."""
-    size = problem.probe_size
-    row, column = problem.scan_positions_px[k].tolist()
-    amplitude: Array | Patterns = problem.diffraction_amplitude
-    patch, mask = obj[row : row + size, column : column + size], problem.mask
-    if probe.ndim < MODES:
-        chi = exit_wave_correction(probe * patch, amplitude[k], mask(k))
-        patch[...] = solver.new_patches(patch, direction(probe, chi), weights)
-    else:
-        chi = exit_wave_correction((probe * patch)[None], amplitude[k : k + 1], mask(slice(k, k + 1)))
-        g = namespace(chi).sum(direction(probe, chi), axis=1)
-        patch[...] = solver.new_patches(patch[None, None], g[:, None], weights)[0, 0]
-
-
-def _update_both(
-    solver: PatchSolver, problem: Problem, obj: Array, probe: Array, k: int
-) -> Complex[Array, "m m"]:
-    """A fast path: as :func:`_update_patch`, and the new probe is returned."""
-    size = problem.probe_size
-    row, column = problem.scan_positions_px[k].tolist()
-    amplitude: Array | Patterns = problem.diffraction_amplitude
-    patch = obj[row : row + size, column : column + size]
-    chi = exit_wave_correction(probe * patch, amplitude[k], problem.mask(k))
-    new = solver.new_patches(patch, direction(probe, chi), solver.object_weights(probe))
-    probe = solver.new_probes(probe, patch, chi)
-    patch[...] = new
-    return probe
 
 
 def _update_batch(
