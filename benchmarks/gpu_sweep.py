@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("study")
     parser.add_argument("--figures", type=Path, required=True)
     parser.add_argument("--results", required=True)
-    end = sys.argv.index("--")
+    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     options = parser.parse_args(sys.argv[1:end])
     command = ["run", options.study, "--results", options.results, "--json", *sys.argv[end + 1 :]]
     begin = time.monotonic()

@@ -14,7 +14,7 @@ import argparse
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,7 @@ def main() -> None:
         "solvers": lambda: solvers(first, scope),
         "sizes": lambda: {dtype: sizes(first, dtype, scope) for dtype in ("complex64", "complex128")},
         "patterns": lambda: numbers_of_patterns(first, scope),
+        "shifts": lambda: between_pixels(first, scope),
         "ways": lambda: {name: ways(backend(name), scope) for name in names},
         "threads": lambda: {name: with_threads(backend(name), scope) for name in names},
     }
@@ -130,7 +131,7 @@ def parsed() -> argparse.Namespace:
         "--seconds", type=float, default=math.inf, help="for a table's row, after which no round begins"
     )
     parser.add_argument(
-        "--tables", default="solvers,sizes,patterns,ways,threads", help=f"{several}, in order"
+        "--tables", default="solvers,sizes,patterns,shifts,ways,threads", help=f"{several}, in order"
     )
     parser.add_argument("--probes", default="64,128,256,512", help=f"{several} sizes of the table 'sizes'")
     parser.add_argument("--positions", default="16,64,256,1024", help=f"{several} squares, for 'patterns'")
@@ -192,6 +193,22 @@ def numbers_of_patterns(chosen: Backend, scope: Scope) -> dict[str, dict[str, fl
         seconds = scope.seconds(actions, max(3, scope.rounds * 4 // side), chosen)
         result[str(side**2)] = show(f"{chosen.name}: {side**2} patterns of 64 x 64, complex64", seconds)
     return result
+
+
+def between_pixels(chosen: Backend, scope: Scope) -> dict[str, dict[str, float]]:
+    """Every solver with positions on pixels and between them, in one run."""
+    problem = scope.usual_problem(chosen)
+    shifts = np.random.default_rng(0).uniform(-0.5, 0.5, problem.scan_positions_px.shape)
+    problems = {"whole": problem, "between": replace(problem, subpixel_shifts_px=shifts)}
+    actions: dict[str, Action] = {FLOOR: scope.floor(problem)}
+    for label, settings in SOLVERS.items():
+        actions |= {f"{label}, {where}": stepper(each, settings) for where, each in problems.items()}
+    seconds = scope.seconds(actions, max(3, scope.rounds // 2), chosen)
+    print(f"\n{chosen.name}: {scope.usual}, between pixels\n{'':34}{'ms':>9}{'/ floor':>9}{'/ whole':>9}")
+    for label in SOLVERS:
+        whole, between = (seconds[f"{label}, {where}"] for where in problems)
+        print(f"{label:34}{between * 1e3:9.2f}{between / seconds[FLOOR]:9.2f}{between / whole:9.2f}")
+    return {where: {label: seconds[f"{label}, {where}"] for label in SOLVERS} for where in problems}
 
 
 def ways(chosen: Backend, scope: Scope) -> dict[str, float]:

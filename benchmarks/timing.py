@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from ptychosuite.problems.build import build_problem
 from ptychosuite.registry.lookup import build
 from threadpoolctl import threadpool_limits
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # for the oracles of the tests
 RESULTS = Path(__file__).parent / "results"
 Action = Callable[[], None]
 

@@ -72,7 +72,7 @@ class LSQML(JointSweeping):
     """
 
     label: ClassVar[str] = "LSQML"
-    typical_cost: ClassVar[float] = 8.0
+    typical_cost: ClassVar[float] = 4.5
 
     likelihood: Literal["gaussian", "poisson"] = "gaussian"
     step_length: Annotated[float, Gt(0), Le(1)] = 0.9
