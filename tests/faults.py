@@ -33,4 +33,10 @@ def wrong_coarse_level(monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
         return (replace(first, weight=first.weight * np.float32(factor)), *rest)
 
     monkeypatch.setattr(magpie, "hierarchy", disturbed)
-    monkeypatch.setattr(magpie, "v_cycle", multigrid.v_cycle.__wrapped__)
+    plain_v_cycle(monkeypatch)
+
+
+def plain_v_cycle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MAGPIE by the plain form, which takes the coefficients of the plain form."""
+    v_cycle = multigrid.v_cycle.__wrapped__
+    monkeypatch.setattr(magpie, "corrected", lambda z, g, levels: z + v_cycle(g, levels))

@@ -16,7 +16,7 @@ from ptychosuite.solvers import magpie, multigrid
 from ptychosuite.solvers.sweep import Sweeping
 from ptychosuite.store import place
 
-from tests.faults import other_order, wrong_alpha, wrong_coarse_level
+from tests.faults import other_order, plain_v_cycle, wrong_alpha, wrong_coarse_level
 from tests.study.small import carry_out, plan_of, study_file, use_test_solvers
 
 AXES = """\
@@ -125,7 +125,7 @@ def test_changed_random_order(checked, monkeypatch):
 @pytest.mark.parametrize("factor", [0.999, 1.001])
 def test_small_error_in_one_coarse_level(checked, monkeypatch, dtype, factor):
     """Coefficients of a coarse level a part in a thousand off are caught, in single precision too."""
-    monkeypatch.setattr(magpie, "v_cycle", multigrid.v_cycle.__wrapped__)
+    plain_v_cycle(monkeypatch)
     monkeypatch.setattr(magpie, "hierarchy", multigrid.hierarchy.__wrapped__)
     code, verdict = checked(lambda: wrong_coarse_level(monkeypatch, factor), f"dtype: {dtype}\n{AXES}")
     assert code == 1

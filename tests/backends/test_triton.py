@@ -20,22 +20,38 @@ from ptychosuite.solvers import emagpie, multigrid, pie, solver, stacked_sweep
 pytestmark = pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
 
 
-@pytest.fixture(params=["torch", pytest.param("torch-cuda", marks=pytest.mark.gpu)])
-def device(request, monkeypatch):
-    """A backend, and the functions for it by name: interpreted on the CPU, compiled on a GPU."""
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"  # in the process of test_by_the_interpreter
+
+
+@pytest.fixture(params=["torch"] if INTERPRETED else [pytest.param("torch-cuda", marks=pytest.mark.gpu)])
+def device(request):
+    """A backend, and the modules of functions for it by name: interpreted on the CPU, compiled on a GPU."""
     try:
         chosen = backend(request.param)
     except BackendError as error:
         pytest.skip(str(error))
-    if request.param == "torch":
-        monkeypatch.setenv("TRITON_INTERPRET", "1")
-    else:
-        monkeypatch.delenv("TRITON_INTERPRET", raising=False)
-    modules = {
-        name.rpartition(".")[2]: importlib.reload(importlib.import_module(name))
-        for name in modules_of(TRITON)
-    }
+    modules = {name.rpartition(".")[2]: importlib.import_module(name) for name in modules_of(TRITON)}
     return SimpleNamespace(chosen=chosen, **modules)
+
+
+def elsewhere(*arguments, interpreted):
+    """Another process: what has imported Triton either interprets or compiles, and stays with it."""
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments],
+        env={**os.environ, "TRITON_INTERPRET": str(int(interpreted))},
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(INTERPRETED, reason="this is that process")
+def test_by_the_interpreter():
+    """All tests below, on the CPU."""
+    said = elsewhere("pytest", "-q", "-p", "no:cacheprovider", __file__, interpreted=True)
+    assert " passed" in said
 
 
 class Arrays:
@@ -176,14 +192,10 @@ def test_double_precision_goes_the_plain_way(device):
     assert isinstance(device.multigrid_triton.hierarchy(Q, u, 2), tuple)
 
 
+@pytest.mark.skipif(INTERPRETED, reason="it compiles")
 def test_kernels_compile_for_a_gpu():
-    """Every kernel that there is, without a GPU; in another process, as the interpreter leaves its traces."""
-    call = [sys.executable, "-m", "tests.backends.compile_kernels"]
-    environment = {**os.environ, "TRITON_INTERPRET": "0"}
-    done = subprocess.run(
-        call, env=environment, capture_output=True, text=True, cwd=Path(__file__).parents[2]
-    )
-    assert done.returncode == 0, done.stderr
+    """Every kernel that there is, without a GPU."""
+    compiled = elsewhere("tests.backends.compile_kernels", interpreted=False)
     sources = [Path(importlib.import_module(name).__file__).read_text() for name in modules_of(TRITON)]
     launched = {name for source in sources for name in re.findall(r"(_\w+)\[.*\]\(", source)}
-    assert set(done.stdout.split()) == launched != set()
+    assert set(compiled.split()) == launched != set()

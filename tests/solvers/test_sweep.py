@@ -10,6 +10,7 @@ from ptychosuite.backends.arrays import to_numpy
 from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
 from ptychosuite.physics.forward import diffraction_intensity, extract_patches
 from ptychosuite.registry.lookup import build
+from ptychosuite.solvers.batches import put_patches
 from ptychosuite.solvers.emagpie import EMAGPIE
 from ptychosuite.solvers.lbfgs import misfit_and_gradient
 from ptychosuite.solvers.lsqml import LSQML
@@ -18,7 +19,7 @@ from ptychosuite.solvers.mpie import MPIE
 from ptychosuite.solvers.pie import EPIE, RPIE
 from ptychosuite.solvers.scan_geometry import colour_groups
 from ptychosuite.solvers.solver import PatchSolver
-from ptychosuite.solvers.sweep import cut_into_batches, put_patches, sweep
+from ptychosuite.solvers.sweep import cut_into_batches, sweep
 
 from tests.conftest import small_problem
 from tests.oracles.magpie_literal import revised_exit_wave

@@ -1,8 +1,13 @@
 """One pass over the scan: the sweep that the PIE family shares.
 
 What an algorithm makes of a patch is its own (:class:`ptychosuite.solvers.solver.PatchSolver`); this module
-cuts the scan into batches and puts the results of a batch together. On a GPU, where every small operation
-costs a launch, ``recorded_sweep`` does the same by index arrays.
+cuts the scan into batches, and takes those of one position each. :mod:`ptychosuite.solvers.batches` takes the
+others. On a GPU, where every small operation costs a launch, :mod:`ptychosuite.solvers.recorded_sweep` does
+the same by index arrays.
+
+Where positions lie between pixels, the probe is laid on a patch by its spectrum
+(:mod:`ptychosuite.physics.shift`). An unknown probe stays a spectrum all through the sweep: to bring what a
+patch makes of it back to where the probe lies, and from there to the next patch, are factors of modulus one.
 
 A batch of one is the stochastic sweep. The patches of a colour group do not overlap, so that the object is
 updated exactly as one after the other; the probe, which they share, takes the weighted mean of what they
@@ -15,26 +20,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
+import array_api_compat
 import numpy as np
 from annotated_types import Ge
-from jaxtyping import Complex, Int
+from jaxtyping import Complex, Float, Int
 
-from ptychosuite.backends.arrays import Array, copy, divide, is_on_gpu, namespace, squared_modulus
+from ptychosuite.backends.arrays import Array, copy, fft2, ifft2, is_on_gpu, namespace
+from ptychosuite.core.patterns import Patterns
 from ptychosuite.core.problem import Found, Problem
-from ptychosuite.physics.forward import (
-    MODES,
-    accumulate_patches,
-    illuminate,
-    total_amplitude,
-    window,
-)
+from ptychosuite.physics.forward import MODES
 from ptychosuite.physics.likelihood import exit_wave_correction
-from ptychosuite.solvers.one_by_one import swept_one_by_one
+from ptychosuite.physics.shift import axis_phases
+from ptychosuite.solvers.batches import update_batch
 from ptychosuite.solvers.positions import CorrectsPositions, PositionShifts
 from ptychosuite.solvers.probe_modes import orthogonalised, power_scale, start_modes
 from ptychosuite.solvers.recorded_sweep import swept_alone, swept_stack
 from ptychosuite.solvers.scan_geometry import any_overlap, colour_groups
-from ptychosuite.solvers.solver import CountingSolver, PatchSolver, SweepState, mean_probe
+from ptychosuite.solvers.solver import CountingSolver, PatchSolver, SweepState, direction
 from ptychosuite.solvers.stack import RunStack
 
 Sweep = Literal["sequential", "colour-groups", "minibatch"]
@@ -213,61 +215,97 @@ def sweep(
         and all(len(batch) == 1 for batch in batches)
         and not (has_modes and (moves_probe or problem.subpixel_shifts_px is not None))
     ):
-        return swept_one_by_one(
-            solver, problem, obj, probe, [int(batch[0]) for batch in batches], moves_probe
-        )
+        return _one_by_one(solver, problem, obj, probe, [int(batch[0]) for batch in batches], moves_probe)
     obj = copy(obj)
     weights = solver.fixed_weights(problem, probe, moves_probe, has_modes)
     for batch in batches:
-        probe = _update_batch(solver, problem, obj, probe, batch, weights, moves_probe, shifts)
+        probe = update_batch(solver, problem, obj, probe, batch, weights, moves_probe, shifts)
     return obj, probe
 
 
-def _update_batch(
+def _one_by_one(
     solver: PatchSolver,
     problem: Problem,
+    obj: Complex[Array, "H W"],
+    probe: Complex[Array, "*M m m"],
+    order: Sequence[int],
+    moves_probe: bool,
+) -> tuple[Complex[Array, "H W"], Complex[Array, "*M m m"]]:
+    """Object and probe after the positions ``order``.
+
+    Several modes have to stay, and on whole pixels.
+    """
+    obj = copy(obj)
+    if problem.subpixel_shifts_px is not None:
+        shifts = problem.subpixel_shifts_px
+        return obj, _between_pixels(solver, problem, shifts, obj, probe, order, moves_probe)
+    if moves_probe:
+        for k in order:
+            probe = _update_both(solver, problem, obj, probe, k)
+        return obj, probe
+    weights = solver.fixed_weights(problem, probe, moves_probe, has_modes=probe.ndim == MODES)
+    for k in order:
+        _update_patch(solver, problem, obj, probe, k, weights)
+    return obj, probe
+
+
+def _update_patch(
+    solver: PatchSolver, problem: Problem, obj: Array, probe: Array, k: int, weights: Any
+) -> None:
+    """Update position ``k`` of ``obj``, which the caller owns, under a probe that stays."""
+    patch, mask = _patch(problem, obj, k), problem.mask
+    amplitude: Array | Patterns = problem.diffraction_amplitude
+    if probe.ndim < MODES:
+        chi = exit_wave_correction(probe * patch, amplitude[k], mask(k))
+        patch[...] = solver.new_patches(patch, direction(probe, chi), weights)
+    else:
+        chi = exit_wave_correction((probe * patch)[None], amplitude[k : k + 1], mask(slice(k, k + 1)))
+        g = namespace(chi).sum(direction(probe[None], chi), axis=1)
+        patch[...] = solver.new_patches(patch[None, None], g[:, None], weights)[0, 0]
+
+
+def _update_both(
+    solver: PatchSolver, problem: Problem, obj: Array, probe: Array, k: int
+) -> Complex[Array, "m m"]:
+    """Update position ``k`` of ``obj``, which the caller owns; what it makes of ``probe`` is returned."""
+    patch = _patch(problem, obj, k)
+    chi = exit_wave_correction(probe * patch, problem.diffraction_amplitude[k], problem.mask(k))
+    new = solver.new_patches(patch, direction(probe, chi), solver.object_weights(probe))
+    probe = solver.new_probes(probe, patch, chi)
+    patch[...] = new
+    return probe
+
+
+def _between_pixels(
+    solver: PatchSolver,
+    problem: Problem,
+    shifts_px: Float[np.ndarray, "N 2"],
     obj: Array,
     probe: Array,
-    batch: np.ndarray,
-    weights: Any,
+    order: Sequence[int],
     moves_probe: bool,
-    shifts: PositionShifts | None,
-) -> Array:
-    """Update ``obj``, which the caller owns, by one batch; the new probe is returned."""
-    lit = illuminate(problem, obj, probe, batch)
-    chi = exit_wave_correction(lit.exit_waves, problem.diffraction_amplitude[batch], problem.mask(batch))
-    if shifts is not None:
-        shifts.see(batch, lit, chi)
-    patches, proposals = solver.updated(lit, chi, weights, moves_probe)
-    if lit.has_modes:
-        put_patches(obj, patches[:, 0], total_amplitude(lit.probes)[:, 0], lit.positions)
-    else:
-        put_patches(obj, patches, lit.probes, lit.positions)
-    return probe if proposals is None else mean_probe(probe, proposals, lit.patches)
+) -> Complex[Array, "m m"]:
+    """Update ``obj``, which the caller owns; the probe after the sweep is returned."""
+    xp, spectrum = namespace(probe), fft2(probe)
+    rows, columns = (
+        xp.asarray(axis_phases(probe.shape[-1], d), dtype=probe.dtype, device=array_api_compat.device(probe))
+        for d in shifts_px.T
+    )
+    for k in order:
+        patch, phases = _patch(problem, obj, k), rows[k, :, None] * columns[k, None, :]
+        local = ifft2(spectrum * phases)
+        chi = exit_wave_correction(local * patch, problem.diffraction_amplitude[k], problem.mask(k))
+        new = solver.new_patches(patch, direction(local, chi), solver.object_weights(local))
+        if moves_probe:
+            spectrum = fft2(solver.new_probes(local, patch, chi)) * xp.conj(phases)
+        patch[...] = new
+    return ifft2(spectrum) if moves_probe else probe
 
 
-def put_patches(
-    obj: Complex[Array, "H W"],
-    patches: Complex[Array, "n m m"],
-    illumination: Complex[Array, "#n m m"],
-    positions: Int[np.ndarray, "n 2"],
-) -> None:
-    """Write patches into ``obj``, which the caller owns.
-
-    Where patches overlap, their mean is taken with the weights |illumination|^2; where all of them are dark,
-    the object stays as it is.
-    """
-    xp = namespace(obj)
-    size = patches.shape[-1]
-    if not any_overlap(positions, size):
-        for patch, (row, column) in zip(patches, positions.tolist(), strict=True):
-            obj[row : row + size, column : column + size] = patch
-        return
-    weights = xp.broadcast_to(squared_modulus(illumination), patches.shape)
-    part, local = window(obj, positions, size)
-    total = accumulate_patches(xp.zeros_like(part), weights * patches, local)
-    norm = accumulate_patches(xp.zeros_like(part.real), weights, local)
-    part[...] = xp.where(norm > 0, divide(total, norm), part)
+def _patch(problem: Problem, obj: Complex[Array, "H W"], k: int) -> Complex[Array, "m m"]:
+    """A view of ``obj``."""
+    (row, column), size = problem.scan_positions_px[k].tolist(), problem.probe_size
+    return obj[row : row + size, column : column + size]
 
 
 def cut_into_batches(
