@@ -37,7 +37,8 @@ def exit_wave_correction(
     mask
         1 for good detector pixels, 0 for bad ones.
     """
-    if not isinstance(exit_wave, np.ndarray) or exit_wave.ndim == amplitude.ndim == 2 or len(exit_wave) == 1:
+    one = exit_wave.ndim == amplitude.ndim == 2 or len(exit_wave) == 1
+    if one or not isinstance(exit_wave, np.ndarray):
         return ifft2(detector_correction(fft2(exit_wave), amplitude, mask))
     result = np.empty_like(exit_wave, order="C")
     for k in range(len(exit_wave)):  # pattern by pattern, which stays in the processor's cache

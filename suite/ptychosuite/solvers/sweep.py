@@ -244,23 +244,24 @@ def _one_by_one(
             probe = _update_both(solver, problem, obj, probe, k)
         return obj, probe
     weights = solver.fixed_weights(problem, probe, moves_probe, has_modes=probe.ndim == MODES)
+    conjugate = namespace(probe).conj(probe)
     for k in order:
-        _update_patch(solver, problem, obj, probe, k, weights)
+        _update_patch(solver, problem, obj, probe, conjugate, k, weights)
     return obj, probe
 
 
 def _update_patch(
-    solver: PatchSolver, problem: Problem, obj: Array, probe: Array, k: int, weights: Any
+    solver: PatchSolver, problem: Problem, obj: Array, probe: Array, conjugate: Array, k: int, weights: Any
 ) -> None:
     """Update position ``k`` of ``obj``, which the caller owns, under a probe that stays."""
     patch, mask = _patch(problem, obj, k), problem.mask
     amplitude: Array | Patterns = problem.diffraction_amplitude
     if probe.ndim < MODES:
         chi = exit_wave_correction(probe * patch, amplitude[k], mask(k))
-        patch[...] = solver.new_patches(patch, direction(probe, chi), weights)
+        patch[...] = solver.new_patches(patch, conjugate * chi, weights)
     else:
         chi = exit_wave_correction((probe * patch)[None], amplitude[k : k + 1], mask(slice(k, k + 1)))
-        g = namespace(chi).sum(direction(probe[None], chi), axis=1)
+        g = namespace(chi).sum(conjugate * chi, axis=1)
         patch[...] = solver.new_patches(patch[None, None], g[:, None], weights)[0, 0]
 
 
