@@ -23,8 +23,7 @@ from ptychosuite.backends.arrays import Backend, backend
 from ptychosuite.core.problem import Problem
 from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
 from ptychosuite.registry.lookup import build
-from ptychosuite.solvers.solver import SweepState
-from ptychosuite.solvers.stack import RunStack, can_stack, merged
+from ptychosuite.solvers.stack import RunStack, can_stack, joined, merged
 from speed_figure import draw
 from timing import (
     RESULTS,
@@ -221,7 +220,7 @@ def ways(chosen: Backend, scope: Scope) -> dict[str, float]:
         actions |= sweeps(problem, label, alone, tuple(SWEEPS) if scope.every_way else ("colour groups",))
         solver = build("solvers", alone)
         for runs in scope.stacks if can_stack(solver, solver) else ():
-            actions[f"{label}, {runs} runs stacked"] = stacked(problem, alone, runs, chosen)
+            actions[f"{label}, {runs} runs stacked"] = stacked(problem, alone, runs)
     seconds = scope.seconds(actions, max(3, scope.rounds // 3), chosen)
     for label in seconds:
         if label.endswith("stacked"):
@@ -270,12 +269,11 @@ def literal(problem: Problem, levels: int) -> Action:
     return lambda: discard(literal_sweep(*data, order, alpha=ALPHA, levels=levels))
 
 
-def stacked(problem: Problem, settings: Mapping[str, Any], runs: int, chosen: Backend) -> Action:
+def stacked(problem: Problem, settings: Mapping[str, Any], runs: int) -> Action:
     """One iteration of ``runs`` runs of one problem side by side, each in its own order."""
     stack = RunStack.of([problem] * runs)
     solver = merged([build("solvers", settings)] * runs, like=problem.probe)
-    xp = chosen.library
-    state = SweepState(xp.stack([problem.start_object] * runs), xp.stack([problem.probe] * runs))
+    state = joined([build("solvers", settings).init(problem)] * runs)
     rngs = [np.random.default_rng(seed) for seed in range(runs)]
 
     def step() -> None:

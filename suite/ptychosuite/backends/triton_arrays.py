@@ -15,8 +15,8 @@ from ptychosuite.backends.arrays import Array, namespace
 
 
 def suits(*arrays: Array | None) -> bool:
-    """Whether all are in single precision, in which alone these functions work."""
-    return all(x is None or x.real.dtype == namespace(x).float32 for x in arrays)
+    """Whether all are images in single precision, in which alone these functions work."""
+    return all(x is None or (x.ndim > 1 and x.real.dtype == namespace(x).float32) for x in arrays)
 
 
 def reals(x: Array) -> Array:
@@ -54,6 +54,10 @@ def blocks_of(pixels: int) -> dict[str, int]:
 def programs(images: int, pixels: int) -> tuple[int, int]:
     """The programs of a kernel: an image and a block of it each."""
     return images, triton.cdiv(pixels, blocks_of(pixels)["BLOCK"])
+
+
+SEPARATE: Any = {"enable_fp_fusion": False}
+"""Products and sums rounded one by one: the same expression in two kernels then has the same value."""
 
 
 def plain_form(function: Any) -> Any:

@@ -1,7 +1,7 @@
 """The forms of :mod:`ptychosuite.solvers.multigrid` that Triton compiles for a GPU.
 
 A bin of 2^l x 2^l pixels knows nothing of its neighbours on the levels up to l. So a program takes a tile of
-32 x 32 pixels through five levels without leaving its registers. What the tiles leave is an image with a 32nd
+16 x 16 pixels through four levels without leaving its registers. What the tiles leave is an image with a 16th
 of the pixels on a side: on it the same goes on with the levels that remain, and for a V-cycle back up.
 """
 
@@ -14,10 +14,10 @@ import triton
 import triton.language as tl
 
 from ptychosuite.backends.arrays import Array
-from ptychosuite.backends.triton_arrays import broadcasts, plain_form, reals, suits
+from ptychosuite.backends.triton_arrays import SEPARATE, broadcasts, plain_form, reals, suits
 from ptychosuite.solvers import multigrid
 
-TILE = 32
+TILE = 16  # 32 takes twice as long, with any number of warps
 SMALLEST_TILE = 8  # what a probe's size must be divisible by
 
 
@@ -93,7 +93,7 @@ def _fill(pyramid: Pyramid, probe: Array, u: Array) -> None:
     tiles = (pyramid.size // pyramid.tile) ** 2
     _hierarchy[tiles, n](
         reals(probe), u.contiguous(), reals(coarse_probe), coarse_u, *pyramid.in_memory,
-        SIZE=pyramid.size, TILE=pyramid.tile, LEVELS=in_tile, LAST=last,
+        SIZE=pyramid.size, TILE=pyramid.tile, LEVELS=in_tile, LAST=last, **SEPARATE,
     )  # fmt: skip
     if not last:
         _fill(pyramid.rest, coarse_probe, coarse_u)
@@ -132,7 +132,7 @@ def _through(pyramid: Pyramid, g: Array, coarse: Array, z: Array | None, out: Ar
     _tile[tiles, images](
         reals(g), reals(coarse), reals(g if z is None else z), reals(out),
         *coefficients, 0 if shared else row,
-        SIZE=pyramid.size, TILE=pyramid.tile, LEVELS=pyramid.in_tile, HAS_Z=z is not None, **way,
+        SIZE=pyramid.size, TILE=pyramid.tile, LEVELS=pyramid.in_tile, HAS_Z=z is not None, **way, **SEPARATE,
     )  # fmt: skip
 
 

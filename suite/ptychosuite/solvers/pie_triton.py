@@ -7,6 +7,7 @@ import triton.language as tl
 
 from ptychosuite.backends.arrays import Array
 from ptychosuite.backends.triton_arrays import (
+    SEPARATE,
     blocks_of,
     broadcasts,
     images_of,
@@ -35,6 +36,7 @@ def stepped(z: Array, g: Array, weights: Array) -> Array:
         reals(new),
         ONE_EACH=one_each(weights, n),
         **blocks_of(pixels),
+        **SEPARATE,
     )
     return new
 
@@ -95,10 +97,11 @@ def _of_intensity(Q: Array, alpha: float | Array, intensity: Array, result: Arra
     largest = intensity.new_empty((images, blocks))
     fixed = isinstance(alpha, float | int)
     alphas = largest if isinstance(alpha, float | int) else alpha.contiguous()
-    _intensity[images, blocks](reals(Q), intensity, largest, BLOCKS=blocks, **blocks_of(pixels))
+    cut = {"BLOCKS": blocks, **blocks_of(pixels), **SEPARATE}
+    _intensity[images, blocks](reals(Q), intensity, largest, **cut)
     _regularised[images, blocks](
         intensity, largest, alphas, float(alpha) if fixed else 0.0, result,
-        FIXED=fixed, ONE_EACH=alphas.numel() > 1, INVERSE=INVERSE, BLOCKS=blocks, **blocks_of(pixels),
+        FIXED=fixed, ONE_EACH=alphas.numel() > 1, INVERSE=INVERSE, **cut,
     )  # fmt: skip
 
 
