@@ -5,7 +5,7 @@ through memory once an operation; the fused form of the same name and arguments,
 (Numba) or ``X_triton`` beside the plain one's ``X``, once. :func:`accelerated` chooses.
 
 Numba's loops run along rows that are contiguous in memory, which is what lets the compiler use vector
-instructions. No fused form changes its arguments.
+instructions. A fused form changes an argument only where the plain one does.
 """
 
 from __future__ import annotations

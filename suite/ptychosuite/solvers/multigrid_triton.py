@@ -14,7 +14,7 @@ import triton
 import triton.language as tl
 
 from ptychosuite.backends.arrays import Array
-from ptychosuite.backends.triton_arrays import SEPARATE, broadcasts, plain_form, reals, suits
+from ptychosuite.backends.triton_arrays import SEPARATE, images_of, plain_form, reals, suits
 from ptychosuite.solvers import multigrid
 
 TILE = 16  # 32 takes twice as long, with any number of warps
@@ -78,9 +78,9 @@ class Pyramid:
 
 def hierarchy(probe: Array, regulariser: Array, levels: int) -> Any:
     size = probe.shape[-1]
-    whole = Pyramid.empty(probe.numel() // size**2, size, levels, regulariser)
-    if not suits(probe, regulariser) or probe.shape != regulariser.shape or whole.tile < SMALLEST_TILE:
+    if not suits(probe, regulariser) or probe.shape != regulariser.shape or size % SMALLEST_TILE:
         return plain_form(multigrid.hierarchy)(probe, regulariser, levels)
+    whole = Pyramid.empty(images_of(probe), size, levels, regulariser)
     _fill(whole, probe, regulariser)
     return whole
 
@@ -100,7 +100,7 @@ def _fill(pyramid: Pyramid, probe: Array, u: Array) -> None:
 
 
 def corrected(z: Array, g: Array, levels: Any) -> Array:
-    if not isinstance(levels, Pyramid) or not (suits(z, g) and g.shape == z.shape and broadcasts(g, z)):
+    if not isinstance(levels, Pyramid) or not suits(z, g) or g.shape != z.shape:
         return plain_form(multigrid.corrected)(z, g, levels)
     return _v_cycle(levels, g.resolve_conj().contiguous(), z)
 
@@ -119,7 +119,7 @@ def _v_cycle(pyramid: Pyramid, g: Array, z: Array | None) -> Array:
         _through(pyramid, g, g, z, change, DOWN=False, LAST=True)
         return change
     side = pyramid.size >> in_tile
-    coarse = g.new_empty((g.numel() // pyramid.size**2, side, side))
+    coarse = g.new_empty((images_of(g), side, side))
     _through(pyramid, g, g, None, coarse, DOWN=True, LAST=False)
     _through(pyramid, g, _v_cycle(pyramid.rest, coarse, None), z, change, DOWN=False, LAST=False)
     return change
@@ -127,9 +127,8 @@ def _v_cycle(pyramid: Pyramid, g: Array, z: Array | None) -> Array:
 
 def _through(pyramid: Pyramid, g: Array, coarse: Array, z: Array | None, out: Array, **way: bool) -> None:
     *coefficients, row = pyramid.in_memory
-    images, tiles = g.numel() // pyramid.size**2, (pyramid.size // pyramid.tile) ** 2
-    shared = len(pyramid.weight) == 1
-    _tile[tiles, images](
+    tiles, shared = (pyramid.size // pyramid.tile) ** 2, len(pyramid.weight) == 1
+    _tile[tiles, images_of(g)](
         reals(g), reals(coarse), reals(g if z is None else z), reals(out),
         *coefficients, 0 if shared else row,
         SIZE=pyramid.size, TILE=pyramid.tile, LEVELS=pyramid.in_tile, HAS_Z=z is not None, **way, **SEPARATE,
@@ -160,6 +159,12 @@ def _of_tile(tile, SIDE: tl.constexpr, TILES: tl.constexpr):
 
 
 @triton.jit
+def _inverse(x):
+    """1 / x; 0 where x = 0."""
+    return tl.where(x == 0.0, 0.0, 1.0 / tl.where(x == 0.0, 1.0, x))
+
+
+@triton.jit
 def _hierarchy(
     q, u_fine, coarse_q, coarse_u, gradient_gain, coarse_gain, weights, row,
     SIZE: tl.constexpr, TILE: tl.constexpr, LEVELS: tl.constexpr, LAST: tl.constexpr,
@@ -171,8 +176,7 @@ def _hierarchy(
     first = image * row
     for level in tl.static_range(LEVELS):
         here = first + _of_tile(tile, TILE >> level, SIZE // TILE)
-        divisor = p + u
-        gain = tl.where(divisor == 0.0, 0.0, 1.0 / tl.where(divisor == 0.0, 1.0, divisor))
+        gain = _inverse(p + u)
         tl.store(gradient_gain + here, gain)
         tl.store(coarse_gain + here, u * gain)
         mean, mean_u = _average(p, TILE >> level), _average(u, TILE >> level)
@@ -184,8 +188,7 @@ def _hierarchy(
         first += (SIZE >> level) * (SIZE >> level)
     here = _of_tile(tile, TILE >> LEVELS, SIZE // TILE)
     if LAST:
-        divisor = p + u
-        gain = tl.where(divisor == 0.0, 0.0, 1.0 / tl.where(divisor == 0.0, 1.0, divisor))
+        gain = _inverse(p + u)
         tl.store(gradient_gain + first + here, gain)
         tl.store(coarse_gain + first + here, u * gain)
     else:
