@@ -95,6 +95,8 @@ def test_time_limit():
         ("Fatal Python error: Segmentation fault\n\n" + STACK.format(heading="Current thread"), {},
          "its worker died: Segmentation fault"),
         (STACK.format(heading="Thread"), {}, "asked to end (SIGTERM)"),
+        (STACK.format(heading="Thread") + "Fatal Python error: Segmentation fault\n\n", {},
+         "asked to end (SIGTERM)"),  # stacks are written while the run goes on, which may end the process
         (STACK.format(heading="Thread"), {"grown_to_bytes": 310e6},
          "grown to 310 MB, its memory limit is 300 MB"),
         ("", {}, "it ended without a word: the run has ended or wrecked its process, or somebody"),

@@ -181,7 +181,7 @@ def _cause(unfinished: UnfinishedRun, death: Death) -> str:
         return unfinished.fault
     if death.unheard_s is not None:
         return f"given up, as nothing was heard of it for {death.unheard_s:.0f} s: it was stopped or is stuck"
-    if unfinished.stack:
+    if unfinished.was_asked_to_end:
         return "it was asked to end (SIGTERM)"
     if death.killed_for_memory:
         return (

@@ -64,10 +64,17 @@ class UnfinishedRun:
     def fault(self) -> str:
         """What the system had against the process ("Segmentation fault"); empty where it did not say.
 
-        Or what the process itself had, which could not go on after the run.
+        Or what the process itself had, which could not go on after the run. Not what comes behind the stacks:
+        they are written while the run goes on, which can cost a process its life that ends anyway.
         """
         found = re.search(rf"^(?:Fatal Python error|{LAST_WORDS[:-2]}): (.*)", self.text, re.MULTILINE)
-        return found[1] if found else ""
+        return found[1] if found and not self.was_asked_to_end else ""
+
+    @property
+    def was_asked_to_end(self) -> bool:
+        """Whether the stacks were written for SIGTERM: they come first, without a reason."""
+        first = STACKS.search(self.text)
+        return first is not None and "hread 0x" in first[1]
 
     @property
     def stack(self) -> str:
