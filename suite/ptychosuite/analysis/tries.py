@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 from ptychosuite.core.plan import Tuned
 from ptychosuite.core.runs import as_scalar
@@ -48,6 +47,8 @@ def ranking(values: np.ndarray, sign: int) -> Ranking:
     sign
         1 where lower is better, -1 where higher is.
     """
+    from scipy.stats import rankdata  # takes longer to load than a plan to make
+
     known = np.isfinite(values)
     ranks = rankdata(np.where(known, sign * values, np.inf), axis=0).mean(axis=1)
     pairs = zip(values, known, strict=True)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats.qmc import Halton
 
 from ptychosuite.registry.validation import Keys, SettingError, shown
 
@@ -92,6 +91,8 @@ def points(space: Space, number: int, seed: int) -> list[dict[str, Any]]:
     Those of a scrambled Halton sequence (SciPy's), which fill the space more evenly than independent draws:
     the same for the same ``seed``, and the first ones of any longer list.
     """
+    from scipy.stats.qmc import Halton  # takes longer to load than a plan to make
+
     sequence = Halton(len(space), scramble=True, rng=np.random.default_rng(seed))
     every_choice = all(isinstance(each, Choices) for each in space.values())
     most = math.prod(len(each.values) for each in space.values() if isinstance(each, Choices))
