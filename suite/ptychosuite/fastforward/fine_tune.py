@@ -30,7 +30,8 @@ from ptychosuite.problems.build import build_problem
 from ptychosuite.problems.files import file_sha256
 from ptychosuite.solvers.solver import Solver
 
-LEARNING_RATE, BATCH, MOST_EPOCHS = 2e-4, 8, 8
+LEARNING_RATE, BATCH = 2e-4, 8
+MOST_EPOCHS, PATIENCE = 100, 25  # of eight epochs the networks of 40 scans learn half of what they can
 RESUMED_SWEEPS = 2
 PILOT = 16  # pairs that tell what a pair costs
 FOR_TRAINING = 0.7  # of the time that is left; the rest judges
@@ -71,7 +72,6 @@ class Judged:
     before: Scores
     after: Scores
     pairs: Mapping[str, int]  # "earlier" and "latest"
-    epochs: int
 
     @property
     def is_better(self) -> bool:
@@ -129,7 +129,7 @@ def fine_tuned(
         start=str(start),
         learning_rate=LEARNING_RATE,
         validation_share=0.2,
-        patience=MOST_EPOCHS,
+        patience=PATIENCE,
         held_out="the latest scans",
     )
     cost = _seconds_a_pair(pairs, settings, start)
@@ -143,7 +143,7 @@ def fine_tuned(
         for network, ratio in zip((start, checkpoint), compared, strict=True)
     )
     counts = {"earlier": len(pairs), "latest": len(judged)}
-    return Judged(checkpoint, before, after, counts, settings.epochs)
+    return Judged(checkpoint, before, after, counts)
 
 
 def with_verdict(judged: Judged) -> Checkpoint:
