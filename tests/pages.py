@@ -26,7 +26,7 @@ def do_page(page: str, command: Callable[..., tuple[int, str, str]], also: str =
             if file == also:
                 exec(compile(content, file, "exec"), {})
             continue
-        words = shlex.split(call.removeprefix("PYTHONPATH=. "))[1:]
+        words = shlex.split(call.removeprefix("PYTHONPATH=. "), comments=True)[1:]
         code, out, err = command(*words)
         assert code == 0, (call, out, err)
         done.append(words[0])

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from ptychosuite.api.display import Displayed, text_table
@@ -71,7 +72,7 @@ class ImportedResult(Displayed):
             "condition": self.condition,
             "file": self.file,
             "new": self.is_new,
-            "metrics": {name: value if value == value else None for name, value in self.metrics.items()},
+            "metrics": {name: value if isfinite(value) else None for name, value in self.metrics.items()},
             "message": self.record.message,
             "imported": self.record.provenance["imported"],
         }

@@ -239,6 +239,9 @@ class StudyPlan(Displayed):
         ]
         return {
             "study": self.plan.name,
+            "results": self.results,
+            "note": self.note,
+            "warnings": [*self.plan.warnings],
             "planned": self.planned,
             "chosen_by": self.choice.options,
             "runs": runs,

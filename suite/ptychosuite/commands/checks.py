@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -74,7 +73,7 @@ def check(
                 file.write_text(form(), encoding="utf-8")
     _tell_github(verdict, quiet=as_json)
     if as_json:
-        click.echo(json.dumps(verdict.to_dict(), indent=1))
+        answer(verdict.to_dict())
     else:
         echo(verdict.text(show_all, " (--all lists them)"))
         if verdict.file:
@@ -144,7 +143,7 @@ def list_baselines(baselines: Path, as_json: bool) -> None:
         for each in ptychosuite.list_baselines(baselines)
     ]
     if as_json:
-        click.echo(json.dumps(found, indent=1))
+        answer(found)
     elif found:
         rows = [
             [each["name"], each["study"], each["when"][:16], each["commit"][:10], each["runs"]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import click
 
 import ptychosuite
-from ptychosuite.commands.followups import echo
+from ptychosuite.commands.followups import answer
 from ptychosuite.commands.options import followed, json_option, stoppable
 
 
@@ -46,8 +45,5 @@ def fine_tune(as_json: bool, **asked: Any) -> None:
     """
     with stoppable("nothing was replaced."):
         found = ptychosuite.fine_tune(**asked, progress=followed(quiet=as_json))
-    if as_json:
-        click.echo(json.dumps(found.to_dict(), indent=1))
-    else:
-        echo(str(found))
+    answer(found.to_dict() if as_json else str(found))
     sys.exit(0 if found.is_better else 1)

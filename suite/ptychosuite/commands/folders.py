@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any
 
@@ -43,7 +42,7 @@ def clean(yes: bool, delete: bool, as_json: bool, **asked: Any) -> None:
     moved = cleaning.carry_out(delete) if yes and len(cleaning) else None
     if as_json:
         where = {"moved_to": None if moved is None else str(moved)}
-        click.echo(json.dumps(cleaning.to_dict() | {"done": yes} | where, indent=1))
+        answer(cleaning.to_dict() | {"done": yes} | where)
     elif moved is not None:
         echo(f"moved to {moved}")
     elif yes and len(cleaning):

@@ -9,7 +9,10 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from math import isfinite
 from types import TracebackType
 from typing import Any
 
@@ -19,6 +22,8 @@ from click.core import ParameterSource
 from ptychosuite.api.study_names import is_study_file
 from ptychosuite.errors import UserError
 
+STDOUT = "ptychosuite.stdout"
+"""What a context calls the stream that its answer is printed to."""
 NOT_REPEATED = {
     "as_json", "show_all", "why", "yes", "delete", "dry_run", "retry_failed", "retry_diverged", "out",
     "every_s",
@@ -55,12 +60,34 @@ def filled_in(text: str, context: click.Context | None = None) -> str:
     return PRINTED.sub(fill, text)
 
 
-def answer(what: Mapping[str, Any] | Sequence[Any] | str) -> None:
-    """Print text for people, or data as JSON for machines."""
+@contextmanager
+def answering_alone() -> Iterator[None]:
+    """Stdout gets the :func:`answer` alone; what else is printed, by plug-ins too, goes to stderr."""
+    click.get_current_context().meta[STDOUT] = sys.stdout
+    with redirect_stdout(sys.stderr):
+        yield
+
+
+def answer(
+    what: Mapping[str, Any] | Sequence[Any] | str, indent: int | None = 1, default: Any = None
+) -> None:
+    """Print text for people, or data as JSON for machines; ``indent`` and ``default`` are those of json."""
     if isinstance(what, str):
         echo(what)
     else:
-        click.echo(json.dumps(what, indent=1))
+        text = json.dumps(_known_to_json(what), indent=indent, default=default, allow_nan=False)
+        click.echo(text, file=click.get_current_context().meta.get(STDOUT))
+
+
+def _known_to_json(value: Any) -> Any:
+    """``value`` with None in the place of NaN and of infinite numbers, for which JSON has no words."""
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _known_to_json(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [*map(_known_to_json, value)]
+    return value
 
 
 def echo(text: str, err: bool = False) -> None:

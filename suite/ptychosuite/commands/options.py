@@ -12,8 +12,8 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from functools import partial
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial, wraps
 from pathlib import Path
 from types import FrameType
 from typing import Any, ClassVar, NoReturn
@@ -23,7 +23,7 @@ from click.shell_completion import CompletionItem
 
 from ptychosuite.api.following import Progress
 from ptychosuite.api.study_names import names_beginning
-from ptychosuite.commands.followups import echo
+from ptychosuite.commands.followups import answering_alone, echo
 
 
 class StudyPath(click.Path):
@@ -65,7 +65,17 @@ workers_option = click.option(
     "--workers", type=click.IntRange(min=1),
     help="Workers on this machine, or in all jobs of a batch system.  [default: one for each core here]",
 )  # fmt: skip
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+def json_option(command: Any) -> Any:
+    """``--json``, with which stdout has the answer and nothing else: see docs/json.md."""
+
+    @wraps(command)
+    def called(*arguments: Any, as_json: bool, **asked: Any) -> Any:
+        with answering_alone() if as_json else nullcontext():
+            return command(*arguments, as_json=as_json, **asked)
+
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")(called)
 
 
 def study_options(command: Any) -> Any:

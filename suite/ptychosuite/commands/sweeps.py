@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ import click
 import ptychosuite
 from ptychosuite.api.display import count_runs
 from ptychosuite.api.workers_ahead import start_ahead
-from ptychosuite.commands.followups import command_line, echo
+from ptychosuite.commands.followups import answer, command_line, echo
 from ptychosuite.commands.options import (
     Duration,
     StackSize,
@@ -47,7 +46,7 @@ def plan(show_all: bool, why: bool, as_json: bool, **asked: Any) -> None:
     """
     planned = ptychosuite.plan(**asked)
     if as_json:
-        click.echo(json.dumps(planned.to_dict(why), indent=1))
+        answer(planned.to_dict(why))
         return
     echo(planned.text(None if show_all else SHOWN_RUNS, " (--all lists them)"))
     if planned.standing.failed:
@@ -119,7 +118,7 @@ def run(study: Path, dry_run: bool, as_json: bool, **asked: Any) -> None:
         counts |= {"not_begun": outcome.not_begun} if outcome.not_begun else {}
         content: dict[str, Any] = {"study": sweep.plan.name, "results": sweep.results, "counts": counts}
         content |= {"failures": dict(outcome.failures)} if outcome.failed else {}
-        click.echo(json.dumps(content))
+        answer(content, indent=None)
     else:
         echo(str(outcome))
         if outcome.failed:
@@ -137,9 +136,13 @@ def _print_dry_run(sweep: ptychosuite.Sweep, as_json: bool) -> None:
     script = sweep.job_script
     if as_json:
         content: dict[str, Any] = {"study": sweep.plan.name, "results": sweep.results, "done": sweep.done}
+        content |= {"counts": sweep.standing.to_dict()}
         content |= {"chosen_by": sweep.choice.options} if sweep.choice else {}
-        to_do = [spec.spec_id for spec in sweep.specs]
-        click.echo(json.dumps(content | {"to_do": to_do} | ({"job_script": script} if script else {})))
+        spec_ids = [spec.spec_id for spec in sweep.specs]
+        chosen = zip(sweep.chosen.runs, sweep.chosen.run_ids, strict=True)
+        run_ids = {spec.spec_id: run_id for spec, run_id in chosen}
+        content |= {"to_do": spec_ids, "run_ids": [run_ids[spec_id] for spec_id in spec_ids]}
+        answer(content | ({"job_script": script} if script else {}), indent=None)
     else:
         echo(f"{sweep} in {sweep.results}")
         if script:

@@ -147,8 +147,12 @@ def show(
         if run_id is not None:
             described = opened.describe(run_id)
             answer(described if as_json else tree_text(described))
+        elif as_json:
+            answer(opened.table.to_dict("records"))
+            if opened.note:
+                echo(f"note: {opened.note}", err=True)
         else:
-            answer(json.loads(opened.table.to_json(orient="records")) if as_json else str(opened))
+            echo(str(opened))
 
 
 def _show_data(
@@ -156,7 +160,7 @@ def _show_data(
 ) -> None:
     content = ptychosuite.describe_data(file, settings, run=run_id, picture=out)
     if as_json:
-        click.echo(json.dumps(content, indent=1))
+        answer(content)
     refused = content.pop("not read", None)
     if not as_json:
         echo(tree_text(content))
@@ -245,7 +249,7 @@ def solvers(as_json: bool) -> None:
     listing = ptychosuite.available("solvers")
     faults = ptychosuite.faults()
     if as_json:
-        click.echo(json.dumps({**listing, "faults": faults}, indent=1, default=str))
+        answer({**listing, "faults": faults}, default=str)
         return
     for name, entry in listing.items():
         given = ", ".join(f"{key}: {value}" for key, value in entry["settings"].items())
@@ -266,7 +270,7 @@ def doctor(study: Path | None, results: str, as_json: bool) -> None:
     content = ptychosuite.doctor(study, results=results)
     found = content.get("results", {})
     if as_json:
-        click.echo(json.dumps(content, indent=1))
+        answer(content)
     else:
         _print_doctor(content)
     if found.get("damaged"):
