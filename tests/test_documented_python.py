@@ -1,4 +1,4 @@
-"""The examples of docs/api.md and of the README's section "From Python" do what is said beside them."""
+"""The examples of docs/api.md do what is said beside them."""
 
 from __future__ import annotations
 
@@ -29,10 +29,3 @@ def test_page_shows_every_function():
     text = PAGE.read_text()
     for name in ptychosuite.__all__:
         assert name[0].isupper() or f"ptychosuite.{name}(" in text, name
-
-
-def test_readme(tmp_path, monkeypatch):
-    """With a study of the README's name, in small."""
-    monkeypatch.chdir(tmp_path)
-    section = (REPOSITORY / "README.md").read_text().split("## From Python\n")[1].split("\n## ")[0]
-    carry_out(section)

@@ -118,8 +118,8 @@ def test_names_in_words():
     assert metric_of("of_a_lost_plugin") is None
 
 
-def readme_table() -> str:
-    """The README's table of metrics, as the classes say it."""
+def table_of_metrics() -> str:
+    """That of docs/results.md, as the classes say it."""
     rows = ["| metric | better | meaning |", "|---|---|---|"]
     for name in BUILT_IN:
         metric = class_of("metrics", name)
@@ -133,9 +133,9 @@ def readme_table() -> str:
     return "\n".join(rows) + "\n"
 
 
-def test_readme_lists_the_metrics():
+def test_the_page_on_results_lists_the_metrics():
     """Every built-in metric; python -m tests.metrics.test_metric writes the table."""
-    assert readme_table() in (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert table_of_metrics() in (REPOSITORY / "docs" / "results.md").read_text(encoding="utf-8")
 
 
 # What is computed
@@ -353,8 +353,8 @@ def test_a_metric_that_fails(tmp_path, monkeypatch):
 
 
 if __name__ == "__main__":
-    readme = REPOSITORY / "README.md"
-    content = readme.read_text(encoding="utf-8")
+    page = REPOSITORY / "docs" / "results.md"
+    content = page.read_text(encoding="utf-8")
     table = re.search(r"\| metric \|.*?\n\n", content, re.DOTALL)
     assert table is not None
-    readme.write_text(content.replace(table[0], f"{readme_table()}\n"), encoding="utf-8")
+    page.write_text(content.replace(table[0], f"{table_of_metrics()}\n"), encoding="utf-8")

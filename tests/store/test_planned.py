@@ -76,8 +76,8 @@ def factors(runs: pd.DataFrame | xr.Dataset) -> set[float]:
     return set((runs["residual"] / (1 + runs["seed"])).to_numpy().tolist())
 
 
-def as_readme() -> xr.Dataset:
-    """The dataset opened by README's words."""
+def as_on_the_page() -> xr.Dataset:
+    """The dataset opened in the words of docs/results.md."""
     return xr.open_zarr("results/tiny/study.zarr", chunks=None).set_index(run=["noise", "solver", "seed"])
 
 
@@ -108,7 +108,7 @@ def test_back_to_the_first_code(study, use, command):
         assert len(opened.files) == 2 * RUNS
     outcome = run(study)  # nothing to do, but the folder is of this code from now on
     assert factors(outcome.dataset) == {FACTOR["A"]}
-    assert factors(as_readme()) == {FACTOR["A"]}
+    assert factors(as_on_the_page()) == {FACTOR["A"]}
     assert factors(ptychosuite.open("results/tiny").table) == {FACTOR["A"]}
     sessions = len(list(Path("results/tiny/sessions").iterdir()))
     run(study)
@@ -130,13 +130,13 @@ def test_a_folder_is_of_what_was_planned_last(study, use):
 
 
 def test_the_dataset_is_the_study(study, use, tmp_path):
-    """README's selections hold in a folder with runs of two codes and of an older version of the study."""
+    """Selections of docs/results.md hold beside runs of another code and of an older version of the study."""
     use("A")
     run(study, "problem.probe.fwhm_px=5", "problem.noise=[0.0, 0.1, 0.2]")
     run(study)
     use("B")
     run(study)
-    runs = as_readme()
+    runs = as_on_the_page()
     assert runs.sizes["run"] == RUNS
     assert {read_run(file).provenance["code"] for file in present_files(study)} == {
         *runs.code.values.tolist()
@@ -230,7 +230,7 @@ def test_a_folder_of_an_earlier_version(study, use):
     assert factors(pd.read_csv("reports/tiny/numbers/runs.csv")) == {FACTOR["B"]}
     use("A")
     run(study)
-    assert factors(as_readme()) == {FACTOR["A"]}
+    assert factors(as_on_the_page()) == {FACTOR["A"]}
 
 
 def present_files(study: Path):

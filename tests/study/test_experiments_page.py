@@ -15,11 +15,9 @@ from tests.study.small import plan_of, study_file
 
 PAGE = (REPOSITORY / "docs" / "experiments.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8").split("## What experiments suffer\n")[1]
-IN_README = re.findall(r"```yaml\n(.*?)```", README.split("\n## ")[0], re.DOTALL)
 
 
-@pytest.mark.parametrize("example", EXAMPLES + IN_README)
+@pytest.mark.parametrize("example", EXAMPLES)
 def test_examples_are_problems(tmp_path, example):
     """As they stand, with the object and probe of a study that says nothing of them."""
     head = f"study: example\n{example}stop: {{iterations: 1}}\n"

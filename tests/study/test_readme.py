@@ -1,21 +1,32 @@
-"""The README's study is one that runs."""
+"""The studies of the README and of docs/study.md are such as run."""
 
 import re
+from pathlib import Path
 
+from ptychosuite.core.plan import Plan
 from ptychosuite.study.expand import make_plan
 from ptychosuite.study.study_file import load_study
 
 from tests.conftest import REPOSITORY
 
 
+def study_of(page: str, folder: Path) -> Plan:
+    """The plan of the first study on a page."""
+    found = re.search(r"```yaml\n(study: noise.*?)```", (REPOSITORY / page).read_text("utf-8"), re.DOTALL)
+    assert found is not None
+    file = folder / "noise.yaml"
+    file.write_text(found[1], encoding="utf-8")
+    return make_plan(load_study(file))
+
+
 def test_readme_study(tmp_path):
-    """The study explained line by line expands to the runs its comments promise."""
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    study = re.search(r"```yaml\n(study: noise.*?)```", text, re.DOTALL)
-    assert study is not None
-    file = tmp_path / "noise.yaml"
-    file.write_text(study[1], encoding="utf-8")
-    plan = make_plan(load_study(file))
+    """As many runs as its comments promise."""
+    assert len(study_of("README.md", tmp_path).runs) == 4 * 3 * 5
+
+
+def test_study_line_by_line(tmp_path):
+    """The study that docs/study.md explains expands to the runs its comments promise."""
+    plan = study_of("docs/study.md", tmp_path)
     assert len(plan.runs) == 4 * 3 * 5 - 5  # without L-BFGS at the highest noise
     assert len(plan.figures) == 3
 
