@@ -96,6 +96,22 @@ def every_field_of_a_study_is_told(site: Path) -> None:
     assert not missing
 
 
+IN_THE_SECTIONS_OWN_EXAMPLE = {"over", "stages", "tolerance", "values"}  # too long for a line
+
+
+def every_field_has_an_example(site: Path) -> None:
+    """A line of YAML at the end of its meaning."""
+    for page in ("study-file", "solvers", "objects", "probes", "scans", "operators", "figures"):
+        text = (site / "reference" / f"{page}.html").read_text(encoding="utf-8")
+        for table in re.findall(r"<div class=\"?stacked\"?>.*?</div>", text, re.DOTALL):
+            for row in re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL)[1:]:
+                cells = [
+                    html.unescape(re.sub(r"<[^>]+>", "", cell)).strip() for cell in row.split("<td>")[1:]
+                ]
+                name, meaning = cells[0], cells[-1]
+                assert f"{name}: " in meaning or name in IN_THE_SECTIONS_OWN_EXAMPLE, (page, name)
+
+
 def nothing_is_loaded_from_elsewhere(site: Path) -> None:
     """Search as well works from a folder without a network."""
     for page in site.rglob("*.html"):
@@ -125,6 +141,7 @@ def test_site(tmp_path):
     every_public_name_has_a_section_that_says_what_it_is(tmp_path)
     every_metric_is_in_the_table(tmp_path)
     every_field_of_a_study_is_told(tmp_path)
+    every_field_has_an_example(tmp_path)
     nothing_is_loaded_from_elsewhere(tmp_path)
     pages_say_the_same_in_the_repository(tmp_path)
 

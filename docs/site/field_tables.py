@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from used_in_studies import example_of_field
+
 FROM_THE_LEFT = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 NUMBERS = {"integer": "whole number", "number": "number"}
 SWITCH = "`on` or `off`"
@@ -36,14 +38,19 @@ def prose(text: str) -> str:
     return "`".join(pieces)
 
 
-def field_table(schema: Mapping[str, Any], named: Mapping[str, str] = EMPTY) -> str:
-    """The fields of a JSON object, but for those that say its kind; what fields take may be ``named``."""
+def field_table(
+    schema: Mapping[str, Any], named: Mapping[str, str] = EMPTY, group: str = "", noun: str = ""
+) -> str:
+    """The fields of a JSON object, but for those that say its kind; what fields take may be ``named``.
+
+    Each has an example, from studies that have this ``noun`` of a ``group`` where there are any.
+    """
     rows = [
         (
             code(name),
             named.get(name) or takes(field),
             default_of(name, field, schema),
-            prose(field.get("description", "")),
+            _with_example(prose(field.get("description", "")), example_of_field(name, field, group, noun)),
         )
         for name, field in schema["properties"].items()
         if "const" not in field
@@ -51,6 +58,10 @@ def field_table(schema: Mapping[str, Any], named: Mapping[str, str] = EMPTY) -> 
     if not rows:
         return "It has no settings."
     return stacked(table(("field", "takes", "default", "meaning"), rows))
+
+
+def _with_example(meaning: str, example: str) -> str:
+    return f"{meaning} {code(example)}" if example else meaning
 
 
 def default_of(name: str, field: Mapping[str, Any], schema: Mapping[str, Any]) -> str:

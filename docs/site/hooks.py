@@ -11,6 +11,7 @@ from urllib.parse import quote
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from notebooks import notebook_pages
 from reference_pages import reference_pages
 
 REPOSITORY = Path(__file__).parents[2]
@@ -34,7 +35,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add what is generated, and what lies outside the docs."""
-    pages = reference_pages()
+    pages = reference_pages() | notebook_pages()
     pages |= {page: (REPOSITORY / file).read_text(encoding="utf-8") for page, file in FROM_OUTSIDE.items()}
     for name, content in pages.items():
         files.append(File.generated(config, name, content=content))
@@ -83,7 +84,7 @@ def _in_repository(page: str, target: str) -> str:
 def _on_site(target: str) -> str:
     """The path on the site of a file of the repository, if it is there."""
     moved = {file: page for page, file in FROM_OUTSIDE.items()}
-    return moved.get(target, target.removeprefix("docs/"))
+    return moved.get(target, target.removeprefix("docs/").replace(".ipynb", ".md"))
 
 
 def _pictures(files: Files) -> set[str]:

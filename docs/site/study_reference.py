@@ -77,7 +77,7 @@ def _noun_page(group: str, title: str, about: str, schema: Mapping[str, Any]) ->
             sorted(kind["properties"].items(), key=lambda field: field[0] not in own)
         )  # these first
         parts += [f"## {name}", prose(kind.get("description", "")), example(group, name)]
-        parts.append(field_table({**kind, "properties": fields}))
+        parts.append(field_table({**kind, "properties": fields}, group=group, noun=name))
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -101,7 +101,7 @@ def _problems(schema: Mapping[str, Any]) -> Iterator[str]:
         yield prose(told["description"])
         yield example("problems", kind)
         plain = {name: field for name, field in told["properties"].items() if not _groups(field)}
-        yield field_table({**told, "properties": plain}, NOUN_FIELDS)
+        yield field_table({**told, "properties": plain}, NOUN_FIELDS, "problems", kind)
         for name, field in told["properties"].items():
             for group in _groups(field):
                 yield f"### {name}"
