@@ -30,14 +30,14 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def html_table(header: Sequence[str], rows: Sequence[Sequence[Any]], below: str = "") -> str:
-    """A table, with a line of text below it."""
+    """A table, with text below it, whose lines stay lines."""
 
     def line(tag: str, values: Sequence[Any]) -> str:
         return "<tr>" + "".join(f"<{tag}>{escape(str(value))}</{tag}>" for value in values) + "</tr>"
 
     body = "".join(line("td", row) for row in rows)
     table = f"<table><thead>{line('th', header)}</thead><tbody>{body}</tbody></table>" if rows else ""
-    return table + (f"<p>{escape(below)}</p>" if below else "")
+    return table + (f'<p style="white-space: pre-line">{escape(below)}</p>' if below else "")
 
 
 def tree_text(content: Mapping[str, Any]) -> str:

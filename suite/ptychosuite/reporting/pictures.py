@@ -140,10 +140,10 @@ def draw_training(metrics: Path) -> Path:
         losses, removed = figure.subplots(1, 2)
         for colour, name in zip(COLOURS, ("train_loss", "validation_loss"), strict=False):
             losses.plot(epochs, [each[name] for each in history], color=colour, label=name.split("_")[0])
-        losses.set(xlabel="epoch", ylabel="share of the squared distance left, with slopes", yscale="log")
+        losses.set(xlabel="epoch", ylabel="squared distance left,\nand slopes: share", yscale="log")
         for colour, name in zip(COLOURS, ("object_removed", "probe_removed"), strict=False):
             removed.plot(epochs, [each[name] for each in history], color=colour, label=name.split("_")[0])
-        removed.set(xlabel="epoch", ylabel="share of the squared distance removed")
+        removed.set(xlabel="epoch", ylabel="squared distance\nremoved: share")
         for axes in (losses, removed):
             axes.legend()
         return save(figure, metrics.with_name("training"))["png"]
