@@ -61,7 +61,7 @@ def field_table(
 
 
 def _with_example(meaning: str, example: str) -> str:
-    return f"{meaning} {code(example)}" if example else meaning
+    return f"{meaning} As in {code(example)}." if example else meaning
 
 
 def default_of(name: str, field: Mapping[str, Any], schema: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -84,7 +85,12 @@ def validate(cls: Any, data: Any, path: Keys) -> Any:
             raise SettingError(path, f"'{first['loc'][0]}' is missing") from error
         message = first["msg"].replace("Input should be", "expected", 1)
         raise SettingError((*path, *location), f"found {shown(first['input'])}; {message}") from error
-    return cls(**{name: getattr(checked, name) for name in type(checked).model_fields})
+    settings = {name: getattr(checked, name) for name in type(checked).model_fields}
+    for name, value in settings.items():
+        if isinstance(value, float) and not math.isfinite(value):  # a default: what is given is finite by now
+            message = f"its default in {cls.__name__} is {value}; expected a finite number, or None"
+            raise SettingError((*path, name), message)
+    return cls(**settings)
 
 
 @cache
