@@ -116,6 +116,12 @@ def test_night_with_a_gpu(checkout):
     )
 
 
+def test_night_beside_a_release(checkout):
+    """Times are taken beside what REFERENCE names."""
+    _, calls = carry_out(checkout, ".ci/nightly", REFERENCE="v0.1.0")
+    assert calls[1].endswith("--time-against v0.1.0")
+
+
 def test_night_without_a_baseline(checkout):
     """Says how to make one, before anything is computed."""
     result, calls = carry_out(checkout, ".ci/nightly", BASELINE="other")
