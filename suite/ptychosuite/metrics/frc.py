@@ -59,7 +59,7 @@ def resolution_between(
     a: Complex[np.ndarray, "H W"],
     b: Complex[np.ndarray, "H W"],
     scanned: Bool[np.ndarray, "H W"],
-    criterion: Callable[[np.ndarray], np.ndarray],
+    criterion: Callable[[Int[np.ndarray, " n"]], Float[np.ndarray, " n"]],
 ) -> Resolution:
     """Ring correlation of two objects, brought into one gauge, over the box around ``scanned``.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
+from jaxtyping import Float
 from skimage.metrics import structural_similarity
 
 from ptychosuite.core.problem import Problem
@@ -164,7 +165,7 @@ class PhaseSSIM(_PhaseImage):
         return float(similarity)
 
 
-def phase_images(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray]:
+def phase_images(evaluation: Evaluation) -> tuple[Float[np.ndarray, "h w"], Float[np.ndarray, "h w"]]:
     """Phases in radians of the object, in the gauge of the truth, and of the truth, over the scanned box.
 
     The object's phases are within pi of the truth's, so that no difference is one of wrapping alone.

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import array_api_compat
 import numpy as np
-from jaxtyping import Complex, Float, Inexact, Int
+from jaxtyping import Complex, Float, Inexact, Int, Shaped
 
 from ptychosuite.backends.arrays import (
     Array,
@@ -90,7 +90,10 @@ def detector_waves(
 def add_at(
     total: Complex[Array, "*D"], where: tuple[Int[Array, ...], ...], values: Complex[Array, ...]
 ) -> Complex[Array, "*D"]:
-    """Add ``values`` to ``total``, which the caller owns, at indices that may come more than once."""
+    """Add ``values`` to ``total``, which the caller owns, at indices that may come more than once.
+
+    ``where`` has an array of numbers an axis of ``total``; they broadcast to the shape of ``values``.
+    """
     if array_api_compat.is_torch_array(total):
         return total.index_put_(where, values, accumulate=True)
     if isinstance(total, np.ndarray):
@@ -246,7 +249,7 @@ def diffraction_intensity(
     return squared_modulus(detector_waves(obj, probe, scan_positions_px, phases))
 
 
-def batches(n_positions: int, probe_size: int, like: Array | None = None) -> Iterator[slice]:
+def batches(n_positions: int, probe_size: int, like: Shaped[Array, ...] | None = None) -> Iterator[slice]:
     """Cut a scan into consecutive batches that are processed at once on the device of ``like``."""
     pixels = GPU_BATCH_PIXELS if like is not None and is_on_gpu(like) else BATCH_PIXELS
     step = max(1, pixels // probe_size**2)

@@ -164,7 +164,7 @@ class Adam(JointSweeping):
         self,
         problem: Problem,
         state: Any,
-        batches: Iterable[np.ndarray],
+        batches: Iterable[Int[np.ndarray, " _"]],
         moves_probe: bool,
         shifts: PositionShifts | None,
     ) -> AdamState:

@@ -23,13 +23,13 @@ from ptychosuite.solvers.solver import PatchSolver, mean_probe
 def update_batch(
     solver: PatchSolver,
     problem: Problem,
-    obj: Array,
-    probe: Array,
-    batch: np.ndarray,
+    obj: Complex[Array, "H W"],
+    probe: Complex[Array, "*M m m"],
+    batch: Int[np.ndarray, " n"],
     weights: Any,
     moves_probe: bool,
     shifts: PositionShifts | None,
-) -> Array:
+) -> Complex[Array, "*M m m"]:
     """Update ``obj``, which the caller owns, by one batch; the new probe is returned."""
     lit = illuminate(problem, obj, probe, batch)
     chi = exit_wave_correction(lit.exit_waves, problem.diffraction_amplitude[batch], problem.mask(batch))

@@ -48,7 +48,7 @@ class Likelihood:
     """Both functions take detector waves, measured amplitudes, the mask, and the intensity of a count."""
 
     correction: Callable[[Waves, Amplitudes, Mask, float], Waves]  # pull * Psi
-    misfit: Callable[[Waves, Amplitudes, Mask, float], Array]  # 2 m^2 phi
+    misfit: Callable[[Waves, Amplitudes, Mask, float], Float[Array, ""]]  # 2 m^2 phi
     share: float  # of chi, that meets data which are nearly met
 
 
@@ -75,7 +75,7 @@ def pulled(
     problem: Problem,
     obj: Complex[Array, "H W"],
     probe: Complex[Array, "*M m m"],
-    batch: np.ndarray,
+    batch: Int[np.ndarray, " n"],
     likelihood: Likelihood,
 ) -> Pulled:
     """The patterns ``batch``, at ``obj`` and ``probe``."""
@@ -90,7 +90,7 @@ class PulledStack:
 
     lit: Illumination
     chi: Complex[Array, "Rn m m"]
-    where: tuple[Array, ...]  # run, row and column of every pixel
+    where: tuple[Int[Array, ...], ...]  # run, row and column of every pixel
 
     def to_object(self, objects: Complex[Array, "R H W"]) -> Complex[Array, "R H W"]:
         """dphi/dz of each run."""
@@ -134,7 +134,9 @@ def _of_one_scale(problems: Sequence[Problem], n: int) -> Iterator[tuple[Problem
         yield problem, slice(number * n, (number + 1) * n)
 
 
-def misfit_of(problem: Problem, waves: Waves, batch: np.ndarray, likelihood: Likelihood) -> Array:
+def misfit_of(
+    problem: Problem, waves: Waves, batch: Int[np.ndarray, " n"], likelihood: Likelihood
+) -> Float[Array, ""]:
     """phi of the patterns ``batch``, whose detector waves are known."""
     return likelihood.misfit(waves, *_data(problem, batch)) / (2 * problem.probe_size**2)
 

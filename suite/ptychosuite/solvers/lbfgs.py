@@ -38,7 +38,7 @@ class LbfgsState:
     probe: Complex[Array, "m m"]
     misfit: float  # Phi at object
     gradient: Complex[Array, "H W"]
-    pairs: tuple[tuple[Array, Array], ...]  # the latest (s, y), oldest first, each (H, W) complex
+    pairs: tuple[tuple[Complex[Array, "H W"], Complex[Array, "H W"]], ...]  # the latest (s, y), oldest first
     first_scale: float  # curvature bound's inverse
     data_passes: int  # evaluations of Phi and its gradient
 
@@ -98,7 +98,9 @@ class LBFGS(CountingSolver):
 
 
 def search_direction(
-    gradient: Complex[Array, "*d"], pairs: Sequence[tuple[Array, Array]], first_scale: float
+    gradient: Complex[Array, "*d"],
+    pairs: Sequence[tuple[Complex[Array, "*d"], Complex[Array, "*d"]]],
+    first_scale: float,
 ) -> Complex[Array, "*d"]:
     """Minus the inverse Hessian approximation times the gradient (algorithm 7.4)."""
     q = gradient

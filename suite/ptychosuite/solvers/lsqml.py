@@ -26,7 +26,7 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge, Gt, Le
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Int
 
 from ptychosuite.backends.arrays import Array, copy, divide, fft2, ifft2, namespace
 from ptychosuite.backends.compiled import accelerated
@@ -91,7 +91,7 @@ class LSQML(JointSweeping):
         self,
         problem: Problem,
         state: SweepState,
-        batches: Iterable[np.ndarray],
+        batches: Iterable[Int[np.ndarray, " _"]],
         moves_probe: bool,
         shifts: PositionShifts | None,
     ) -> SweepState:

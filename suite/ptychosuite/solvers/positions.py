@@ -26,7 +26,7 @@ from typing import Annotated, Literal
 import array_api_compat
 import numpy as np
 from annotated_types import Ge, Gt
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Int
 
 from ptychosuite.backends.arrays import Array, fft2, namespace, squared_modulus, to_numpy
 from ptychosuite.backends.compiled import accelerated
@@ -81,7 +81,7 @@ class PositionShifts:
         self.method = method
         self.shifts_px = np.zeros((problem.n_positions, 2))
 
-    def see(self, batch: np.ndarray, lit: Illumination, chi: Complex[Array, "n *M m m"]) -> None:
+    def see(self, batch: Int[np.ndarray, " n"], lit: Illumination, chi: Complex[Array, "n *M m m"]) -> None:
         """The corrections ``chi`` of the exit waves ``lit`` at the positions ``batch``."""
         if self.method == "gradient":
             self.shifts_px[batch] = least_squares_shifts(lit.patches, lit.probes, chi)

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from array_api_compat import device as device_of
-from jaxtyping import Complex
+from jaxtyping import Complex, Int
 
 from ptychosuite.backends.arrays import Array, copy, is_on_gpu, namespace, upload
 from ptychosuite.backends.recorded import Recorder, Recording
@@ -28,6 +28,7 @@ from ptychosuite.solvers.solver import PatchSolver
 from ptychosuite.solvers.stack import RunStack
 from ptychosuite.solvers.stacked_sweep import (
     COUNTS,
+    Batches,
     Visits,
     cuts,
     next_visits,
@@ -42,7 +43,7 @@ def swept_stack(
     stack: RunStack,
     objects: Complex[Array, "R H W"],
     probes: Complex[Array, "R m m"],
-    batches: Sequence[np.ndarray],
+    batches: Batches,
     moves_probe: bool,
 ) -> tuple[Complex[Array, "R H W"], Complex[Array, "R m m"]]:
     """As :func:`ptychosuite.solvers.stacked_sweep.sweep_stack`, in the form that suits the device."""
@@ -58,7 +59,7 @@ def swept_alone(
     problem: Problem,
     obj: Complex[Array, "H W"],
     probe: Complex[Array, "m m"],
-    batches: Sequence[np.ndarray],
+    batches: Sequence[Int[np.ndarray, " _"]],
     moves_probe: bool,
 ) -> tuple[Complex[Array, "H W"], Complex[Array, "m m"]]:
     """As :func:`swept_stack`, of a single run."""
@@ -71,7 +72,7 @@ def swept_alone(
     return objects[0], probes[0] if moves_probe else probe
 
 
-def can_be_recorded(objects: Array, probes: Array) -> bool:
+def can_be_recorded(objects: Complex[Array, "*R H W"], probes: Complex[Array, "*R m m"]) -> bool:
     """On a GPU, but where torch follows the gradient."""
     followed = any(getattr(x, "requires_grad", False) for x in (objects, probes))
     return is_on_gpu(objects) and not followed
@@ -115,7 +116,7 @@ class RecordedSweep:
         solver: PatchSolver,
         objects: Complex[Array, "*#R H W"],
         probes: Complex[Array, "*#R m m"],
-        batches: Sequence[np.ndarray],
+        batches: Batches,
         moves_probe: bool,
     ) -> tuple[Complex[Array, "R H W"], Complex[Array, "R m m"]]:
         """Objects and probes after one pass; the arguments stay as they are."""
@@ -141,7 +142,7 @@ class RecordedSweep:
             self._weights = solver.fixed_weights(self.stack.problems[0], self.probes, moves_probe)
             self._probe_of_weights = probes
 
-    def _list_visits(self, batches: Sequence[np.ndarray], counting: Sequence[int]) -> None:
+    def _list_visits(self, batches: Batches, counting: Sequence[int]) -> None:
         where = places(self.stack, batches)
         for batch, counts in zip(cuts(batches), counting, strict=True):
             where[batch.start + counts : batch.stop, COUNTS] = 0
@@ -155,7 +156,7 @@ class RecordedSweep:
             self.probes[...] = probes
 
 
-def filled_up(batch: np.ndarray) -> np.ndarray:
+def filled_up(batch: Int[np.ndarray, " n"]) -> Int[np.ndarray, " k"]:
     """``batch`` with its last position repeated until its size is 2^k or 3 * 2^k.
 
     Batches of a run then have few sizes, and little is recorded. To be at a position twice at once changes

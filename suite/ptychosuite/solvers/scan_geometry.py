@@ -16,7 +16,7 @@ from ptychosuite.backends.compiled import accelerated
 @accelerated
 def colour_groups(
     positions: Int[np.ndarray, "N 2"], probe_size: int, order: Int[np.ndarray, " N"]
-) -> list[np.ndarray]:
+) -> list[Int[np.ndarray, " _"]]:
     """Greedy colouring of the overlap graph in the given order: groups of patches that do not overlap."""
     colours: list[list[int]] = []
     for k in order.tolist():

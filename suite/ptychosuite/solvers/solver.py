@@ -31,9 +31,9 @@ class State(Protocol):
     """What every solver's state offers to the outside."""
 
     @property
-    def object(self) -> Array: ...  # (H, W) complex
+    def object(self) -> Complex[Array, "H W"]: ...
     @property
-    def probe(self) -> Array: ...  # (m, m) complex; (M, m, m) where it has several modes
+    def probe(self) -> Complex[Array, "*M m m"]: ...  # of several modes all
 
 
 @dataclass(frozen=True)

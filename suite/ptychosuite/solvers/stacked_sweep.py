@@ -30,6 +30,9 @@ from ptychosuite.solvers.stack import RunStack
 
 SHIFT, COUNTS = 4, 5  # columns of a list of visits
 
+Batches = Sequence[Int[np.ndarray, "..."]]
+"""Position indices of each batch: of a single run (n,), of several (R,) with one position each, or (R, n)."""
+
 
 @dataclass(frozen=True)
 class Visits:
@@ -40,9 +43,8 @@ class Visits:
     column_phases: Complex[Array, "T m"] | None
 
     @classmethod
-    def of(cls, stack: RunStack, batches: Sequence[np.ndarray], like: Array) -> Visits:
-        """``batches``: of a single run, positions (n,) of any number; of several, (R,) one position each, or
-        (R, n)."""
+    def of(cls, stack: RunStack, batches: Batches, like: Complex[Array, "*R m m"]) -> Visits:
+        """Those of ``batches``, in the library and precision of ``like``, on its device."""
         xp, device = namespace(like), array_api_compat.device(like)
         place = places(stack, batches)
         row_phases = column_phases = None
@@ -86,7 +88,7 @@ def sweep_stack(
     stack: RunStack,
     objects: Complex[Array, "R H W"],
     probes: Complex[Array, "R m m"],
-    batches: Sequence[np.ndarray],
+    batches: Batches,
     moves_probe: bool = False,
 ) -> tuple[Complex[Array, "R H W"], Complex[Array, "R m m"]]:
     """Objects and probes after one pass, by the updates of ``solver``.
@@ -105,7 +107,7 @@ def sweep_stack(
     return objects, probes
 
 
-def cuts(batches: Sequence[np.ndarray]) -> Iterator[slice]:
+def cuts(batches: Batches) -> Iterator[slice]:
     """Which visits of a sweep each batch has."""
     first = 0
     for batch in batches:
@@ -138,8 +140,8 @@ def update(
     return mean_probe(probes[0], proposals, seen)[None]
 
 
-def places(stack: RunStack, batches: Sequence[np.ndarray]) -> Int[np.ndarray, "T 6"]:
-    """Where each visit of ``batches``, as for :meth:`Visits.of`, goes, on the host.
+def places(stack: RunStack, batches: Batches) -> Int[np.ndarray, "T 6"]:
+    """Where each visit of ``batches`` goes, on the host.
 
     The columns are: run; row and column of the first corner; pattern; which of the sub-pixel shifts of all
     runs, one run after the other; 1, for a visit that counts.
@@ -154,7 +156,9 @@ def places(stack: RunStack, batches: Sequence[np.ndarray]) -> Int[np.ndarray, "T
     return found
 
 
-def pixels(place: Int[Array, "n 6"], size: int) -> tuple[Int[Array, ...], ...]:
+def pixels(
+    place: Int[Array, "n 6"], size: int
+) -> tuple[Int[Array, "n 1 1"], Int[Array, "n {size} 1"], Int[Array, "n 1 {size}"]]:
     """Run, row and column of every pixel of the patches at ``place``."""
     axis = namespace(place).arange(size, device=array_api_compat.device(place))
     return (

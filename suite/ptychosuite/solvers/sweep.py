@@ -99,7 +99,7 @@ class Sweeping(CorrectsPositions, PatchSolver, CountingSolver):
         self,
         problem: Problem,
         state: SweepState,
-        batches: Iterable[np.ndarray],
+        batches: Iterable[Int[np.ndarray, " _"]],
         moves_probe: bool,
         shifts: PositionShifts | None,
     ) -> SweepState:
@@ -196,7 +196,7 @@ def sweep(
     problem: Problem,
     obj: Complex[Array, "H W"],
     probe: Complex[Array, "m m"],
-    batches: Iterable[np.ndarray],
+    batches: Iterable[Int[np.ndarray, " _"]],
     moves_probe: bool = False,
     shifts: PositionShifts | None = None,
 ) -> tuple[Complex[Array, "H W"], Complex[Array, "*M m m"]]:
@@ -311,7 +311,7 @@ def _patch(problem: Problem, obj: Complex[Array, "H W"], k: int) -> Complex[Arra
 
 def cut_into_batches(
     kind: Sweep, positions: Int[np.ndarray, "N 2"], probe_size: int, batch: int, rng: np.random.Generator
-) -> Iterator[np.ndarray]:
+) -> Iterator[Int[np.ndarray, " _"]]:
     """Index arrays that cover the scan once, in random order."""
     order = rng.permutation(len(positions))
     if kind == "colour-groups":

@@ -23,7 +23,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Int
 
 from ptychosuite.backends.arrays import (
     Array,
@@ -64,7 +64,11 @@ class Varying:
         return replace(known, modes=asarray_like(moments, mode), weights=weights)
 
     def moved(
-        self, now: ProbeVariation, batch: np.ndarray, lit: Illumination, chi: Complex[Array, "n *M m m"]
+        self,
+        now: ProbeVariation,
+        batch: Int[np.ndarray, " n"],
+        lit: Illumination,
+        chi: Complex[Array, "n *M m m"],
     ) -> ProbeVariation:
         """After a batch ``lit``, of whose exit waves' change ``chi`` is left."""
         waves = variation_waves(now, lit)
@@ -118,7 +122,10 @@ def pattern_steps(
 
 
 def mode_directions(
-    weights: Float[np.ndarray, "N J"], batch: np.ndarray, lit: Illumination, chi: Complex[Array, "n m m"]
+    weights: Float[np.ndarray, "N J"],
+    batch: Int[np.ndarray, " n"],
+    lit: Illumination,
+    chi: Complex[Array, "n m m"],
 ) -> Complex[Array, "J m m"]:
     """What (c) adds to each U_j at full length, from what is left of the first mode's ``chi``."""
     xp = namespace(chi)

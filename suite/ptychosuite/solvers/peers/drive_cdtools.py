@@ -158,8 +158,9 @@ def begin(settings: Mapping[str, Any], task: PeerTask) -> Running:
 
 
 def put(model: Any, optimizer: Any, inside: slice, obj: np.ndarray | None, probe: np.ndarray | None) -> None:
-    """Put ``obj``, and ``probe`` as it lies on patches, where given, in the place of a cdtools model's own.
+    """Put ``obj`` and ``probe``, where given, in the place of a cdtools model's own.
 
+    ``obj`` is (H, W), ``probe`` as it lies on patches, (M, m, m), or (m, m) of a single mode.
     ``optimizer``, where it can be reached, forgets its directions.
     """
     import torch
@@ -182,7 +183,7 @@ def loss_of_fitted(patterns: Any, modelled: Any, mask: Any = None) -> Any:
 
 
 def half_a_pixel_on(positions_px: np.ndarray) -> np.ndarray:
-    """Positions plus half a pixel, in single precision, so that the pixel below is the nearest one."""
+    """Positions (N, 2) plus half a pixel, in single precision: the pixel below is then the nearest one."""
     nearest = np.rint(positions_px).astype(np.float32)
     return np.clip((positions_px + HALF_PX).astype(np.float32), nearest, np.nextafter(nearest + 1, nearest))
 
@@ -195,6 +196,7 @@ def moved(images: np.ndarray, shift_px: float) -> np.ndarray:
 
 
 def on_host(tensor: Any) -> np.ndarray:
+    """A copy of a tensor of any shape."""
     found: np.ndarray = tensor.detach().cpu().numpy().copy()
     return found
 

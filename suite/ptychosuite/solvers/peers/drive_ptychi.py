@@ -134,14 +134,14 @@ def put(task: Any, obj: np.ndarray | None, probe: np.ndarray | None) -> None:
 
 
 def told_intensity(task: PeerTask) -> np.ndarray:
-    """Intensities; where masks differ from pattern to pattern 0 marks what is not fitted."""
+    """Intensities (N, m, m); where masks differ from pattern to pattern 0 marks what is not fitted."""
     if task.fitted is None:
         return task.intensity
     return np.where(task.fitted, np.maximum(task.intensity, SMALLEST), 0)
 
 
 def opr_probe(task: PeerTask) -> tuple[np.ndarray, np.ndarray | None]:
-    """The probe (1 + J, M, m, m), and what each pattern has of its OPR modes, hardly anything at first."""
+    """The probe (1 + J, M, m, m), and what each pattern has of its OPR modes, (N, 1 + J), hardly anything."""
     if task.variations is None:
         return task.probe[None], None
     varying = np.zeros((len(task.variations), *task.probe.shape), task.probe.dtype)

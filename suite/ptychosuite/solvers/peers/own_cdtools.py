@@ -81,12 +81,12 @@ def translations_px(model: Any, dataset: Any) -> np.ndarray:
 
 
 def lies_between(translations: np.ndarray) -> bool:
-    """Whether some translation is no whole number of pixels."""
+    """Whether some of the translations (N, 2) is no whole number of pixels."""
     return bool(np.abs(translations - np.rint(translations)).max() > WHOLE_PX)
 
 
 def first_corners(translations: np.ndarray, is_fancy: bool) -> np.ndarray:
-    """First corners (N, 2) of patches that cdtools cuts at ``translations``.
+    """First corners (N, 2) of patches that cdtools cuts at ``translations`` (N, 2), in pixels.
 
     Between pixels it cuts at the pixel below: half a pixel before, that is the nearest one.
     """

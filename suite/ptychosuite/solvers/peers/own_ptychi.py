@@ -38,7 +38,7 @@ def seen(task: Any) -> dict[str, np.ndarray]:
 
 
 def first_corners(centres_px: np.ndarray, origin: np.ndarray, size: int) -> np.ndarray:
-    """First corners (N, 2) of patches whose centres are counted from ``origin``, as pty-chi has them."""
+    """First corners (N, 2) of patches with centres (N, 2) that count from ``origin`` (2,), as in pty-chi."""
     return centres_px.astype(np.float64) + origin - (size - 1) / 2
 
 
@@ -48,5 +48,6 @@ def images(task: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def on_host(tensor: Any) -> np.ndarray:
+    """A tensor of any shape."""
     found: np.ndarray = tensor.detach().cpu().numpy()
     return found

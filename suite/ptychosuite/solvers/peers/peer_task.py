@@ -31,13 +31,14 @@ class PeerTask:
         return int(self.probe.shape[-1])
 
     def parts(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Words and arrays that :meth:`of` takes."""
+        """Words, and arrays in the shapes of the fields, by name: what :meth:`of` takes."""
         every = {field.name: getattr(self, field.name) for field in fields(self)}
         arrays = {name: value for name, value in every.items() if isinstance(value, np.ndarray)}
         return {name: value for name, value in every.items() if isinstance(value, bool)}, arrays
 
     @classmethod
     def of(cls, words: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> PeerTask:
+        """As :meth:`parts` has told it."""
         parts: dict[str, Any] = {**words, **arrays}
         return cls(**parts)
 
@@ -63,7 +64,10 @@ class Running(Protocol):
 
 
 def go_to(running: Running, arrays: Mapping[str, np.ndarray]) -> None:
-    """Put what differs from what the peer holds in its place; where nothing does, nothing is touched."""
+    """Put what differs from what the peer holds in its place; where nothing does, nothing is touched.
+
+    ``arrays`` are ``object`` and ``probe``, as :meth:`Running.arrays` has them.
+    """
     held = running.arrays()
     changed = {
         name: array

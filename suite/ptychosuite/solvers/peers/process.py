@@ -95,7 +95,13 @@ class Nursery:
             send(self._control, {"process": child})
 
     def end(self, child: int) -> int:
-        """How a copy has ended that was told to, or is killed now; raises OSError where nobody knows."""
+        """The exit code of a copy that was told to end, or is killed now.
+
+        Raises
+        ------
+        OSError
+            Nobody knows.
+        """
         with self._lock:
             socket.send_fds(self._control, [END], [])
             send(self._control, {"process": child})
@@ -151,7 +157,22 @@ class PeerProcess:
         arrays: Mapping[str, np.ndarray] | None = None,
         handed: socket.socket | None = None,
     ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """The answer to a request, with which a socket may be handed over; raises PeerFailure."""
+        """The answer to a request, in words and arrays.
+
+        Parameters
+        ----------
+        words
+            What is asked; goes as JSON.
+        arrays
+            By name, of any shapes.
+        handed
+            A socket that the peer is to have.
+
+        Raises
+        ------
+        PeerFailure
+            The peer has raised an error, is gone, or does not answer: PeerStumbles for an error of numerics.
+        """
         if self._has_ended:
             raise PeerFailure("the peer's process has ended before")
         start = time.perf_counter()

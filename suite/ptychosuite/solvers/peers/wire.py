@@ -19,7 +19,7 @@ PIECE = 2**20
 
 
 def send(to: socket.socket, words: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> None:
-    """Send one message."""
+    """Send one message: words, which go as JSON, and arrays of any shapes by name."""
     text, packed = json.dumps(words).encode(), io.BytesIO()
     if arrays:
         np.savez(packed, allow_pickle=False, **arrays)
@@ -28,7 +28,7 @@ def send(to: socket.socket, words: Mapping[str, Any], arrays: Mapping[str, np.nd
 
 
 def receive(sender: socket.socket) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The next message.
+    """The words and arrays, of any shapes, of the next message.
 
     Raises
     ------
