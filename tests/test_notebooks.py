@@ -57,6 +57,7 @@ def test_there_are_some():
     assert len(NOTEBOOKS) >= 5
 
 
+@pytest.mark.slow  # test_site runs them all as well, and no page is made of one that fails
 @each_notebook
 def test_runs(notebooks, notebook, tmp_path):
     """Every cell, in a kernel of this Python; all that is written is in the folder that it was given."""
