@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shlex
 from collections.abc import Iterator
@@ -92,14 +93,36 @@ def test_the_page_on_checks_begins_with_commands_that_run_as_written(tmp_path, m
     assert Path("results/baselines/nightly.json").read_bytes() == baseline
 
 
+def taken(arguments: list[str]) -> click.Command:
+    """The command that takes these arguments."""
+    command: click.Command | None = ptychosuite
+    while isinstance(command, click.Group):
+        command = command.get_command(click.Context(command), arguments.pop(0))
+    assert command is not None
+    command.make_context(command.name, arguments)
+    return command
+
+
 @pytest.mark.parametrize("file", FILES)
 def test_commands_exist(file):
     """Click takes their arguments."""
     found = list(calls(REPOSITORY / file))
     assert found
     for arguments in found:
-        command: click.Command | None = ptychosuite
-        while isinstance(command, click.Group):
-            command = command.get_command(click.Context(command), arguments.pop(0))
+        taken(arguments)
+
+
+def commands(group: click.Group = ptychosuite) -> Iterator[click.Command]:
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
         assert command is not None
-        command.make_context(command.name, arguments)
+        yield from commands(command) if isinstance(command, click.Group) else [command]
+
+
+@pytest.mark.parametrize("command", commands(), ids=lambda command: command.name)
+def test_help_has_an_example(command, tmp_path, monkeypatch):
+    """One of this command at least; all are taken."""
+    monkeypatch.chdir(REPOSITORY)
+    text = tmp_path / "help.txt"
+    text.write_text(inspect.cleandoc(command.help).replace("\\\n", ""))
+    assert command in [taken(arguments) for arguments in calls(text)]

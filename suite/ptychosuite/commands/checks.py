@@ -62,6 +62,9 @@ def check(
 
     \b
     Exit codes: 0 good, or better; 1 regression; 2 wrong usage; 3 could not judge.
+
+    \b
+        ptychosuite check studies/nightly.yaml --baseline nightly --time-against HEAD~1
     """
     with stoppable("nothing has been judged"):
         verdict = ptychosuite.check(**asked, progress=followed())
@@ -120,6 +123,9 @@ def save(**asked: Any) -> None:
     """Save the figures of STUDY's runs, all of them done with the present code, as the baseline NAME.
 
     The file is small, one block of lines a run, and meant to be committed.
+
+    \b
+        ptychosuite baseline save mine studies/quickstart.yaml
     """
     file, made = ptychosuite.save_baseline(**asked)
     echo(f"baseline: {file}, {count_runs(len(made.runs))}")
@@ -131,7 +137,11 @@ def save(**asked: Any) -> None:
 @baselines_option
 @json_option
 def list_baselines(baselines: Path, as_json: bool) -> None:
-    """List the baselines with study, date, commit and number of runs."""
+    """List the baselines with study, date, commit and number of runs.
+
+    \b
+        ptychosuite baseline list --json
+    """
     found = [
         {
             "name": each.name,
@@ -179,6 +189,9 @@ def reproduce(show_all: bool, as_json: bool, **asked: Any) -> None:
     times and memory), within the tolerance that rounding needs, or different.
 
     Leaves with 0 where all are reproduced, 1 where some differ, 3 where some could not be run again.
+
+    \b
+        ptychosuite reproduce studies/quickstart.yaml --sample 10
     """
     with stoppable("nothing is kept of what was run again, and the results are as they were."):
         found = ptychosuite.reproduce(**asked, progress=followed(quiet=as_json))

@@ -161,6 +161,9 @@ def train(**asked: Any) -> None:
     """Train the fast-forward operator on the runs of STUDY, as its section 'train' says.
 
     Runs that are not done yet are carried out first. A training that was stopped goes on where it stopped.
+
+    \b
+        ptychosuite train studies/fast-forward/train.yaml --out mine.safetensors
     """
     with stoppable("the same command goes on after the last run or epoch that was finished."):
         checkpoint = ptychosuite.train(**asked, progress=followed())

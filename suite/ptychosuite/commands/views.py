@@ -45,6 +45,10 @@ def report(every_s: float | None, **asked: Any) -> None:
 
     STUDY is a study file, a results folder or a bundle; from a results folder the latest session is reported,
     and no study file is needed. A bundle is checked and drawn from what it holds.
+
+    \b
+        ptychosuite report studies/quickstart.yaml
+        ptychosuite report results/quickstart --watch 30
     """
     if every_s is None:
         echo(f"report: {ptychosuite.report(**asked, progress=followed())}")
@@ -67,6 +71,9 @@ def figures(**asked: Any) -> None:
 
     STUDY is a study file, a results folder or a bundle, as for the command report. Files are called by the
     figures' keys, and the same results give the same files, byte by byte.
+
+    \b
+        ptychosuite figures studies/paper/levels.yaml --out paper
     """
     echo(f"figures: {ptychosuite.figures(**asked, progress=followed())}")
 
@@ -87,6 +94,9 @@ def compare(a: Path, b: Path | None, results: tuple[str, ...], out: Path, as_jso
     twice. Runs are paired by their specification, or where none is the same in both by the factors that
     vary. The page, compare-A-B/index.html, has medians, ratios, what differs beyond rounding and where both
     come from; times are compared where hardware and lane are the same. 'check' judges; this does not.
+
+    \b
+        ptychosuite compare results/quickstart elsewhere/quickstart
     """
     if len(results) > 2:
         raise click.UsageError("--results names one folder, or two, one for A and one for B")
@@ -219,6 +229,10 @@ def export(**asked: Any) -> None:
 
     STUDY is a study file or a results folder, of which the latest session counts. A crate holds study,
     results, figures, environment and provenance; the commands report, show and reproduce read it back.
+
+    \b
+        ptychosuite export studies/quickstart.yaml --to csv --out quickstart.csv
+        ptychosuite export studies/quickstart.yaml --to crate --license CC-BY-4.0 --author 'Ada Lovelace'
     """
     echo(str(ptychosuite.export(**asked, progress=followed())))
 
@@ -232,20 +246,31 @@ def trend(**asked: Any) -> None:
 
     It shows the latest verdict, how each figure has moved over the checks, and where a level has changed the
     commits to look at.
+
+    \b
+        ptychosuite trend studies/nightly.yaml
     """
     echo(f"trend: {ptychosuite.trend(**asked, progress=followed())}")
 
 
 @click.command()
 def schema() -> None:
-    """Print the JSON Schema of study files, for editors."""
+    """Print the JSON Schema of study files, for editors.
+
+    \b
+        ptychosuite schema > study.schema.json
+    """
     click.echo(json.dumps(ptychosuite.schema(), indent=1))
 
 
 @click.command()
 @json_option
 def solvers(as_json: bool) -> None:
-    """List the solvers with their settings and defaults."""
+    """List the solvers with their settings and defaults.
+
+    \b
+        ptychosuite solvers --json
+    """
     listing = ptychosuite.available("solvers")
     faults = ptychosuite.faults()
     if as_json:
@@ -266,6 +291,10 @@ def doctor(study: Path | None, results: str, as_json: bool) -> None:
 
     Of STUDY (a study file or a results folder) every file of the results is read as well, and those are named
     that are damaged or do not belong there. Leaves with 1 where there are any.
+
+    \b
+        ptychosuite doctor
+        ptychosuite doctor studies/quickstart.yaml
     """
     content = ptychosuite.doctor(study, results=results)
     found = content.get("results", {})
