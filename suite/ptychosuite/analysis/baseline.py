@@ -181,7 +181,13 @@ def read_baseline(folder: Path, name: str) -> Baseline:
 
 
 def baselines(folder: Path) -> list[Baseline]:
-    """All baselines of ``folder``, by name."""
+    """All baselines of ``folder``, in the order of their names; none where there is no folder.
+
+    Raises
+    ------
+    BaselineError
+        One of them is damaged, or another version wrote it.
+    """
     return [_parsed(file) for file in sorted(folder.glob("*.json"))]
 
 

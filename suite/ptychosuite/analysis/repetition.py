@@ -214,7 +214,10 @@ def _images(record: RunRecord, end: int) -> dict[str, tuple[int, np.ndarray]]:
 
 
 def relative_difference(a: np.ndarray, b: np.ndarray, smallest: float) -> np.ndarray:
-    """|a - b| over |a|, or over ``smallest`` where that is more; infinite where one alone is a number."""
+    """|a - b| over |a|, or over ``smallest`` where that is more, of arrays of one shape.
+
+    It is infinite where one alone is a number.
+    """
     same = (a == b) | (np.isnan(a) & np.isnan(b))
     with np.errstate(all="ignore"):
         relative = np.abs(a - b) / np.maximum(np.abs(a), smallest)
@@ -235,7 +238,7 @@ def _length(record: RunRecord) -> int:
 
 
 def floor(spec: RunSpec, curve: np.ndarray) -> float:
-    """What is small beside the largest value of ``curve``: differences are relative to no less than that."""
+    """What is small beside the largest of ``curve`` (iterations,): differences are relative to no less."""
     largest = float(np.nanmax(np.abs(curve), initial=0.0))
     return max(float(np.finfo(spec.dtype).eps) * largest, float(np.finfo(float).tiny))
 

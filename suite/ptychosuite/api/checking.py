@@ -237,5 +237,16 @@ def save_baseline(
 
 
 def list_baselines(folder: File = BASELINES) -> Sequence[Baseline]:
-    """All baselines of a folder, by name."""
+    """All baselines of a folder, in the order of their names; none where there is no folder.
+
+    Parameters
+    ----------
+    folder
+        Folder of the baselines.
+
+    Raises
+    ------
+    BaselineError
+        One of them is damaged, or another version wrote it.
+    """
     return baselines_of(Path(folder))

@@ -21,7 +21,12 @@ from ptychosuite.study.json_schema import study_schema
 
 
 def available(group: str) -> dict[str, dict[str, Any]]:
-    """What a study may name of ``group``: "solvers", "operators", "objects", "probes", "scans", ...
+    """What a study may name of one group.
+
+    Parameters
+    ----------
+    group
+        "solvers", "operators", "objects", "probes", "scans", ...
 
     Returns
     -------

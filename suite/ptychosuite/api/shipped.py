@@ -93,7 +93,13 @@ class ShippedStudies(Displayed, Mapping[str, ShippedStudy]):
         return self._by_name[name]
 
     def named(self, name: str) -> ShippedStudy:
-        """The study of this name; raises StudyError, with the nearest name, where there is none."""
+        """The study of this name.
+
+        Raises
+        ------
+        StudyError
+            There is none; with the nearest name.
+        """
         if name not in self._by_name:
             raise StudyError(f"no study '{name}' comes with ptychosuite; {nearest(name, self._by_name)}")
         return self._by_name[name]

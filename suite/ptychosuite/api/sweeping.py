@@ -237,8 +237,8 @@ def prepare(
 
     Of a study that is tuned these are the tries, until all have ended; :func:`parts` has both.
 
-    Parameters are those of :func:`run`. ``begin`` lets worker processes of this machine start meanwhile.
-    ``after_tries`` raises NotTuned where tries are left that are another share's or another call's.
+    Parameters are those of :func:`run`, and errors too. ``begin`` lets worker processes of this machine start
+    meanwhile. ``after_tries`` raises NotTuned where tries are left that are another share's or call's.
     """
     kind = cluster_settings(cluster, workers)
     if wait_for_workers_s is not None:

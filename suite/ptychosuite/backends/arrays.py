@@ -45,7 +45,7 @@ class Backend:
     device: str  # "cpu" or "cuda"
     library: Any  # the array-API namespace
 
-    def asarray(self, array: np.ndarray, dtype: str | None = None) -> Array:
+    def asarray(self, array: Shaped[np.ndarray, "*d"], dtype: str | None = None) -> Shaped[Array, "*d"]:
         """Copy a host array to this backend's device, as ``dtype`` where one is given."""
         host = np.array(array, dtype=dtype or array.dtype, order="C")
         return self.library.asarray(host, **self.placement)
@@ -200,12 +200,12 @@ def numerical_errors() -> tuple[type[Exception], ...]:
     return (CannotAdvance, ArithmeticError, np.linalg.LinAlgError, *of_torch)
 
 
-def namespace(*arrays: Array) -> Any:
+def namespace(*arrays: Shaped[Array, "*_"]) -> Any:
     """The array-API namespace of ``arrays``."""
     return array_api_compat.array_namespace(*arrays)
 
 
-def is_on_gpu(x: Array) -> bool:
+def is_on_gpu(x: Shaped[Array, "*_"]) -> bool:
     """Whether ``x`` lies in the memory of a CUDA device."""
     return not isinstance(x, np.ndarray) and not str(array_api_compat.device(x)).startswith("cpu")
 
@@ -295,7 +295,7 @@ def upload(x: Shaped[np.ndarray, "*d"], into: Shaped[Array, "*d"]) -> None:
         into.set(x)
 
 
-def asarray_like(x: Shaped[np.ndarray, "*d"], like: Shaped[Array, ...]) -> Shaped[Array, "*d"]:
+def asarray_like(x: Shaped[np.ndarray, "*d"], like: Shaped[Array, "*_"]) -> Shaped[Array, "*d"]:
     """``x`` in the library and precision of ``like``, on its device."""
     return namespace(like).asarray(x, dtype=like.dtype, device=array_api_compat.device(like))
 

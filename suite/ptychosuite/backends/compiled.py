@@ -71,7 +71,10 @@ def _of_module(module: str, name: str) -> Any:
 
 
 def images(result: np.ndarray, *arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-    """Image by image, flat and contiguous: ``arrays``, which broadcast to ``result``, and ``result``."""
+    """Image by image, flat and contiguous: ``arrays``, which broadcast to ``result``, and ``result``.
+
+    ``result`` is (..., m, k), what is made of it (m * k,).
+    """
     if result.ndim <= 2:
         arrays = tuple(x if x.shape == result.shape else np.broadcast_to(x, result.shape) for x in arrays)
         yield (*(np.ascontiguousarray(x).ravel() for x in arrays), result.ravel())

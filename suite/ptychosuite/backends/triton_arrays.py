@@ -10,30 +10,32 @@ from typing import Any
 
 import triton
 import triton.language as tl
+from jaxtyping import Complex, Float, Shaped
 
 from ptychosuite.backends.arrays import Array, namespace
 
 
-def suits(*arrays: Array | None) -> bool:
+def suits(*arrays: Shaped[Array, "*_"] | None) -> bool:
     """Whether all are images in single precision, in which alone these functions work."""
     return all(x is None or (x.ndim > 1 and x.real.dtype == namespace(x).float32) for x in arrays)
 
 
-def reals(x: Array) -> Array:
+def reals(x: Complex[Array, "*d"]) -> Float[Array, "*d 2"]:
     """Real and imaginary parts in turn, contiguous."""
     return namespace(x).view_as_real(x.resolve_conj().contiguous())
 
 
-def pixels_of(x: Array) -> int:
+def pixels_of(x: Shaped[Array, "*n m k"]) -> int:
     """Of one image."""
     return int(x.shape[-1] * x.shape[-2])
 
 
-def images_of(x: Array) -> int:
+def images_of(x: Shaped[Array, "*n m k"]) -> int:
+    """How many there are."""
     return int(x.numel()) // pixels_of(x)
 
 
-def broadcasts(x: Array, *others: Array | None) -> bool:
+def broadcasts(x: Shaped[Array, "*n m k"], *others: Shaped[Array, "*_"] | None) -> bool:
     """Whether each other array is as many images as ``x`` has, or one for all."""
     return all(
         other is None or (other.shape[-2:] == x.shape[-2:] and images_of(other) in (1, images_of(x)))
@@ -41,7 +43,7 @@ def broadcasts(x: Array, *others: Array | None) -> bool:
     )
 
 
-def one_each(x: Array, n: int) -> bool:
+def one_each(x: Shaped[Array, "*_ m k"], n: int) -> bool:
     """Whether ``x`` has an image for each of ``n``, and not one for all."""
     return n == 1 or images_of(x) > 1
 
@@ -78,6 +80,7 @@ def load_real(x, image, PIXELS: tl.constexpr, BLOCK: tl.constexpr):
 
 @triton.jit
 def store_real(x, image, values, PIXELS: tl.constexpr, BLOCK: tl.constexpr):
+    """Write ``values``, this program's block of an image."""
     i = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     if PIXELS % BLOCK == 0:
         tl.store(x + image * PIXELS + i, values)
@@ -93,4 +96,5 @@ def load_complex(x, image, PIXELS: tl.constexpr, BLOCK: tl.constexpr):
 
 @triton.jit
 def store_complex(x, image, real, imag, PIXELS: tl.constexpr, BLOCK: tl.constexpr):
+    """Write real and imaginary parts of this program's block of an image."""
     store_real(x, image, tl.reshape(tl.join(real, imag), (2 * BLOCK,)), 2 * PIXELS, 2 * BLOCK)

@@ -53,7 +53,13 @@ class Schedule:
         return range(self.warm_up, self.warm_up + self.jumps * self.spacing, self.spacing)
 
     def check(self, iterations: int) -> None:
-        """Raise ValueError, its text beginning with the field's name, where a run of so many is too short."""
+        """Refuse a schedule for which a run of so many ``iterations`` is too short.
+
+        Raises
+        ------
+        ValueError
+            Its text begins with the field's name.
+        """
         compared = self.look_ahead if self.safeguard else 1
         if self.jumps > 1 and compared > self.spacing:
             raise ValueError(f"spacing: found {self.spacing}; expected at least the look_ahead, {compared}")

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+from jaxtyping import Float, Int, Real, Shaped, UInt
 
 from ptychosuite.backends.compiled import accelerated
 from ptychosuite.errors import DataFileError
@@ -41,13 +42,13 @@ class Patterns:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return self[:].astype(dtype or self.dtype, copy=False)
 
-    def part(self, which: slice | np.ndarray) -> Patterns:
+    def part(self, which: slice | Int[np.ndarray, " n"]) -> Patterns:
         """Some of the patterns; a slice takes no copy."""
         return Patterns(self.values[which], self.scale, str(self.dtype))
 
 
 @accelerated
-def amplitudes(values: np.ndarray, scale: float, dtype: np.dtype[Any]) -> np.ndarray:
+def amplitudes(values: Real[np.ndarray, "*d"], scale: float, dtype: np.dtype[Any]) -> Float[np.ndarray, "*d"]:
     """sqrt(scale * values), in the precision of ``dtype``."""
     return np.sqrt(dtype.type(scale) * values.astype(dtype))
 
@@ -59,8 +60,8 @@ class Recorder:
         self.n_patterns, self.filled = n_patterns, 0
         self.values = np.empty((0, 0, 0), np.uint8)
 
-    def append(self, block: np.ndarray) -> None:
-        """Take in the next patterns, (n, m, m) real.
+    def append(self, block: Real[np.ndarray, "n m m"]) -> None:
+        """Take in the next patterns.
 
         Raises
         ------
@@ -77,15 +78,20 @@ class Recorder:
         self.filled += len(block)
 
 
-def narrowest(counts: np.ndarray) -> np.ndarray:
+def narrowest(counts: Real[np.ndarray, "*d"]) -> UInt[np.ndarray, "*d"]:
     """Whole numbers, none negative, in the narrowest unsigned type that holds them exactly."""
     return counts.astype(np.min_scalar_type(int(counts.max(initial=0))), copy=False)
 
 
-def allocate(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """An uninitialised array; backed by a file that vanishes with it where memory is short.
+def allocate(shape: tuple[int, ...], dtype: Any) -> Shaped[np.ndarray, "*_"]:
+    """An uninitialised array of ``shape``; backed by a file that vanishes with it where memory is short.
 
     The file is in the folder for temporary files; the environment variable TMPDIR names another.
+
+    Raises
+    ------
+    DataFileError
+        It fits neither into memory nor on the disk.
     """
     needed = math.prod(shape) * np.dtype(dtype).itemsize
     if needed <= SHARE_OF_MEMORY * psutil.virtual_memory().available:

@@ -71,7 +71,7 @@ class Reference:
 
     @cached_property
     def arrays(self) -> dict[str, np.ndarray]:
-        """What there is, by name, in the types in which it is stored."""
+        """What there is, by name, in its shape and the type in which it is stored."""
         found = {field.name: getattr(self, field.name) for field in fields(self)}
         return {
             name: array.astype(np.float64 if name in REAL else np.complex64)
@@ -106,7 +106,7 @@ class ProbeVariation:
     modes: Complex[Array, "J m m"] | None = None
     weights: Float[np.ndarray, "N J"] | None = None  # on the host
 
-    def part(self, which: slice | np.ndarray) -> ProbeVariation:
+    def part(self, which: slice | Int[np.ndarray, " n"]) -> ProbeVariation:
         """Of some of the patterns."""
         weights = self.weights
         return replace(
@@ -180,7 +180,7 @@ class Problem:
         """1 for the detector pixels that are good in all patterns, for who can have one mask only."""
         return self.detector_mask if self.valid_pixels is None else self._real(self.valid_pixels.all(0))
 
-    def mask(self, which: int | slice | np.ndarray) -> Float[Array, "*#n m m"] | None:
+    def mask(self, which: int | slice | Int[np.ndarray, " n"]) -> Float[Array, "*#n m m"] | None:
         """1 for the detector pixels of some patterns that are fitted, 0 for bad and held out ones.
 
         None where all are fitted; one image where it is the same for all patterns.
@@ -188,14 +188,14 @@ class Problem:
         chosen = self._chosen(which)
         return self.detector_mask if chosen is None else self._real(chosen)
 
-    def held_out(self, which: int | slice | np.ndarray) -> Float[Array, "*n m m"] | None:
+    def held_out(self, which: int | slice | Int[np.ndarray, " n"]) -> Float[Array, "*n m m"] | None:
         """1 for good detector pixels of some patterns that are held out of the fit; None where none is."""
         if self.fitted_pixels is None:
             return None
         unseen = ~self.fitted_pixels[which]
         return self._real(unseen if self.valid_pixels is None else unseen & self.valid_pixels[which])
 
-    def _chosen(self, which: int | slice | np.ndarray) -> Bool[Array, "*n m m"] | None:
+    def _chosen(self, which: int | slice | Int[np.ndarray, " n"]) -> Bool[Array, "*n m m"] | None:
         """Where pixels of some patterns are fitted, but for those that are bad in all; None: everywhere."""
         chosen = [pixels[which] for pixels in (self.fitted_pixels, self.valid_pixels) if pixels is not None]
         return None if not chosen else chosen[0] if len(chosen) == 1 else chosen[0] & chosen[1]
@@ -210,8 +210,8 @@ class Problem:
         """Intensity of one count: eta, or 1 where the data are noiseless."""
         return self.noise or 1.0
 
-    def part(self, which: slice | np.ndarray) -> Problem:
-        """The same problem with some of its scan positions, a slice or their numbers (n,)."""
+    def part(self, which: slice | Int[np.ndarray, " n"]) -> Problem:
+        """The same problem with some of its scan positions, a slice or their numbers."""
         shifts, patterns = self.subpixel_shifts_px, self.diffraction_amplitude
         fitted, valid = self.fitted_pixels, self.valid_pixels
         return replace(
@@ -254,7 +254,7 @@ class Found:
 
 
 def split_positions(
-    positions_px: Float[np.ndarray, "N 2"],
+    positions_px: Real[np.ndarray, "N 2"],
 ) -> tuple[Int[np.ndarray, "N 2"], Float[np.ndarray, "N 2"] | None]:
     """Positions as nearest whole pixels and what is left over.
 

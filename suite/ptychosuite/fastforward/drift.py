@@ -23,12 +23,12 @@ def unit_phase(of: Field, like: Field, weight: Light) -> complex:
     return overlap / abs(overlap) if overlap else 1.0 + 0.0j
 
 
-def nearest_gauge(truth: Snapshot, now: Snapshot, light: np.ndarray) -> Snapshot:
+def nearest_gauge(truth: Snapshot, now: Snapshot, light: Light) -> Snapshot:
     """``truth`` moved within its gauge to where it is nearest to ``now``, to first order.
 
     While a reconstruction goes on it drifts in scale, ramp and translation, which nothing drives and nothing
     can foresee. The nearest gauge is a linear least-squares fit over object and probe together, the object's
-    pixels weighted with ``light`` (H, W).
+    pixels weighted with ``light``.
     """
     even = np.ones(now.probe.shape)
     obj = truth.object * unit_phase(truth.object, now.object, light)

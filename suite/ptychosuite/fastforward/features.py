@@ -84,7 +84,7 @@ def views(problem: Problem, now: Snapshot, before: Snapshot | None, without_drif
     return Views(obj, probe)
 
 
-def trust(light: Light) -> Light:
+def trust(light: Float[Array, "*n h w"]) -> Float[Array, "*n h w"]:
     """How much of what the network says counts where there is so much ``light``, at most one."""
     return light / (light + DIM_SHARE)
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Le
+from jaxtyping import Complex
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -62,13 +63,25 @@ class Checkpoint:
 
     @property
     def architecture(self) -> Architecture:
-        """What the card says of it; raises SettingError where that cannot be."""
+        """What the card says of it.
+
+        Raises
+        ------
+        SettingError
+            It cannot be; its path counts from the card.
+        """
         found = as_mapping(self.card, ("card",)).get("architecture")
         built: Architecture = validate(Architecture, found, ("architecture",))
         return built
 
     def write(self, path: Path) -> None:
-        """Write ``path``, whole or not at all."""
+        """Write ``path``, whole or not at all.
+
+        Raises
+        ------
+        DataFileError
+            It cannot be written there.
+        """
         metadata = {"format": FORMAT, "card": json.dumps(self.card, sort_keys=True)}
         content = save({name: np.ascontiguousarray(value) for name, value in self.weights.items()}, metadata)
         write_atomically(path, content)
@@ -114,12 +127,18 @@ class Checkpoint:
 
 
 def weights_sha256(weights: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 of weights in the order of their names."""
+    """SHA-256 of weights, of any shapes, in the order of their names."""
     return sha256(b"".join(weights[name].tobytes() for name in sorted(weights))).hexdigest()
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Put ``content`` at ``path`` in one step, over what is there."""
+    """Put ``content`` at ``path`` in one step, over what is there.
+
+    Raises
+    ------
+    DataFileError
+        It cannot be written there.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -178,8 +197,10 @@ class Network:
         modules.load_state_dict({name: torch.from_numpy(value) for name, value in checkpoint.weights.items()})
         return cls(modules.eval(), built.without_drift)
 
-    def advance(self, problem: Problem, now: Snapshot, before: Snapshot | None) -> tuple[Array, Array]:
-        """Object (H, W) and probe (m, m) further on; costs a forward pass and one pass over the data."""
+    def advance(
+        self, problem: Problem, now: Snapshot, before: Snapshot | None
+    ) -> tuple[Complex[Array, "H W"], Complex[Array, "m m"]]:
+        """Object and probe further on; costs a forward pass and one pass over the data."""
         seen = views(problem, now, before, self.without_drift)
         obj = now.object + seen.object.step(self._apply("object", seen.object.channels))
         if problem.probe_known:
@@ -219,7 +240,9 @@ class Trained(Operator):
     checkpoint: str = "default"
     checkpoint_sha256: str = ""
 
-    def advance(self, problem: Problem, now: Snapshot, before: Snapshot | None) -> tuple[Array, Array]:
+    def advance(
+        self, problem: Problem, now: Snapshot, before: Snapshot | None
+    ) -> tuple[Complex[Array, "H W"], Complex[Array, "m m"]]:
         """What the network makes of ``now`` and ``before``.
 
         Raises

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Gt
+from jaxtyping import Complex
 
 from ptychosuite.backends.arrays import Array, Backend, copy, numerical_errors
 from ptychosuite.core.jumps import Schedule, Snapshot
@@ -35,8 +36,10 @@ class Operator(Schedule, FileSettings):
 
     needs_truth: ClassVar[bool] = False
 
-    def advance(self, problem: Problem, now: Snapshot, before: Snapshot | None) -> tuple[Array, Array]:
-        """Object (H, W) and probe (m, m) further on, in the library and precision of ``now``.
+    def advance(
+        self, problem: Problem, now: Snapshot, before: Snapshot | None
+    ) -> tuple[Complex[Array, "H W"], Complex[Array, "m m"]]:
+        """Object and probe further on, in the library and precision of ``now``.
 
         ``before`` is the state ``memory`` iterations earlier; None where there is none since the last jump.
         Arguments are not written to.
@@ -71,7 +74,9 @@ class Operator(Schedule, FileSettings):
 class Identity(Operator):
     """Stays where it is: what the jump itself costs, and the solver's restart."""
 
-    def advance(self, problem: Problem, now: Snapshot, before: Snapshot | None) -> tuple[Array, Array]:
+    def advance(
+        self, problem: Problem, now: Snapshot, before: Snapshot | None
+    ) -> tuple[Complex[Array, "H W"], Complex[Array, "m m"]]:
         return now.object, now.probe
 
 
@@ -81,7 +86,9 @@ class ProbeRefit(Operator):
 
     refits: Annotated[int, Ge(0)] = 5
 
-    def advance(self, problem: Problem, now: Snapshot, before: Snapshot | None) -> tuple[Array, Array]:
+    def advance(
+        self, problem: Problem, now: Snapshot, before: Snapshot | None
+    ) -> tuple[Complex[Array, "H W"], Complex[Array, "m m"]]:
         return now.object, now.probe
 
 
@@ -97,7 +104,9 @@ class Extrapolation(Operator):
 
     factor: Annotated[float, Gt(0)] = 6.0
 
-    def advance(self, problem: Problem, now: Snapshot, before: Snapshot | None) -> tuple[Array, Array]:
+    def advance(
+        self, problem: Problem, now: Snapshot, before: Snapshot | None
+    ) -> tuple[Complex[Array, "H W"], Complex[Array, "m m"]]:
         """z + factor (z - z_before) and the same for the probe.
 
         Raises

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from ptychosuite.backends.arrays import backend
 from ptychosuite.core.jumps import Schedule, Snapshot
@@ -38,7 +39,7 @@ class Samples:
     def __len__(self) -> int:
         return len(self.channels)
 
-    def part(self, rows: np.ndarray) -> Samples:
+    def part(self, rows: Int[np.ndarray, " n"]) -> Samples:
         return Samples(self.channels[rows], self.change[rows])
 
 
@@ -67,14 +68,14 @@ class Pairs:
         return len(self.moves)
 
     @property
-    def alike(self) -> np.ndarray:
-        """(n,) a number each; pairs that have the same one can be in one batch."""
+    def alike(self) -> Int[np.ndarray, " n"]:
+        """A number each; pairs that have the same one can be in one batch."""
         if not self.states:
             return np.zeros(len(self), int)
         kinds = [(state.problem.n_positions, state.problem.probe_known) for state in self.states]
         return np.unique(kinds, axis=0, return_inverse=True)[1]
 
-    def part(self, rows: np.ndarray) -> Pairs:
+    def part(self, rows: Int[np.ndarray, " n"]) -> Pairs:
         states = tuple(self.states[row] for row in rows.tolist()) if self.states else ()
         return Pairs(
             self.object.part(rows), self.probe.part(rows), self.moves[rows], self.family[rows], states

@@ -11,11 +11,12 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Gt, Le
+from jaxtyping import Complex
 
 from ptychosuite.backends.arrays import Array, asarray_like, to_numpy
 from ptychosuite.core.problem import Problem, Reference
 from ptychosuite.errors import StudyError
-from ptychosuite.fastforward.drift import nearest_gauge, unit_phase
+from ptychosuite.fastforward.drift import Light, nearest_gauge, unit_phase
 from ptychosuite.fastforward.features import LIT, Views, views
 from ptychosuite.fastforward.operator import Operator, Snapshot
 from ptychosuite.metrics.gauge import Aligner, Gauge
@@ -25,10 +26,10 @@ from ptychosuite.physics.shift import fourier_shift, shift_phases
 LOST = 0.5  # squared distance of a state to the truth, relative to the state's power
 
 
-def truth_ahead_of(state: Snapshot, problem: Problem, light: np.ndarray) -> Snapshot:
+def truth_ahead_of(state: Snapshot, problem: Problem, light: Light) -> Snapshot:
     """The truth in the gauge in which ``state`` is bound for it; as it stands where ``state`` is far from it.
 
-    How far is judged with the object's pixels weighted with ``light`` (H, W).
+    How far is judged with the object's pixels weighted with ``light``.
 
     Raises
     ------
@@ -44,8 +45,8 @@ def truth_ahead_of(state: Snapshot, problem: Problem, light: np.ndarray) -> Snap
     return moved
 
 
-def lit(seen: Views) -> np.ndarray:
-    """How well each pixel of the object is lit, at most one: (H, W)."""
+def lit(seen: Views) -> Light:
+    """How well each pixel of the object is lit, at most one."""
     return to_numpy(seen.object.channels[LIT]) ** 2
 
 
@@ -69,10 +70,10 @@ def _carried(probe: np.ndarray, gauge: Gauge) -> np.ndarray:
     return moved * down[:, None] * across / abs(gauge.scale)
 
 
-def distance_to_truth(truth: Snapshot, now: Snapshot, light: np.ndarray) -> float:
+def distance_to_truth(truth: Snapshot, now: Snapshot, light: Light) -> float:
     """Squared distance of object or probe, whichever is larger, to the truth, relative to the state's power.
 
-    The object's pixels are weighted with ``light`` (H, W); phases are free.
+    The object's pixels are weighted with ``light``; phases are free.
     """
     return max(
         float(np.sum(weight * np.abs(state - unit_phase(field, state, weight) * field) ** 2))
@@ -100,7 +101,9 @@ class Truth(Operator):
 
     share: Annotated[float, Gt(0), Le(1)] = 1.0
 
-    def advance(self, problem: Problem, now: Snapshot, before: Snapshot | None) -> tuple[Array, Array]:
+    def advance(
+        self, problem: Problem, now: Snapshot, before: Snapshot | None
+    ) -> tuple[Complex[Array, "H W"], Complex[Array, "m m"]]:
         """z + share (z* - z) and the same for an unknown probe.
 
         Raises

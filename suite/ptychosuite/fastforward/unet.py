@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import nn
 
 SQUARE = 2  # pixels on a side that are taken together
@@ -18,9 +19,12 @@ MULTIPLE = SQUARE * 2 ** (len(LEVEL_WIDTHS) - 1)  # an image is padded to a mult
 COARSE = 8  # pixels on a side that the view of the whole field takes together
 REACHES = (1, 2, 4, 8)  # of its layers, in coarse pixels: 240 pixels together, either way
 
+Channels = Float[torch.Tensor, "n channels h w"]
+Change = Float[torch.Tensor, "n 2 h w"]
+
 
 class UNet(nn.Module):  # type: ignore[misc]
-    """From channels (n, channels, h, w) to a change (n, 2, h, w), for any h and w.
+    """From channels to a change, for any h and w.
 
     Parameters
     ----------
@@ -47,7 +51,7 @@ class UNet(nn.Module):  # type: ignore[misc]
                 nn.init.zeros_(layer.bias)
         nn.init.zeros_(self.last.weight)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Channels) -> Change:
         height, width = x.shape[-2:]
         x = F.pad(x, (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="replicate")
         squares = x = F.pixel_unshuffle(x, SQUARE)
@@ -86,7 +90,7 @@ class WholeField(nn.Module):  # type: ignore[misc]
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Channels) -> Change:
         height, width = x.shape[-2:]
         x = F.pad(x, (0, -width % COARSE, 0, -height % COARSE), mode="replicate")
         x = self.last(self.layers(F.avg_pool2d(x, COARSE)))
@@ -101,7 +105,7 @@ class WithWholeField(UNet):
         super().__init__(channels, width)
         self.whole = WholeField(channels, width)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Channels) -> Change:
         return super().forward(x) + self.whole(x)
 
 
@@ -114,7 +118,9 @@ class Pair(nn.Module):  # type: ignore[misc]
         self.probe = UNet(channels, width)
         self.to(memory_format=torch.channels_last)  # twice as fast on a CPU
 
-    def forward(self, objects: torch.Tensor, probes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, objects: Channels, probes: Float[torch.Tensor, "n channels m m"]
+    ) -> tuple[Change, Float[torch.Tensor, "n 2 m m"]]:
         return self.object(objects), self.probe(probes)
 
 

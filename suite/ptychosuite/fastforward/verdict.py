@@ -280,8 +280,14 @@ def is_alike_elsewhere(
     return bool(there <= max(1.0, SPREAD * here))
 
 
-def refuse_far(obj: Field, probe: Field, state: Any) -> None:
-    """Raise CannotAdvance where a proposal changes object or probe by more than any phase could."""
+def refuse_far(obj: Complex[Array, "H W"], probe: Complex[Array, "m m"], state: Any) -> None:
+    """Refuse a proposal that changes object or probe of ``state`` by more than any phase could.
+
+    Raises
+    ------
+    CannotAdvance
+        With the norms.
+    """
     for name, proposed, now in (("object", obj, state.object), ("probe", probe, state.probe)):
         change, size = _norm(proposed - now), _norm(now)
         if not change <= FURTHEST * size:

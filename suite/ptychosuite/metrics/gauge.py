@@ -137,7 +137,7 @@ def _add_ramp(obj: Field, ramp: Pair) -> Field:
     return obj * rows[:, None] * columns
 
 
-def _centred(size: int) -> Float64[np.ndarray, {size}]:
+def _centred(size: int) -> Float64[np.ndarray, " {size}"]:
     return np.arange(size) - (size - 1) / 2
 
 

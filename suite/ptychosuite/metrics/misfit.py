@@ -64,7 +64,7 @@ class DataConstants:
 
 
 def misfit_metrics(
-    problem: Problem, obj: Complex[Array, "H W"], probe: Complex[Array, "m m"], constants: DataConstants
+    problem: Problem, obj: Complex[Array, "H W"], probe: Complex[Array, "*M m m"], constants: DataConstants
 ) -> dict[str, float]:
     """The figures above for one object and probe."""
     size = problem.probe_size
@@ -105,9 +105,12 @@ def half_deviance(
     waves: Complex[Array, "n m m"],
     amplitude: Float[Array, "n m m"],
     photon_scale: float,
-    mask: Float[Array, "m m"] | None,
+    mask: Float[Array, "*#n m m"] | None,
 ) -> float:
-    """sum n log(n / lambda) - n + lambda, in a form that keeps its digits where lambda is close to n."""
+    """sum n log(n / lambda) - n + lambda, in a form that keeps its digits where lambda is close to n.
+
+    n and lambda are counts: intensities in units of ``photon_scale``, that of one count.
+    """
     return _total(_deviance_terms(waves, amplitude, photon_scale, mask))
 
 
@@ -140,7 +143,7 @@ def _deviance_terms(
 
 
 @accelerated
-def sum_of_squares(x: Complex[Array, "n m m"]) -> float:
+def sum_of_squares(x: Complex[Array, "*d"]) -> float:
     """sum |x|^2 in double precision."""
     return _total(squared_modulus(x))
 
@@ -154,12 +157,12 @@ def sum_of_norms(probes: Complex[Array, "#n *M m m"], corrections: Complex[Array
     return float(xp.sum(xp.sqrt(xp.sum(squares, axis=axes, dtype=xp.float64))))
 
 
-def _total(x: Float[Array, "n m m"]) -> float:
+def _total(x: Float[Array, "*d"]) -> float:
     xp = namespace(x)
     return float(xp.sum(x, dtype=xp.float64))
 
 
-def poisson_deviance(problem: Problem, obj: Complex[Array, "H W"], probe: Complex[Array, "m m"]) -> float:
+def poisson_deviance(problem: Problem, obj: Complex[Array, "H W"], probe: Complex[Array, "*M m m"]) -> float:
     """Poisson deviance per good pixel, as the metric of that name; one forward pass over the data.
 
     It is the negative log-likelihood less that of a model that meets every count, in other units: of two

@@ -88,7 +88,7 @@ def detector_waves(
 
 
 def add_at(
-    total: Complex[Array, "*D"], where: tuple[Int[Array, ...], ...], values: Complex[Array, ...]
+    total: Complex[Array, "*D"], where: tuple[Int[Array, "*_"], ...], values: Complex[Array, "*_"]
 ) -> Complex[Array, "*D"]:
     """Add ``values`` to ``total``, which the caller owns, at indices that may come more than once.
 
@@ -109,7 +109,7 @@ def add_at(
 class Illumination:
     """Probe and object as they meet at some positions of a problem; with modes, patches are (n, 1, m, m)."""
 
-    positions: Positions  # or NOT_ON_THE_HOST
+    positions: Int[np.ndarray, "_ 2"]  # as many as patches, or NOT_ON_THE_HOST
     phases: Complex[Array, "n *#M m m"] | None  # as from :func:`subpixel_phases`
     probes: Complex[Array, "#n *M m m"]  # one where all are the same
     patches: Complex[Array, "n *#M m m"]
@@ -249,8 +249,11 @@ def diffraction_intensity(
     return squared_modulus(detector_waves(obj, probe, scan_positions_px, phases))
 
 
-def batches(n_positions: int, probe_size: int, like: Shaped[Array, ...] | None = None) -> Iterator[slice]:
-    """Cut a scan into consecutive batches that are processed at once on the device of ``like``."""
+def batches(n_positions: int, probe_size: int, like: Shaped[Array, "*_"] | None = None) -> Iterator[slice]:
+    """Cut a scan into consecutive batches that are processed at once on the device of ``like``.
+
+    ``probe_size`` is in pixels on a side, of which each pattern has as many.
+    """
     pixels = GPU_BATCH_PIXELS if like is not None and is_on_gpu(like) else BATCH_PIXELS
     step = max(1, pixels // probe_size**2)
     for first in range(0, n_positions, step):

@@ -22,10 +22,10 @@ from ptychosuite.backends.compiled import accelerated
 
 
 def exit_wave_correction(
-    exit_wave: Complex[Array, "*n m m"],
+    exit_wave: Complex[Array, "*waves m m"],
     amplitude: Float[Array, "*n m m"],
     mask: Float[Array, "*#n m m"] | None = None,
-) -> Complex[Array, "*n m m"]:
+) -> Complex[Array, "*waves m m"]:
     """R(psi) - psi, with one pair of transforms; of several modes, (n, M, m, m) to (n, m, m) amplitudes.
 
     Parameters
@@ -48,10 +48,10 @@ def exit_wave_correction(
 
 
 def detector_correction(
-    waves: Complex[Array, "*n m m"],
+    waves: Complex[Array, "*waves m m"],
     amplitude: Float[Array, "*n m m"],
     mask: Float[Array, "*#n m m"] | None = None,
-) -> Complex[Array, "*n m m"]:
+) -> Complex[Array, "*waves m m"]:
     """F(R(psi) - psi) from F psi, of one mode or of several."""
     of = modes_correction if waves.ndim > amplitude.ndim else wave_correction
     return of(waves, amplitude, mask)

@@ -10,19 +10,19 @@ from __future__ import annotations
 import array_api_compat
 import numpy as np
 import scipy.fft
-from jaxtyping import Complex, Float, Inexact
+from jaxtyping import Complex, Inexact, Real
 
 from ptychosuite.backends.arrays import Array, fft2, ifft2, namespace
 
 
-def axis_phases(size: int, shifts_px: Float[np.ndarray, " n"]) -> Complex[np.ndarray, "n {size}"]:
+def axis_phases(size: int, shifts_px: Real[np.ndarray, " n"]) -> Complex[np.ndarray, "n {size}"]:
     """exp(-2 pi i f d) along one axis of ``size`` pixels, on the host."""
     cycles = np.multiply.outer(np.asarray(shifts_px, dtype=np.float64), scipy.fft.fftfreq(size))
     return np.exp(-2j * np.pi * cycles)
 
 
 def shift_phases(
-    size: int, shifts_px: Float[np.ndarray, "n 2"], like: Inexact[Array, ...]
+    size: int, shifts_px: Real[np.ndarray, "n 2"], like: Inexact[Array, "*_"]
 ) -> Complex[Array, "n {size} {size}"]:
     """Fourier multipliers of ``n`` translations.
 
@@ -52,16 +52,19 @@ def shift_phases(
 
 
 def fourier_shift(
-    x: Complex[Array, "m m"] | Complex[Array, "#n m m"], phases: Complex[Array, "n m m"]
-) -> Complex[Array, "n m m"]:
+    x: Complex[Array, "*#n m m"], phases: Complex[Array, "*#n m m"]
+) -> Complex[Array, "*n m m"]:
     """Move the content of ``x`` by the translations of ``phases``, which are from :func:`shift_phases`.
 
-    One image comes back once each translation.
+    The two broadcast: one image comes back once each translation, several modes (M, m, m) by phases
+    (n, 1, m, m) as (n, M, m, m).
     """
     return ifft2(fft2(x) * phases)
 
 
-def fourier_unshift(x: Complex[Array, "n m m"], phases: Complex[Array, "n m m"]) -> Complex[Array, "n m m"]:
+def fourier_unshift(
+    x: Complex[Array, "*n m m"], phases: Complex[Array, "*#n m m"]
+) -> Complex[Array, "*n m m"]:
     """Adjoint and inverse of :func:`fourier_shift`, image by image.
 
     Where one (m, m) image was moved to n places, the adjoint of that map is the sum of this over n.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Float
 
 from ptychosuite.backends.arrays import Array, Backend, real_dtype
 from ptychosuite.core.patterns import Patterns
@@ -59,7 +60,7 @@ def _amplitude(patterns: Array | Patterns, backend: Backend, dtype: str) -> Arra
     return on_backend(patterns, backend)
 
 
-def on_backend(patterns: Patterns, backend: Backend) -> Array | Patterns:
+def on_backend(patterns: Patterns, backend: Backend) -> Float[Array, "N m m"] | Patterns:
     """The patterns as they are for NumPy, as amplitudes in the device's memory for other libraries."""
     if backend.name == "numpy":
         return patterns

@@ -48,7 +48,13 @@ class Coherence:
     detector_psf_px: Annotated[float, Ge(0)] = 0.0
 
     def check(self, probe: ProbeKind) -> None:
-        """Raise SettingError where the settings do not go together, or not with the probe."""
+        """Refuse settings that do not go together, or not with the probe.
+
+        Raises
+        ------
+        SettingError
+            Its path counts from the group.
+        """
         if self.powers and self.source_fwhm_px:
             message = "'powers' are given as well, and a source has its own; say one of them"
             raise SettingError(("source_fwhm_px",), message, partner=("powers",))
@@ -83,9 +89,9 @@ class Coherence:
 
 
 def orthogonal_multiples(probe: np.ndarray, number: int) -> np.ndarray:
-    """``probe`` and its multiples by x, y, x^2, xy, ..., orthogonal, each with its power: (number, m, m).
+    """``probe`` (m, m) and its multiples by x, y, x^2, xy, ..., orthogonal: (number, m, m).
 
-    x and y count from the centre of the probe's power, in units of its width.
+    Each has its power. x and y count from the centre of the probe's power, in units of its width.
     """
     power = np.abs(probe) ** 2 / np.sum(np.abs(probe) ** 2)
     axes = np.indices(probe.shape).astype(float)

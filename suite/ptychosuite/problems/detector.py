@@ -46,7 +46,13 @@ class Detector:
     module_px: Annotated[int, Ge(1)] | None = None
 
     def check(self, probe: ProbeKind) -> None:
-        """Raise SettingError where one setting lacks another, or a module is larger than the patterns."""
+        """Refuse settings of which one lacks another, or a module larger than the patterns.
+
+        Raises
+        ------
+        SettingError
+            Its path counts from the group.
+        """
         for name, other in (
             ("gap_px", "module_px"),
             ("module_px", "gap_px"),

@@ -54,7 +54,13 @@ def file_sha256(path: str) -> str:
 
 
 def stamp(path: str) -> tuple[int, int, int]:
-    """What changes when a file is written again: the key under which its content may be remembered."""
+    """What changes when a file is written again: the key under which its content may be remembered.
+
+    Raises
+    ------
+    DataFileError
+        It is not there, or is no file.
+    """
     try:
         status = os.stat(path)
     except OSError as error:
@@ -67,7 +73,13 @@ def stamp(path: str) -> tuple[int, int, int]:
 
 
 def check_unchanged(path: str, sha256: str) -> None:
-    """Refuse a file that is no longer what was planned; an empty hash asks for nothing."""
+    """Refuse a file that is no longer what was planned; an empty hash asks for nothing.
+
+    Raises
+    ------
+    DataFileError
+        It is another, or cannot be read.
+    """
     if sha256 and file_sha256(path) != sha256:
         raise DataFileError(f"{path} has changed since the study was planned; plan and run it again")
 

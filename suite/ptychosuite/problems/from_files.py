@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge, Gt, Le
+from jaxtyping import Complex, Complex128, Real, Shaped
 
 from ptychosuite.errors import DataFileError, nearest
 from ptychosuite.problems.files import check_unchanged, stamp
@@ -63,7 +64,7 @@ class ObjectFile(ObjectKind):
         rows, columns = self.make().shape
         return rows, columns
 
-    def make(self) -> np.ndarray:
+    def make(self) -> Complex[np.ndarray, "H W"]:
         array = np.squeeze(
             _checked(read_array(self.path, self.key, self.path_sha256, "object"), self.path, self.key)
         )
@@ -110,10 +111,10 @@ class ProbeFile(ProbeKind):
     def size(self) -> int:  # type: ignore[override]  # found in the file, not set
         return int(self.make().shape[0])
 
-    def make(self) -> np.ndarray:
+    def make(self) -> Complex[np.ndarray, "m m"]:
         return strongest_and_all(self._all)[0]
 
-    def modes(self) -> np.ndarray | None:
+    def modes(self) -> Complex[np.ndarray, "M m m"] | None:
         return strongest_and_all(self._all)[1]
 
     @property
@@ -155,7 +156,9 @@ class ScanFile(ScanKind):
     columns: Literal["row-column", "column-row"] = "row-column"
     path_sha256: str = ""
 
-    def given(self, object_shape: tuple[int, int], probe_size: int, rng: np.random.Generator) -> np.ndarray:
+    def given(
+        self, object_shape: tuple[int, int], probe_size: int, rng: np.random.Generator
+    ) -> Real[np.ndarray, "N 2"]:
         raw = _positions(self.path, self.key, self.path_sha256, probe_size)
         while raw.ndim > 2 and raw.shape[0] == 1:
             raw = raw[0]
@@ -170,7 +173,7 @@ class ScanFile(ScanKind):
 
     def positions(
         self, object_shape: tuple[int, int], probe_size: int, rng: np.random.Generator
-    ) -> np.ndarray:
+    ) -> Real[np.ndarray, "N 2"]:
         positions = self.given(object_shape, probe_size, rng)
         positions = positions - positions.min(axis=0)
         room = np.asarray(object_shape) - probe_size
@@ -189,8 +192,8 @@ def holds_one_array(path: str) -> bool:
         return source.holds_arrays and len(source.arrays) == 1
 
 
-def read_wave(path: str, key: str, part: str) -> np.ndarray:
-    """The "object" or "probe" of a file, complex128: as :func:`read_array` finds it.
+def read_wave(path: str, key: str, part: str) -> Complex128[np.ndarray, "*M r c"]:
+    """The "object" or "probe" of a file: as :func:`read_array` finds it.
 
     Raises
     ------
@@ -210,7 +213,7 @@ def object_pixel_m(path: str, key: str, part: str, probe_size: int) -> tuple[flo
     return raw.object_pixel_m or object_pixels(raw, Window((), (), probe_size, 1), ReadSettings(path))
 
 
-def read_array(path: str, key: str, sha256: str = "", part: str = "") -> np.ndarray:
+def read_array(path: str, key: str, sha256: str = "", part: str = "") -> Shaped[np.ndarray, "*_"]:
     """One array from a file, read-only: the one called ``key``.
 
     Without a key it is the file's only one, or what the file's format has of a ``part`` ("probe", "object").

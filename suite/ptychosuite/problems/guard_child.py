@@ -175,6 +175,7 @@ class HDF5Walk:
 
 
 def touch_attributes(item: Any) -> None:
+    """Read the attributes of ``item``, as far as it lets itself be read."""
     with suppress(Exception):
         for name in item.attrs:
             with suppress(Exception):
@@ -204,6 +205,7 @@ def numbered(name: str, owner: str) -> list[str]:
 
 
 def main() -> None:
+    """Go over the files that are asked for on standard input, until it ends."""
     import resource
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asks

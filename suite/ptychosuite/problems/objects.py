@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Gt, Le
+from jaxtyping import Complex, Float
 
 from ptychosuite.errors import DataFileError, nearest
 from ptychosuite.problems.files import check_unchanged, stamp
@@ -26,7 +27,7 @@ BUNDLED = (
 """Images that ship inside scikit-image, so that no download is ever needed."""
 
 
-def load_image(source: str, size: int, sha256: str = "") -> np.ndarray:
+def load_image(source: str, size: int, sha256: str = "") -> Float[np.ndarray, "{size} {size}"]:
     """A grey image of ``size`` x ``size`` pixels scaled to [0, 1], read-only.
 
     A picture that is not square is cut to its central square; another size is resampled.
@@ -123,7 +124,7 @@ class Images(Square):
     magnitude_sha256: str = ""
     phase_sha256: str = ""
 
-    def make(self) -> np.ndarray:
+    def make(self) -> Complex[np.ndarray, "H W"]:
         darkest = 1 / 256  # "(0, 1]": one grey level above nothing
         magnitude = darkest + (1 - darkest) * load_image(self.magnitude, self.size, self.magnitude_sha256)
         phase = self.phase_range * load_image(self.phase, self.size, self.phase_sha256)
@@ -154,7 +155,7 @@ class Circuit(Square):
     phase_range: Annotated[float, Gt(0)] = HALF_PI
     pattern: Annotated[int, Ge(0)] = 0
 
-    def make(self) -> np.ndarray:
+    def make(self) -> Complex[np.ndarray, "H W"]:
         rng = np.random.default_rng(self.pattern)
         margin = round(self.border * self.size)
         side = self.size - 2 * margin
@@ -216,7 +217,7 @@ class SiemensStar(Square):
     magnitude: Annotated[float, Gt(0), Le(1)] = 0.7
     phase: float = 0.8
 
-    def make(self) -> np.ndarray:
+    def make(self) -> Complex[np.ndarray, "H W"]:
         fine = 4  # supersampling, for edges without stairs
         n = fine * self.size
         axis = (np.arange(n) + 0.5) / n * 2 - 1
@@ -251,7 +252,7 @@ class Texture(Square):
     phase_range: Annotated[float, Gt(0)] = HALF_PI
     pattern: Annotated[int, Ge(0)] = 0
 
-    def make(self) -> np.ndarray:
+    def make(self) -> Complex[np.ndarray, "H W"]:
         rng = np.random.default_rng(self.pattern)
         magnitude, phase = (_power_law_field(self.size, self.exponent, rng) for _ in range(2))
         return (self.magnitude_min + (1 - self.magnitude_min) * magnitude) * np.exp(
@@ -289,7 +290,7 @@ class DeadLeaves(Square):
     phase_range: Annotated[float, Gt(0)] = HALF_PI
     pattern: Annotated[int, Ge(0)] = 0
 
-    def make(self) -> np.ndarray:
+    def make(self) -> Complex[np.ndarray, "H W"]:
         from skimage.draw import polygon
 
         rng = np.random.default_rng(self.pattern)
@@ -318,7 +319,7 @@ class OwnGuess(ObjectKind):
             "'guess' is what a measured file holds: it may stand as problem.start_object only"
         )
 
-    def make(self) -> np.ndarray:
+    def make(self) -> Complex[np.ndarray, "H W"]:
         raise DataFileError(
             "'guess' is what a measured file holds: it may stand as problem.start_object only"
         )

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Gt, Len, Lt
+from jaxtyping import Float, Int, Real
 
 CUT = 4.0  # random errors are cut off at as many times their rms: a scan has to know how much room it needs
 
@@ -47,8 +48,8 @@ class PositionErrors:
         """Largest random error along either axis."""
         return CUT * self.random_px
 
-    def regular(self, positions: np.ndarray) -> np.ndarray:
-        """Errors (N, 2) in pixels that are not random, of positions in the order of the scan."""
+    def regular(self, positions: Real[np.ndarray, "N 2"]) -> Float[np.ndarray, "N 2"]:
+        """Errors in pixels that are not random, of positions in pixels in the order of the scan."""
         errors = np.multiply.outer(np.linspace(-0.5, 0.5, len(positions)), np.asarray(self.drift_px, float))
         errors[:, 1] += self.backlash_px * (line_numbers(positions) % 2)
         shear = np.array([[1, 0], [np.tan(np.deg2rad(self.shear_deg)), 1]])
@@ -56,23 +57,25 @@ class PositionErrors:
         errors += (positions - positions.mean(axis=0)) @ (affine - np.eye(2)).T
         return errors - errors.mean(axis=0)
 
-    def drawn(self, n_positions: int, rng: np.random.Generator) -> np.ndarray:
-        """Random errors (N, 2) in pixels."""
+    def drawn(self, n_positions: int, rng: np.random.Generator) -> Float[np.ndarray, "{n_positions} 2"]:
+        """Random errors in pixels."""
         return random_moves(self.random_px, n_positions, rng)
 
 
-def rotation(angle_deg: float) -> np.ndarray:
-    """The matrix (2, 2) that turns (row, column) from the columns' axis towards the rows'."""
+def rotation(angle_deg: float) -> Float[np.ndarray, "2 2"]:
+    """The matrix that turns (row, column) from the columns' axis towards the rows'."""
     angle = np.deg2rad(angle_deg)
     return np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
 
 
-def line_numbers(positions: np.ndarray) -> np.ndarray:
+def line_numbers(positions: Real[np.ndarray, "N 2"]) -> Int[np.ndarray, " N"]:
     """Of each position the number of its line, from 0: a new one begins where the scan goes back."""
     return np.concatenate([[0], np.cumsum(np.diff(positions[:, 1]) < 0)])
 
 
-def random_moves(rms_px: float, n_positions: int, rng: np.random.Generator) -> np.ndarray:
-    """Normally distributed moves (N, 2) about their mean, none beyond CUT times ``rms_px``."""
+def random_moves(
+    rms_px: float, n_positions: int, rng: np.random.Generator
+) -> Float[np.ndarray, "{n_positions} 2"]:
+    """Normally distributed moves in pixels about their mean, none beyond CUT times ``rms_px``."""
     moves = rng.normal(0, rms_px, (n_positions, 2))
     return np.clip(moves - moves.mean(axis=0), -CUT * rms_px, CUT * rms_px)

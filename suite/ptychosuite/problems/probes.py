@@ -7,6 +7,7 @@ from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
+from jaxtyping import Complex
 
 from ptychosuite.errors import DataFileError
 from ptychosuite.problems.problem_kind import MAX_SIZE, ProbeKind
@@ -45,7 +46,7 @@ class FresnelZonePlate(ProbeKind):
     defocus_m: float = -0.7e-3
     power: Annotated[float, Gt(0)] = POWER
 
-    def make(self) -> np.ndarray:
+    def make(self) -> Complex[np.ndarray, "m m"]:
         fine = 4
         n, pixel = fine * self.size, self.pixel_m / fine
         focal_length = 2 * self.outer_radius_m * self.outermost_zone_m / self.wavelength_m
@@ -82,7 +83,7 @@ class Gaussian(ProbeKind):
     curvature: float = 0.0
     power: Annotated[float, Gt(0)] = POWER
 
-    def make(self) -> np.ndarray:
+    def make(self) -> Complex[np.ndarray, "m m"]:
         r2 = (_radius(self.size) / (self.fwhm_px / 2)) ** 2
         return _scaled(np.exp(-np.log(2) / 2 * r2 + 1j * self.curvature * r2), self.power)
 
@@ -105,7 +106,7 @@ class Disk(ProbeKind):
     diameter_px: Annotated[float, Gt(0)] = 64.0
     power: Annotated[float, Gt(0)] = POWER
 
-    def make(self) -> np.ndarray:
+    def make(self) -> Complex[np.ndarray, "m m"]:
         edge = np.clip(self.diameter_px / 2 - _radius(self.size) + 0.5, 0, 1)
         return _scaled(edge.astype(np.complex128), self.power)
 
@@ -154,7 +155,7 @@ class Lens(ProbeKind):
     spherical_rad: float = 0.0
     power: Annotated[float, Gt(0)] = POWER
 
-    def make(self) -> np.ndarray:
+    def make(self) -> Complex[np.ndarray, "m m"]:
         r, phi = _radius(self.size), _angle(self.size)
         rho = r / self.aperture_px
         chi = rho**2 * (

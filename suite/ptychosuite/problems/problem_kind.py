@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Lt
+from jaxtyping import Complex, Real
 
 from ptychosuite.core.problem import Problem, Reference
 from ptychosuite.core.runs import by_identity
@@ -55,11 +56,23 @@ class ObjectKind(FileSettings):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
+        """Rows and columns in pixels; of an object from a file it is read for them.
+
+        Raises
+        ------
+        DataFileError
+            The file is unreadable or unsuitable.
+        """
         raise NotImplementedError
 
-    def make(self) -> np.ndarray:
-        """The object, (H, W) complex128."""
+    def make(self) -> Complex[np.ndarray, "H W"]:
+        """The object, complex128.
+
+        Raises
+        ------
+        DataFileError
+            A file is unreadable or unsuitable.
+        """
         raise NotImplementedError
 
 
@@ -83,12 +96,24 @@ class ProbeKind(FileSettings):
 
     size: int
 
-    def make(self) -> np.ndarray:
-        """The probe, (m, m) complex128; of several modes the strongest, with the power of all."""
+    def make(self) -> Complex[np.ndarray, "m m"]:
+        """The probe, complex128; of several modes the strongest, with the power of all.
+
+        Raises
+        ------
+        DataFileError
+            A file is unreadable or unsuitable, or no light is left.
+        """
         raise NotImplementedError
 
-    def modes(self) -> np.ndarray | None:
-        """All its mutually incoherent modes, (M, m, m) complex128, strongest first; None where it is one."""
+    def modes(self) -> Complex[np.ndarray, "M m m"] | None:
+        """All its mutually incoherent modes, complex128, strongest first; None where it is one.
+
+        Raises
+        ------
+        DataFileError
+            A file is unreadable or unsuitable.
+        """
         return None
 
 
@@ -97,12 +122,32 @@ class ScanKind(FileSettings):
 
     def positions(
         self, object_shape: tuple[int, int], probe_size: int, rng: np.random.Generator
-    ) -> np.ndarray:
-        """Positions (N, 2) in pixels, (row, column), whole or fractional."""
+    ) -> Real[np.ndarray, "N 2"]:
+        """Positions in pixels, (row, column), whole or fractional.
+
+        Parameters
+        ----------
+        object_shape
+            Rows and columns in pixels, in which all patches have to lie.
+        probe_size
+            Pixels on a side of a patch.
+        rng
+            Draws what is random.
+
+        Raises
+        ------
+        UserError
+            The settings cannot be, or a file is unreadable or unsuitable.
+        """
         raise NotImplementedError
 
-    def given(self, object_shape: tuple[int, int], probe_size: int, rng: np.random.Generator) -> np.ndarray:
-        """Positions (N, 2) that solvers are told, in the frame of the problem, wherever they lie."""
+    def given(
+        self, object_shape: tuple[int, int], probe_size: int, rng: np.random.Generator
+    ) -> Real[np.ndarray, "N 2"]:
+        """Positions in pixels that solvers are told, in the frame of the problem, wherever they lie.
+
+        Parameters and errors are those of :meth:`positions`.
+        """
         return self.positions(object_shape, probe_size, rng)
 
 
@@ -197,7 +242,7 @@ class ProblemKind(FileSettings):
         """
         raise NotImplementedError
 
-    def make(self, rng: Rng, dtype: str, start_probe: np.ndarray | None) -> Problem:
+    def make(self, rng: Rng, dtype: str, start_probe: Complex[np.ndarray, "m m"] | None) -> Problem:
         """The problem in NumPy arrays, double precision where it matters; it is carried to the backend later.
 
         Parameters
@@ -207,7 +252,7 @@ class ProblemKind(FileSettings):
         dtype
             Real type of the amplitudes, for :class:`~ptychosuite.core.patterns.Patterns`.
         start_probe
-            (m, m) complex: the study's probe to start from, if it gives one.
+            The study's probe to start from, if it gives one.
 
         Raises
         ------
@@ -216,8 +261,8 @@ class ProblemKind(FileSettings):
         """
         raise NotImplementedError
 
-    def object_guess(self) -> np.ndarray:
-        """The object (H, W) complex that the problem itself holds to start from: ``start_object: guess``.
+    def object_guess(self) -> Complex[np.ndarray, "H W"]:
+        """The object that the problem itself holds to start from: ``start_object: guess``.
 
         Raises
         ------

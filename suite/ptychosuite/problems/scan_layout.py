@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Real
 
 from ptychosuite.errors import StudyError
 from ptychosuite.problems.position_errors import PositionErrors, rotation
@@ -35,8 +36,16 @@ class ScanLayout:
     errors: PositionErrors
     reach_px: tuple[float, float]
 
-    def given(self, shape: tuple[int, int], probe_size: int, rng: np.random.Generator) -> np.ndarray:
-        """Positions (N, 2) that solvers are told."""
+    def given(
+        self, shape: tuple[int, int], probe_size: int, rng: np.random.Generator
+    ) -> Real[np.ndarray, "N 2"]:
+        """Positions in pixels that solvers are told.
+
+        Raises
+        ------
+        StudyError
+            The margin leaves no room for the probe.
+        """
         inner = shape[0] - 2 * self.margin_px, shape[1] - 2 * self.margin_px
         if min(inner) < probe_size:
             raise StudyError(
@@ -51,8 +60,8 @@ class ScanLayout:
             positions = centre + (positions - centre) @ rotation(self.rotation_deg).T
         return positions
 
-    def true(self, given: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Positions (N, 2) with their errors; ``given`` itself where there are none."""
+    def true(self, given: Real[np.ndarray, "N 2"], rng: np.random.Generator) -> Real[np.ndarray, "N 2"]:
+        """Positions in pixels with their errors; ``given`` itself where there are none."""
         moves = self.errors.regular(given) + self.errors.drawn(len(given), rng)
         return given + moves if moves.any() else given
 
@@ -91,9 +100,17 @@ class ScanLayout:
         )
 
 
-def refuse_outside(positions: np.ndarray, shape: tuple[int, int], probe_size: int, margin_px: int) -> None:
-    """Raise StudyError where a patch at the nearest whole pixel would leave the object."""
-    nearest = np.rint(positions)
+def refuse_outside(
+    positions_px: Real[np.ndarray, "N 2"], shape: tuple[int, int], probe_size: int, margin_px: int
+) -> None:
+    """Refuse true positions that do not leave a patch, at the nearest whole pixel, in the object.
+
+    Raises
+    ------
+    StudyError
+        With the margin that would do for all seeds.
+    """
+    nearest = np.rint(positions_px)
     if (nearest < 0).any() or (nearest > np.asarray(shape) - probe_size).any():
         raise StudyError(
             f"with this seed a true position leaves the object; say margin_px: {margin_px + 2} for all runs"

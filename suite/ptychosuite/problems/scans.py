@@ -11,6 +11,7 @@ from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Gt, Lt
+from jaxtyping import Real
 
 from ptychosuite.errors import StudyError
 from ptychosuite.problems.problem_kind import ScanKind
@@ -36,7 +37,7 @@ class Raster(ScanKind):
 
     def positions(
         self, object_shape: tuple[int, int], probe_size: int, rng: np.random.Generator
-    ) -> np.ndarray:
+    ) -> Real[np.ndarray, "N 2"]:
         step = self.step_px or _step(self.overlap, probe_size)
         rows, columns = (np.arange(0, n - probe_size + 1, step) for n in object_shape)
         return np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
@@ -63,7 +64,7 @@ class JitteredRaster(ScanKind):
 
     def positions(
         self, object_shape: tuple[int, int], probe_size: int, rng: np.random.Generator
-    ) -> np.ndarray:
+    ) -> Real[np.ndarray, "N 2"]:
         if not self.subpixel and self.jitter_px != int(self.jitter_px):
             raise StudyError(f"jitter_px {self.jitter_px:g} is no whole number of pixels; say subpixel: on")
         regular = Raster(self.overlap, self.step_px).positions(object_shape, probe_size, rng)
@@ -96,7 +97,7 @@ class FermatSpiral(ScanKind):
 
     def positions(
         self, object_shape: tuple[int, int], probe_size: int, rng: np.random.Generator
-    ) -> np.ndarray:
+    ) -> Real[np.ndarray, "N 2"]:
         step = self.step_px or _step(self.overlap, probe_size)
         room = np.asarray(object_shape) - probe_size
         n = np.arange(1 + int(np.ceil(np.pi * (np.hypot(*room) / 2 / step) ** 2)))

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Gt
+from jaxtyping import Complex
 
 from ptychosuite.core.problem import Problem, Reference, split_positions
 from ptychosuite.errors import UserError
@@ -116,7 +117,7 @@ class Simulated(ProblemKind):
         except UserError as error:
             raise SettingError(("margin_px",), str(error)) from error
 
-    def make(self, rng: Rng, dtype: str, start_probe: np.ndarray | None) -> Problem:
+    def make(self, rng: Rng, dtype: str, start_probe: Complex[np.ndarray, "m m"] | None) -> Problem:
         truth, exposure, detector = self._truth(rng), self._exposure, Detector(**self.detector)
         noise = exposure.mean_power(truth) / self.photons if self.photons else float(self.noise or 0)
         patterns, mask = measure(truth, exposure, detector, noise, rng, dtype)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Complex, Real
 
 from ptychosuite.core.problem import Problem, split_positions
 from ptychosuite.errors import DataFileError
@@ -45,8 +46,8 @@ def with_starts(made: Problem, kind: ProblemKind, settings: Mapping[str, Any], r
     return made
 
 
-def start_object(settings: Mapping[str, Any], kind: ProblemKind, shape: Shape) -> np.ndarray:
-    """The object (H, W) to start from.
+def start_object(settings: Mapping[str, Any], kind: ProblemKind, shape: Shape) -> Complex[np.ndarray, "H W"]:
+    """The object to start from.
 
     Raises
     ------
@@ -65,8 +66,8 @@ def start_object(settings: Mapping[str, Any], kind: ProblemKind, shape: Shape) -
 
 def given_positions(
     settings: Mapping[str, Any], shape: Shape, probe_size: int, n_positions: int, is_fixed: bool, rng: Rng
-) -> tuple[np.ndarray, Shape]:
-    """The positions (N, 2) in pixels that solvers are told, and the shape of the object that holds them.
+) -> tuple[Real[np.ndarray, "N 2"], Shape]:
+    """The positions in pixels that solvers are told, and the shape of the object that holds them.
 
     They are taken as they are given, in the frame of the problem's own; where that is outside of the object
     they are moved into it as one, and an object whose shape no truth has fixed is made larger.

@@ -49,7 +49,7 @@ def put_patches(
     illumination: Complex[Array, "#n m m"],
     positions: Int[np.ndarray, "n 2"],
 ) -> None:
-    """Write patches into ``obj``, which the caller owns.
+    """Write patches, whose first corners are ``positions`` in pixels, into ``obj``, which the caller owns.
 
     Where patches overlap, their mean is taken with the weights |illumination|^2; where all of them are dark,
     the object stays as it is.

@@ -27,7 +27,7 @@ from ptychosuite.backends.compiled import accelerated
 from ptychosuite.physics.forward import total_amplitude
 from ptychosuite.solvers.multigrid import Hierarchy, check_levels, corrected, hierarchy, hierarchy_of_modes
 from ptychosuite.solvers.pie import regularisation, step_size, stepped_along
-from ptychosuite.solvers.solver import LocalProbes, Patches
+from ptychosuite.solvers.solver import LocalProbes, ObjectPatches, Patches
 from ptychosuite.solvers.sweep import JointSweeping
 
 
@@ -66,7 +66,7 @@ class EMAGPIE(JointSweeping):
     def new_patches(self, z: Patches, g: Patches, weights: Hierarchy) -> Patches:
         return geometric_mean(z, corrected(z, g, weights))  # (a)
 
-    def new_probes(self, Q: LocalProbes, z: Patches, chi: Patches) -> Patches:
+    def new_probes(self, Q: LocalProbes, z: ObjectPatches, chi: Patches) -> Patches:
         return geometric_mean(Q, stepped_along(Q, z, chi, step_size(z, self.beta)))  # (b)
 
 

@@ -90,7 +90,7 @@ class PulledStack:
 
     lit: Illumination
     chi: Complex[Array, "Rn m m"]
-    where: tuple[Int[Array, ...], ...]  # run, row and column of every pixel
+    where: tuple[Int[Array, "*_"], ...]  # run, row and column of every pixel
 
     def to_object(self, objects: Complex[Array, "R H W"]) -> Complex[Array, "R H W"]:
         """dphi/dz of each run."""
@@ -148,7 +148,7 @@ def _data(problem: Problem, batch: np.ndarray) -> tuple[Amplitudes, Mask, float]
 def poisson_pull(
     model: Float[Array, "n m m"], amplitude: Amplitudes, mask: Mask, count: float
 ) -> Float[Array, "n m m"]:
-    """d / I - 1."""
+    """d / I - 1, where ``count`` is the intensity of a count."""
     floor = dark_floor(amplitude, count)
     pull = (amplitude**2 + floor) / (model + floor) - 1
     return pull if mask is None else pull * mask

@@ -34,6 +34,8 @@ from ptychosuite.solvers.solver import CountingSolver, direction
 
 @dataclass(frozen=True)
 class LbfgsState:
+    """Where L-BFGS is, and its latest steps and changes of the gradient."""
+
     object: Complex[Array, "H W"]
     probe: Complex[Array, "m m"]
     misfit: float  # Phi at object

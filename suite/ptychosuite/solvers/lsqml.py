@@ -163,7 +163,7 @@ class LSQML(JointSweeping):
             chi = chi - step * xp.mean(b) * dQ_k * z if moves_probe else chi
         return probe, lit, chi
 
-    def _regularised(self, divisor: Float[Array, "h w"]) -> Float[Array, "h w"]:
+    def _regularised(self, divisor: Float[Array, "*d"]) -> Float[Array, "*d"]:
         return divisor + self.regularisation * namespace(divisor).max(divisor)
 
     def _exit_wave_change(self, problem: Problem, exit_waves: Array, batch: np.ndarray) -> Array:

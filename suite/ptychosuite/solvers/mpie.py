@@ -27,6 +27,8 @@ from ptychosuite.solvers.sweep import sweep
 
 @dataclass(frozen=True)
 class MpieState:
+    """Object and probe, and the momentum of the object."""
+
     object: Complex[Array, "H W"]
     probe: Complex[Array, "m m"]
     velocity: Complex[Array, "H W"]  # v

@@ -42,7 +42,13 @@ Hierarchy = Any
 
 
 def check_levels(levels: int, probe_size: int) -> None:
-    """Raise ValueError where a probe of ``probe_size`` pixels cannot be halved ``levels`` times."""
+    """Refuse more ``levels`` than a probe of ``probe_size`` pixels on a side can be halved.
+
+    Raises
+    ------
+    ValueError
+        Its text begins with the field's name.
+    """
     deepest = (probe_size & -probe_size).bit_length() - 1
     if levels > deepest:
         raise ValueError(
@@ -92,7 +98,7 @@ def hierarchy_of_modes(
 
 def _coefficients(
     probe: Complex[Array, "*n m m"],
-    regulariser: Float[Array, "*n m m"],
+    regulariser: Float[Array, "*_ m m"],
     levels: int,
     intensity_on: Callable[[Array], Array],
 ) -> tuple[Level, ...]:

@@ -24,7 +24,7 @@ from jaxtyping import Complex, Float
 
 from ptychosuite.backends.arrays import Array, namespace, squared_modulus
 from ptychosuite.backends.compiled import accelerated
-from ptychosuite.solvers.solver import LocalProbes, Patches
+from ptychosuite.solvers.solver import LocalProbes, ObjectPatches, Patches
 from ptychosuite.solvers.sweep import JointSweeping
 
 
@@ -52,7 +52,7 @@ class RPIE(JointSweeping):
     def new_patches(self, z: Patches, g: Patches, weights: Float[Array, "*#n m m"]) -> Patches:
         return stepped(z, g, weights)  # (3)
 
-    def new_probes(self, Q: LocalProbes, z: Patches, chi: Patches) -> Patches:
+    def new_probes(self, Q: LocalProbes, z: ObjectPatches, chi: Patches) -> Patches:
         return stepped_along(Q, z, chi, step_size(z, self.beta))  # (3')
 
 
@@ -68,7 +68,7 @@ class EPIE(JointSweeping):
     def new_patches(self, z: Patches, g: Patches, weights: Float[Array, "*#n m m"]) -> Patches:
         return stepped(z, g, weights)  # (3)
 
-    def new_probes(self, Q: LocalProbes, z: Patches, chi: Patches) -> Patches:
+    def new_probes(self, Q: LocalProbes, z: ObjectPatches, chi: Patches) -> Patches:
         return stepped_along(Q, z, chi, step_size(z, 1.0))  # (3')
 
 
@@ -79,7 +79,9 @@ def stepped(z: Patches, g: Patches, weights: Float[Array, "*#n m m"]) -> Patches
 
 
 @accelerated
-def stepped_along(Q: LocalProbes, z: Patches, chi: Patches, weights: Float[Array, "*#n m m"]) -> Patches:
+def stepped_along(
+    Q: LocalProbes, z: ObjectPatches, chi: Patches, weights: Float[Array, "*#n m m"]
+) -> Patches:
     """Q + conj(z) * chi * weights."""
     return Q + namespace(z).conj(z) * chi * weights
 

@@ -74,10 +74,11 @@ def power(probe: Complex[Array, "*M m m"]) -> float:
     return float(xp.sum(probe.real**2 + probe.imag**2, dtype=xp.float64))
 
 
-def power_scale(probe: Complex[Array, "*R m m"], start: Complex[Array, "*R m m"]) -> Float[Array, "*R 1 1"]:
+def power_scale(probe: Complex[Array, "*_ m m"], start: Complex[Array, "*R m m"]) -> Float[Array, "*R 1 1"]:
     """Factor that gives a probe the power of ``start``; one for each of R runs; over all modes of one.
 
-    1 where the probe has none, or is not finite.
+    Of R runs ``probe`` is (R, m, m) as well, of one run (m, m), or (M, m, m). The factor is 1 where it has no
+    power, or is not finite.
     """
     xp = namespace(probe)
     then, now = (xp.sum(squared_modulus(x), axis=(-2, -1), keepdims=True) for x in (start, probe))

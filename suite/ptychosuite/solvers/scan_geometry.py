@@ -17,7 +17,11 @@ from ptychosuite.backends.compiled import accelerated
 def colour_groups(
     positions: Int[np.ndarray, "N 2"], probe_size: int, order: Int[np.ndarray, " N"]
 ) -> list[Int[np.ndarray, " _"]]:
-    """Greedy colouring of the overlap graph in the given order: groups of patches that do not overlap."""
+    """Greedy colouring of the overlap graph in the given order: groups of patches that do not overlap.
+
+    ``positions`` are first corners and ``probe_size`` the side of a patch, in pixels; ``order`` and what
+    comes back number the positions.
+    """
     colours: list[list[int]] = []
     for k in order.tolist():
         for members in colours:
@@ -31,7 +35,7 @@ def colour_groups(
 
 @accelerated
 def any_overlap(positions: Int[np.ndarray, "n 2"], probe_size: int) -> bool:
-    """Whether any two patches at ``positions`` share a pixel."""
+    """Whether any two patches of ``probe_size`` pixels on a side at ``positions`` share one."""
     distances = np.abs(positions[:, None, :] - positions[None, :, :]).max(axis=2)
     np.fill_diagonal(distances, probe_size)
     return bool((distances < probe_size).any())

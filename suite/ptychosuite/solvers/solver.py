@@ -23,6 +23,8 @@ from ptychosuite.physics.forward import Illumination, total_amplitude
 Patches = Complex[Array, "*n m m"]
 """Object patches z_k, and whatever has one image a patch: (n, m, m), or (m, m) for one; under a probe of
 several modes (n, 1, m, m), and (n, M, m, m) of what each mode has of its own."""
+ObjectPatches = Complex[Array, "*#n m m"]
+"""z_k alone, beside what each of several modes has of its own: (n, 1, m, m) then."""
 LocalProbes = Complex[Array, "*#n m m"]
 """The probe as it lies on patches: as many, or one for all; with several modes (#n, M, m, m)."""
 
@@ -41,7 +43,7 @@ class SweepState:
     """State of a solver that remembers nothing but where it is; or of R runs side by side."""
 
     object: Complex[Array, "*R H W"]
-    probe: Complex[Array, "*R m m"]  # or (M, m, m), several modes of one run
+    probe: Complex[Array, "*_ m m"]  # (R, m, m) of R runs, or (M, m, m) of several modes of one
     data_passes: int = 0  # over all the diffraction data so far
     found: Found | None = None
 
@@ -93,7 +95,13 @@ class Solver:
         raise NotImplementedError
 
     def check(self, probe_size: int) -> None:
-        """Raise ValueError, its text beginning with the field's name, where a setting cannot work."""
+        """Refuse a setting that cannot work with a probe of ``probe_size`` pixels on a side.
+
+        Raises
+        ------
+        ValueError
+            Its text begins with the field's name.
+        """
 
     def data_passes(self, state: Any, iterations: int) -> int | float:
         """Passes over all the diffraction data up to ``state``, which so many iterations have led to."""
@@ -189,7 +197,7 @@ class PatchSolver(Solver):
         """The patches after their update."""
         raise NotImplementedError
 
-    def new_probes(self, Q: LocalProbes, z: Patches, chi: Patches) -> Patches:
+    def new_probes(self, Q: LocalProbes, z: ObjectPatches, chi: Patches) -> Patches:
         """What each patch makes of the probe that lies on it; asked for where the probe is updated."""
         raise NotImplementedError
 
@@ -206,7 +214,7 @@ class PatchSolver(Solver):
 
     def updated(
         self, lit: Illumination, chi: Patches, weights: Any, moves_probe: bool
-    ) -> tuple[Patches, Patches | None]:
+    ) -> tuple[Complex[Array, "*k m m"], Patches | None]:
         """New patches of a batch, and what each makes of the probe, without its sub-pixel shift, if it moves.
 
         ``weights`` as from :meth:`fixed_weights`.

@@ -77,7 +77,7 @@ def can_stack(one: Solver, other: Solver) -> bool:
     return one.stackable and type(one) is type(other) and a == b
 
 
-def merged(solvers: Sequence[Any], like: Shaped[Array, ...]) -> Any:
+def merged(solvers: Sequence[Any], like: Shaped[Array, "*_"]) -> Any:
     """One solver for all runs of a stack; step sizes that differ become arrays (R, 1, 1)."""
     different = {}
     for name, value in vars(solvers[0]).items():

@@ -30,7 +30,7 @@ from ptychosuite.solvers.stack import RunStack
 
 SHIFT, COUNTS = 4, 5  # columns of a list of visits
 
-Batches = Sequence[Int[np.ndarray, "..."]]
+Batches = Sequence[Int[np.ndarray, "*_"]]
 """Position indices of each batch: of a single run (n,), of several (R,) with one position each, or (R, n)."""
 
 

@@ -195,7 +195,7 @@ def sweep(
     solver: PatchSolver,
     problem: Problem,
     obj: Complex[Array, "H W"],
-    probe: Complex[Array, "m m"],
+    probe: Complex[Array, "*M m m"],
     batches: Iterable[Int[np.ndarray, " _"]],
     moves_probe: bool = False,
     shifts: PositionShifts | None = None,
@@ -312,7 +312,10 @@ def _patch(problem: Problem, obj: Complex[Array, "H W"], k: int) -> Complex[Arra
 def cut_into_batches(
     kind: Sweep, positions: Int[np.ndarray, "N 2"], probe_size: int, batch: int, rng: np.random.Generator
 ) -> Iterator[Int[np.ndarray, " _"]]:
-    """Index arrays that cover the scan once, in random order."""
+    """Index arrays that cover the scan once, in random order, of at most ``batch`` positions each.
+
+    ``positions`` are first corners and ``probe_size`` the side of a patch, in pixels.
+    """
     order = rng.permutation(len(positions))
     if kind == "colour-groups":
         groups = colour_groups(positions, probe_size, order)

@@ -56,7 +56,7 @@ def rows_and_columns(arrays: Mapping[str, Any], y: str, x: str, path: str) -> np
 
 
 def values(arrays: Mapping[str, Any], name: str) -> np.ndarray:
-    """All of an array, read."""
+    """All of an array of any shape, read."""
     return np.asarray(arrays[name][...])
 
 

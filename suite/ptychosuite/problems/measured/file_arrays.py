@@ -121,6 +121,13 @@ class LostArray:
         self.attrs: dict[str, Any] = {}
 
     def check_whole(self) -> None:
+        """Say what is wrong with it.
+
+        Raises
+        ------
+        DataFileError
+            Always.
+        """
         raise DataFileError(f"{self.path}: '{self.name}' {self.trouble}, or name another array")
 
     def __getitem__(self, key: Any) -> np.ndarray:
@@ -166,7 +173,7 @@ def _opener(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[], I
 
 
 def matlab_arrays(variables: dict[str, Any]) -> dict[str, np.ndarray]:
-    """The arrays of a MATLAB 5 file by name; a field ``f`` of a struct ``s`` is called ``s/f``."""
+    """Arrays of any shapes of a MATLAB 5 file, by name; a field ``f`` of a struct ``s`` is called ``s/f``."""
     return {
         name: array
         for variable, value in variables.items()

@@ -33,7 +33,13 @@ def pick(file: Any, given: str, usual: Sequence[str], what: str, path: str) -> s
 
 
 def require(file: Any, given: str, usual: Sequence[str], what: str, path: str) -> str:
-    """As ``pick``, but the dataset has to be there."""
+    """As :func:`pick`, but the dataset has to be there.
+
+    Raises
+    ------
+    DataFileError
+        It is not.
+    """
     name = pick(file, given, usual, what, path)
     if name:
         return name

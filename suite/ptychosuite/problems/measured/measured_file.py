@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Gt
+from jaxtyping import Bool, Complex, Real
 
 from ptychosuite.core.patterns import Patterns
 from ptychosuite.core.problem import Problem, split_positions
@@ -58,7 +59,13 @@ class MeasuredFile(ReadSettings, ProblemKind):
         return reading.measurement(self)
 
     def size(self) -> Size:
-        """Reads a few patterns: enough to see that a run of it can mean something."""
+        """Reads a few patterns: enough to see that a run of it can mean something.
+
+        Raises
+        ------
+        SettingError
+            It cannot, or the file is unreadable; its path is that of the file.
+        """
         try:
             return reading.size(self)
         except DataFileError as error:
@@ -68,7 +75,7 @@ class MeasuredFile(ReadSettings, ProblemKind):
     def object_pixel_m(self) -> float | None:
         return self.read().pixel_m
 
-    def object_guess(self) -> np.ndarray:
+    def object_guess(self) -> Complex[np.ndarray, "H W"]:
         found = self.read().object_guess
         if found is None:
             raise DataFileError(
@@ -77,7 +84,7 @@ class MeasuredFile(ReadSettings, ProblemKind):
             )
         return found
 
-    def make(self, rng: Rng, dtype: str, start_probe: np.ndarray | None) -> Problem:
+    def make(self, rng: Rng, dtype: str, start_probe: Complex[np.ndarray, "m m"] | None) -> Problem:
         reading.size(self)
         measurement = self.read()
         probe, modes = measurement.probe, measurement.probe_modes
@@ -110,7 +117,11 @@ class MeasuredFile(ReadSettings, ProblemKind):
         )
 
 
-def factor_to_counts(probe: np.ndarray, intensity: np.ndarray, good: np.ndarray | None) -> float:
+def factor_to_counts(
+    probe: Complex[np.ndarray, "m m"],
+    intensity: Real[np.ndarray, "N m m"],
+    good: Bool[np.ndarray, "m m"] | None,
+) -> float:
     """Factor by which the probe sends the mean counts to the good pixels, through an empty object.
 
     Raises

@@ -133,7 +133,15 @@ def check(measurement: Measurement, path: str) -> None:
 
 
 def check_counts(patterns: np.ndarray, name: str, path: str, numbers: np.ndarray | None = None) -> None:
-    """Refuse counts that are NaN, infinite or negative; ``numbers`` (n,) are those of the patterns."""
+    """Refuse counts (n, rows, columns) that are NaN, infinite or negative.
+
+    ``numbers`` (n,) are those of the patterns, by which they are called; counted from 0 by default.
+
+    Raises
+    ------
+    DataFileError
+        With how many there are, and the settings that leave them out.
+    """
     wrong = []
     if patterns.dtype.kind == "f":
         wrong.append((~(np.abs(patterns) <= LARGEST), "NaN or infinite", "'negative: mask'"))
@@ -152,7 +160,13 @@ def check_counts(patterns: np.ndarray, name: str, path: str, numbers: np.ndarray
 def check_positions(
     positions_px: np.ndarray, n_patterns: int, probe_size: int, name: str, data_name: str, path: str
 ) -> None:
-    """Refuse positions (N, 2) in pixels that cannot belong to ``n_patterns`` patterns."""
+    """Refuse positions (N, 2) in pixels that cannot belong to ``n_patterns`` patterns.
+
+    Raises
+    ------
+    DataFileError
+        Another shape or number, NaN, all in one place, or too far apart.
+    """
     if positions_px.ndim != 2 or positions_px.shape[1] != 2:
         raise DataFileError(f"{path}: '{name}' has shape {positions_px.shape}; expected (positions, 2)")
     if len(positions_px) == 0:
@@ -179,7 +193,13 @@ def check_positions(
 
 
 def check_pixel(pixel_m: float | None, source: Mapping[str, str], path: str) -> None:
-    """Refuse a pixel size that can only come from wrong units."""
+    """Refuse a pixel size that can only come from wrong units.
+
+    Raises
+    ------
+    DataFileError
+        The message names where it comes from, by ``source``, and what is expected.
+    """
     if pixel_m is None or PIXEL_RANGE_M[0] <= pixel_m <= PIXEL_RANGE_M[1]:
         return
     used = [f"{name} from '{source[name]}'" for name in ("wavelength", "distance", "detector pixel")
@@ -192,7 +212,13 @@ def check_pixel(pixel_m: float | None, source: Mapping[str, str], path: str) -> 
 
 
 def check_wave(wave: np.ndarray, name: str, path: str) -> None:
-    """Refuse a probe or object with NaN in it, or that is zero everywhere."""
+    """Refuse a probe or object (rows, columns) with NaN in it, or that is zero everywhere.
+
+    Raises
+    ------
+    DataFileError
+        The message names the file and the array.
+    """
     if not np.isfinite(wave).all():
         raise DataFileError(f"{path}: '{name}' holds NaN or infinite values")
     if not wave.any():

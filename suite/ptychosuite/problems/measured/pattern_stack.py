@@ -136,7 +136,15 @@ class PatternStack:
             before += part.n_patterns
 
     def totals(self, chosen: np.ndarray, good: np.ndarray | None, path: str) -> np.ndarray:
-        """Counts (N,) in the ``good`` pixels of the patterns that are ``chosen``; 0 of the others."""
+        """Counts (N,) in the ``good`` pixels (rows, columns) of the patterns that are ``chosen`` (N,) bool.
+
+        They are 0 of the others.
+
+        Raises
+        ------
+        DataFileError
+            The file is damaged there.
+        """
         found, whole = np.zeros(len(chosen)), [slice(None)]
         for block in self.blocks(chosen, math.prod(self.frame)):
             values = self.read(block, whole, whole, path).astype(np.float64)
@@ -144,7 +152,7 @@ class PatternStack:
         return found
 
     def read(self, block: Block, rows: Sequence[slice], columns: Sequence[slice], path: str) -> np.ndarray:
-        """Patterns of one block, put together from pieces of rows and columns.
+        """Patterns (n, rows, columns) of one block, put together from pieces of rows and columns.
 
         Raises
         ------
@@ -177,7 +185,13 @@ class PatternStack:
             before += part.n_patterns
 
     def sample(self, n: int, path: str) -> np.ndarray:
-        """At most ``n`` whole patterns spread over the stack."""
+        """At most ``n`` whole patterns spread over the stack: (n, rows, columns).
+
+        Raises
+        ------
+        DataFileError
+            The file is damaged there, or so many do not go into the memory.
+        """
         check_memory((min(n, self.n_patterns), *self.frame), self.name, path, pixel_bytes=8)
         chosen = np.zeros(self.n_patterns, dtype=bool)
         chosen[:: max(1, math.ceil(self.n_patterns / n))] = True
@@ -244,6 +258,7 @@ def refuse_one_pattern(stack: PatternStack, path: str) -> None:
 
 
 def unexpected_shape(shape: tuple[int, ...], name: str, path: str) -> str:
+    """What to say of an array that can be no patterns."""
     return (
         f"{path}: '{name}' has shape {shape}; expected patterns (number, rows, columns) or, for a raster "
         "scan, (slow, fast, rows, columns)"

@@ -50,7 +50,7 @@ def refuse_implausible(
 def doubts(
     raw: Raw, kept: Window, positions_px: np.ndarray, chosen: np.ndarray, settings: ReadSettings
 ) -> dict[str, str]:
-    """All that ``refuse_implausible`` would refuse: its messages without the path, by what they are about."""
+    """As :func:`refuse_implausible`: its messages without the path, by what they are about."""
     found = {}
     for about, check in _checks(raw, kept, positions_px, chosen, settings).items():
         try:
@@ -143,7 +143,7 @@ def _refuse_span(positions_px: np.ndarray, size: int, raw: Raw, path: str) -> No
 
 
 def nearest_px(positions_px: np.ndarray) -> float:
-    """How far the nearest other position is, in the median; positions in one place count as one."""
+    """How far the nearest other of positions (n, 2) is, in the median; those in one place count as one."""
     places = np.unique(positions_px, axis=0)
     return float(np.median(cKDTree(places).query(places, k=2)[0][:, 1])) if len(places) > 1 else 0.0
 

@@ -163,7 +163,7 @@ def _values(array: Any, name: str, path: str) -> np.ndarray:
 
 
 def joined(array: np.ndarray) -> np.ndarray:
-    """Complex numbers from those that MATLAB and others keep as pairs; anything else as it is."""
+    """Complex numbers from those that MATLAB and others keep as pairs, in their shape; else as it is."""
     if array.dtype.names in (("real", "imag"), ("r", "i")):
         first, second = array.dtype.names
         return np.asarray(array[first] + 1j * array[second])
@@ -237,7 +237,10 @@ def as_mask(
 
 
 def joined_masks(masks: Iterable[np.ndarray], n_patterns: int) -> np.ndarray:
-    """Blocks (n, rows, columns) of masks: as one for all patterns where they are equal, else as one each."""
+    """Blocks (n, rows, columns) of masks: as one (rows, columns) for all patterns where they are equal.
+
+    Else as one each, (n_patterns, rows, columns).
+    """
     first: np.ndarray | None = None
     each: np.ndarray | None = None
     done = 0
@@ -254,13 +257,18 @@ def joined_masks(masks: Iterable[np.ndarray], n_patterns: int) -> np.ndarray:
 
 
 def mask_rule(mask_good: str, own: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-    """What a good pixel's value is: the user's word, else the format's ``own`` rule."""
+    """What a good pixel's value is: the user's word, else the format's ``own`` rule.
+
+    A rule makes of values of any shape a bool each, True where a pixel is good.
+    """
     return {"zero": is_zero, "nonzero": is_positive}.get(mask_good, own)
 
 
 def is_zero(values: np.ndarray) -> np.ndarray:
+    """A :func:`mask_rule`, for values of any shape."""
     return np.asarray(values == 0)
 
 
 def is_positive(values: np.ndarray) -> np.ndarray:
+    """A :func:`mask_rule`, for values of any shape."""
     return np.asarray(values > 0)

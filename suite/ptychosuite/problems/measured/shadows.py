@@ -31,7 +31,7 @@ class Shadow:
 
 
 def neighbours(positions_px: np.ndarray, number: int) -> np.ndarray:
-    """Pairs (n, 2) of different positions next to one another, spread over the scan, ``number`` at most."""
+    """Pairs (p, 2) of different positions (n, 2) next to one another, over the scan, at most ``number``."""
     k = min(NEIGHBOURS + 1, len(positions_px))
     apart, other = cKDTree(positions_px).query(positions_px, k=k)
     first = np.repeat(np.arange(len(positions_px)), k).reshape(-1, k)
@@ -45,7 +45,7 @@ def shadow_of(
     """How the shadows in patterns (n, m, m) move, zero frequency in the middle; None where they do not.
 
     The patterns over their mean are correlated in ``pairs`` (p, 2), and the shifts fitted by a linear map of
-    the steps between their ``positions_px`` (n, 2).
+    the steps between their ``positions_px`` (n, 2). ``good`` pixels are (m, m).
     """
     counts = np.nan_to_num(np.asarray(patterns, dtype=np.float64), posinf=0.0, neginf=0.0)
     mean = counts.mean(axis=0)

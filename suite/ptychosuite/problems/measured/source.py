@@ -88,7 +88,13 @@ class Source:
 
     @property
     def hdf5(self) -> Any:
-        """The open h5py.File; another kind of file is refused."""
+        """The open h5py.File.
+
+        Raises
+        ------
+        DataFileError
+            The file is of another kind.
+        """
         if not self.is_hdf5:
             raise DataFileError(
                 f"{self.path} is not an HDF5 file, which this format asks for; say 'format: arrays'"
@@ -100,6 +106,11 @@ class Source:
         """The arrays by name, with shape, dtype and slices, read when they are sliced.
 
         The one array of an .npy file is called "data".
+
+        Raises
+        ------
+        DataFileError
+            The file is of a kind that has no named arrays, or is damaged.
         """
         if self._container is None:
             raise DataFileError(

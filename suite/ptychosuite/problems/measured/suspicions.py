@@ -59,6 +59,7 @@ def suspicions(measurement: Measurement) -> dict[str, str]:
 
 
 def other_entries(seen: Seen) -> str:
+    """Entries of the file beside the one that is read."""
     entries = seen.measurement.source.get("other entries", "")
     return f"there are others: {entries}; 'entry' names the one to read" if entries else ""
 
@@ -87,6 +88,7 @@ def diameter(modes: np.ndarray) -> float:
 
 
 def empty_patterns(seen: Seen) -> str:
+    """Patterns without a count."""
     empty = np.flatnonzero(seen.totals == 0)
     if not len(empty):
         return ""

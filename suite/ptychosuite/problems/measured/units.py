@@ -37,6 +37,7 @@ def wavelength_of_electrons(accelerating_voltage_v: float) -> float:
 
 
 def is_pixels(unit: str) -> bool:
+    """Whether a word stands for pixels."""
     return unit.lower() in PIXELS
 
 
@@ -69,7 +70,13 @@ def factor(unit: str, to: str, name: str, path: str) -> float:
 
 
 def length_factor(unit: str, name: str, path: str) -> float:
-    """Metres in one ``unit``; a dataset without one is in metres."""
+    """Metres in one ``unit``; a dataset without one is in metres.
+
+    Raises
+    ------
+    DataFileError
+        It is no unit of length.
+    """
     return factor(unit, "m", name, path) if unit not in ("", "m") else 1.0
 
 
@@ -102,7 +109,7 @@ def read_number(dataset: Any, path: str) -> float:
 
 
 def read_numbers(dataset: Any, path: str) -> np.ndarray:
-    """All numbers of a small array in double precision.
+    """All numbers of a small array of any shape, in double precision.
 
     Raises
     ------

@@ -23,7 +23,7 @@ def strongest_and_all(probe: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]
 
 
 def power_of(wave: np.ndarray) -> float:
-    """Sum of |wave|^2; not finite where one of its values is not, or too large for it."""
+    """Sum of |wave|^2, of any shape; not finite where one of its values is not, or too large for it."""
     with np.errstate(over="ignore", invalid="ignore"):
         return float(np.sum(np.abs(wave) ** 2))
 

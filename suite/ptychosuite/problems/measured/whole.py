@@ -97,6 +97,8 @@ def check_written(array: Any, name: str, path: str) -> None:
 def check_range(values: np.ndarray, name: str, path: str) -> None:
     """Refuse numbers whose squares are beyond double precision, which are bytes of something else.
 
+    ``values`` may have any shape.
+
     Raises
     ------
     DataFileError

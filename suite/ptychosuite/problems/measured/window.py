@@ -106,7 +106,7 @@ def is_corner(patterns: np.ndarray, good: np.ndarray | None) -> bool | None:
     """Whether zero frequency lies at [0, 0], from where a few patterns (n, r, c) have their power.
 
     None where neither the middle nor the corners are clearly brighter. Logarithms keep a few hot pixels
-    from deciding it.
+    from deciding it, and ``good`` (r, c) leaves out bad ones.
     """
     counts = np.nan_to_num(np.asarray(patterns, dtype=np.float64), posinf=0.0, neginf=0.0)
     # Relative to a usual count, so that fractions are told apart as well as thousands.
@@ -128,7 +128,7 @@ def _middle_mean(image: np.ndarray, weight: np.ndarray) -> float:
 
 
 def fit_probe(probe: np.ndarray, frame: int, window: Window) -> np.ndarray | None:
-    """A probe given for whole frames, on the grid of the window; None where its size fits neither.
+    """A probe (m, m) given for whole frames, on the grid (k, k) of the window; None where it fits neither.
 
     A smaller detector means larger pixels of the probe (its spectrum is cut), larger detector pixels a
     smaller field of view (the probe is cut, and grows by ``bin`` to keep the counts of the summed pixels).

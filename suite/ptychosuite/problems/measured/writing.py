@@ -88,7 +88,13 @@ def _write_in(folder: str, chosen: DataFormat, path: Path, measurement: Measurem
 
 
 def refuse_existing(paths: tuple[Path, ...] | list[Path], force: bool) -> None:
-    """Refuse to write over files, but where ``force`` says so; over a folder always."""
+    """Refuse to write over files, but where ``force`` says so; over a folder always.
+
+    Raises
+    ------
+    DataFileError
+        One of ``paths`` is there.
+    """
     for path in paths:
         if path.is_dir():
             raise DataFileError(f"{path} is a folder; name a file")

@@ -38,7 +38,10 @@ def seen(task: Any) -> dict[str, np.ndarray]:
 
 
 def first_corners(centres_px: np.ndarray, origin: np.ndarray, size: int) -> np.ndarray:
-    """First corners (N, 2) of patches with centres (N, 2) that count from ``origin`` (2,), as in pty-chi."""
+    """First corners (N, 2) of patches with centres (N, 2) that count from ``origin`` (2,), as in pty-chi.
+
+    All are in pixels, of which ``size`` are the side of a patch.
+    """
     return centres_px.astype(np.float64) + origin - (size - 1) / 2
 
 

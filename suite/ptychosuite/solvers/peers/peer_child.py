@@ -37,6 +37,7 @@ LEAST_MEMORY = 4 * 2**30
 
 
 def main() -> None:
+    """Load the driver that the first argument names, and copy this process for each reconstruction."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asks
     _show_package()
     from ptychosuite.solvers.peers.wire import receive, send

@@ -66,7 +66,7 @@ class Running(Protocol):
 def go_to(running: Running, arrays: Mapping[str, np.ndarray]) -> None:
     """Put what differs from what the peer holds in its place; where nothing does, nothing is touched.
 
-    ``arrays`` are ``object`` and ``probe``, as :meth:`Running.arrays` has them.
+    ``arrays`` are ``object`` (H, W) and ``probe`` (M, m, m), as :meth:`Running.arrays` has them.
     """
     held = running.arrays()
     changed = {

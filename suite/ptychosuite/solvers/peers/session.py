@@ -109,7 +109,13 @@ class PeerState:
         return self.session.arrays
 
     def refuse_if_past(self) -> None:
-        """Raise RuntimeError where the peer has gone on since: what it held then is lost."""
+        """Refuse a state from which the peer has gone on since: what it held then is lost.
+
+        Raises
+        ------
+        RuntimeError
+            With both iterations.
+        """
         if self.session.iteration != self.iteration:
             raise RuntimeError(
                 f"a peer's state of iteration {self.iteration} is gone: the peer is at iteration "
@@ -202,7 +208,13 @@ class PeerSettings(CountingSolver):
         return not known if self.update_probe is None else self.update_probe
 
     def task(self, problem: Problem) -> PeerTask:
-        """``problem`` as plain arrays."""
+        """``problem`` as plain arrays.
+
+        Raises
+        ------
+        ValueError
+            It has what the package cannot do.
+        """
         if problem.variation is not None:
             raise ValueError("begins from a probe that varies from pattern to pattern, which a peer cannot")
         modes = to_numpy(start_modes(problem, self.probe_modes)).reshape(-1, *problem.probe.shape[-2:])

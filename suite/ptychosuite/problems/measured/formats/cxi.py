@@ -170,7 +170,7 @@ def _optional(file: Any, raw: Raw, entry: str, places: Places) -> None:
 
 
 def is_good(mask: np.ndarray) -> np.ndarray:
-    """Good pixels of a CXI mask: no bit set, or only the one that says there is signal."""
+    """Good pixels of a CXI mask of any shape: no bit set, or only the one that says there is signal."""
     return np.asarray((mask == 0) | (mask == HAS_SIGNAL))
 
 

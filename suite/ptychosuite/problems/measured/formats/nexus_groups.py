@@ -33,6 +33,7 @@ def text_at(file: Any, name: str) -> str:
 
 
 def is_text(array: Any) -> bool:
+    """Whether a dataset holds strings."""
     return h5py.check_string_dtype(array.dtype) is not None
 
 
@@ -71,6 +72,7 @@ def _is_nothing(array: Any) -> bool:
 
 
 def class_of_group(group: Any) -> str:
+    """Its NX_class, "" where it has none."""
     return text(group.attrs.get("NX_class", ""))
 
 
