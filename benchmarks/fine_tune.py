@@ -1,6 +1,6 @@
 """What fine-tuning the fast-forward to one's own instrument gains, and whether it is done in time.
 
-    python benchmarks/fine_tune.py [--past 24] [--minutes 15] [--later 12] [--results FOLDER]
+    python benchmarks/fine_tune.py [--past 40] [--minutes 15] [--later 40] [--results FOLDER]
 
 One instrument (a zone plate's pupil, whose focus and aberrations differ from scan to scan) and the solver
 that its users run, Adam at 0.01. The scans of the past are files, of which nobody knows the truth,
@@ -46,9 +46,9 @@ ITERATIONS, AT = 300, (100, 200, 300)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--past", type=int, default=24, help="scans to learn from and to judge by")
+    parser.add_argument("--past", type=int, default=40, help="scans to learn from and to judge by")
     parser.add_argument("--minutes", type=float, default=15, help="what the fine-tuning may take")
-    parser.add_argument("--later", type=int, default=12, help="scans that are carried ahead afterwards")
+    parser.add_argument("--later", type=int, default=40, help="scans that are carried ahead afterwards")
     parser.add_argument("--batch", type=int, default=50, help="patterns a step")
     parser.add_argument("--results", type=Path, default=Path("results/fine-tune"), help="for the runs")
     options = parser.parse_args()
