@@ -115,6 +115,21 @@ def test_arrays_have_shapes(room):
     assert not silent
 
 
+def test_shapes_are_text():
+    """``Float[Array, ...]`` cannot be read: the function is then not checked, and nobody is told."""
+    wrong = []
+    for file in MODULES:
+        nodes = list(ast.walk(tree_of(file)))
+        imports = (node for node in nodes if isinstance(node, ast.ImportFrom) and node.module == "jaxtyping")
+        kinds = {alias.name for node in imports for alias in node.names}
+        for node in nodes:
+            if isinstance(node, ast.Subscript) and ast.unparse(node.value) in kinds:
+                shape = node.slice.elts[-1] if isinstance(node.slice, ast.Tuple) else node.slice
+                if not (isinstance(shape, ast.Constant) and isinstance(shape.value, str)):
+                    wrong.append(f"{file}:{node.lineno} {ast.unparse(node)}")
+    assert not wrong
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_classes_and_functions_say_what_they_are(room):
     """Those at the top of a module; a method may leave it to its name, or to its base."""
