@@ -49,7 +49,7 @@ def example_of_field(name: str, schema: Mapping[str, Any], group: str = "", noun
     """
     own = [value.get(name) for _, _, value in _nouns(group, noun)] if noun else []
     valid = Draft202012Validator(schema)
-    for value in (*own, *_by_field().get(name, ()), *_others().get(name, ())):
+    for value in (*own, *_by_field().get(name, ()), _others().get(name)):
         for each in (value, *(value if isinstance(value, list) else ())):  # an axis lists values
             if each is None or each == schema.get("default") or not valid.is_valid(each):
                 continue
@@ -101,9 +101,10 @@ def _blocks() -> Iterator[Any]:
 
 
 @cache
-def _others() -> dict[str, list[Any]]:
-    """Field -> examples written for the reference."""
-    return {name: [value] for name, value in YAML(typ="safe").load(OTHERS).items()}
+def _others() -> dict[str, Any]:
+    """Field -> an example written for the reference."""
+    found: dict[str, Any] = YAML(typ="safe").load(OTHERS)
+    return found
 
 
 @cache

@@ -74,7 +74,7 @@ class UnfinishedRun:
     def was_asked_to_end(self) -> bool:
         """Whether the stacks were written for SIGTERM: they come first, without a reason."""
         first = STACKS.search(self.text)
-        return first is not None and "hread 0x" in first[1]
+        return first is not None and first[1] in ("Current thread 0x", "Thread 0x")
 
     @property
     def stack(self) -> str:

@@ -85,12 +85,18 @@ def validate(cls: Any, data: Any, path: Keys) -> Any:
             raise SettingError(path, f"'{first['loc'][0]}' is missing") from error
         message = first["msg"].replace("Input should be", "expected", 1)
         raise SettingError((*path, *location), f"found {shown(first['input'])}; {message}") from error
-    settings = {name: getattr(checked, name) for name in type(checked).model_fields}
-    for name, value in settings.items():
-        if isinstance(value, float) and not math.isfinite(value):  # a default: what is given is finite by now
-            message = f"its default in {cls.__name__} is {value}; expected a finite number, or None"
+    for name, default in _not_finite(cls).items():
+        if name not in data:
+            message = f"its default in {cls.__name__} is {default}; expected a finite number, or None"
             raise SettingError((*path, name), message)
-    return cls(**settings)
+    return cls(**{name: getattr(checked, name) for name in type(checked).model_fields})
+
+
+@cache
+def _not_finite(cls: Any) -> dict[str, float]:
+    """Defaults that no study could say, and no id has."""
+    defaults = {f.name: f.default for f in dataclasses.fields(cls)}
+    return {name: x for name, x in defaults.items() if isinstance(x, float) and not math.isfinite(x)}
 
 
 @cache
