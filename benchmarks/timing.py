@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ptychosuite.backends.allocator import keep_freed_memory
 from ptychosuite.backends.arrays import Backend, fft2, ifft2, namespace
 from ptychosuite.core.problem import GPU_BATCH_PIXELS, Problem
 from ptychosuite.core.runs import RunSpec
@@ -103,9 +104,10 @@ def typical_seconds(
 
 @contextmanager
 def threads(count: int) -> Any:
-    """BLAS, FFT and torch on ``count`` threads."""
+    """BLAS, FFT and torch on ``count`` threads, and freed memory kept: as runs are carried out."""
     import torch
 
+    keep_freed_memory()
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from ptychosuite.backends import allocator
 from ptychosuite.errors import BackendError
 from ptychosuite.registry.other_python import python_of
 from ptychosuite.solvers.peers import peer_child
@@ -33,6 +34,7 @@ LONGEST_ANSWER_S = 3600.0
 LAST_LINES = 8
 VARIABLES = {
     **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")},
+    **allocator.VARIABLES,  # as for our own solvers
     "TQDM_DISABLE": "1",
     "MPLBACKEND": "agg",
     "CUDA_VISIBLE_DEVICES": "",  # a process that has a GPU cannot be copied; none is used
