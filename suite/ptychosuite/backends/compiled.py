@@ -75,9 +75,9 @@ def images(result: np.ndarray, *arrays: np.ndarray) -> Iterator[tuple[np.ndarray
 
     ``result`` is (..., m, k), what is made of it (m * k,).
     """
-    if result.ndim <= 2:
-        arrays = tuple(x if x.shape == result.shape else np.broadcast_to(x, result.shape) for x in arrays)
-        yield (*(np.ascontiguousarray(x).ravel() for x in arrays), result.ravel())
+    if result.ndim <= 2:  # one alone, as a sweep asks for some ten times a pattern
+        same = [x if x.shape == result.shape else np.broadcast_to(x, result.shape) for x in arrays]
+        yield *[x.ravel() for x in same], result.ravel()
         return
     size, n = result.shape[-2] * result.shape[-1], result.size // (result.shape[-2] * result.shape[-1])
     if any(x.size not in (size, result.size) for x in arrays):  # several modes on several patches

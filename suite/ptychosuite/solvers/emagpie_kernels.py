@@ -18,7 +18,7 @@ def geometric_mean(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 @compiled
 def _geometric_mean(a: Any, b: Any, out: Any) -> None:
-    one, zero = a[0].real * 0 + 1, a[0].real * 0
+    one, zero = a.real.dtype.type(1), a.real.dtype.type(0)
     for i in range(out.size):
         a_square = a[i].real ** 2 + a[i].imag ** 2
         b_square = b[i].real ** 2 + b[i].imag ** 2

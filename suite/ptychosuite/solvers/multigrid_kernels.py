@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ptychosuite.backends.compiled import compiled
+from ptychosuite.backends.compiled import compiled, images
 
 
 @dataclass(frozen=True)
@@ -91,64 +91,71 @@ def _total_intensity(q: Any, p: Any) -> None:
 
 @compiled
 def _average(fine: Any, half: int, coarse: Any) -> None:
-    size = 2 * half
+    size, quarter = 2 * half, fine.real.dtype.type(0.25)
     for i in range(half):
         upper, lower = fine[2 * i * size :][:size], fine[(2 * i + 1) * size :][:size]
         row = coarse[i * half :][:half]
         for j in range(half):
-            row[j] = (upper[2 * j] + upper[2 * j + 1] + lower[2 * j] + lower[2 * j + 1]) / 4
+            row[j] = (upper[2 * j] + upper[2 * j + 1] + lower[2 * j] + lower[2 * j + 1]) * quarter
 
 
 def corrected(z: np.ndarray, g: np.ndarray, pyramid: Pyramid) -> np.ndarray:
-    change = v_cycle(g, pyramid)
-    change += z
-    return change
+    return _cycled(z, g, pyramid)
 
 
 def v_cycle(gradient: np.ndarray, pyramid: Pyramid) -> np.ndarray:
-    size = gradient.shape[-1]
-    gradients = np.ascontiguousarray(gradient).reshape(-1, size * size)
-    change = np.empty_like(gradients)
+    return _cycled(np.zeros((), gradient.dtype), gradient, pyramid)
+
+
+def _cycled(z: np.ndarray, g: np.ndarray, pyramid: Pyramid) -> np.ndarray:
+    """z + e_0."""
+    new, size = np.empty(g.shape, g.dtype), g.shape[-1]
     shared = len(pyramid.weight) == 1
-    for k in range(len(gradients)):
+    for k, (z_k, g_k, new_k) in enumerate(images(new, z, g)):
         probe = 0 if shared else k
         coefficients = (pyramid.gradient_gain[probe], pyramid.coarse_gain[probe], pyramid.weight[probe])
-        _v_cycle(gradients[k], size, pyramid.levels, *coefficients, change[k])
-    return change.reshape(gradient.shape)
+        _v_cycle(z_k, g_k, size, pyramid.levels, *coefficients, new_k)
+    return new
 
 
 @compiled
 def _v_cycle(
-    g: Any, size: int, levels: int, gradient_gain: Any, coarse_gain: Any, weight: Any, change: Any
+    z: Any, g: Any, size: int, levels: int, gradient_gain: Any, coarse_gain: Any, weight: Any, new: Any
 ) -> None:
-    gradients, changes = np.empty(gradient_gain.size, g.dtype), np.empty(gradient_gain.size, g.dtype)
-    for i in range(g.size):
-        gradients[i] = g[i]
-    first = 0
+    """Gradients go down in ``down``, changes come up in ``up``; both have the levels below the finest."""
+    finest = g.size
+    down, up = np.empty(weight.size - finest, g.dtype), np.empty(weight.size - finest, g.dtype)
+    fine, first = g, 0
     for _ in range(levels):
-        end, half = first + size * size, size // 2
-        coarse = gradients[end : end + half * half]
-        _average(gradients[first:end], half, coarse)
+        end, size = first + fine.size, size // 2
+        coarse = down[end - finest :][: size * size]
+        _average(fine, size, coarse)
         for i in range(coarse.size):
             coarse[i] *= weight[first + i]
-        first, size = end, half
-    for i in range(first, gradients.size):
-        changes[i] = gradients[i] * gradient_gain[i]
-    for _ in range(levels):
+        fine, first = coarse, end
+    if levels == 0:
+        for i in range(finest):
+            new[i] = z[i] + g[i] * gradient_gain[i]
+        return
+    for i in range(fine.size):
+        up[first - finest + i] = fine[i] * gradient_gain[first + i]
+    nothing = np.zeros(finest // 4, z.dtype)
+    for _ in range(levels - 1):
         end, first, half, size = first, first - 4 * size * size, size, 2 * size
-        gains = gradient_gain[first:end], coarse_gain[first:end]
-        _combine(gradients[first:end], gains[0], changes[end:], gains[1], half, changes[first:end])
-    for i in range(change.size):
-        change[i] = changes[i]
+        gains, place = (gradient_gain[first:end], coarse_gain[first:end]), first - finest
+        _combine(down[place:], gains[0], up[end - finest :], gains[1], half, nothing, up[place:])
+    _combine(g, gradient_gain, up, coarse_gain, size, z, new)
 
 
 @compiled
-def _combine(g: Any, gradient_gain: Any, coarse: Any, coarse_gain: Any, half: int, out: Any) -> None:
+def _combine(
+    g: Any, gradient_gain: Any, coarse: Any, coarse_gain: Any, half: int, start: Any, out: Any
+) -> None:
     size = 2 * half
     for i in range(size):
         first = i * size
         gi, ai, bi = g[first:][:size], gradient_gain[first:][:size], coarse_gain[first:][:size]
-        ei, oi = coarse[i // 2 * half :][:half], out[first:][:size]
+        ei, zi, oi = coarse[i // 2 * half :][:half], start[first:][:size], out[first:][:size]
         for j in range(half):
-            oi[2 * j] = gi[2 * j] * ai[2 * j] + ei[j] * bi[2 * j]
-            oi[2 * j + 1] = gi[2 * j + 1] * ai[2 * j + 1] + ei[j] * bi[2 * j + 1]
+            oi[2 * j] = zi[2 * j] + gi[2 * j] * ai[2 * j] + ei[j] * bi[2 * j]
+            oi[2 * j + 1] = zi[2 * j + 1] + gi[2 * j + 1] * ai[2 * j + 1] + ei[j] * bi[2 * j + 1]

@@ -39,19 +39,19 @@ def regularisation(counterpart: np.ndarray, alpha: float | np.ndarray) -> tuple[
     counterpart = np.ascontiguousarray(counterpart)
     intensity = np.empty(counterpart.shape, counterpart.real.dtype)
     _intensity(counterpart.ravel(), intensity.ravel())
-    largest = intensity.max(axis=(-2, -1), keepdims=True)
-    return intensity, np.asarray(alpha, intensity.dtype) * (largest - intensity)
+    u = np.empty_like(intensity)
+    images, us = (x.reshape(-1, x.shape[-2] * x.shape[-1]) for x in (intensity, u))
+    _regulariser(images, images.max(axis=1), np.asarray(alpha, u.dtype).ravel(), us)
+    return intensity, u
 
 
 def step_size(counterpart: np.ndarray, alpha: float | np.ndarray) -> np.ndarray:
     counterpart = np.ascontiguousarray(counterpart)
-    intensity = np.empty(counterpart.shape, counterpart.real.dtype)
-    _intensity(counterpart.ravel(), intensity.ravel())
-    images = intensity.reshape(-1, *intensity.shape[-2:])
-    alphas = np.broadcast_to(np.ravel(alpha), len(images))
-    for image, own in zip(images, alphas, strict=True):
-        _step_size(image.ravel(), image.max(), image.dtype.type(own))  # NumPy's maximum is vectorised
-    return intensity
+    step = np.empty(counterpart.shape, counterpart.real.dtype)
+    _intensity(counterpart.ravel(), step.ravel())
+    images = step.reshape(-1, step.shape[-2] * step.shape[-1])
+    _step_size(images, images.max(axis=1), np.asarray(alpha, step.dtype).ravel())  # NumPy's is vectorised
+    return step
 
 
 @compiled
@@ -61,7 +61,19 @@ def _intensity(x: Any, out: Any) -> None:
 
 
 @compiled
-def _step_size(intensity: Any, largest: Any, alpha: Any) -> None:
-    one = intensity.dtype.type(1)
-    for i in range(intensity.size):
-        intensity[i] = one / (intensity[i] + alpha * (largest - intensity[i]))
+def _regulariser(images: Any, largest: Any, alphas: Any, out: Any) -> None:
+    """From intensities; one alpha for all images or one for each."""
+    for k in range(len(images)):
+        image, u, alpha = images[k], out[k], alphas[k % alphas.size]
+        for i in range(image.size):
+            u[i] = alpha * (largest[k] - image[i])
+
+
+@compiled
+def _step_size(images: Any, largest: Any, alphas: Any) -> None:
+    """As :func:`_regulariser`, in place."""
+    one = images.dtype.type(1)
+    for k in range(len(images)):
+        image, alpha = images[k], alphas[k % alphas.size]
+        for i in range(image.size):
+            image[i] = one / (image[i] + alpha * (largest[k] - image[i]))

@@ -177,7 +177,7 @@ class JointSweeping(Sweeping):
         xp = namespace(after.probe)
         starts = xp.stack([problem.probe for problem in stack.problems])
         scale = power_scale(after.probe, starts)
-        return replace(after, object=after.object / scale, probe=after.probe * scale)
+        return replace(after, object=after.object * (1 / scale), probe=after.probe * scale)
 
     def settled(self, problem: Problem, state: SweepState) -> SweepState:
         """The same exit waves by orthogonal modes with the power of the start; the caller owns ``state``."""
@@ -186,7 +186,7 @@ class JointSweeping(Sweeping):
             probe = orthogonalised(probe)
         if self.hold_power is not False:
             scale = power_scale(probe, problem.probe)
-            obj /= scale
+            obj *= 1 / scale  # NumPy's division of complex numbers is fifteen times as slow
             probe = probe * scale
         return replace(state, object=obj, probe=probe)
 
@@ -270,11 +270,10 @@ def _update_both(
 ) -> Complex[Array, "m m"]:
     """Update position ``k`` of ``obj``, which the caller owns; what it makes of ``probe`` is returned."""
     patch = _patch(problem, obj, k)
-    chi = exit_wave_correction(probe * patch, problem.diffraction_amplitude[k], problem.mask(k))
-    new = solver.new_patches(patch, direction(probe, chi), solver.object_weights(probe))
-    probe = solver.new_probes(probe, patch, chi)
-    patch[...] = new
-    return probe
+    z = copy(patch)  # its rows side by side in memory
+    chi = exit_wave_correction(probe * z, problem.diffraction_amplitude[k], problem.mask(k))
+    patch[...] = solver.new_patches(z, direction(probe, chi), solver.object_weights(probe))
+    return solver.new_probes(probe, z, chi)
 
 
 def _between_pixels(
