@@ -1,4 +1,4 @@
-"""Freed memory stays with a process that reconstructs, also under the settings that Dask gives its workers."""
+"""Freed memory stays with a process that reconstructs, also under Dask's settings for its workers."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """What the C library does with memory that arrays have handed back.
 
-An iteration makes and drops arrays of some 100 KiB to some MiB. glibc gives such memory back to the system, and
-every page of the next array is a page fault and zeros again: by its own defaults seldom, but at every array where
-``MALLOC_TRIM_THRESHOLD_`` is set to 64 KiB, as Dask's nannies do for their workers. An iteration then takes three
-to five times as long (``benchmarks/allocator.py``). So processes that reconstruct keep it.
+An iteration makes and drops arrays of some 100 KiB to some MiB. glibc gives such memory back to the system,
+and every page of the next array is a page fault and zeros again: by its own defaults seldom, but at every
+array where ``MALLOC_TRIM_THRESHOLD_`` is set to 64 KiB, as Dask's nannies do for their workers. An iteration
+then takes three to five times as long (``benchmarks/allocator.py``). So processes that reconstruct keep it.
 """
 
 from __future__ import annotations
