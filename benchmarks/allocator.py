@@ -3,9 +3,9 @@
     python benchmarks/allocator.py [--rounds 15]
 
 Every solver, one thread, 49 patterns of 128 x 128, in four processes, one after the other: with the C
-library's own settings and with those that Dask gives its workers, each left alone and told to keep freed memory,
-as runs are carried out (``ptychosuite.backends.allocator``). Figures are lower quartiles and page faults an
-iteration; they go, with the machine's description, to benchmarks/results/allocator.json.
+library's own settings and with those that Dask gives its workers, each left alone and told to keep freed
+memory, as runs are carried out (``ptychosuite.backends.allocator``). Figures are lower quartiles and page
+faults an iteration; they go, with the machine's description, to benchmarks/results/allocator.json.
 """
 
 from __future__ import annotations

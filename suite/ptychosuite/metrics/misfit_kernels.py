@@ -41,18 +41,21 @@ def _count_ratio(waves: Any, amplitude: Any, count: Any, out: Any) -> None:
     for i in range(waves.size):
         intensity = waves[i].real ** 2 + waves[i].imag ** 2
         measured = amplitude[i] ** 2
-        out[i] = one if measured == 0 else max(intensity / measured, floor * min(one, count / measured))
+        dark = measured == 0
+        divisor = one if dark else measured
+        photon = count / divisor
+        least = floor * (photon if photon < one else one)
+        ratio = intensity / divisor
+        out[i] = one if dark else least if ratio < least else ratio  # one that is no number stays
 
 
 @compiled_sum
 def _half_deviance(waves: Any, amplitude: Any, ratio: Any, log_ratio: Any) -> float:
-    total = 0.0
+    total, one = 0.0, amplitude.dtype.type(1)
     for i in range(waves.size):
+        intensity = waves[i].real ** 2 + waves[i].imag ** 2
         measured = amplitude[i] ** 2
-        if measured == 0:
-            total += waves[i].real ** 2 + waves[i].imag ** 2
-        else:
-            total += measured * (ratio[i] - 1 - log_ratio[i])
+        total += np.float64(intensity if measured == 0 else measured * (ratio[i] - one - log_ratio[i]))
     return total
 
 
