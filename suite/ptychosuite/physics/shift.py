@@ -13,6 +13,7 @@ import scipy.fft
 from jaxtyping import Complex, Inexact, Real
 
 from ptychosuite.backends.arrays import Array, fft2, ifft2, namespace
+from ptychosuite.backends.compiled import accelerated
 
 
 def axis_phases(size: int, shifts_px: Real[np.ndarray, " n"]) -> Complex[np.ndarray, "n {size}"]:
@@ -49,6 +50,14 @@ def shift_phases(
         for along in (shifts[:, 0], shifts[:, 1])
     )
     return rows[:, :, None] * columns[:, None, :]
+
+
+@accelerated
+def times_phases(
+    spectrum: Complex[Array, "m m"], rows: Complex[Array, " m"], columns: Complex[Array, " m"]
+) -> Complex[Array, "m m"]:
+    """``spectrum`` times the multipliers of one translation, given along each axis."""
+    return spectrum * (rows[:, None] * columns[None, :])
 
 
 def fourier_shift(

@@ -30,7 +30,7 @@ from ptychosuite.core.patterns import Patterns
 from ptychosuite.core.problem import Found, Problem
 from ptychosuite.physics.forward import MODES
 from ptychosuite.physics.likelihood import exit_wave_correction
-from ptychosuite.physics.shift import axis_phases
+from ptychosuite.physics.shift import axis_phases, times_phases
 from ptychosuite.solvers.batches import update_batch
 from ptychosuite.solvers.positions import CorrectsPositions, PositionShifts
 from ptychosuite.solvers.probe_modes import orthogonalised, power_scale, start_modes
@@ -291,14 +291,15 @@ def _between_pixels(
         xp.asarray(axis_phases(probe.shape[-1], d), dtype=probe.dtype, device=array_api_compat.device(probe))
         for d in shifts_px.T
     )
+    back_rows, back_columns = xp.conj(rows), xp.conj(columns)
     for k in order:
-        patch, phases = _patch(problem, obj, k), rows[k, :, None] * columns[k, None, :]
-        local = ifft2(spectrum * phases)
-        chi = exit_wave_correction(local * patch, problem.diffraction_amplitude[k], problem.mask(k))
-        new = solver.new_patches(patch, direction(local, chi), solver.object_weights(local))
+        patch, local = _patch(problem, obj, k), ifft2(times_phases(spectrum, rows[k], columns[k]))
+        z = copy(patch)
+        chi = exit_wave_correction(local * z, problem.diffraction_amplitude[k], problem.mask(k))
+        patch[...] = solver.new_patches(z, direction(local, chi), solver.object_weights(local))
         if moves_probe:
-            spectrum = fft2(solver.new_probes(local, patch, chi)) * xp.conj(phases)
-        patch[...] = new
+            proposed = fft2(solver.new_probes(local, z, chi))
+            spectrum = times_phases(proposed, back_rows[k], back_columns[k])
     return ifft2(spectrum) if moves_probe else probe
 
 
