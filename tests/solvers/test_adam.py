@@ -32,7 +32,7 @@ def by_torch(problem, solver, iterations, moves_probe, seed=0):
     groups = [{"params": [obj], "lr": solver.learning_rate}]
     if moves_probe:
         groups.append({"params": [probe], "lr": solver.probe_learning_rate or solver.learning_rate})
-    optimiser = torch.optim.Adam(groups)
+    optimiser = torch.optim.Adam(groups, betas=solver.betas)
     rng = np.random.default_rng(seed)
     for _ in range(iterations):
         for batch in cut_into_batches("minibatch", problem.scan_positions_px, 16, solver.batch, rng):
@@ -46,7 +46,8 @@ def by_torch(problem, solver, iterations, moves_probe, seed=0):
 @pytest.mark.parametrize("which", PROBLEMS)
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 @pytest.mark.parametrize("moves_probe", [True, False], ids=["blind", "known"])
-def test_steps_are_torchs(which, likelihood, moves_probe):
+@pytest.mark.parametrize("betas", [(0.9, 0.999), (0.5, 0.95)], ids=str)
+def test_steps_are_torchs(which, likelihood, moves_probe, betas):
     """Three iterations of batches of 7, 7 and 2: object and probe agree to rounding."""
     problem = PROBLEMS[which]("complex128")
     solver = Adam(
@@ -54,6 +55,8 @@ def test_steps_are_torchs(which, likelihood, moves_probe):
         learning_rate=0.03,
         probe_learning_rate=0.02,
         batch=7,
+        beta_1=betas[0],
+        beta_2=betas[1],
         update_probe=moves_probe,
         hold_power=False,
     )

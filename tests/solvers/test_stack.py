@@ -107,6 +107,8 @@ def test_what_can_be_stacked():
     assert not can_stack(RPIE(update_probe=True), RPIE(update_probe=False))
     assert can_stack(Adam(learning_rate=0.1), Adam(learning_rate=0.2))
     assert not can_stack(Adam(schedule="plateau"), Adam(schedule="plateau"))
+    assert can_stack(Adam(beta_2=0.9), Adam(beta_2=0.9, learning_rate=0.2))
+    assert not can_stack(Adam(beta_2=0.9), Adam())
     assert not can_stack(MPIE(), MPIE())
     assert not can_stack(LSQML(sweep="sequential"), LSQML(sweep="sequential"))
 

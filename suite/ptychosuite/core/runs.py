@@ -157,6 +157,8 @@ IDLE: Mapping[str, Mapping[str, Any]] = {
         "intensity": False,
         "variation_start": 5,  # acts with one of these two, and then is what it always was
         "forgets": "directions",  # acts where a fast-forward jumps
+        "beta_1": 0.9,  # as it always was
+        "beta_2": 0.999,
     },
     "fast_forward": {"judged_on": 25},  # the default: acts on long scans, whose code has changed with it
 }

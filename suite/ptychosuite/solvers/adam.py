@@ -15,6 +15,9 @@ since m began, which is t where no jump was:
 z and q are about 1, so that one rate suits both, and the same rate a probe of any power. A number moves by
 about the rate, however small its gradient: dim places keep up with bright ones, and at a constant rate
 nothing comes to rest, on noiseless data neither.
+
+v is a mean over some 1 / (1 - beta_2) steps. A scan that is one or two batches takes some hundred iterations
+for as many: all that time steps are short by the gradients of the first iterations, which were large.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Lt
 from jaxtyping import Complex, Float, Int
 
 from ptychosuite.backends.arrays import Array, as_complex, as_reals, modulus, namespace
@@ -37,7 +40,9 @@ from ptychosuite.solvers.solver import SweepState
 from ptychosuite.solvers.stack import RunStack
 from ptychosuite.solvers.sweep import JointSweeping, Sweep
 
-BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8  # in algorithm 1's compiled form as well
+EPSILON = 1e-8  # in algorithm 1's compiled form as well
+Betas = tuple[float, float]
+USUAL_BETAS: Betas = (0.9, 0.999)
 RATE_DIVISOR = 5.0  # at a plateau
 EQUAL = 1e-9  # relative change of the loss that is none
 
@@ -107,16 +112,22 @@ class Adam(JointSweeping):
         Iterations.
     batch
         The most positions of a batch. Each batch is one step; a scan of fewer positions is one batch.
+    beta_1
+        How much of the mean gradient a step leaves, which gives its direction.
+    beta_2
+        How much of the mean square of gradients a step leaves, which gives its length. By default that of
+        Adam's authors and of all libraries; where a scan is a few batches, 0.9 to 0.99 is faster.
     forgets
         What is forgotten where a fast-forward jumps: "directions", which led to where the jump began;
         "everything", the sizes of gradients and the rates left by the schedule too; or "nothing". The sizes
         of an early day, when gradients were large, hold later steps back: to forget them is a gain without
-        any jump, which ``fast_forward: {kind: identity}`` shows.
+        any jump, as a smaller ``beta_2`` is.
     """
 
     label: ClassVar[str] = "Adam"
     typical_cost: ClassVar[float] = 4.5
     remembers: ClassVar[str] = "two moments of every gradient"
+    same_in_stack: ClassVar[tuple[str, ...]] = ("beta_1", "beta_2")
 
     likelihood: Literal["poisson", "amplitude"] = "poisson"
     learning_rate: Annotated[float, Gt(0)] = 0.01
@@ -125,6 +136,8 @@ class Adam(JointSweeping):
     patience: Annotated[int, Ge(0)] = 10
     sweep: Sweep = "minibatch"
     batch: Annotated[int, Ge(1)] = 50
+    beta_1: Annotated[float, Ge(0), Lt(1)] = USUAL_BETAS[0]
+    beta_2: Annotated[float, Ge(0), Lt(1)] = USUAL_BETAS[1]
     forgets: Literal["directions", "everything", "nothing"] = "directions"
 
     @property
@@ -132,6 +145,10 @@ class Adam(JointSweeping):
         """Whether runs can go side by side: not with a plateau, which each has to find for itself."""
         alike = self.sweep == "minibatch" and self.schedule == "constant"
         return alike and self.positions is None and self.probe_modes == 1
+
+    @property
+    def betas(self) -> Betas:
+        return self.beta_1, self.beta_2
 
     def init(self, problem: Problem) -> AdamState:
         first = super().init(problem)
@@ -184,13 +201,14 @@ class Adam(JointSweeping):
         """The state after a step for the ``n`` patterns of a batch."""
         s, share = state.probe_scale, state.plateau.share
         to_object = now.to_object(state.object) / (n * s**2)  # (c)
-        obj, moments = adam_step(state.object, to_object, state.object_moments, self.learning_rate * share)
+        rate = self.learning_rate * share
+        obj, moments = adam_step(state.object, to_object, state.object_moments, rate, self.betas)
         after = replace(state, object=obj, object_moments=moments)
         if not moves_probe:
             return after
         rate = (self.probe_learning_rate or self.learning_rate) * share
         to_probe = now.to_probe() / (n * s)  # (d)
-        probe, moments = adam_step(state.probe, to_probe, state.probe_moments, rate * s)
+        probe, moments = adam_step(state.probe, to_probe, state.probe_moments, rate * s, self.betas)
         return replace(after, probe=probe, probe_moments=moments)
 
     def swept_stack(
@@ -202,11 +220,11 @@ class Adam(JointSweeping):
             batch = orders[first : first + self.batch].T
             now, n = pulled_stack(stack, state.object, state.probe, batch, likelihood), batch.shape[1]
             to_object = now.to_object(state.object) / (n * s**2)  # (c)
-            change, moments = adam_change(to_object, state.object_moments)
+            change, moments = adam_change(to_object, state.object_moments, betas=self.betas)
             after = replace(state, object=state.object - rate * change, object_moments=moments)
             if moves_probe:
                 to_probe = now.to_probe(len(stack)) / (n * s)  # (d)
-                change, moments = adam_change(to_probe, state.probe_moments)
+                change, moments = adam_change(to_probe, state.probe_moments, betas=self.betas)
                 probe = state.probe - probe_rate * s * change
                 after = replace(after, probe=probe, probe_moments=moments)
             state = after
@@ -214,28 +232,39 @@ class Adam(JointSweeping):
 
 
 def adam_step(
-    x: Complex[Array, "*d"], gradient: Complex[Array, "*d"], moments: Moments, rate: float
+    x: Complex[Array, "*d"],
+    gradient: Complex[Array, "*d"],
+    moments: Moments,
+    rate: float,
+    betas: Betas = USUAL_BETAS,
 ) -> tuple[Complex[Array, "*d"], Moments]:
     """One step of algorithm 1, real and imaginary parts apart."""
-    change, moments = adam_change(gradient, moments, rate)
+    change, moments = adam_change(gradient, moments, rate, betas)
     return x - change, moments
 
 
 def adam_change(
-    gradient: Complex[Array, "*d"], moments: Moments, rate: float = 1.0
+    gradient: Complex[Array, "*d"], moments: Moments, rate: float = 1.0, betas: Betas = USUAL_BETAS
 ) -> tuple[Complex[Array, "*d"], Moments]:
     """What a step takes off."""
     t, u = moments.steps + 1, moments.in_this_direction + 1
-    change, m, v = algorithm_1(as_reals(gradient), moments.first, moments.second, rate, t, u)
+    change, m, v = algorithm_1(as_reals(gradient), moments.first, moments.second, rate, t, u, betas)
     return as_complex(change), Moments(m, v, t, u)
 
 
 @accelerated
 def algorithm_1(
-    g: Float[Array, "*d 2"], m: Float[Array, "*d 2"], v: Float[Array, "*d 2"], rate: float, t: int, u: int
+    g: Float[Array, "*d 2"],
+    m: Float[Array, "*d 2"],
+    v: Float[Array, "*d 2"],
+    rate: float,
+    t: int,
+    u: int,
+    betas: Betas = USUAL_BETAS,
 ) -> tuple[Float[Array, "*d 2"], Float[Array, "*d 2"], Float[Array, "*d 2"]]:
     """What (b) takes off, and the new moments (a)."""
-    m = BETA_1 * m + (1 - BETA_1) * g
-    v = BETA_2 * v + (1 - BETA_2) * g**2
-    spread = namespace(v).sqrt(v / (1 - BETA_2**t))
-    return rate / (1 - BETA_1**u) * m / (spread + EPSILON), m, v
+    beta_1, beta_2 = betas
+    m = beta_1 * m + (1 - beta_1) * g
+    v = beta_2 * v + (1 - beta_2) * g**2
+    spread = namespace(v).sqrt(v / (1 - beta_2**t))
+    return rate / (1 - beta_1**u) * m / (spread + EPSILON), m, v

@@ -8,15 +8,22 @@ import numpy as np
 
 from ptychosuite.backends.compiled import compiled
 
-BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
+EPSILON = 1e-8
 
 
 def algorithm_1(
-    g: np.ndarray, m: np.ndarray, v: np.ndarray, rate: float, t: int, u: int
+    g: np.ndarray,
+    m: np.ndarray,
+    v: np.ndarray,
+    rate: float,
+    t: int,
+    u: int,
+    betas: tuple[float, float] = (0.9, 0.999),
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    beta_1, beta_2 = betas
     g, m, v = (np.ascontiguousarray(x) for x in (g, m, v))
     change, new_m, new_v = np.empty_like(g), np.empty_like(g), np.empty_like(g)
-    numbers = BETA_1, 1 - BETA_1, BETA_2, 1 - BETA_2, 1 / (1 - BETA_2**t), rate / (1 - BETA_1**u), EPSILON
+    numbers = beta_1, 1 - beta_1, beta_2, 1 - beta_2, 1 / (1 - beta_2**t), rate / (1 - beta_1**u), EPSILON
     arrays = (x.ravel() for x in (g, m, v, change, new_m, new_v))
     _algorithm_1(*arrays, *(g.dtype.type(number) for number in numbers))
     return change, new_m, new_v

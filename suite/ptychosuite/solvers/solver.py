@@ -62,7 +62,7 @@ class Solver:
     other distributions that do its work: their versions are part of a run's code. ``remembers`` says in words
     what its states have beyond those of a :class:`SweepState`: only runs whose states are one can be gone on
     with, by ``run --extend``. ``stackable`` says whether runs of it can go side by side, by a method
-    ``step_stack``.
+    ``step_stack``; numbers may differ among them, but for the settings named in ``same_in_stack``.
     """
 
     label: ClassVar[str] = ""
@@ -72,6 +72,7 @@ class Solver:
     can_hold_out: ClassVar[bool] = True
     takes_more: ClassVar[bool] = True
     remembers: ClassVar[str] = "more of its way than object and probe, or has these in no plain order"
+    same_in_stack: ClassVar[tuple[str, ...]] = ()
     packages: ClassVar[tuple[str, ...]] = ()
     parts: ClassVar[
         Mapping[str, str]

@@ -73,7 +73,10 @@ def can_stack(one: Solver, other: Solver) -> bool:
 
     Only sweeps of one position at a time are: colour groups and minibatches differ in length from run to run.
     """
-    a, b = ({k: v for k, v in vars(s).items() if not isinstance(v, float)} for s in (one, other))
+    a, b = (
+        {k: v for k, v in vars(s).items() if k in s.same_in_stack or not isinstance(v, float)}
+        for s in (one, other)
+    )
     return one.stackable and type(one) is type(other) and a == b
 
 
