@@ -43,7 +43,7 @@ def call_all(size, levels):
     solver_triton.direction(Q, z)
     solver_triton.weighted_mean(Q[0], z, z)
     pie_triton.stepped(z, z, weights)
-    pie_triton.stepped_along(Q, z, z, weights)
+    pie_triton.stepped_along(Q, z, z, 0.1)
     pie_triton.step_size(z, xp.ones((4, 1, 1), dtype=xp.float32))
     pie_triton.regularisation(Q, 0.1)
     emagpie_triton.geometric_mean(Q, z)

@@ -49,7 +49,7 @@ def test_no_compiled_module_is_left_over(compiler):
 def test_numba_is_imported_when_it_is_needed():
     """Solvers can be imported, and used in torch, without it."""
     code = (
-        "import sys; from ptychosuite.solvers.emagpie import step_size; import numpy, torch\n"
+        "import sys; from ptychosuite.solvers.pie import step_size; import numpy, torch\n"
         "step_size(torch.ones((2, 2), dtype=torch.complex64), 0.5); assert 'numba' not in sys.modules\n"
         "step_size(numpy.ones((2, 2), 'complex64'), 0.5); assert 'numba' in sys.modules"
     )

@@ -99,8 +99,9 @@ def test_direction_and_step(device, n):
     same(device.solver_triton.direction(Q, chi), solver.direction.__wrapped__(Q, chi))
     same(device.solver_triton.direction(Q.conj(), chi), solver.direction.__wrapped__(Q.conj(), chi))
     same(device.pie_triton.stepped(z, chi, weights), pie.stepped.__wrapped__(z, chi, weights))
-    plain = pie.stepped_along.__wrapped__(Q, z, chi, weights)
-    same(device.pie_triton.stepped_along(Q, z, chi, weights), plain)
+    for alpha in (0.3, arrays.real(4, 1, 1)):
+        plain = pie.stepped_along.__wrapped__(Q, z, chi, alpha)
+        same(device.pie_triton.stepped_along(Q, z, chi, alpha), plain)
 
 
 @pytest.mark.parametrize("of_each", [False, True])

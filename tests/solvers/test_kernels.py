@@ -66,8 +66,10 @@ def test_steps_of_patches(dtype, of_probe, of_patch):
     weights = abs(Q)
     assert_same(direction(Q, chi), direction.__wrapped__(Q, chi), dtype)
     assert_same(stepped(z, chi, weights), stepped.__wrapped__(z, chi, weights), dtype)
-    plain = stepped_along.__wrapped__(Q, z, chi, weights)
-    assert_same(stepped_along(Q, z, chi, weights), plain, dtype)
+    for alpha in (0.3, np.array([0.1, 0.5, 1.0], DTYPES[dtype][0])[:, None, None]):
+        if chi.ndim == 3 or isinstance(alpha, float):
+            plain = stepped_along.__wrapped__(Q, z, chi, alpha)
+            assert_same(stepped_along(Q, z, chi, alpha), plain, dtype)
 
 
 @both_dtypes

@@ -26,7 +26,7 @@ from ptychosuite.backends.arrays import Array, divide, modulus, namespace
 from ptychosuite.backends.compiled import accelerated
 from ptychosuite.physics.forward import total_amplitude
 from ptychosuite.solvers.multigrid import Hierarchy, check_levels, corrected, hierarchy, hierarchy_of_modes
-from ptychosuite.solvers.pie import regularisation, step_size, stepped_along
+from ptychosuite.solvers.pie import regularisation, stepped_along
 from ptychosuite.solvers.solver import LocalProbes, ObjectPatches, Patches
 from ptychosuite.solvers.sweep import JointSweeping
 
@@ -67,7 +67,7 @@ class EMAGPIE(JointSweeping):
         return geometric_mean(z, corrected(z, g, weights))  # (a)
 
     def new_probes(self, Q: LocalProbes, z: ObjectPatches, chi: Patches) -> Patches:
-        return geometric_mean(Q, stepped_along(Q, z, chi, step_size(z, self.beta)))  # (b)
+        return geometric_mean(Q, stepped_along(Q, z, chi, self.beta))  # (b)
 
 
 @accelerated

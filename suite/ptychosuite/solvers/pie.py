@@ -53,7 +53,7 @@ class RPIE(JointSweeping):
         return stepped(z, g, weights)  # (3)
 
     def new_probes(self, Q: LocalProbes, z: ObjectPatches, chi: Patches) -> Patches:
-        return stepped_along(Q, z, chi, step_size(z, self.beta))  # (3')
+        return stepped_along(Q, z, chi, self.beta)  # (3')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class EPIE(JointSweeping):
         return stepped(z, g, weights)  # (3)
 
     def new_probes(self, Q: LocalProbes, z: ObjectPatches, chi: Patches) -> Patches:
-        return stepped_along(Q, z, chi, step_size(z, 1.0))  # (3')
+        return stepped_along(Q, z, chi, 1.0)  # (3')
 
 
 @accelerated
@@ -80,10 +80,10 @@ def stepped(z: Patches, g: Patches, weights: Float[Array, "*#n m m"]) -> Patches
 
 @accelerated
 def stepped_along(
-    Q: LocalProbes, z: ObjectPatches, chi: Patches, weights: Float[Array, "*#n m m"]
+    Q: LocalProbes, z: ObjectPatches, chi: Patches, alpha: float | Float[Array, "#R 1 1"]
 ) -> Patches:
-    """Q + conj(z) * chi * weights."""
-    return Q + namespace(z).conj(z) * chi * weights
+    """Q + conj(z) * chi / (|z|^2 + u)."""
+    return Q + namespace(z).conj(z) * chi * step_size(z, alpha)
 
 
 @accelerated

@@ -22,17 +22,22 @@ def _stepped(z: Any, g: Any, w: Any, out: Any) -> None:
         out[i] = z[i] + g[i] * w[i]
 
 
-def stepped_along(Q: np.ndarray, z: np.ndarray, chi: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def stepped_along(Q: np.ndarray, z: np.ndarray, chi: np.ndarray, alpha: float | np.ndarray) -> np.ndarray:
     new = np.empty_like(chi, order="C")
-    for Q_k, z_k, chi_k, w_k, new_k in images(new, Q, z, chi, weights):
-        _stepped_along(Q_k, z_k, chi_k, w_k, new_k)
+    alphas = np.asarray(alpha, new.real.dtype).ravel()
+    for k, (Q_k, z_k, chi_k, new_k) in enumerate(images(new, Q, z, chi)):
+        intensity = np.empty(z_k.size, alphas.dtype)
+        _intensity(z_k, intensity)
+        _stepped_along(Q_k, z_k, chi_k, intensity, intensity.max(), alphas[k % len(alphas)], new_k)
     return new
 
 
 @compiled
-def _stepped_along(q: Any, z: Any, chi: Any, w: Any, out: Any) -> None:
+def _stepped_along(q: Any, z: Any, chi: Any, intensity: Any, largest: Any, alpha: Any, out: Any) -> None:
+    one = intensity.dtype.type(1)
     for i in range(out.size):
-        out[i] = q[i] + z[i].conjugate() * chi[i] * w[i]
+        weight = one / (intensity[i] + alpha * (largest - intensity[i]))
+        out[i] = q[i] + z[i].conjugate() * chi[i] * weight
 
 
 def regularisation(counterpart: np.ndarray, alpha: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:

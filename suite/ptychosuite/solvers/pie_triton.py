@@ -50,24 +50,23 @@ def _stepped(z, g, weights, out, ONE_EACH: tl.constexpr, PIXELS: tl.constexpr, B
     store_complex(out, image, real + weight * g_real, imag + weight * g_imag, PIXELS, BLOCK)
 
 
-def stepped_along(Q: Array, z: Array, chi: Array, weights: Array) -> Array:
-    if not (suits(Q, z, chi, weights) and broadcasts(chi, Q, weights) and z.shape == chi.shape):
-        return plain_form(pie.stepped_along)(Q, z, chi, weights)
+def stepped_along(Q: Array, z: Array, chi: Array, alpha: float | Array) -> Array:
+    if not (suits(Q, z, chi) and broadcasts(chi, Q) and z.shape == chi.shape):
+        return plain_form(pie.stepped_along)(Q, z, chi, alpha)
     new, n, pixels = chi.new_empty(chi.shape), images_of(chi), pixels_of(chi)
     _stepped_along[programs(n, pixels)](
-        reals(Q), reals(z), reals(chi), weights.contiguous(), reals(new),
-        PROBES=one_each(Q, n), WEIGHTS=one_each(weights, n), **blocks_of(pixels),
+        reals(Q), reals(z), reals(chi), step_size(z, alpha), reals(new),
+        PROBES=one_each(Q, n), **blocks_of(pixels),
     )  # fmt: skip
     return new
 
 
 @triton.jit
 def _stepped_along(
-    q, z, chi, weights, out,
-    PROBES: tl.constexpr, WEIGHTS: tl.constexpr, PIXELS: tl.constexpr, BLOCK: tl.constexpr,
+    q, z, chi, weights, out, PROBES: tl.constexpr, PIXELS: tl.constexpr, BLOCK: tl.constexpr
 ):  # fmt: skip
     image = tl.program_id(0)
-    weight = load_real(weights, image if WEIGHTS else 0, PIXELS, BLOCK)
+    weight = load_real(weights, image, PIXELS, BLOCK)
     real, imag = load_complex(q, image if PROBES else 0, PIXELS, BLOCK)
     a, b = load_complex(z, image, PIXELS, BLOCK)
     c, d = load_complex(chi, image, PIXELS, BLOCK)
