@@ -7,6 +7,7 @@ from ptychosuite.solvers import adam, adam_kernels
 from ptychosuite.solvers.adam import algorithm_1
 from ptychosuite.solvers.emagpie import geometric_mean
 from ptychosuite.solvers.lbfgs import inner
+from ptychosuite.solvers.lbfgs import along
 from ptychosuite.solvers.lsqml import normal_equations
 from ptychosuite.solvers.multigrid import corrected, hierarchy, v_cycle
 from ptychosuite.solvers.pie import regularisation, step_size, stepped, stepped_along
@@ -117,6 +118,12 @@ def test_geometric_mean(dtype, shape):
     assert_same(np.where(apart, found, 0), np.where(apart, plain, 0), dtype)
     # Of nearly opposite phases the bisector comes from a small difference.
     np.testing.assert_allclose(found, plain, rtol=0, atol=100 * np.finfo(dtype).eps)
+
+
+@both_dtypes
+def test_along(dtype):
+    x, direction = complex_random(dtype, 2 * M, 3 * M)[:M, 1 : 1 + M], complex_random(dtype, M, M)
+    assert_same(along(x, -0.3, direction), along.__wrapped__(x, -0.3, direction), dtype)
 
 
 @both_dtypes

@@ -200,14 +200,14 @@ class Adam(JointSweeping):
     def _moved(self, state: AdamState, now: Pulled, n: int, moves_probe: bool) -> AdamState:
         """The state after a step for the ``n`` patterns of a batch."""
         s, share = state.probe_scale, state.plateau.share
-        to_object = now.to_object(state.object) / (n * s**2)  # (c)
+        to_object = now.to_object(state.object) * (1 / (n * s**2))  # (c)
         rate = self.learning_rate * share
         obj, moments = adam_step(state.object, to_object, state.object_moments, rate, self.betas)
         after = replace(state, object=obj, object_moments=moments)
         if not moves_probe:
             return after
         rate = (self.probe_learning_rate or self.learning_rate) * share
-        to_probe = now.to_probe() / (n * s)  # (d)
+        to_probe = now.to_probe() * (1 / (n * s))  # (d)
         probe, moments = adam_step(state.probe, to_probe, state.probe_moments, rate * s, self.betas)
         return replace(after, probe=probe, probe_moments=moments)
 
@@ -219,7 +219,7 @@ class Adam(JointSweeping):
         for first in range(0, len(orders), self.batch):
             batch = orders[first : first + self.batch].T
             now, n = pulled_stack(stack, state.object, state.probe, batch, likelihood), batch.shape[1]
-            to_object = now.to_object(state.object) / (n * s**2)  # (c)
+            to_object = now.to_object(state.object) * (1 / (n * s**2))  # (c)
             change, moments = adam_change(to_object, state.object_moments, betas=self.betas)
             after = replace(state, object=state.object - rate * change, object_moments=moments)
             if moves_probe:

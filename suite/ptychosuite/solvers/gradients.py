@@ -63,8 +63,8 @@ class Pulled:
     def to_object(self, obj: Complex[Array, "H W"]) -> Complex[Array, "H W"]:
         """dphi/dz, on the grid of ``obj``."""
         xp = namespace(obj)
-        patches = over_modes(-direction(self.lit.probes, self.chi))
-        return accumulate_patches(xp.zeros_like(obj), patches, self.lit.positions)
+        patches = over_modes(direction(self.lit.probes, self.chi))
+        return -accumulate_patches(xp.zeros_like(obj), patches, self.lit.positions)
 
     def to_probe(self) -> Complex[Array, "*M m m"]:
         """dphi/dQ."""
@@ -94,8 +94,8 @@ class PulledStack:
 
     def to_object(self, objects: Complex[Array, "R H W"]) -> Complex[Array, "R H W"]:
         """dphi/dz of each run."""
-        patches = -direction(self.lit.probes, self.chi)
-        return add_at(namespace(objects).zeros_like(objects), self.where, patches)
+        patches = direction(self.lit.probes, self.chi)
+        return -add_at(namespace(objects).zeros_like(objects), self.where, patches)
 
     def to_probe(self, runs: int) -> Complex[Array, "R m m"]:
         """dphi/dQ of each run."""

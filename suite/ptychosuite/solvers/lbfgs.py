@@ -84,7 +84,7 @@ class LBFGS(CountingSolver):
         slope = inner(state.gradient, direction)
         length, passes = 1.0, state.data_passes
         for _ in range(self.max_backtracks):
-            obj = state.object + length * direction
+            obj = along(state.object, length, direction)
             misfit, gradient = misfit_and_gradient(problem, obj)
             passes += 1
             if misfit <= state.misfit + self.armijo * length * slope:
@@ -110,15 +110,21 @@ def search_direction(
     for s, y in reversed(pairs):
         rho = 1 / inner(s, y)
         weight = rho * inner(s, q)
-        q = q - weight * y
+        q = along(q, -weight, y)
         weights.append((rho, weight))
     if pairs:
         s, y = pairs[-1]
         first_scale = inner(s, y) / inner(y, y)
     r = first_scale * q
     for (s, y), (rho, weight) in zip(pairs, reversed(weights), strict=True):
-        r = r + s * (weight - rho * inner(y, r))
+        r = along(r, weight - rho * inner(y, r), s)
     return -r
+
+
+@accelerated
+def along(x: Complex[Array, "*d"], length: float, direction: Complex[Array, "*d"]) -> Complex[Array, "*d"]:
+    """x + length * direction."""
+    return x + length * direction
 
 
 @accelerated
@@ -138,8 +144,8 @@ def misfit_and_gradient(problem: Problem, obj: Complex[Array, "H W"]) -> tuple[f
         waves = fft2(lit.exit_waves)
         correction = wave_correction(waves, problem.diffraction_amplitude[batch], problem.mask(batch))
         misfit += inner(correction, correction) / (2 * size**2)  # Parseval
-        accumulate_patches(gradient, -direction(lit.probes, ifft2(correction)), lit.positions)
-    return misfit, gradient
+        accumulate_patches(gradient, direction(lit.probes, ifft2(correction)), lit.positions)
+    return misfit, -gradient
 
 
 def _curvature_bound(problem: Problem) -> float:

@@ -6,7 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from ptychosuite.backends.compiled import compiled_sum
+from ptychosuite.backends.compiled import compiled, compiled_sum
+
+
+def along(x: np.ndarray, length: float, direction: np.ndarray) -> np.ndarray:
+    after = np.empty_like(x, order="C")
+    _along(np.ascontiguousarray(x).ravel(), x.real.dtype.type(length), direction.ravel(), after.ravel())
+    return after
+
+
+@compiled
+def _along(x: Any, length: Any, direction: Any, out: Any) -> None:
+    for i in range(out.size):
+        out[i] = x[i] + length * direction[i]
 
 
 def inner(a: np.ndarray, b: np.ndarray) -> float:
