@@ -6,8 +6,7 @@ from ptychosuite.physics.forward import sum_of_intensities, sum_of_products
 from ptychosuite.solvers import adam, adam_kernels
 from ptychosuite.solvers.adam import algorithm_1
 from ptychosuite.solvers.emagpie import geometric_mean
-from ptychosuite.solvers.lbfgs import inner
-from ptychosuite.solvers.lbfgs import along
+from ptychosuite.solvers.lbfgs import along, inner
 from ptychosuite.solvers.lsqml import normal_equations
 from ptychosuite.solvers.multigrid import corrected, hierarchy, v_cycle
 from ptychosuite.solvers.pie import regularisation, step_size, stepped, stepped_along

@@ -13,8 +13,9 @@ from jaxtyping import Complex, Int
 
 from ptychosuite.backends.arrays import Array, divide, namespace, squared_modulus
 from ptychosuite.core.problem import Problem
-from ptychosuite.physics.forward import accumulate_patches, illuminate, total_amplitude, window
+from ptychosuite.physics.forward import illuminate, total_amplitude
 from ptychosuite.physics.likelihood import exit_wave_correction
+from ptychosuite.solvers.areas import areas_of
 from ptychosuite.solvers.positions import PositionShifts
 from ptychosuite.solvers.scan_geometry import any_overlap
 from ptychosuite.solvers.solver import PatchSolver, mean_probe
@@ -61,7 +62,6 @@ def put_patches(
             obj[row : row + size, column : column + size] = patch
         return
     weights = xp.broadcast_to(squared_modulus(illumination), patches.shape)
-    part, local = window(obj, positions, size)
-    total = accumulate_patches(xp.zeros_like(part), weights * patches, local)
-    norm = accumulate_patches(xp.zeros_like(part.real), weights, local)
-    part[...] = xp.where(norm > 0, divide(total, norm), part)
+    for area in areas_of(obj, positions, size):
+        total, norm = area.sum_of(weights * patches), area.sum_of(weights)
+        area.part[...] = xp.where(norm > 0, divide(total, norm), area.part)

@@ -33,14 +33,13 @@ from ptychosuite.backends.compiled import accelerated
 from ptychosuite.core.problem import Found, Problem
 from ptychosuite.physics.forward import (
     Illumination,
-    accumulate_patches,
     extract_patches,
     illuminate,
     intensity_of,
     sum_of_intensities,
-    window,
 )
 from ptychosuite.physics.likelihood import exit_wave_correction
+from ptychosuite.solvers.areas import areas_of
 from ptychosuite.solvers.gradients import of_modes, over_modes, poisson_pull
 from ptychosuite.solvers.positions import PositionShifts
 from ptychosuite.solvers.probe_modes import power
@@ -142,30 +141,38 @@ class LSQML(JointSweeping):
         if shifts is not None:
             shifts.see(batch, lit, chi)
 
-        part, local = window(obj, lit.positions, problem.probe_size)
+        areas = areas_of(obj, lit.positions, problem.probe_size)
         light = xp.broadcast_to(intensity_of(Q), (len(batch), *Q.shape[-2:]))
-        norm = accumulate_patches(xp.zeros_like(part.real), light, local)
-        gradient = accumulate_patches(xp.zeros_like(part), over_modes(direction(Q, chi)), local)
-        dz = gradient * self._inverse(norm)  # (a)
-        dz_k = xp.reshape(extract_patches(dz, local, problem.probe_size), z.shape)
+        g = over_modes(direction(Q, chi))
+        norms = [area.sum_of(light) for area in areas]
+        brightest = xp.max(xp.stack([xp.max(norm) for norm in norms]))
+        dz = [
+            area.sum_of(g) * self._inverse(norm, brightest) for area, norm in zip(areas, norms, strict=True)
+        ]  # (a)
+        dz_k = xp.empty_like(z)
+        for area, change in zip(areas, dz, strict=True):
+            cut = extract_patches(change, area.corners, problem.probe_size)
+            dz_k[area.patches] = xp.reshape(cut, (-1, *z.shape[1:]))
         if moves_probe:
             seen = sum_of_intensities(z if lit.intensity is None else xp.sqrt(lit.intensity) * z)
-            dQ = lit.laid_adjoint_of_product(chi) * self._inverse(seen)  # (b)
+            dQ = lit.laid_adjoint_of_product(chi) * self._inverse(seen, xp.max(seen))  # (b)
             dQ_k = lit.laid(dQ)
             a, b = _optimal_steps(normal_equations(chi, Q, dz_k, dQ_k, z))  # (c)
             probe = probe + step * xp.mean(b) * dQ  # (e)
         else:
             aa, a, *_ = normal_equations(chi, Q, dz_k)
             a = a / _positive(aa)  # (c), no b
-        part += dz * _weighted_mean(step * a, light, norm, local)  # (d)
+        steps = step * a[:, None, None] * light
+        for area, change, norm in zip(areas, dz, norms, strict=True):
+            area.part[...] += change * divide(area.sum_of(steps), norm)  # (d)
         if problem.variation is not None:  # somebody asks for what is left
             chi = chi - step * _each(a, chi) * Q * dz_k
             chi = chi - step * xp.mean(b) * dQ_k * z if moves_probe else chi
         return probe, lit, chi
 
-    def _inverse(self, divisor: Float[Array, "*d"]) -> Float[Array, "*d"]:
+    def _inverse(self, divisor: Float[Array, "*d"], largest: Float[Array, ""]) -> Float[Array, "*d"]:
         """1 / ``divisor``, regularised: to divide real numbers is faster than complex ones by real ones."""
-        return 1 / (divisor + self.regularisation * namespace(divisor).max(divisor))
+        return 1 / (divisor + self.regularisation * largest)
 
     def _exit_wave_change(self, problem: Problem, exit_waves: Array, batch: np.ndarray) -> Array:
         amplitude, mask = problem.diffraction_amplitude[batch], problem.mask(batch)
@@ -217,14 +224,6 @@ def normal_equations(
         return _real_sum(o, o), _real_sum(o, chi)
     p = dQ * z
     return _real_sum(o, o), _real_sum(o, chi), _real_sum(p, p), _real_sum(p, chi), _real_sum(o, p)
-
-
-def _weighted_mean(
-    steps: Float[Array, " n"], light: Float[Array, "n m m"], norm: Float[Array, "h w"], local: np.ndarray
-) -> Float[Array, "h w"]:
-    """Mean of the steps of the patches on each pixel, weighted with ``light``, whose sum is ``norm``."""
-    weighted = accumulate_patches(namespace(norm).zeros_like(norm), light * steps[:, None, None], local)
-    return divide(weighted, norm)
 
 
 def _real_sum(a: Complex[Array, "n *M m m"], b: Complex[Array, "n *M m m"]) -> Float[Array, " n"]:

@@ -39,3 +39,20 @@ def any_overlap(positions: Int[np.ndarray, "n 2"], probe_size: int) -> bool:
     distances = np.abs(positions[:, None, :] - positions[None, :, :]).max(axis=2)
     np.fill_diagonal(distances, probe_size)
     return bool((distances < probe_size).any())
+
+
+def connected_groups(positions: Int[np.ndarray, "n 2"], probe_size: int) -> list[Int[np.ndarray, " _"]]:
+    """Numbers of the positions, in groups: patches of different groups share no pixel.
+
+    A group is as small as can be: one comes from any of its patches to any other by some that share pixels.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
+    n = len(positions)
+    pairs = cKDTree(positions).query_pairs(probe_size - 0.5, p=np.inf, output_type="ndarray")
+    links = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
+    number, group = connected_components(links, directed=False)
+    by_group = np.argsort(group, kind="stable")
+    return np.split(by_group, np.cumsum(np.bincount(group, minlength=number))[:-1])
