@@ -56,6 +56,7 @@ def test_dataset_holds_all_that_the_runs_do(address):
     assert compact(store) == 5
     found = dataset(store)
     assert found.sizes == {"run": 5, "iteration": 7}
+    np.testing.assert_array_equal(found.coords["iteration"], range(7))
     assert set(found["run_id"].values) == {item.run_id for item in MIXED}
     for item in MIXED:
         one = row(store, item.spec.seed)

@@ -38,6 +38,7 @@ from ptychosuite.store.planned import RUN_IDS
 from ptychosuite.store.read import inventory, last_session, readable_run, sessions
 
 IDENTITY = ("run_id", "spec_id", "status", "path", "start", "lane", "code")
+ITERATION = "iteration"
 RUN_CHUNK = 4096  # rows a chunk of the one-dimensional columns
 CURVE_CHUNK = 64  # rows a chunk of the curves
 BATCH = 4096  # runs read and written at once
@@ -302,7 +303,7 @@ def _write_blocks(
     for name, block in blocks.items():
         if name not in group:
             _create(group, name, (first, *block.shape[1:]), numeric=block.dtype != object)
-    arrays = dict(group.arrays())
+    arrays = {name: array for name, array in group.arrays() if name != ITERATION}
     widths = [array.shape[1] for array in arrays.values() if array.ndim == 2]
     shape = (first + count, max([*widths, *(b.shape[1] for b in blocks.values() if b.ndim == 2)], default=0))
 
@@ -315,6 +316,19 @@ def _write_blocks(
         array[first:] = block
 
     list(pool.map(write, arrays))
+    _number_iterations(group, shape[1])
+
+
+def _number_iterations(group: zarr.Group, width: int) -> None:
+    """The coordinate of the curves: 0, the start, and each iteration's number."""
+    if ITERATION not in group:
+        group.create_array(
+            ITERATION, shape=(0,), chunks=(RUN_CHUNK,), dtype="int64", dimension_names=(ITERATION,)
+        )
+    numbers = group[ITERATION]
+    if isinstance(numbers, zarr.Array):
+        numbers.resize((width,))
+        numbers[:] = np.arange(width)
 
 
 def _widened(block: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
@@ -336,5 +350,5 @@ def _create(group: zarr.Group, name: str, shape: tuple[int, ...], numeric: bool)
             chunks=chunks,
             dtype="float64" if numeric else str,
             fill_value=np.nan if numeric else "",
-            dimension_names=("run", "iteration")[: len(shape)],
+            dimension_names=("run", ITERATION)[: len(shape)],
         )
