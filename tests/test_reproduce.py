@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import ptychosuite.execute.one_run as execution
 import pytest
+from ptychosuite.analysis.rounding import ROUNDING
+from ptychosuite.api import repeating
 from ptychosuite.store.layout import Store
 from ptychosuite.store.read import inventory, read_run
 from ptychosuite.store.write import write_run
@@ -162,6 +164,36 @@ def test_other_backend_is_within_tolerance(stored, again):
     for run in runs.values():
         assert run["largest"]["relative"] < run["largest"]["tolerance"]
         assert run["changed"]["backend"] == ["numpy", "torch"]
+
+
+CHAOTIC = """\
+study: tiny
+problem:
+  object: {kind: texture, size: 48}
+  probe: {kind: gaussian, size: 32, fwhm_px: 10}
+  scan: {kind: raster, step_px: 4}
+  noise: 0.05
+stop: {iterations: 10}
+dtype: complex64
+solver: {name: magpie, levels: 4}
+"""
+
+
+def test_rounding_that_grows_is_asked_for(command, again, tmp_path, monkeypatch):
+    """Far beyond the table, and no more than the run itself moves when it begins a rounding error aside."""
+    file = tmp_path / "tiny.yaml"
+    file.write_text(CHAOTIC)
+    command("run", file, *HERE)
+    code, runs, _ = again("--backend", "torch", study=file)
+    (run,) = runs.values()
+    assert (code, run["likeness"], run["message"]) == (0, "within tolerance", ROUNDING)
+    assert run["largest"]["relative"] < run["largest"]["tolerance"]
+    other_order(monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr(repeating, "MOST_NUDGED", 0)  # as where too many have changed
+        code, runs, _ = again("--backend", "torch", study=file)
+    (run,) = runs.values()
+    assert (code, run["likeness"], run["message"]) == (1, "different", "")
 
 
 def test_sample_covers_the_solvers(stored, again):

@@ -7,7 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from ptychosuite.analysis.repetition import Comparison, Likeness, compare, exit_code, worst_first
+from ptychosuite.analysis.repetition import (
+    MORE_THAN_ROUNDING,
+    Comparison,
+    Likeness,
+    compare,
+    exit_code,
+    may_be_rounding,
+    worst_first,
+)
+from ptychosuite.analysis.rounding import ROUNDING
 from ptychosuite.core.runs import RunRecord, Status
 
 from tests.store.records import record
@@ -165,3 +174,39 @@ def test_worst_first_and_json():
     same, lost = compare(record(), record()), compare(record(), replace(record(), object=None))
     assert worst_first([same, small, lost, large]) == [lost, large, small, same]
     assert json.loads(json.dumps(lost.to_dict(), allow_nan=False))["likeness"] == "different"
+
+
+def test_what_rounding_does_here_widens_the_tolerance():
+    """Repetitions begun aside say how far: five times as much is allowed."""
+    run = record()
+    away, aside = (altered(run, factor=1 + x) for x in (0.3, 0.28))
+    assert may_be_rounding(compare(run, away))
+    found = compare(run, away, [aside])
+    assert (found.likeness, found.message) == (Likeness.DIFFERENT, MORE_THAN_ROUNDING)
+    far = altered(run, factor=1 + 0.3 * 1.4)
+    found = compare(run, away, [far])
+    assert (found.likeness, found.message) == (Likeness.WITHIN, ROUNDING)
+
+
+def test_what_drifts_drifts_on():
+    """What rounding does to an iteration is allowed in later ones."""
+    run = record()
+    late, early = altered(run, at=3, factor=1.3), altered(altered(run, at=3, factor=1.3), at=1, factor=1.1)
+    assert compare(run, late, [early]).likeness is Likeness.WITHIN
+    first = altered(run, at=1, factor=1.3)
+    assert compare(run, first, [altered(first, at=3, factor=1.3)]).likeness is Likeness.DIFFERENT
+
+
+def test_images_and_figures_have_their_own_rounding():
+    run = replace(record(), metrics={"residual": 1.0})
+    away = replace(run, object=run.object * np.float32(1.2), metrics={"residual": 1.2})
+    aside = replace(run, object=run.object * np.float32(1.3), metrics={"residual": 1.1})
+    assert compare(run, away).likeness is Likeness.DIFFERENT
+    assert compare(run, away, [aside]).likeness is Likeness.WITHIN
+    assert compare(run, away, [replace(aside, object=away.object)]).likeness is Likeness.DIFFERENT
+    assert compare(run, away, [replace(aside, metrics=away.metrics)]).likeness is Likeness.DIFFERENT
+
+
+def test_a_failure_is_no_rounding():
+    failed = record(status="failed")
+    assert not may_be_rounding(compare(record(), failed))

@@ -22,7 +22,15 @@ from itertools import chain
 import numpy as np
 
 from ptychosuite.analysis.baseline import Baseline, PresentRuns, RunFigures, Values
-from ptychosuite.analysis.rounding import AFTER, MARGIN, Drift, changes, rounding_changes
+from ptychosuite.analysis.rounding import (
+    AFTER,
+    MARGIN,
+    MOST_NUDGED,
+    ROUNDING,
+    Drift,
+    changes,
+    rounding_changes,
+)
 from ptychosuite.analysis.verdict import Finding, Judgement
 from ptychosuite.core.plan import FIRST_ITERATIONS, Plan, Tolerances
 from ptychosuite.core.runs import RunSpec, Status
@@ -31,9 +39,6 @@ from ptychosuite.metrics.metric import Allowance, Metric, known_metrics, metric_
 
 FIRST = ("0", "1", "2")  # iterations: the start, and before rounding has grown
 CLEARLY = 0.1  # better: small faults move some figures to the better by less
-MOST_NUDGED = 12  # runs: where more have changed it is no matter of rounding, and each costs its time again
-NUDGES = 3  # of each
-ROUNDING = "beyond the tolerance, and within what rounding alone does to this run here"
 Judged = tuple[Metric, Finding]
 Nudges = Callable[[RunSpec, str], Sequence[RunFigures]]
 ANOTHER = "another computation than the baseline's; if that is meant, save a new baseline"

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ptychosuite.analysis.rounding import Changes, Drift, changes, rounding_changes
+from ptychosuite.analysis.rounding import ROUNDING, Changes, Drift, changes, rounding_changes
 from ptychosuite.analysis.verdict import Judgement, worst
 from ptychosuite.core.reason import first_line, reason_of
 from ptychosuite.core.runs import RunRecord, RunSpec
@@ -37,6 +37,7 @@ class Likeness(StrEnum):
 
 
 WORST_FIRST = tuple(Likeness)
+MORE_THAN_ROUNDING = "more than rounding alone does to this run here"
 
 
 @dataclass(frozen=True)
@@ -86,14 +87,56 @@ def worst_first(comparisons: Sequence[Comparison]) -> list[Comparison]:
     return sorted(comparisons, key=badness)
 
 
-def compare(stored: RunRecord, again: RunRecord) -> Comparison:
+@dataclass(frozen=True)
+class Allowed:
+    """What a run and its repetition may differ by.
+
+    ``nudged`` are repetitions that began a rounding error aside: how far they are from ``again`` is what
+    rounding alone does to the run here.
+    """
+
+    drift: Drift
+    again: RunRecord
+    nudged: Sequence[RunRecord] = ()
+
+    def curve(self, name: str, values: np.ndarray) -> np.ndarray:
+        """Relative tolerance of each of ``values``, of a curve from iteration 0 on; what drifts drifts on."""
+        here, smallest = np.zeros(len(values)), floor(self.again.spec, values)
+        for run in self.nudged:
+            a, b = (_first(each.curves.get(name), len(values)) for each in (self.again, run))
+            here = np.maximum(here, relative_difference(a, b, smallest))
+        here = np.maximum.accumulate(here)
+        return self._of_metric(name, values, np.arange(len(values)), here)
+
+    def figure(self, name: str, value: np.ndarray, smallest: float, iteration: int) -> float:
+        """Of a metric at the end, ``value`` (1,)."""
+        values = [np.asarray([each.metrics.get(name, np.nan)]) for each in (self.again, *self.nudged)]
+        here = max((float(relative_difference(values[0], v, smallest)[0]) for v in values[1:]), default=0.0)
+        return float(self._of_metric(name, value, np.asarray([iteration]), np.asarray([here]))[0])
+
+    def image(self, name: str, iteration: int) -> float:
+        found = [_images(each, 0).get(name, (0, None))[1] for each in (self.again, *self.nudged)]
+        here = max((_image_difference(found[0], image) for image in found[1:]), default=0.0)
+        return float(self.drift.tolerance(name.split(" ")[0], np.asarray([iteration]), here)[0])
+
+    def _of_metric(
+        self, name: str, values: np.ndarray, iterations: np.ndarray, here: np.ndarray
+    ) -> np.ndarray:
+        rounding, metric = self.drift.tolerance(name, iterations, here), metric_of(name)
+        return metric.tolerance.repeated(rounding, values) if metric and metric.tolerance else rounding
+
+
+def compare(stored: RunRecord, again: RunRecord, nudged: Sequence[RunRecord] = ()) -> Comparison:
     """What a run and its repetition have in common.
 
     Everything but times and memory has to be equal bit for bit to be called identical, and within
     :mod:`ptychosuite.analysis.rounding` otherwise. A failed run is reproduced when it fails again.
+
+    ``nudged`` are further repetitions, begun a rounding error aside: see :func:`may_be_rounding`.
     """
     drift = Drift.of(stored.spec, same_arithmetic=not rounding_changes(_changes(stored, again)))
-    differences = list(_curve_differences(stored, again, drift))
+    allowed = Allowed(drift, again, nudged)
+    differences = list(_curve_differences(stored, again, allowed))
     if stored.status is not again.status:
         reason = first_line(reason_of(again.message))
         message = f"{stored.status} then, {again.status} now: {reason}"
@@ -107,13 +150,22 @@ def compare(stored: RunRecord, again: RunRecord) -> Comparison:
         message = f"ended by the clock after {n_then} iterations then, {n_now} now"
         return _compared(stored, again, likeness, differences, message)
     if n_then == n_now:
-        differences += _crossings_by_their_curves(list(_metric_differences(stored, again, drift)), stored)
-        differences += _image_differences(stored, again, drift)
-    message = "" if n_then == n_now else f"{n_then} iterations then, {n_now} now"
+        differences += _crossings_by_their_curves(list(_metric_differences(stored, again, allowed)), stored)
+        differences += _image_differences(stored, again, allowed)
+    message = MORE_THAN_ROUNDING if nudged else ""
+    if n_then != n_now:
+        message = f"{n_then} iterations then, {n_now} now"
     if any(difference.excess > 1 for difference in differences) or abs(n_then - n_now) > 1:
         return _compared(stored, again, Likeness.DIFFERENT, differences, message)
+    if n_then == n_now:
+        message = ROUNDING if nudged else ""
     likeness = Likeness.WITHIN if differences or message else Likeness.IDENTICAL
     return _compared(stored, again, likeness, differences, message)
+
+
+def may_be_rounding(comparison: Comparison) -> bool:
+    """Whether a run differs by its numbers alone, so that nudged repetitions can tell."""
+    return comparison.likeness is Likeness.DIFFERENT and not comparison.message
 
 
 def not_judged(stored: RunRecord, reason: str) -> Comparison:
@@ -137,7 +189,7 @@ def _compared(
     )
 
 
-def _curve_differences(stored: RunRecord, again: RunRecord, drift: Drift) -> Iterator[Difference]:
+def _curve_differences(stored: RunRecord, again: RunRecord, allowed: Allowed) -> Iterator[Difference]:
     """Of the curves that differ, over the iterations that both have."""
     common = min(_length(stored), _length(again))
     for name in _compared_names(stored.curves, again.curves):
@@ -145,7 +197,7 @@ def _curve_differences(stored: RunRecord, again: RunRecord, drift: Drift) -> Ite
         relative = relative_difference(a, b, floor(stored.spec, a))
         if not relative.any():
             continue
-        tolerance = _tolerance(drift, name, a, np.arange(common))
+        tolerance = allowed.curve(name, a)
         worst = int(np.argmax(relative / tolerance))
         beyond = np.flatnonzero(relative > tolerance)
         yield Difference(
@@ -157,15 +209,16 @@ def _curve_differences(stored: RunRecord, again: RunRecord, drift: Drift) -> Ite
         )
 
 
-def _metric_differences(stored: RunRecord, again: RunRecord, drift: Drift) -> Iterator[Difference]:
+def _metric_differences(stored: RunRecord, again: RunRecord, allowed: Allowed) -> Iterator[Difference]:
     """Of the figures at the end that differ."""
-    end = np.asarray([_length(stored) - 1])
+    end = _length(stored) - 1
     for name in _compared_names(stored.metrics, again.metrics):
         a, b = (np.asarray([record.metrics.get(name, np.nan)]) for record in (stored, again))
         curve = stored.curves.get(name, a)
-        relative = float(relative_difference(a, b, floor(stored.spec, curve))[0])
+        smallest = floor(stored.spec, curve)
+        relative = float(relative_difference(a, b, smallest)[0])
         if relative:
-            yield Difference(name, relative, float(_tolerance(drift, name, a, end)[0]))
+            yield Difference(name, relative, allowed.figure(name, a, smallest, end))
 
 
 def _crossings_by_their_curves(differences: Sequence[Difference], stored: RunRecord) -> Iterator[Difference]:
@@ -181,7 +234,7 @@ def _crossings_by_their_curves(differences: Sequence[Difference], stored: RunRec
             yield difference
 
 
-def _image_differences(stored: RunRecord, again: RunRecord, drift: Drift) -> Iterator[Difference]:
+def _image_differences(stored: RunRecord, again: RunRecord, allowed: Allowed) -> Iterator[Difference]:
     """Of object, probe, snapshots and ring correlations: distance over norm."""
     end = _length(stored) - 1
     then, now = _images(stored, end), _images(again, end)
@@ -190,15 +243,22 @@ def _image_differences(stored: RunRecord, again: RunRecord, drift: Drift) -> Ite
         if a is None or b is None or a.shape != b.shape:
             yield Difference(name, float("inf"), 1.0)
         elif not np.array_equal(a, b, equal_nan=True):
-            relative = float(np.linalg.norm(b - a) / max(float(np.linalg.norm(a)), np.finfo(float).tiny))
-            quantity = name.split(" ")[0]
-            yield Difference(name, relative, float(drift.tolerance(quantity, np.asarray([iteration]))[0]))
+            yield Difference(name, _image_difference(a, b), allowed.image(name, iteration))
 
 
-def _tolerance(drift: Drift, name: str, values: np.ndarray, iterations: np.ndarray) -> np.ndarray:
-    """Of a curve or metric."""
-    rounding, metric = drift.tolerance(name, iterations), metric_of(name)
-    return metric.tolerance.repeated(rounding, values) if metric and metric.tolerance else rounding
+def _image_difference(a: np.ndarray | None, b: np.ndarray | None) -> float:
+    """Distance over the norm of ``a``; infinite where one is missing."""
+    if a is None or b is None or a.shape != b.shape:
+        return float("inf")
+    return float(np.linalg.norm(b - a) / max(float(np.linalg.norm(a)), np.finfo(float).tiny))
+
+
+def _first(curve: np.ndarray | None, length: int) -> np.ndarray:
+    """The first values of a curve, and beyond its end no number."""
+    found = np.full(length, np.nan)
+    if curve is not None:
+        found[: len(curve)] = curve[:length]
+    return found
 
 
 def _images(record: RunRecord, end: int) -> dict[str, tuple[int, np.ndarray]]:

@@ -82,6 +82,9 @@ class Kind(StrEnum):
 
 
 MARGIN = 5.0
+MOST_NUDGED = 12  # runs: where more have changed it is no matter of rounding, and each costs its time again
+NUDGES = 3  # of each, begun a rounding error aside
+ROUNDING = "beyond the usual tolerance, and within what rounding alone does to this run here"
 MILD = 0.05  # alpha
 ALIKE = {"curves": 0.75, "images": 1.5}  # no more than that: 1.5 times what was measured
 NEGLIGIBLE = 1e-9  # no fault of interest is smaller
@@ -149,9 +152,10 @@ class Drift:
             return cls(RESTLESS)
         return cls((OWN_CODE if same_arithmetic else OTHER_LIBRARIES)[kind, spec.dtype])
 
-    def tolerance(self, quantity: str, iterations: np.ndarray) -> np.ndarray:
+    def tolerance(self, quantity: str, iterations: np.ndarray, here: float | np.ndarray = 0.0) -> np.ndarray:
         """Relative tolerance of a quantity after each of ``iterations`` (any shape, from 0 on).
 
+        ``here`` is the drift of the run itself, where it was measured: the larger one counts.
         Between the measured iterations it is a straight line in the logarithms, beyond the last one with the
         mean slope, before the first constant.
         """
@@ -161,7 +165,7 @@ class Drift:
         slope = (y[-1] - y[0]) / (x[-1] - x[0])
         line = np.where(at > x[-1], y[-1] + slope * (at - x[-1]), np.interp(at, x, y))
         least = max(NEGLIGIBLE, MARGIN * STORED_PRECISION if quantity in STORED_IMAGES else 0.0)
-        return np.clip(MARGIN * np.exp(line), least, ALIKE[group])
+        return np.clip(MARGIN * np.maximum(np.exp(line), here), least, ALIKE[group])
 
 
 def drifts_like(quantity: str) -> str:

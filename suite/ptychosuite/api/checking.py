@@ -18,8 +18,8 @@ from ptychosuite.analysis.baseline import (
 )
 from ptychosuite.analysis.baseline import baselines as baselines_of
 from ptychosuite.analysis.published import published_findings, reproduced
-from ptychosuite.analysis.quality import NUDGES, quality_findings
-from ptychosuite.analysis.rounding import changes, rounding_changes
+from ptychosuite.analysis.quality import quality_findings
+from ptychosuite.analysis.rounding import NUDGES, changes, rounding_changes
 from ptychosuite.analysis.selection import selection_of_plan
 from ptychosuite.analysis.verdict import Finding, Judgement, Verdict, keep_verdict
 from ptychosuite.api.display import Displayed, html_table, text_table

@@ -20,10 +20,12 @@ from ptychosuite.analysis.repetition import (
     balanced_sample,
     compare,
     exit_code,
+    may_be_rounding,
     not_judged,
     varying_paths,
     worst_first,
 )
+from ptychosuite.analysis.rounding import MOST_NUDGED, NUDGES
 from ptychosuite.analysis.verdict import Judgement, worst
 from ptychosuite.api.display import Displayed, count_runs, counts_text, html_table, text_table
 from ptychosuite.api.following import Progress
@@ -40,6 +42,7 @@ from ptychosuite.cluster.workers import check_devices
 from ptychosuite.core.runs import RunRecord, RunSpec, Status
 from ptychosuite.errors import BackendError, DataFileError, StoreError, StudyError, UserError
 from ptychosuite.execute.interruption import check_interruption, noted_interruptions
+from ptychosuite.execute.nudged import nudged
 from ptychosuite.registry import lookup as registry
 from ptychosuite.registry.factors import factor_names, factor_value, fast_forward_as_one
 from ptychosuite.registry.fingerprint import run_id_of
@@ -281,7 +284,7 @@ class _Repeating:
                 yield not_judged(run.record, str(error))
         with self._scratch(beside) as scratch:
             reasons = self._carry_out(list(specs.values()), scratch) if specs else {}
-            files = inventory(scratch).files
+            files, differing = inventory(scratch).files, []
             for run in runs:
                 spec = specs.get(run.record.run_id)
                 if spec is None:
@@ -293,8 +296,28 @@ class _Repeating:
                 again = read_run(files[run_id])
                 if again.message.startswith("not begun:"):
                     yield not_judged(run.record, again.message.removeprefix("not begun: "))
+                    continue
+                found = compare(read_run(run.file), again)
+                if may_be_rounding(found):
+                    differing.append((run, again, found))
                 else:
-                    yield compare(read_run(run.file), again)
+                    yield found
+            yield from self._beside_rounding(differing)
+
+    def _beside_rounding(
+        self, differing: Sequence[tuple[Stored, RunRecord, Comparison]]
+    ) -> Iterator[Comparison]:
+        """Runs that differ by their numbers: a few of them compared with what rounding does to them here."""
+        few = len(differing) <= MOST_NUDGED and self.kind.on_this_machine
+        if few and differing:
+            how_many = count_runs(len(differing))
+            self.progress.say(f"{how_many} beyond the tolerance: how far does rounding carry them here?")
+        for run, again, found in differing:
+            try:
+                nudges = [nudged(again.spec, number) for number in range(NUDGES)] if few else []
+            except (BackendError, DataFileError):
+                nudges = []
+            yield compare(read_run(run.file), again, nudges) if nudges else found
 
     def _ready(self, record: RunRecord) -> RunSpec:
         """What is carried out in the place of a stored run.
