@@ -41,8 +41,10 @@ def main() -> None:
         *map(str, options.files or files_with_gpu_tests()),
     ]
     counts = Counts(options.figures)
-    code = pytest.main(arguments, plugins=[counts])
-    counts.write()
+    try:
+        code = pytest.main(arguments, plugins=[counts])
+    finally:
+        counts.write()
     sys.exit(int(code) or counts.nothing_passed())
 
 
