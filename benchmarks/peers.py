@@ -34,8 +34,7 @@ from ptychosuite.core.runs import RunSpec, Status
 from ptychosuite.execute.loop import Outcome, reconstruct
 from ptychosuite.problems.build import build_problem
 from ptychosuite.registry.lookup import build
-from threadpoolctl import threadpool_limits
-from timing import machine
+from timing import machine, threads
 
 MARGIN = 1.05
 MOST_ITERATIONS = 300
@@ -104,7 +103,7 @@ def main() -> None:
 
     case = CASES[options.problem]
     races = {}
-    with threadpool_limits(limits=1), np.errstate(all="ignore"):
+    with threads(1), np.errstate(all="ignore"):
         for title, more in {"known": {}, "blind": {"start_probe": case.start_probe}}.items():
             spec = RunSpec(problem={**case.settings, **more}, solver={}, stop={})
             races[title] = race(build_problem(spec, backend("numpy")), case.reference, options)
