@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Complex, Inexact, Int
 
 from ptychosuite.backends.arrays import Array, is_on_gpu, namespace
-from ptychosuite.physics.forward import accumulate_patches, window
+from ptychosuite.physics.forward import accumulate_patches, extract_patches, window
 from ptychosuite.solvers.scan_geometry import connected_groups
 
 
@@ -43,3 +43,14 @@ def areas_of(obj: Complex[Array, "H W"], positions: Int[np.ndarray, "n 2"], size
         return [Area(part, corners, slice(None))]
     groups = connected_groups(positions, size)
     return [Area(*window(obj, positions[group], size), group) for group in groups]
+
+
+def cut_out(
+    areas: Sequence[Area], images: Sequence[Complex[Array, "h w"]], like: Complex[Array, "n *#M m m"]
+) -> Complex[Array, "n *#M m m"]:
+    """What each patch of a batch covers of an image for each area, in the shape of ``like``."""
+    patches = namespace(like).empty_like(like)
+    for area, image in zip(areas, images, strict=True):
+        found = extract_patches(image, area.corners, like.shape[-1])
+        patches[area.patches] = namespace(like).reshape(found, (-1, *like.shape[1:]))
+    return patches

@@ -33,13 +33,12 @@ from ptychosuite.backends.compiled import accelerated
 from ptychosuite.core.problem import Found, Problem
 from ptychosuite.physics.forward import (
     Illumination,
-    extract_patches,
     illuminate,
     intensity_of,
     sum_of_intensities,
 )
 from ptychosuite.physics.likelihood import exit_wave_correction
-from ptychosuite.solvers.areas import areas_of
+from ptychosuite.solvers.areas import areas_of, cut_out
 from ptychosuite.solvers.gradients import of_modes, over_modes, poisson_pull
 from ptychosuite.solvers.positions import PositionShifts
 from ptychosuite.solvers.probe_modes import power
@@ -146,13 +145,9 @@ class LSQML(JointSweeping):
         g = over_modes(direction(Q, chi))
         norms = [area.sum_of(light) for area in areas]
         brightest = xp.max(xp.stack([xp.max(norm) for norm in norms]))
-        dz = [
-            area.sum_of(g) * self._inverse(norm, brightest) for area, norm in zip(areas, norms, strict=True)
-        ]  # (a)
-        dz_k = xp.empty_like(z)
-        for area, change in zip(areas, dz, strict=True):
-            cut = extract_patches(change, area.corners, problem.probe_size)
-            dz_k[area.patches] = xp.reshape(cut, (-1, *z.shape[1:]))
+        inverses = [self._inverse(norm, brightest) for norm in norms]
+        dz = [area.sum_of(g) * inverse for area, inverse in zip(areas, inverses, strict=True)]  # (a)
+        dz_k = cut_out(areas, dz, like=z)
         if moves_probe:
             seen = sum_of_intensities(z if lit.intensity is None else xp.sqrt(lit.intensity) * z)
             dQ = lit.laid_adjoint_of_product(chi) * self._inverse(seen, xp.max(seen))  # (b)
