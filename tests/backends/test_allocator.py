@@ -47,6 +47,32 @@ def test_they_do_without_under_dask() -> None:
     assert _faults("", OF_DASK) > 20_000
 
 
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library than glibc")
+def test_much_is_given_back_and_little_is_kept() -> None:
+    """Before a run begins: its peak is its own."""
+    code = """
+import gc, sys
+import numpy as np, psutil
+from ptychosuite.backends.allocator import give_back_much, keep_freed_memory
+
+keep_freed_memory()
+held = lambda: psutil.Process().memory_info().rss
+np.ones(10)
+before = held()
+arrays = [np.ones(1 << 17) for _ in range(int(sys.argv[1]))]  # 1 MiB each
+del arrays
+gc.collect()
+kept = held() - before
+give_back_much()
+print(kept >> 20, held() - before >> 20)
+"""
+    for number, expected in ((100, 0), (20, 20)):
+        found = subprocess.run([sys.executable, "-c", code, str(number)], capture_output=True, text=True)
+        kept, left = map(int, found.stdout.split())
+        assert kept == pytest.approx(number, abs=4)
+        assert left == pytest.approx(expected, abs=4)
+
+
 def test_dask_has_these_settings() -> None:
     import dask.config
     import distributed  # noqa: F401  it brings the configuration

@@ -187,10 +187,11 @@ def test_a_rejected_jump_leaves_the_plain_run(solver, operator):
     solver, problem = build("solvers", solver), blind(long_scan())
     problem = dataclasses.replace(problem, probe_known=solver.label in ("mPIE", "MAGPIE", "L-BFGS"))
     plain, found = (run(solver, each, problem, 12) for each in (None, toy(operator)(**PLAN)))
-    steps = [jump.step for jump in found.state.jumps]
-    if operator == "Stale" and getattr(solver, "sweep", "") == "minibatch" and steps != [0, 0]:
-        return  # steps so long that they lead away: half of the way back to the start is better
-    assert steps == [0, 0]
+    kept = [jump for jump in found.state.jumps if jump.step]
+    if operator == "Stale" and kept:  # steps that lead away: half of the way back to the start is better
+        assert all(jump.deviance_jumped < jump.deviance_plain for jump in kept)
+        return
+    assert not kept
     same(found, plain)
     assert found.metrics["data_passes"] > plain.metrics["data_passes"]
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from ptychosuite.backends.arrays import as_complex, as_reals, backend, to_numpy
 from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
-from ptychosuite.solvers.adam import Adam, Moments, Plateau, adam_step
+from ptychosuite.solvers.adam import Adam, Moments, Plateau, Step
 from ptychosuite.solvers.gradients import LIKELIHOODS, pulled
 from ptychosuite.solvers.sweep import cut_into_batches
 
@@ -89,7 +89,7 @@ def test_a_step_is_algorithm_1(each_backend):
     expected = torch.view_as_real(torch.tensor(start)).clone().requires_grad_()
     optimiser = torch.optim.Adam([expected], lr=0.1)
     for gradient in gradients:
-        x, moments = adam_step(x, each_backend.asarray(gradient), moments, 0.1)
+        x, moments = Step(0.1).taken(x, each_backend.asarray(gradient), moments)
         expected.grad = torch.view_as_real(torch.tensor(gradient)).clone()
         optimiser.step()
     np.testing.assert_allclose(
@@ -223,7 +223,7 @@ def test_the_first_step_after_a_jump_is_as_long_as_any():
         if gradient is gradients[-1]:
             moments = moments.with_new_directions()
         before = x
-        x, moments = adam_step(x, gradient, moments, 0.1)
+        x, moments = Step(0.1).taken(x, gradient, moments)
         squares = 0.999 * squares + 0.001 * as_reals(gradient) ** 2
     expected = 0.1 * as_reals(gradients[-1]) / (np.sqrt(squares / (1 - 0.999**4)) + 1e-8)
     np.testing.assert_allclose(as_reals(before - x), expected, rtol=1e-12)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from ptychosuite.physics.forward import sum_of_intensities, sum_of_products
-from ptychosuite.solvers import adam, adam_kernels
 from ptychosuite.solvers.adam import algorithm_1
 from ptychosuite.solvers.emagpie import geometric_mean
 from ptychosuite.solvers.lbfgs import along, inner
@@ -127,12 +126,14 @@ def test_along(dtype):
 
 @both_dtypes
 @pytest.mark.parametrize("t", [1, 2, 1000])
-def test_algorithm_1(dtype, t):
-    g, m, v = (complex_random(dtype, M, M, dark=True).real for _ in range(3))
-    arguments = (g, m, v**2, 0.01, t, max(1, t // 2), (0.8, 0.97))
+@pytest.mark.parametrize("each", [False, True])
+def test_algorithm_1(dtype, t, each):
+    """One rate and scale for all, and one for each run of a stack."""
+    x, g, m, v = (complex_random(dtype, 2, M, M, dark=True).real for _ in range(4))
+    rate, scale = (np.array([[[1.0]], [[2.0]]], x.dtype) * y if each else y for y in (0.01, 0.3))
+    arguments = (x, g, m, v**2, rate, t, max(1, t // 2), (0.8, 0.97), scale)
     for found, expected in zip(algorithm_1(*arguments), algorithm_1.__wrapped__(*arguments), strict=True):
         assert_same(found, expected, dtype)
-    assert adam.EPSILON == adam_kernels.EPSILON
 
 
 def test_slices_of_an_object():

@@ -50,6 +50,11 @@ def accelerated(plain: Callable[P, T]) -> Callable[P, T]:
     return chosen
 
 
+def plain_form(function: Any) -> Any:
+    """The plain form of an accelerated function."""
+    return function.__wrapped__
+
+
 def compiler_of(x: Any) -> str | None:
     """Which compiler's functions work on ``x``; None where the plain ones do."""
     if isinstance(x, np.ndarray):

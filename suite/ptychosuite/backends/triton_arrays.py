@@ -62,11 +62,6 @@ SEPARATE: Any = {"enable_fp_fusion": False}
 """Products and sums rounded one by one: the same expression in two kernels then has the same value."""
 
 
-def plain_form(function: Any) -> Any:
-    """The plain form of an accelerated function."""
-    return function.__wrapped__
-
-
 @triton.jit
 def load_real(x, image, PIXELS: tl.constexpr, BLOCK: tl.constexpr):
     """This program's block of an image."""

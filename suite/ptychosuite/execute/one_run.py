@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from ptychosuite.backends.allocator import keep_freed_memory
+from ptychosuite.backends.allocator import give_back_much, keep_freed_memory
 from ptychosuite.backends.arrays import Array, Backend, backend, to_numpy
 from ptychosuite.core.problem import WHOLE_PX, Found, ProbeVariation, Problem
 from ptychosuite.core.runs import Lane, RunRecord, RunSpec, Status, canonical_json
@@ -206,6 +206,7 @@ def _prepared(spec: RunSpec, threads: int, lane: Lane) -> Iterator[tuple[Backend
     """The backend of ``spec``, with threads limited and memory watched, and what provenance says of it."""
     start, chosen = now(), backend(spec.backend)
     keep_freed_memory()
+    give_back_much()
     _limit_torch_threads(spec.backend, threads)
     pools = _thread_pools(len(sys.modules))
     # overflow on the way to divergence is no accident: the loop looks at the residual

@@ -40,7 +40,7 @@ from ptychosuite.solvers.solver import SweepState
 from ptychosuite.solvers.stack import RunStack
 from ptychosuite.solvers.sweep import JointSweeping, Sweep
 
-EPSILON = 1e-8  # in algorithm 1's compiled form as well
+EPSILON = 1e-8
 Betas = tuple[float, float]
 USUAL_BETAS: Betas = (0.9, 0.999)
 RATE_DIVISOR = 5.0  # at a plateau
@@ -200,15 +200,14 @@ class Adam(JointSweeping):
     def _moved(self, state: AdamState, now: Pulled, n: int, moves_probe: bool) -> AdamState:
         """The state after a step for the ``n`` patterns of a batch."""
         s, share = state.probe_scale, state.plateau.share
-        to_object = now.to_object(state.object) * (1 / (n * s**2))  # (c)
-        rate = self.learning_rate * share
-        obj, moments = adam_step(state.object, to_object, state.object_moments, rate, self.betas)
+        step = Step(self.learning_rate * share, self.betas, 1 / (n * s**2))  # (c)
+        obj, moments = step.taken(state.object, now.to_object(state.object), state.object_moments)
         after = replace(state, object=obj, object_moments=moments)
         if not moves_probe:
             return after
         rate = (self.probe_learning_rate or self.learning_rate) * share
-        to_probe = now.to_probe() * (1 / (n * s))  # (d)
-        probe, moments = adam_step(state.probe, to_probe, state.probe_moments, rate * s, self.betas)
+        step = Step(rate * s, self.betas, 1 / (n * s))  # (d)
+        probe, moments = step.taken(state.probe, now.to_probe(), state.probe_moments)
         return replace(after, probe=probe, probe_moments=moments)
 
     def swept_stack(
@@ -219,52 +218,60 @@ class Adam(JointSweeping):
         for first in range(0, len(orders), self.batch):
             batch = orders[first : first + self.batch].T
             now, n = pulled_stack(stack, state.object, state.probe, batch, likelihood), batch.shape[1]
-            to_object = now.to_object(state.object) * (1 / (n * s**2))  # (c)
-            change, moments = adam_change(to_object, state.object_moments, betas=self.betas)
-            after = replace(state, object=state.object - rate * change, object_moments=moments)
+            step = Step(rate, self.betas, 1 / (n * s**2))  # (c)
+            obj, moments = step.taken(state.object, now.to_object(state.object), state.object_moments)
+            after = replace(state, object=obj, object_moments=moments)
             if moves_probe:
-                to_probe = now.to_probe(len(stack)) / (n * s)  # (d)
-                change, moments = adam_change(to_probe, state.probe_moments, betas=self.betas)
-                probe = state.probe - probe_rate * s * change
+                step = Step(probe_rate * s, self.betas, 1 / (n * s))  # (d)
+                probe, moments = step.taken(state.probe, now.to_probe(len(stack)), state.probe_moments)
                 after = replace(after, probe=probe, probe_moments=moments)
             state = after
         return replace(state, data_passes=state.data_passes + 1)
 
 
-def adam_step(
-    x: Complex[Array, "*d"],
-    gradient: Complex[Array, "*d"],
-    moments: Moments,
-    rate: float,
-    betas: Betas = USUAL_BETAS,
-) -> tuple[Complex[Array, "*d"], Moments]:
-    """One step of algorithm 1, real and imaginary parts apart."""
-    change, moments = adam_change(gradient, moments, rate, betas)
-    return x - change, moments
+@dataclass(frozen=True)
+class Step:
+    """A step of algorithm 1, real and imaginary parts apart.
+
+    Of runs side by side rates and scales may be (R, 1, 1).
+    """
+
+    rate: float | Float[Array, "R 1 1"]
+    betas: Betas = USUAL_BETAS
+    scale: float | Float[Array, "R 1 1"] = 1.0  # with which a gradient counts
+
+    def taken(
+        self, x: Complex[Array, "*d"], gradient: Complex[Array, "*d"], moments: Moments
+    ) -> tuple[Complex[Array, "*d"], Moments]:
+        """``x`` after the step, and what is remembered then."""
+        t, u = moments.steps + 1, moments.in_this_direction + 1
+        rate, scale = (_of_reals(number) for number in (self.rate, self.scale))
+        past = moments.first, moments.second
+        after, m, v = algorithm_1(as_reals(x), as_reals(gradient), *past, rate, t, u, self.betas, scale)
+        return as_complex(after), Moments(m, v, t, u)
 
 
-def adam_change(
-    gradient: Complex[Array, "*d"], moments: Moments, rate: float = 1.0, betas: Betas = USUAL_BETAS
-) -> tuple[Complex[Array, "*d"], Moments]:
-    """What a step takes off."""
-    t, u = moments.steps + 1, moments.in_this_direction + 1
-    change, m, v = algorithm_1(as_reals(gradient), moments.first, moments.second, rate, t, u, betas)
-    return as_complex(change), Moments(m, v, t, u)
+def _of_reals(number: float | Float[Array, "R 1 1"]) -> float | Float[Array, "R 1 1 1"]:
+    """In a shape that goes with real and imaginary parts."""
+    return number if isinstance(number, float | int) else number[..., None]
 
 
 @accelerated
 def algorithm_1(
+    x: Float[Array, "*d 2"],
     g: Float[Array, "*d 2"],
     m: Float[Array, "*d 2"],
     v: Float[Array, "*d 2"],
-    rate: float,
+    rate: float | Float[Array, "R 1 1 1"],
     t: int,
     u: int,
     betas: Betas = USUAL_BETAS,
+    scale: float | Float[Array, "R 1 1 1"] = 1.0,
 ) -> tuple[Float[Array, "*d 2"], Float[Array, "*d 2"], Float[Array, "*d 2"]]:
-    """What (b) takes off, and the new moments (a)."""
+    """New x of (b), and the new moments (a), for the gradient ``scale`` * g."""
     beta_1, beta_2 = betas
+    g = scale * g
     m = beta_1 * m + (1 - beta_1) * g
     v = beta_2 * v + (1 - beta_2) * g**2
     spread = namespace(v).sqrt(v / (1 - beta_2**t))
-    return rate / (1 - beta_1**u) * m / (spread + EPSILON), m, v
+    return x - rate / (1 - beta_1**u) * m / (spread + EPSILON), m, v

@@ -14,7 +14,8 @@ import triton
 import triton.language as tl
 
 from ptychosuite.backends.arrays import Array
-from ptychosuite.backends.triton_arrays import SEPARATE, images_of, plain_form, reals, suits
+from ptychosuite.backends.compiled import plain_form
+from ptychosuite.backends.triton_arrays import SEPARATE, images_of, reals, suits
 from ptychosuite.solvers import multigrid
 
 TILE = 16  # 32 takes twice as long, with any number of warps

@@ -6,6 +6,7 @@ import triton
 import triton.language as tl
 
 from ptychosuite.backends.arrays import Array
+from ptychosuite.backends.compiled import plain_form
 from ptychosuite.backends.triton_arrays import (
     SEPARATE,
     blocks_of,
@@ -15,7 +16,6 @@ from ptychosuite.backends.triton_arrays import (
     load_real,
     one_each,
     pixels_of,
-    plain_form,
     programs,
     reals,
     store_complex,

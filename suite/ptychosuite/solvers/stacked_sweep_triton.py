@@ -6,11 +6,11 @@ import triton
 import triton.language as tl
 
 from ptychosuite.backends.arrays import Array
+from ptychosuite.backends.compiled import plain_form
 from ptychosuite.backends.triton_arrays import (
     blocks_of,
     load_real,
     pixels_of,
-    plain_form,
     programs,
     reals,
     store_real,
