@@ -100,7 +100,7 @@ class Allowed:
     nudged: Sequence[RunRecord] = ()
 
     def curve(self, name: str, values: np.ndarray) -> np.ndarray:
-        """Relative tolerance of each of ``values``, of a curve from iteration 0 on; what drifts drifts on."""
+        """Relative tolerance of each of ``values`` (iterations,) of a curve; what drifts drifts on."""
         here, smallest = np.zeros(len(values)), floor(self.again.spec, values)
         for run in self.nudged:
             a, b = (_first(each.curves.get(name), len(values)) for each in (self.again, run))
