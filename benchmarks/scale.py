@@ -39,6 +39,8 @@ AXES: Mapping[str, tuple[int, ...]] = {
     "probe": (64, 128, 256, 512, 1_024),  # pixels on a side, 16 patterns
     "modes": (1, 2, 4, 8),  # of the probe, 49 patterns of 128 x 128
 }
+MOST_FOR_ADAM = 10_000  # positions: of 100,000 an iteration takes some ten minutes
+LONG_S = 20.0  # after which no further iteration is timed
 SIZE_OF: Mapping[str, Any] = {"positions": float, "probe": lambda side: float(side**2), "modes": float}
 
 
@@ -46,7 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--axes", default=",".join(AXES), help="comma-separated")
     parser.add_argument("--backend", default="numpy")
-    parser.add_argument("--rounds", type=int, default=3, help="iterations, the first one not counted")
+    parser.add_argument("--rounds", type=int, default=3, help="iterations, beside one that is not counted")
     parser.add_argument("--most", type=int, default=10**9, help="leave larger sizes out")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)  # an axis and a size: one of the processes
     options = parser.parse_args()
@@ -79,6 +81,8 @@ def measured(axis: str, size: int, name: str, rounds: int) -> dict[str, Any]:
     with threads(1):
         problem = problem_of(axis, size, chosen)
         able = {label: each for label, each in SOLVERS.items() if not modes or "update_probe" in each}
+        if problem.n_positions > MOST_FOR_ADAM:
+            del able["Adam"]
         actions = {label: stepper(problem, {**each, **modes}) for label, each in able.items()}
         if not modes:
             constants = DataConstants.of(problem)
@@ -96,8 +100,8 @@ def problem_of(axis: str, size: int, chosen: Any) -> Problem:
 
 
 def shortest(action: Action, rounds: int, chosen: Any) -> float:
-    found = []
-    for _ in range(rounds + 1):
+    found: list[float] = []
+    while len(found) <= rounds and (len(found) < 2 or sum(found) < LONG_S):
         chosen.synchronise()
         begin = time.perf_counter()
         action()
@@ -111,7 +115,8 @@ def show(axis: str, found: Mapping[str, Mapping[str, Any]]) -> None:
     sizes = list(found)
     print(f"\n{axis:20}" + "".join(f"{size:>12}" for size in sizes) + f"{'power':>9}")
     rows = {
-        label: [found[size]["seconds"][label] * 1e3 for size in sizes] for label in found[sizes[0]]["seconds"]
+        label: [found[size]["seconds"].get(label, math.nan) * 1e3 for size in sizes]
+        for label in found[sizes[0]]["seconds"]
     }
     for label, values in {f"{k}, ms": v for k, v in rows.items()}.items():
         print(
@@ -128,10 +133,13 @@ def show(axis: str, found: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def power(axis: str, sizes: list[str], values: list[float]) -> float:
-    if len(values) < 2:
+    known = [
+        (SIZE_OF[axis](int(size)), value) for size, value in zip(sizes, values, strict=True) if value > 0
+    ]
+    if len(known) < 2:
         return math.nan
-    last, before = (SIZE_OF[axis](int(size)) for size in (sizes[-1], sizes[-2]))
-    return math.log(values[-1] / values[-2]) / math.log(last / before)
+    (before, less), (last, more) = known[-2:]
+    return math.log(more / less) / math.log(last / before)
 
 
 if __name__ == "__main__":

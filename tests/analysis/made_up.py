@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+PATHS = {"solver": "solver.name", "iterations": "stop.iterations"}
+
 
 def run(
     solver: str,
@@ -41,9 +43,9 @@ def made_up(
     ended = table["status"].isin(["completed", "diverged"])
     last = [each["curve"][-1] if len(each["curve"]) else np.nan for each in runs]
     table[metric] = np.where(ended, last, np.nan)
-    factors = [name for name in ("solver", *settings, "noise", "seed") if name in table]
+    factors = [name for name in ("solver", *settings, "noise", "iterations", "seed") if name in table]
     table.attrs = {
-        "paths": {"solver.name" if name == "solver" else name: name for name in factors},
+        "paths": {PATHS.get(name, name): name for name in factors},
         "factors": factors,
         "solver_settings": list(settings),
     }

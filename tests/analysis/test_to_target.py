@@ -149,6 +149,22 @@ def test_problems_are_conditions_and_seeds():
     assert summary.index.tolist() == ["ePIE", "rPIE"]
 
 
+def test_more_iterations_make_no_other_problem():
+    """A line that may go on for longer is compared with the others; two runs of one line are two problems."""
+    long, short = {"iterations": 4}, {"iterations": 2}
+    runs = costs_of([run("rpie", [10, 8, 6, 4, 2], **long), run("epie", [10, 4, 2], **short)], within=0.0)
+    assert runs["problem"].nunique() == 1
+    assert runs["iteration"].tolist() == [4, 2]
+    runs = costs_of(
+        [
+            run("rpie", [10, 8, 6, 4, 2], **long),
+            run("rpie", [10, 8, 6], **short),
+            run("epie", [10, 4, 2], **short),
+        ]
+    )
+    assert runs["problem"].tolist() == [0, 1, 1]
+
+
 def test_what_nobody_knows():
     """Missing runs, results from elsewhere, and times of runs that shared their core count neither way."""
     runs = costs_of(

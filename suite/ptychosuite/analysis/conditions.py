@@ -22,9 +22,10 @@ def solver_columns(table: pd.DataFrame) -> set[str]:
     return {"solver", "fast_forward", *table.attrs["solver_settings"]}
 
 
-def condition_columns(table: pd.DataFrame) -> list[str]:
-    """The factors that vary beside solvers and seeds; one that another of them tells is left out."""
-    beside = {"seed", *solver_columns(table)}
+def condition_columns(table: pd.DataFrame, without: Collection[str] = ()) -> list[str]:
+    """The factors that vary beside solvers, seeds and those of ``without``; one that another of them tells is
+    left out."""
+    beside = {"seed", *solver_columns(table), *without}
     found: list[str] = []
     for name in table.attrs["factors"]:
         if name in beside or name not in table or table[name].nunique(dropna=False) < 2:

@@ -131,18 +131,33 @@ def runs_to_target(
 
 def _runs(table: pd.DataFrame, study: pd.DataFrame) -> pd.DataFrame:
     """Problem, line and status of each run."""
-    keys = [*condition_columns(table), *(["seed"] if "seed" in table else [])]
+    line = line_labels(study, "solver").loc[table.index].astype(str)
+    keys = _problem_columns(table, line)
     problems = table.groupby(keys, dropna=False, sort=False).ngroup() if keys else 0
     return pd.DataFrame(
         {
             "problem": problems,
             "condition": condition_labels(study).loc[table.index],
             "seed": table.get("seed", 0),
-            "line": line_labels(study, "solver").loc[table.index].astype(str),
+            "line": line,
             "status": table["status"].astype(str),
         },
         index=table.index,
     )
+
+
+def _problem_columns(table: pd.DataFrame, line: pd.Series) -> list[str]:
+    """What tells problems apart.
+
+    How long runs may go on does not, where it tells no two runs of a line apart: a solver that is given more
+    iterations than the others is given the same problem.
+    """
+    seed = ["seed"] if "seed" in table else []
+    stops = {name for path, name in table.attrs.get("paths", {}).items() if path.startswith("stop.")}
+    keys = [*condition_columns(table, without=stops), *seed]
+    if not table[keys].assign(line=line).duplicated().any():
+        return keys
+    return [*condition_columns(table), *seed]
 
 
 def _ends(dataset: xr.Dataset, metric: str, places: Mapping[Hashable, int]) -> pd.DataFrame:
