@@ -116,18 +116,20 @@ def _draw_panels(
     letters = longest if width is None else min(longest, max(12, int(0.35 * inches / LETTER_INCHES)))
     labels = [textwrap.fill(line, letters) for line in lines]
     columns = 1 if width == "column" else len(names)
-    height = 1.0 + ROW_INCHES * sum(1 + 0.5 * label.count("\n") for label in labels)
+    heights = np.array([1 + 0.5 * label.count("\n") for label in labels])  # in rows: a long label needs more
+    places = np.cumsum(heights) - heights / 2
+    height = 1.0 + ROW_INCHES * heights.sum()
     figure = Figure(figsize=(inches, height * len(names) // columns if columns == 1 else height))
     panels = figure.subplots(len(names) // columns, columns, sharey=True, squeeze=False).ravel()
     panel_inches = (inches - LETTER_INCHES * letters - 0.4) / columns
     for axis, (by, name) in zip(panels, names.items(), strict=True):
         rows = numbers[numbers["by"] == by]
-        _draw_panel(axis, rows, series, panel_inches, by in TO_TARGET)
+        _draw_panel(axis, rows.assign(place=places), series, panel_inches, by in TO_TARGET)
         axis.set_title(textwrap.fill(name, int(panel_inches / LETTER_INCHES)), fontsize="medium")
         metric = metric_of(by)
         axis.set_xlabel("the best, times this" if metric and metric.sign == -1 else "times the best")
-        axis.set_yticks(range(len(lines)), labels)
-        axis.set_ylim(len(lines) - 0.5, -0.5)
+        axis.set_yticks(places, labels)
+        axis.set_ylim(heights.sum(), 0)
         axis.tick_params(axis="y", length=0)
     return figure
 
@@ -142,18 +144,18 @@ def _draw_panel(
     axis.set(xscale="log", xlim=(most**-0.05, most))
     axis.axvline(1, color="0.4", linestyle=":", linewidth=1)
     number_ratios(axis, most, 0.9 * inches)
-    for place, row in enumerate(rows.itertuples(index=False)):
+    for row in rows.itertuples(index=False):
         if row.problems:
-            _draw_row(axis, place, row, most, series[str(row.line)], is_cost)
+            _draw_row(axis, row, most, series[str(row.line)], is_cost)
         else:
-            axis.text(1, place, " not known", va="center", fontsize=SMALL, color="0.4")
+            axis.text(1, row.place, " not known", va="center", fontsize=SMALL, color="0.4")
 
 
-def _draw_row(axis: Axes, place: int, row: Any, most: float, series: Series, is_cost: bool) -> None:
+def _draw_row(axis: Axes, row: Any, most: float, series: Series, is_cost: bool) -> None:
     """A dot with its interval; an arrow at the edge for a median without an end."""
     from ptychosuite.reporting.series import line_style
 
-    style = {**line_style(series), "linestyle": "none"}
+    style, place = {**line_style(series), "linestyle": "none"}, row.place
     if np.isfinite(row.ratio_low):
         ends = [row.ratio_low, min(row.ratio_high, most)]
         axis.plot(ends, [place, place], color=series.colour, linewidth=1.4)
