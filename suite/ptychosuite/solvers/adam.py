@@ -125,7 +125,7 @@ class Adam(JointSweeping):
     """
 
     label: ClassVar[str] = "Adam"
-    typical_cost: ClassVar[float] = 4.5
+    typical_cost: ClassVar[float] = 3.0
     remembers: ClassVar[str] = "two moments of every gradient"
     same_in_stack: ClassVar[tuple[str, ...]] = ("beta_1", "beta_2")
 

@@ -46,7 +46,7 @@ class EMAGPIE(JointSweeping):
     """
 
     label: ClassVar[str] = "eMAGPIE"
-    typical_cost: ClassVar[float] = 3.5
+    typical_cost: ClassVar[float] = 2.6
 
     alpha: Annotated[float, Gt(0), Le(1)] = 0.1
     beta: Annotated[float, Gt(0), Le(1)] = 0.5

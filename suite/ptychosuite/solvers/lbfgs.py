@@ -62,7 +62,7 @@ class LBFGS(CountingSolver):
     """
 
     label: ClassVar[str] = "L-BFGS"
-    typical_cost: ClassVar[float] = 3.0
+    typical_cost: ClassVar[float] = 2.8
     remembers: ClassVar[str] = "its latest steps and changes of the gradient"
 
     history: Annotated[int, Ge(1)] = 5

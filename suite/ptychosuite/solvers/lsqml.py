@@ -70,7 +70,7 @@ class LSQML(JointSweeping):
     """
 
     label: ClassVar[str] = "LSQML"
-    typical_cost: ClassVar[float] = 4.5
+    typical_cost: ClassVar[float] = 3.5
 
     likelihood: Literal["gaussian", "poisson"] = "gaussian"
     step_length: Annotated[float, Gt(0), Le(1)] = 0.9
