@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ptychosuite.physics.forward import sum_of_intensities, sum_of_products
 from ptychosuite.solvers.adam import algorithm_1
-from ptychosuite.solvers.emagpie import geometric_mean
+from ptychosuite.solvers.emagpie import geometric_mean, halfway_along
 from ptychosuite.solvers.lbfgs import along, inner
 from ptychosuite.solvers.lsqml import normal_equations
 from ptychosuite.solvers.multigrid import corrected, hierarchy, v_cycle
@@ -69,6 +69,10 @@ def test_steps_of_patches(dtype, of_probe, of_patch):
         if chi.ndim == 3 or isinstance(alpha, float):
             plain = stepped_along.__wrapped__(Q, z, chi, alpha)
             assert_same(stepped_along(Q, z, chi, alpha), plain, dtype)
+            short = 0.1 * abs(Q).min() / abs(plain - Q).max() * chi  # which keeps phases from being opposite
+            assert_same(
+                halfway_along(Q, z, short, alpha), halfway_along.__wrapped__(Q, z, short, alpha), dtype
+            )
 
 
 @both_dtypes

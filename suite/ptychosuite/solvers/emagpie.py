@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Gt, Le
-from jaxtyping import Complex
+from jaxtyping import Complex, Float
 
 from ptychosuite.backends.arrays import Array, divide, modulus, namespace
 from ptychosuite.backends.compiled import accelerated
@@ -67,7 +67,7 @@ class EMAGPIE(JointSweeping):
         return geometric_mean(z, corrected(z, g, weights))  # (a)
 
     def new_probes(self, Q: LocalProbes, z: ObjectPatches, chi: Patches) -> Patches:
-        return geometric_mean(Q, stepped_along(Q, z, chi, self.beta))  # (b)
+        return halfway_along(Q, z, chi, self.beta)  # (b)
 
 
 @accelerated
@@ -80,3 +80,11 @@ def geometric_mean(a: Complex[Array, "*#n m m"], b: Complex[Array, "*n m m"]) ->
     a_modulus, b_modulus = modulus(a), modulus(b)
     between = a + b * divide(a_modulus, b_modulus)  # along the bisector of the two phases
     return divide(between, modulus(between)) * xp.sqrt(a_modulus * b_modulus)
+
+
+@accelerated
+def halfway_along(
+    Q: LocalProbes, z: ObjectPatches, chi: Patches, alpha: float | Float[Array, "#R 1 1"]
+) -> Patches:
+    """Q o (Q + conj(z) * chi / (|z|^2 + v)), half of rPIE's step."""
+    return geometric_mean(Q, stepped_along(Q, z, chi, alpha))

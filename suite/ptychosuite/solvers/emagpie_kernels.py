@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ptychosuite.backends.compiled import compiled, images
+from ptychosuite.solvers.pie_kernels import intensity_of
 
 
 def geometric_mean(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -18,13 +19,36 @@ def geometric_mean(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 @compiled
 def _geometric_mean(a: Any, b: Any, out: Any) -> None:
-    one, zero = a.real.dtype.type(1), a.real.dtype.type(0)
     for i in range(out.size):
-        a_square = a[i].real ** 2 + a[i].imag ** 2
-        b_square = b[i].real ** 2 + b[i].imag ** 2
-        ratio = zero if b_square == 0 else np.sqrt(a_square / b_square)
-        real = a[i].real + b[i].real * ratio
-        imag = a[i].imag + b[i].imag * ratio
-        square = real**2 + imag**2
-        scale = np.sqrt(b_square * ratio / (one if square == 0 else square))  # |a| |b| is |b|^2 |a| / |b|
-        out[i] = complex(real * scale, imag * scale)
+        out[i] = _halfway(a[i], b[i], a.real.dtype.type(1))
+
+
+def halfway_along(Q: np.ndarray, z: np.ndarray, chi: np.ndarray, alpha: float | np.ndarray) -> np.ndarray:
+    new = np.empty_like(chi, order="C")
+    alphas = np.asarray(alpha, new.real.dtype).ravel()
+    for k, (Q_k, z_k, chi_k, new_k) in enumerate(images(new, Q, z, chi)):
+        intensity = intensity_of(z_k)
+        _halfway_along(Q_k, z_k, chi_k, intensity, intensity.max(), alphas[k % len(alphas)], new_k)
+    return new
+
+
+@compiled
+def _halfway_along(q: Any, z: Any, chi: Any, intensity: Any, largest: Any, alpha: Any, out: Any) -> None:
+    one = intensity.dtype.type(1)
+    for i in range(out.size):
+        weight = one / (intensity[i] + alpha * (largest - intensity[i]))
+        out[i] = _halfway(q[i], q[i] + z[i].conjugate() * chi[i] * weight, one)
+
+
+@compiled
+def _halfway(a: Any, b: Any, one: Any) -> Any:
+    """Of two numbers; ``one`` has their precision."""
+    zero = one - one
+    a_square = a.real**2 + a.imag**2
+    b_square = b.real**2 + b.imag**2
+    ratio = zero if b_square == 0 else np.sqrt(a_square / b_square)
+    real = a.real + b.real * ratio
+    imag = a.imag + b.imag * ratio
+    square = real**2 + imag**2
+    scale = np.sqrt(b_square * ratio / (one if square == 0 else square))  # |a| |b| is |b|^2 |a| / |b|
+    return complex(real * scale, imag * scale)

@@ -26,8 +26,7 @@ def stepped_along(Q: np.ndarray, z: np.ndarray, chi: np.ndarray, alpha: float | 
     new = np.empty_like(chi, order="C")
     alphas = np.asarray(alpha, new.real.dtype).ravel()
     for k, (Q_k, z_k, chi_k, new_k) in enumerate(images(new, Q, z, chi)):
-        intensity = np.empty(z_k.size, alphas.dtype)
-        _intensity(z_k, intensity)
+        intensity = intensity_of(z_k)
         _stepped_along(Q_k, z_k, chi_k, intensity, intensity.max(), alphas[k % len(alphas)], new_k)
     return new
 
@@ -41,9 +40,7 @@ def _stepped_along(q: Any, z: Any, chi: Any, intensity: Any, largest: Any, alpha
 
 
 def regularisation(counterpart: np.ndarray, alpha: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    counterpart = np.ascontiguousarray(counterpart)
-    intensity = np.empty(counterpart.shape, counterpart.real.dtype)
-    _intensity(counterpart.ravel(), intensity.ravel())
+    intensity = intensity_of(counterpart)
     u = np.empty_like(intensity)
     images, us = (x.reshape(-1, x.shape[-2] * x.shape[-1]) for x in (intensity, u))
     _regulariser(images, images.max(axis=1), np.asarray(alpha, u.dtype).ravel(), us)
@@ -51,12 +48,17 @@ def regularisation(counterpart: np.ndarray, alpha: float | np.ndarray) -> tuple[
 
 
 def step_size(counterpart: np.ndarray, alpha: float | np.ndarray) -> np.ndarray:
-    counterpart = np.ascontiguousarray(counterpart)
-    step = np.empty(counterpart.shape, counterpart.real.dtype)
-    _intensity(counterpart.ravel(), step.ravel())
+    step = intensity_of(counterpart)
     images = step.reshape(-1, step.shape[-2] * step.shape[-1])
     _step_size(images, images.max(axis=1), np.asarray(alpha, step.dtype).ravel())  # NumPy's is vectorised
     return step
+
+
+def intensity_of(x: np.ndarray) -> np.ndarray:
+    """|x|^2."""
+    intensity = np.empty(x.shape, x.real.dtype)
+    _intensity(np.ascontiguousarray(x).ravel(), intensity.ravel())
+    return intensity
 
 
 @compiled
