@@ -17,7 +17,7 @@ from ptychosuite.backends.allocator import keep_freed_memory
 
 def make_and_drop(number):
     for _ in range(number):
-        np.ones(1 << 18)  # 2 MiB: 512 pages
+        np.ones(1 << 17)  # 1 MiB: 256 pages, too little for a huge one
 
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -44,7 +44,7 @@ def test_arrays_take_no_new_pages(variables: dict[str, str]) -> None:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library than glibc")
 def test_they_do_without_under_dask() -> None:
     """Else there is nothing to do, and the module can go."""
-    assert _faults("", OF_DASK) > 20_000
+    assert _faults("", OF_DASK) > 10_000
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library than glibc")

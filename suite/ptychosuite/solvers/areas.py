@@ -46,8 +46,8 @@ def areas_of(obj: Complex[Array, "H W"], positions: Int[np.ndarray, "n 2"], size
 
 
 def cut_out(
-    areas: Sequence[Area], images: Sequence[Complex[Array, "h w"]], like: Complex[Array, "n *#M m m"]
-) -> Complex[Array, "n *#M m m"]:
+    areas: Sequence[Area], images: Sequence[Complex[Array, "_ _"]], like: Complex[Array, "n *M m m"]
+) -> Complex[Array, "n *M m m"]:
     """What each patch of a batch covers of an image for each area, in the shape of ``like``."""
     patches = namespace(like).empty_like(like)
     for area, image in zip(areas, images, strict=True):
