@@ -272,3 +272,18 @@ def test_own_places_are_kept():
     found = styled(["a", "b", "c"], {"c": 0})
     assert found["c"].colour == COLOURS[0]
     assert [found[label].colour for label in "ab"] == list(COLOURS[1:3])
+
+
+@pytest.mark.parametrize(
+    "name", ["problem.noise", "noise", "problem.probe", "problem.probe.fwhm_px", "probe"]
+)
+def test_what_all_runs_share_may_be_named_as_the_plan_lets_it(tmp_path, name):
+    """A setting that does not vary, by its path, its short name, or a part's by its kind."""
+    plan = plan_text(
+        tmp_path,
+        f"axes: {{solver: [rpie, epie]}}\nfigures:\n  - {{kind: convergence, pool: {name}, key: curves}}\n",
+    )
+    carry_out(plan, tmp_path / "results")
+    selection = selection_of_plan(plan, str(tmp_path / "results"))
+    page = write_report(selection, tmp_path / "report")
+    assert (page.parent / "figures/curves.png").exists()

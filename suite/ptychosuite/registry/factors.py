@@ -66,6 +66,14 @@ def factor_names(paths: Iterable[str]) -> dict[str, str]:
             short[path] = "_".join(parts[path][-depth:])
 
 
+def called(paths: Iterable[str]) -> dict[str, str]:
+    """All that settings may be called by -> their dotted paths: by the path, or by the end of it."""
+    paths = list(paths)
+    short = {name: path for path, name in factor_names(paths).items()}
+    parts = {path.rpartition(".")[0]: path for path in paths if path.endswith((".name", ".kind"))}
+    return {**parts, **short, **{path: path for path in paths}}
+
+
 def factor_value(leaves: Mapping[str, Any], path: str) -> Any:
     """The value of factor ``path`` in a run's leaves; None where the run has no such setting."""
     if path == "fast_forward":

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from ptychosuite.analysis.selection import Selection
 from ptychosuite.errors import DamagedFile, NothingToDraw, StudyError, UserError
 from ptychosuite.registry import lookup as registry
+from ptychosuite.registry.factors import called
 from ptychosuite.registry.validation import SettingError, validate
 from ptychosuite.reporting.figures.figure_kind import Drawn, FigureKind
 from ptychosuite.reporting.figures.material import Material, RunFiles
@@ -92,9 +93,10 @@ def with_constants(material: Material, figure: FigureKind, selection: Selection)
     settings = (*names.factors, *names.axes) if names else ()
     wanted = [name for setting in settings for name in listed(getattr(figure, setting, None) or ())]
     wanted += [name for each in alternatives(figure.where) for name in each]
-    added = {}
+    added, names_of = {}, called(selection.constants)
     for name in wanted:
-        path = next((path for path in selection.constants if name in (path, path.rsplit(".", 1)[-1])), "")
+        tails = (path for path in selection.constants if name == path.rsplit(".", 1)[-1])
+        path = names_of.get(name) or next(tails, "")
         if path and not material.has_column(name):
             added[name] = selection.constants[path]
     if not added:

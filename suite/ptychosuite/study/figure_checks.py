@@ -16,7 +16,7 @@ from ptychosuite.errors import MOST_NAMES, nearest
 from ptychosuite.metrics.metric import Metric, is_default, known_metrics, metric_named
 from ptychosuite.problems.problem_kind import HOLD_OUT, START_POSITIONS, kind_of
 from ptychosuite.registry import lookup as registry
-from ptychosuite.registry.factors import factor_names, factor_value, is_value
+from ptychosuite.registry.factors import called, factor_value, is_value
 from ptychosuite.registry.validation import Keys, SettingError, shown
 from ptychosuite.study.schema import DEFAULT_FIGURES, complete_figure
 from ptychosuite.study.study_file import StudyFile
@@ -265,14 +265,6 @@ def _alternatives(value: Any) -> list[Any]:
 
 def _shown(value: Any) -> str:
     return {"": "off", None: "null"}.get(value) or str(value)
-
-
-def called(paths: Iterable[str]) -> dict[str, str]:
-    """All that settings may be called by -> their dotted paths: by the path, or by the end of it."""
-    paths = list(paths)
-    short = {name: path for path, name in factor_names(paths).items()}
-    parts = {path.rpartition(".")[0]: path for path in paths if path.endswith((".name", ".kind"))}
-    return {**parts, **short, **{path: path for path in paths}}
 
 
 def metric_called(name: str) -> Metric | None:

@@ -11,8 +11,9 @@ from annotated_types import Gt, MinLen
 
 from ptychosuite.core.plan import Published
 from ptychosuite.core.runs import RunSpec
+from ptychosuite.registry.factors import called
 from ptychosuite.registry.validation import Keys, SettingError, as_mapping, shown, validate
-from ptychosuite.study.figure_checks import FigureChecks, called, metric_called
+from ptychosuite.study.figure_checks import FigureChecks, metric_called
 from ptychosuite.study.study_file import StudyFile
 
 SECTION = "published"

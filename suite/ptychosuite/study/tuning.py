@@ -19,6 +19,7 @@ from ptychosuite.core.plan import Plan, Tolerances, Tuned
 from ptychosuite.core.runs import RunSpec, canonical_json
 from ptychosuite.errors import StudyError
 from ptychosuite.problems.problem_kind import kind_of
+from ptychosuite.registry.factors import called
 from ptychosuite.registry.fingerprint import run_id_of
 from ptychosuite.registry.validation import Keys, SettingError, as_mapping, shown, validate
 from ptychosuite.study.axis_values import one_or_more
@@ -32,7 +33,7 @@ from ptychosuite.study.expand import (
     title_of,
     what_varies,
 )
-from ptychosuite.study.figure_checks import called, metric_called
+from ptychosuite.study.figure_checks import metric_called
 from ptychosuite.study.search_space import Choices, Range, Space, drawn_from, points
 from ptychosuite.study.study_file import TUNE, StudyFile, is_of_tuning
 
