@@ -287,3 +287,12 @@ def test_what_all_runs_share_may_be_named_as_the_plan_lets_it(tmp_path, name):
     selection = selection_of_plan(plan, str(tmp_path / "results"))
     page = write_report(selection, tmp_path / "report")
     assert (page.parent / "figures/curves.png").exists()
+
+
+@pytest.mark.parametrize(("line", "title"), [("noise", "noise"), ("solver", "")])
+def test_a_legend_of_values_has_the_name_of_their_setting(study, line, title):
+    plan, results = study
+    selection = selection_of_plan(plan, str(results))
+    material = Material(selection.table, selection.dataset, RunFiles(selection))
+    (legend,) = ConvergenceFigure(line=line).draw(material).figure.legends
+    assert legend.get_title().get_text() == title

@@ -104,7 +104,7 @@ class ConvergenceFigure(FigureKind):
             number_axes(axis, is_small=len(places) > FEW_PANELS)
         lines = material.table.groupby(labels, sort=False)
         outcomes = {str(label): Outcome.of_rows(rows) for label, rows in lines}
-        draw_legend(figure, series, outcomes)
+        draw_legend(figure, series, outcomes, material.column(self.line))
         caption = _caption(metrics, x_name, over, Outcome.of_rows(material.table), curves)
         return Drawn(figure, caption, curves.drop(columns="hit"), alt=_in_words(curves, metrics))
 

@@ -66,7 +66,7 @@ class RingsFigure(FigureKind):
             raise NothingToDraw("no run has a ring correlation")
         table = material.table
         outcomes = {str(label): Outcome.of_rows(rows) for label, rows in table.groupby(labels, sort=False)}
-        draw_legend(figure, series, outcomes)
+        draw_legend(figure, series, outcomes, material.column(self.line))
         halves = "half_frc_crossing" in table and table["half_frc_crossing"].notna().any()
         with_what = (
             "between two half scans, half-bit threshold" if halves else "with the truth, one-bit threshold"
