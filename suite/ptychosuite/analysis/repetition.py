@@ -152,15 +152,12 @@ def compare(stored: RunRecord, again: RunRecord, nudged: Sequence[RunRecord] = (
     if n_then == n_now:
         differences += _crossings_by_their_curves(list(_metric_differences(stored, again, allowed)), stored)
         differences += _image_differences(stored, again, allowed)
-    message = MORE_THAN_ROUNDING if nudged else ""
-    if n_then != n_now:
-        message = f"{n_then} iterations then, {n_now} now"
+    message = "" if n_then == n_now else f"{n_then} iterations then, {n_now} now"
     if any(difference.excess > 1 for difference in differences) or abs(n_then - n_now) > 1:
+        message = message or (MORE_THAN_ROUNDING if nudged else "")
         return _compared(stored, again, Likeness.DIFFERENT, differences, message)
-    if n_then == n_now:
-        message = ROUNDING if nudged else ""
     likeness = Likeness.WITHIN if differences or message else Likeness.IDENTICAL
-    return _compared(stored, again, likeness, differences, message)
+    return _compared(stored, again, likeness, differences, message or (ROUNDING if nudged else ""))
 
 
 def may_be_rounding(comparison: Comparison) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ptychosuite.backends.compiled import compiled, images
-from ptychosuite.solvers.pie_kernels import intensity_of
+from ptychosuite.solvers.pie_kernels import of_each_patch
 
 
 def geometric_mean(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -24,12 +24,7 @@ def _geometric_mean(a: Any, b: Any, out: Any) -> None:
 
 
 def halfway_along(Q: np.ndarray, z: np.ndarray, chi: np.ndarray, alpha: float | np.ndarray) -> np.ndarray:
-    new = np.empty_like(chi, order="C")
-    alphas = np.asarray(alpha, new.real.dtype).ravel()
-    for k, (Q_k, z_k, chi_k, new_k) in enumerate(images(new, Q, z, chi)):
-        intensity = intensity_of(z_k)
-        _halfway_along(Q_k, z_k, chi_k, intensity, intensity.max(), alphas[k % len(alphas)], new_k)
-    return new
+    return of_each_patch(_halfway_along, Q, z, chi, alpha)
 
 
 @compiled

@@ -23,11 +23,18 @@ def _stepped(z: Any, g: Any, w: Any, out: Any) -> None:
 
 
 def stepped_along(Q: np.ndarray, z: np.ndarray, chi: np.ndarray, alpha: float | np.ndarray) -> np.ndarray:
+    return of_each_patch(_stepped_along, Q, z, chi, alpha)
+
+
+def of_each_patch(
+    update: Any, Q: np.ndarray, z: np.ndarray, chi: np.ndarray, alpha: float | np.ndarray
+) -> np.ndarray:
+    """What the compiled ``update`` makes of the probe by each patch and its intensity."""
     new = np.empty_like(chi, order="C")
     alphas = np.asarray(alpha, new.real.dtype).ravel()
     for k, (Q_k, z_k, chi_k, new_k) in enumerate(images(new, Q, z, chi)):
         intensity = intensity_of(z_k)
-        _stepped_along(Q_k, z_k, chi_k, intensity, intensity.max(), alphas[k % len(alphas)], new_k)
+        update(Q_k, z_k, chi_k, intensity, intensity.max(), alphas[k % len(alphas)], new_k)
     return new
 
 

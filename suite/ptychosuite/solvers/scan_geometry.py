@@ -1,8 +1,8 @@
 """Which patches of a scan share pixels.
 
 Two patches of m x m pixels share one where their first corners are less than m apart in rows and in columns.
-The forms here look at all pairs and say what is meant; on the host, where positions always are, those of
-:mod:`ptychosuite.solvers.scan_geometry_kernels` look only at the patches near each other.
+Colours and overlaps look at all pairs here, and say what is meant; on the host, where positions always are,
+those of :mod:`ptychosuite.solvers.scan_geometry_kernels` look only at the patches near each other.
 """
 
 from __future__ import annotations
