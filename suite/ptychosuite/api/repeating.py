@@ -299,25 +299,26 @@ class _Repeating:
                     continue
                 found = compare(read_run(run.file), again)
                 if may_be_rounding(found):
-                    differing.append((run, again, found))
+                    differing.append((run, files[run_id], found))  # not their images: they may be many
                 else:
                     yield found
             yield from self._beside_rounding(differing)
 
-    def _beside_rounding(
-        self, differing: Sequence[tuple[Stored, RunRecord, Comparison]]
-    ) -> Iterator[Comparison]:
+    def _beside_rounding(self, differing: Sequence[tuple[Stored, Place, Comparison]]) -> Iterator[Comparison]:
         """Runs that differ by their numbers: a few of them compared with what rounding does to them here."""
-        few = len(differing) <= MOST_NUDGED and self.kind.on_this_machine
-        if few and differing:
-            how_many = count_runs(len(differing))
-            self.progress.say(f"{how_many} beyond the tolerance: how far does rounding carry them here?")
-        for run, again, found in differing:
+        if not 0 < len(differing) <= MOST_NUDGED or not self.kind.on_this_machine:
+            yield from (found for _, _, found in differing)
+            return
+        how_many = count_runs(len(differing))
+        self.progress.say(f"{how_many} beyond the tolerance: how far does rounding carry them here?")
+        for run, file, found in differing:
+            again = read_run(file)
             try:
-                nudges = [nudged(again.spec, number) for number in range(NUDGES)] if few else []
+                nudges = [nudged(again.spec, number) for number in range(NUDGES)]
             except (BackendError, DataFileError):
-                nudges = []
-            yield compare(read_run(run.file), again, nudges) if nudges else found
+                yield found
+            else:
+                yield compare(read_run(run.file), again, nudges)
 
     def _ready(self, record: RunRecord) -> RunSpec:
         """What is carried out in the place of a stored run.
