@@ -3,7 +3,8 @@
     python benchmarks/scan_geometry.py [--probe 64] [--overlap 0.75] [--rounds 5]
 
 ePIE with a known probe on 1,000 and 10,000 positions (NumPy, one thread): one at a time, in colour groups,
-and the colouring alone, which is made anew in every iteration. Figures are lower quartiles; they go, with
+and alone what is done anew in every iteration: the colouring, and on a GPU, which waits for it, the list of
+visits. Looking for what lies near each other is done once a scan. Figures are lower quartiles; they go, with
 the machine's description, to benchmarks/results/scan_geometry.json.
 """
 
@@ -15,7 +16,10 @@ from collections.abc import Mapping
 import numpy as np
 from ptychosuite.backends.arrays import backend
 from ptychosuite.core.problem import Problem
-from ptychosuite.solvers.scan_geometry import colour_groups
+from ptychosuite.solvers.recorded_sweep import filled_up, repeated
+from ptychosuite.solvers.scan_geometry import colour_groups, pairs_that_overlap
+from ptychosuite.solvers.stack import RunStack
+from ptychosuite.solvers.stacked_sweep import places, sizes_of
 from timing import Action, machine, make_problem, stepper, threads, typical_seconds, write
 
 SIDES = (32, 100)  # positions along one side of the scan
@@ -40,13 +44,24 @@ def main() -> None:
 def actions(problem: Problem) -> Mapping[str, Action]:
     solver, rng = {"name": "epie", "update_probe": False}, np.random.default_rng(0)
 
-    def colouring() -> None:
-        colour_groups(problem.scan_positions_px, problem.probe_size, rng.permutation(problem.n_positions))
+    scan = problem.scan_positions_px, problem.probe_size
+    stack = RunStack.of([problem])
+
+    def groups() -> list[np.ndarray]:
+        return colour_groups(*scan, rng.permutation(problem.n_positions))
+
+    coloured = groups()
+
+    def listing() -> None:
+        counting = sizes_of(coloured)
+        repeated(places(stack, coloured), counting, filled_up(counting))
 
     return {
         "one at a time": stepper(problem, solver),
         "colour groups": stepper(problem, solver | {"sweep": "colour-groups"}),
-        "colouring alone": colouring,
+        "colouring alone": groups,
+        "listing alone": listing,
+        "looking once": lambda: pairs_that_overlap(*scan),
     }
 
 

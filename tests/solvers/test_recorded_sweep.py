@@ -4,10 +4,10 @@ import gc
 
 import numpy as np
 import pytest
-from ptychosuite.backends.arrays import to_numpy
-from ptychosuite.solvers.recorded_sweep import RecordedSweep, _of_solver
+from ptychosuite.backends.arrays import backend, to_numpy
+from ptychosuite.solvers.recorded_sweep import RecordedSweep, _of_solver, filled_up, repeated
 from ptychosuite.solvers.stack import RunStack, merged
-from ptychosuite.solvers.stacked_sweep import sweep_stack
+from ptychosuite.solvers.stacked_sweep import COUNTS, places, sweep_stack
 from ptychosuite.solvers.sweep import cut_into_batches
 
 from tests.conftest import small_problem
@@ -50,6 +50,33 @@ def test_colour_groups(each_backend, name, positions):
         found = RecordedSweep.of(solver, [problem]).swept(solver, *found, batches, moves_probe)
     are_close(found, plain)
     np.testing.assert_array_equal(to_numpy(state.object), before)
+
+
+def test_batches_are_filled_up():
+    """To the next of 1, 2, 3, 4, 6, 8, 12, ..., by their last visit, which does not count again."""
+    allowed = sorted({2**k for k in range(9)} | {3 * 2**k for k in range(8)})
+    sizes = np.arange(1, 257)
+    assert filled_up(sizes).tolist() == [min(size for size in allowed if size >= n) for n in sizes]
+    visits = np.arange(48).reshape(8, 6)
+    found = repeated(visits, np.array([5, 1, 2]), np.array([6, 1, 3]))
+    assert found[:, 0].tolist() == visits[[0, 1, 2, 3, 4, 4, 5, 6, 7, 7], 0].tolist()
+    assert found[:, COUNTS].tolist() == [1, 1, 1, 1, 1, 0, 1, 1, 1, 0]
+
+
+def test_where_visits_go():
+    """One run's batches of several sizes, and those of three runs with a position each, as written out."""
+    runs = problems(small_problem, backend("numpy"), "complex128")
+    orders = [np.array([2, 0, 5]), np.array([1, 1, 4])]
+    for stack, batches in ((RunStack.of(runs), orders), (RunStack.of(runs[:1]), [*orders, np.array([3])])):
+        written_out = []
+        for batch in batches:
+            each = len(batch) // len(stack)
+            for number, position in enumerate(batch.tolist()):
+                run = number // each
+                row, column = stack.problems[run].scan_positions_px[position]
+                pattern = stack.first_pattern[run] + position
+                written_out.append([run, row, column, pattern, run * runs[0].n_positions + position, 1])
+        assert places(stack, batches).tolist() == written_out
 
 
 def test_another_probe(each_backend):

@@ -20,6 +20,8 @@ the probe's power, and some solvers drift that way. It is therefore taken in the
 the power that it started with: times ||Q_start|| / ||Q||, over all modes where there are several.
 
 How well a state explains the counts: what the safeguard compares.
+
+Sums over batches stay where the arrays are: on a GPU nothing waits for it before all of them are under way.
 """
 
 from __future__ import annotations
@@ -36,6 +38,9 @@ from ptychosuite.backends.compiled import accelerated
 from ptychosuite.core.problem import RATE_FLOOR, Problem
 from ptychosuite.physics.forward import MODES, batches, illuminate, total_amplitude
 from ptychosuite.physics.likelihood import detector_correction
+
+Number = Float[Array, ""] | float
+"""A sum in double precision: on the device until somebody asks for it; a float from a compiled loop."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,10 @@ def misfit_metrics(
 ) -> dict[str, float]:
     """The figures above for one object and probe."""
     size = problem.probe_size
-    residual = gradient_norm = deviance = unseen = 0.0
+    residual: Number = 0.0
+    gradient_norm: Number = 0.0
+    deviance: Number = 0.0
+    unseen: Number = 0.0
     for batch in batches(problem.n_positions, size, like=obj):
         amplitude = problem.diffraction_amplitude[batch]
         lit, mask = illuminate(problem, obj, probe, batch), problem.mask(batch)
@@ -79,24 +87,22 @@ def misfit_metrics(
         correction = detector_correction(waves, amplitude, mask)
         residual += sum_of_squares(correction) / (2 * size**2)  # Parseval
         gradient_norm += sum_of_norms(lit.probes, ifft2(correction))
-    return {
+    figures = {
         "residual": residual,
         "gradient_norm": gauge_factor(problem, probe) * gradient_norm / (problem.n_positions * size),
         "poisson_nll": deviance + constants.saturated_nll,
         "poisson_deviance": 2 * deviance / constants.pixels,
-        **(
-            {}
-            if problem.fitted_pixels is None
-            else {"held_out_deviance": 2 * unseen / constants.unseen_pixels}
-        ),
     }
+    if problem.fitted_pixels is not None:
+        figures["held_out_deviance"] = 2 * unseen / constants.unseen_pixels
+    return {name: float(figure) for name, figure in figures.items()}
 
 
 def gauge_factor(problem: Problem, probe: Complex[Array, "*M m m"]) -> float:
     """||Q_start|| / ||Q||, over all modes; 1 where the probe is known, infinite for one that is zero."""
     if problem.probe_known:
         return 1.0
-    start, now = sum_of_squares(problem.probe), sum_of_squares(probe)
+    start, now = float(sum_of_squares(problem.probe)), float(sum_of_squares(probe))
     return math.sqrt(start / now) if now > 0 else math.inf
 
 
@@ -106,7 +112,7 @@ def half_deviance(
     amplitude: Float[Array, "n m m"],
     photon_scale: float,
     mask: Float[Array, "*#n m m"] | None,
-) -> float:
+) -> Number:
     """sum n log(n / lambda) - n + lambda, in a form that keeps its digits where lambda is close to n.
 
     n and lambda are counts: intensities in units of ``photon_scale``, that of one count.
@@ -143,23 +149,23 @@ def _deviance_terms(
 
 
 @accelerated
-def sum_of_squares(x: Complex[Array, "*d"]) -> float:
+def sum_of_squares(x: Complex[Array, "*d"]) -> Number:
     """sum |x|^2 in double precision."""
     return _total(squared_modulus(x))
 
 
 @accelerated
-def sum_of_norms(probes: Complex[Array, "#n *M m m"], corrections: Complex[Array, "n *M m m"]) -> float:
+def sum_of_norms(probes: Complex[Array, "#n *M m m"], corrections: Complex[Array, "n *M m m"]) -> Number:
     """sum_k ||conj(Q) * chi_k||_2, each norm over all modes."""
     xp = namespace(corrections)
     squares = squared_modulus(probes) * squared_modulus(corrections)
     axes = tuple(range(1, squares.ndim))
-    return float(xp.sum(xp.sqrt(xp.sum(squares, axis=axes, dtype=xp.float64))))
+    return xp.sum(xp.sqrt(xp.sum(squares, axis=axes, dtype=xp.float64)))
 
 
-def _total(x: Float[Array, "*d"]) -> float:
+def _total(x: Float[Array, "*d"]) -> Float[Array, ""]:
     xp = namespace(x)
-    return float(xp.sum(x, dtype=xp.float64))
+    return xp.sum(x, dtype=xp.float64)
 
 
 def poisson_deviance(problem: Problem, obj: Complex[Array, "H W"], probe: Complex[Array, "*M m m"]) -> float:
@@ -177,7 +183,7 @@ def poisson_deviance(problem: Problem, obj: Complex[Array, "H W"], probe: Comple
         )
         for batch in batches(problem.n_positions, problem.probe_size, like=obj)
     )
-    return 2 * total / problem.fitted_count
+    return float(2 * total / problem.fitted_count)
 
 
 def pattern_deviances(

@@ -30,9 +30,9 @@ from ptychosuite.solvers.stacked_sweep import (
     COUNTS,
     Batches,
     Visits,
-    cuts,
     next_visits,
     places,
+    sizes_of,
     sweep_stack,
     update,
 )
@@ -120,13 +120,12 @@ class RecordedSweep:
         moves_probe: bool,
     ) -> tuple[Complex[Array, "R H W"], Complex[Array, "R m m"]]:
         """Objects and probes after one pass; the arguments stay as they are."""
-        counting = [np.size(batch) for batch in batches]
-        if len(self.stack) == 1:
-            batches = [filled_up(batch) for batch in batches]
+        counting = sizes_of(batches)
+        sizes = filled_up(counting) if len(self.stack) == 1 else counting
         self._begin(solver, objects, probes, moves_probe)
-        self._list_visits(batches, counting)
-        for batch, counts in zip(batches, counting, strict=True):
-            n = np.size(batch)
+        visits = repeated(places(self.stack, batches), counting, sizes)
+        upload(np.concatenate([np.zeros_like(visits[:1]), visits]), self._list[: 1 + len(visits)])
+        for n, counts in zip(sizes.tolist(), counting.tolist(), strict=True):
             kind = n, moves_probe, moves_probe and n > counts
             recording = self._recordings.setdefault(kind, Recording(self._recorder))
             recording.carry_out(partial(self._update, solver, *kind))
@@ -142,12 +141,6 @@ class RecordedSweep:
             self._weights = solver.fixed_weights(self.stack.problems[0], self.probes, moves_probe)
             self._probe_of_weights = probes
 
-    def _list_visits(self, batches: Batches, counting: Sequence[int]) -> None:
-        where = places(self.stack, batches)
-        for batch, counts in zip(cuts(batches), counting, strict=True):
-            where[batch.start + counts : batch.stop, COUNTS] = 0
-        upload(np.concatenate([np.zeros_like(where[:1]), where]), self._list[: 1 + len(where)])
-
     def _update(self, solver: PatchSolver, n: int, moves_probe: bool, some_count: bool) -> None:
         here = replace(self.visits, place=next_visits(self.visits.place, self.next, n))
         weights = None if moves_probe else self._weights
@@ -156,17 +149,25 @@ class RecordedSweep:
             self.probes[...] = probes
 
 
-def filled_up(batch: Int[np.ndarray, " n"]) -> Int[np.ndarray, " k"]:
-    """``batch`` with its last position repeated until its size is 2^k or 3 * 2^k.
+def filled_up(sizes: Int[np.ndarray, " B"]) -> Int[np.ndarray, " B"]:
+    """The next size that is 2^k or 3 * 2^k, so that batches of a run have few and little is recorded."""
+    power = 1 << (np.frexp(sizes)[1].astype(np.int64) - 1)  # not above the size
+    return np.where(sizes <= power, power, np.where(2 * sizes <= 3 * power, 3 * power // 2, 2 * power))
 
-    Batches of a run then have few sizes, and little is recorded. To be at a position twice at once changes
-    nothing.
+
+def repeated(
+    visits: Int[np.ndarray, "T 6"], counting: Int[np.ndarray, " B"], sizes: Int[np.ndarray, " B"]
+) -> Int[np.ndarray, "F 6"]:
+    """The visits of batches of ``counting`` each, the last of a batch repeated until it has its size.
+
+    Repetitions do not count. To be at a position twice at once changes nothing.
     """
-    n, power = len(batch), 1
-    while 2 * power <= n:
-        power *= 2
-    size = next(s for s in (power, 3 * power // 2, 2 * power) if s >= n)
-    return np.concatenate([batch, np.repeat(batch[-1:], size - n)])
+    batch = np.repeat(np.arange(len(sizes)), sizes)
+    within = np.arange(len(batch)) - (np.cumsum(sizes) - sizes)[batch]
+    last = counting[batch] - 1
+    found = visits[(np.cumsum(counting) - counting)[batch] + np.minimum(within, last)]
+    found[:, COUNTS] = within <= last
+    return found
 
 
 _of_solver: dict[int, RecordedSweep] = {}

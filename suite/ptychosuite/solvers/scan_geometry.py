@@ -2,7 +2,7 @@
 
 Two patches of m x m pixels share one where their first corners are less than m apart in rows and in columns.
 Colours and overlaps look at all pairs here, and say what is meant; on the host, where positions always are,
-those of :mod:`ptychosuite.solvers.scan_geometry_kernels` look only at the patches near each other.
+those of :mod:`ptychosuite.solvers.scan_geometry_kernels` look only at patches near each other.
 """
 
 from __future__ import annotations
@@ -48,11 +48,16 @@ def connected_groups(positions: Int[np.ndarray, "n 2"], probe_size: int) -> list
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
-    from scipy.spatial import cKDTree
 
-    n = len(positions)
-    pairs = cKDTree(positions).query_pairs(probe_size - 0.5, p=np.inf, output_type="ndarray")
+    n, pairs = len(positions), pairs_that_overlap(positions, probe_size)
     links = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
     number, group = connected_components(links, directed=False)
     by_group = np.argsort(group, kind="stable")
     return np.split(by_group, np.cumsum(np.bincount(group, minlength=number))[:-1])
+
+
+def pairs_that_overlap(positions: Int[np.ndarray, "n 2"], probe_size: int) -> Int[np.ndarray, "P 2"]:
+    """The numbers of any two positions whose patches share a pixel, each pair once."""
+    from scipy.spatial import cKDTree
+
+    return cKDTree(positions).query_pairs(probe_size - 0.5, p=np.inf, output_type="ndarray")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise, starmap
 from typing import Any
 
 import array_api_compat
@@ -109,10 +110,12 @@ def sweep_stack(
 
 def cuts(batches: Batches) -> Iterator[slice]:
     """Which visits of a sweep each batch has."""
-    first = 0
-    for batch in batches:
-        yield slice(first, first + np.size(batch))
-        first += np.size(batch)
+    return starmap(slice, pairwise([0, *np.cumsum(sizes_of(batches)).tolist()]))
+
+
+def sizes_of(batches: Batches) -> Int[np.ndarray, " B"]:
+    """How many visits each batch has."""
+    return np.array([np.size(batch) for batch in batches], np.int64)
 
 
 def update(
@@ -146,9 +149,10 @@ def places(stack: RunStack, batches: Batches) -> Int[np.ndarray, "T 6"]:
     The columns are: run; row and column of the first corner; pattern; which of the sub-pixel shifts of all
     runs, one run after the other; 1, for a visit that counts.
     """
-    runs = [np.repeat(np.arange(len(stack)), np.size(b) // len(stack)) for b in batches]
-    run, position = np.concatenate(runs), np.concatenate([np.ravel(b) for b in batches])
-    found = np.ones((len(run), 6), dtype=np.int64)
+    sizes, position = sizes_of(batches), np.concatenate(batches, axis=None)
+    within = np.arange(len(position)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    run = within // np.repeat(sizes // len(stack), sizes)
+    found = np.ones((len(position), 6), dtype=np.int64)
     found[:, 0] = run
     found[:, 1:3] = np.stack([problem.scan_positions_px for problem in stack.problems])[run, position]
     found[:, 3] = stack.first_pattern[run] + position
