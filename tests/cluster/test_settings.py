@@ -68,6 +68,7 @@ REFUSED = {
     "memory is a number": ("cluster: slurm\nmemory: 4\n", "2:1", ["4", "string"]),
     "pool above 1": ("cluster: cuda\nrmm_pool: 2\n", "2:1", ["rmm_pool", "2"]),
     "a GPU below 0": ("cluster: cuda\ngpus: [0, -1]\n", "2:11", ["-1"]),
+    "no GPU's name": ("cluster: cuda\ngpus: [0, Tesla]\n", "2:11", ["Tesla", "index", "GPU-...", "MIG-..."]),
     "two sizes": ("cluster: slurm\njobs: 3\nadapt: {maximum: 9}\n", "3:1", ["'jobs'", "one of them"]),
     "two places": ("cluster: local\nhost: 127.0.0.1\ninterface: lo\n", "3:1", ["'host'"]),
     "unknown key of adapt": ("cluster: slurm\nadapt: {maximum: 3, min: 1}\n", "2:21", ["min", "minimum"]),

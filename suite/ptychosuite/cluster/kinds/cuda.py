@@ -6,6 +6,7 @@ neither count memory nor record work (:mod:`ptychosuite.backends.recorded`).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt, Le
 
 from ptychosuite.cluster.connection import Connection
+from ptychosuite.cluster.gpus import Gpu, gpus_here
 from ptychosuite.cluster.kinds.local import WorkersHere
 from ptychosuite.cluster.security import security_here
 from ptychosuite.cluster.workers import (
@@ -55,14 +57,15 @@ class Cuda(WorkersHere):
     workers
         CPU workers; by default one for each core that the GPU workers leave.
     gpus
-        Indices of the GPUs to use; by default all that CUDA_VISIBLE_DEVICES shows.
+        The GPUs to use, by index or UUID ("GPU-...", of a part of a GPU "MIG-..."); by default all that
+        CUDA_VISIBLE_DEVICES shows, or where it is not set all that are here, with the parts of divided ones.
     rmm_pool
         Part of each GPU's memory that is one pool for CuPy from the start, by RMM; it grows. By default
         (null) CuPy takes what it needs, as torch does.
     """
 
     workers: Annotated[int, Ge(0)] | None = None
-    gpus: list[Annotated[int, Ge(0)]] | None = None
+    gpus: list[Gpu] | None = None
     rmm_pool: Annotated[float, Gt(0), Le(1)] | None = None
 
     @property
@@ -119,7 +122,7 @@ class Cuda(WorkersHere):
 
 
 def visible_gpus() -> list[Any]:
-    """The GPUs this process may use, by index or UUID.
+    """The GPUs this process may use, by index or UUID; of one that is divided, its parts.
 
     Raises
     ------
@@ -127,10 +130,11 @@ def visible_gpus() -> list[Any]:
         dask-cuda is missing, or there is no GPU.
     """
     _cuda_cluster_class()
-    from dask_cuda.utils import cuda_visible_devices, parse_cuda_visible_device
+    from dask_cuda.utils import parse_cuda_visible_device
 
     try:
-        found = cuda_visible_devices(0)
+        named = os.environ.get("CUDA_VISIBLE_DEVICES")
+        found = gpus_here() if named is None else [gpu for gpu in named.split(",") if gpu]
     except Exception as error:  # NVML raises one class for each of its codes
         raise ClusterError(
             f"--cluster cuda found no GPU on this machine ({error}); use --cluster local, or a GPU's machine"
@@ -139,7 +143,7 @@ def visible_gpus() -> list[Any]:
         raise ClusterError(
             "--cluster cuda found no GPU: there is none or CUDA_VISIBLE_DEVICES is empty; use --cluster local"
         )
-    return [parse_cuda_visible_device(gpu) for gpu in found.split(",")]
+    return [parse_cuda_visible_device(gpu) for gpu in found]
 
 
 def add_cpu_workers(cluster: Any, number: int, options: dict[str, Any]) -> None:
