@@ -31,6 +31,7 @@ from ptychosuite.store.layout import Store, results_of
 from ptychosuite.store.read import Inventory, Standing, inventory, read_run
 from ptychosuite.study.choice import Choice, Share
 from ptychosuite.study.estimate import Estimate, Measured, estimate
+from ptychosuite.study.planned_light import PlannedLight
 from ptychosuite.study.shipped import located
 from ptychosuite.study.study_file import (
     Override,
@@ -191,6 +192,11 @@ class StudyPlan(Displayed):
         """What the remaining runs take on one core, as others in the folder took, or as assumed."""
         return estimate(self.remaining, self._measured())
 
+    @cached_property
+    def light(self) -> PlannedLight | None:
+        """How far the light of simulated scans overlaps; None where there are none."""
+        return PlannedLight.of(self.plan.runs)
+
     def _measured(self) -> Measured:
         """What the runs took that are done: a sample of many, spread over all."""
         done = [self.held.done[run_id] for run_id in self.plan.run_ids if run_id in self.held.done]
@@ -207,7 +213,8 @@ class StudyPlan(Displayed):
             table.append(f"... and {len(self) - limit} more{hint}")
         warnings = [f"warning: {warning}" for warning in self.plan.warnings]
         tuned = [*filter(None, [self.note]), *in_words(self.plan.tuned)]
-        return "\n".join([*table, "", self.summary, *tuned, *self._extendable, *warnings])
+        light = [str(self.light)] if self.light else []
+        return "\n".join([*table, "", self.summary, *light, *tuned, *self._extendable, *warnings])
 
     @property
     def summary(self) -> str:
@@ -251,6 +258,7 @@ class StudyPlan(Displayed):
             "cpu_seconds_basis": self.cost.basis,
             "disk_bytes": self.cost.disk_bytes,
             "memory_bytes": self.cost.memory_bytes,
+            "light_overlap": self.light and list(self.light.light),
         }
 
     def _why(self, run_id: str) -> dict[str, Any]:

@@ -242,6 +242,13 @@ class ProblemKind(FileSettings):
         """
         raise NotImplementedError
 
+    def light(self) -> tuple[Complex[np.ndarray, "M m m"], Real[np.ndarray, "N 2"]] | None:
+        """The modes of its probe and the positions of a scan like its own, to tell of when it is planned.
+
+        None where only data say them.
+        """
+        return None
+
     def make(self, rng: Rng, dtype: str, start_probe: Complex[np.ndarray, "m m"] | None) -> Problem:
         """The problem in NumPy arrays, double precision where it matters; it is carried to the backend later.
 

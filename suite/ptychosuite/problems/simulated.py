@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Gt
-from jaxtyping import Complex
+from jaxtyping import Complex, Real
 
 from ptychosuite.core.problem import Problem, Reference, split_positions
 from ptychosuite.errors import UserError
@@ -116,6 +116,11 @@ class Simulated(ProblemKind):
             return Size(shape, probe, self._layout.check(shape, probe))
         except UserError as error:
             raise SettingError(("margin_px",), str(error)) from error
+
+    def light(self) -> tuple[Complex[np.ndarray, "M m m"], Real[np.ndarray, "N 2"]]:
+        probe, shape = build("probes", self.probe).make(), build("objects", self.object).shape
+        scan = build("scans", self.scan).positions(shape, len(probe), np.random.default_rng(0))
+        return Coherence(**self.coherence).modes(probe), scan
 
     def make(self, rng: Rng, dtype: str, start_probe: Complex[np.ndarray, "m m"] | None) -> Problem:
         truth, exposure, detector = self._truth(rng), self._exposure, Detector(**self.detector)
