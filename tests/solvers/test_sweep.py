@@ -1,6 +1,7 @@
 """The sweep: colour groups, minibatches, probe updates, bad pixels, positions between pixels."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -380,3 +381,15 @@ def test_whole_shifts_have_the_gradient_of_whole_positions():
     )
     assert other == pytest.approx(misfit, rel=1e-12)
     np.testing.assert_allclose(moved, gradient, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 16, 32, 50, 100])
+@pytest.mark.parametrize("n_positions", [100, 121, 169, 516])
+def test_a_part_of_a_scan_takes_as_many_steps(n_positions, batch):
+    """Where the fast-forward is judged in the middle: never one more, for what is left over."""
+    part = 25
+    narrowed = EPIE(sweep="minibatch", batch=batch).in_part(part / n_positions)
+    whole, here = math.ceil(n_positions / batch), math.ceil(part / narrowed.batch)
+    assert here <= whole
+    assert here == min(whole, part) or narrowed.batch == math.ceil(part / here)
+    assert EPIE().in_part(0.25) == EPIE()  # one pattern a step, as ever

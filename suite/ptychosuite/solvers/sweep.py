@@ -16,6 +16,7 @@ propose. In a minibatch the patches overlap too, and both are weighted means: an
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
@@ -77,7 +78,7 @@ class Sweeping(CorrectsPositions, PatchSolver, CountingSolver):
     def in_part(self, share: float) -> Sweeping:
         if self.sweep != "minibatch":
             return self
-        return replace(self, batch=max(1, round(share * self.batch)))
+        return replace(self, batch=max(1, math.ceil(share * self.batch - 1e-9)))  # never one more step
 
     def step(self, problem: Problem, state: SweepState, rng: np.random.Generator) -> SweepState:
         seen = Found.by(state).applied_to(problem)
