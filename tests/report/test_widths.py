@@ -14,7 +14,7 @@ from matplotlib.text import Text
 from ptychosuite.analysis.selection import selection_of_plan
 from ptychosuite.reporting.drawing import figure_of
 from ptychosuite.reporting.figures.material import Material, RunFiles
-from ptychosuite.reporting.style import WIDTHS, house_style, lay_out, set_heading
+from ptychosuite.reporting.style import WIDTHS, house_style, lay_out, on_lines, set_heading
 
 from tests.study.small import carry_out, plan_text
 
@@ -29,6 +29,7 @@ ONE = {"where": {"overlap": 0.7, "noise": 0.05}}
 KINDS = {
     "convergence": {"kind": "convergence"},
     "two metrics": {"kind": "convergence", "metric": ["residual", "error"]},
+    "long names": {"kind": "convergence", "metric": ["nmse", "poisson_deviance", "phase_rmse_rad"], **ONE},
     "in seconds": {"kind": "convergence", "x": "seconds", "panel": "noise"},
     "images": {"kind": "images", **ONE},
     "two images": {"kind": "images", "show": ["magnitude", "phase"], **ONE},
@@ -106,3 +107,10 @@ def test_all_words_are_to_be_read(material, kind, width):
         assert -1 < words.bottom < words.top < high + 1, words
     for one, other in combinations(found, 2):
         assert not one.covers(other), (one, other)
+
+
+def test_a_setting_stays_beside_its_value():
+    """Where a label takes several lines, it is broken elsewhere."""
+    label = "Adam (learning_rate 0.01, beta_2 0.999) + network at 12, 27, 42"
+    assert on_lines(label, 32) == "Adam (learning_rate 0.01,\nbeta_2 0.999) + network at 12,\n27, 42"
+    assert on_lines("MAGPIE 7 levels", 8, indent="  ") == "MAGPIE 7\n  levels"

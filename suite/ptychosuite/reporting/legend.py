@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 
 from matplotlib.figure import Figure
@@ -11,7 +10,7 @@ from matplotlib.lines import Line2D
 from ptychosuite.analysis.outcomes import Outcome
 from ptychosuite.reporting.page_content import Series
 from ptychosuite.reporting.series import line_style
-from ptychosuite.reporting.style import legend_columns
+from ptychosuite.reporting.style import legend_columns, on_lines
 
 LINE_INCHES = 0.19
 SPEAK_FOR_THEMSELVES = ("solver", "fast_forward", "object", "probe", "scan", "backend", "dtype")
@@ -35,7 +34,7 @@ def draw_remarks(
     """Below ``figure``, an entry for each label of ``remarks``, with what there is to say of it."""
     names = [label + (f" – {remark}" if remark else "") for label, remark in remarks.items()]
     letters = int((figure.get_figwidth() - 0.7) / 0.075)
-    names = [textwrap.fill(name, letters, subsequent_indent="  ") for name in names]
+    names = [on_lines(name, letters, indent="  ") for name in names]
     handles = [Line2D([], [], **line_style(series[label])) for label in remarks]
     columns = legend_columns(figure, names)
     rows = -(-len(names) // columns) + bool(title)

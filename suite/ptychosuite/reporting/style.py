@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
@@ -116,6 +117,8 @@ LOG_SCALE_RATIO = 30  # values that span more than this get a logarithmic colour
 TITLE_LETTERS = 42  # in a line
 WIDTHS = {"column": 3.5, "page": 7.2}  # inches
 LETTER_INCHES = 0.082  # of a panel's title, on average
+NAME_INCHES = 0.072  # of a letter beside an axis
+BELOW_INCHES = 0.55  # what a panel's height holds beside its axes: ticks, and a name below
 BOLD_INCHES = 0.105  # of a figure's title
 AROUND_INCHES = 0.8  # what stands beside and below pictures: names and colour bars
 NARROW_INCHES = 1.3  # pictures below this have small titles and few ticks
@@ -144,6 +147,20 @@ def set_titles(figure: Figure, axes: Sequence[Axes], titles: Sequence[str]) -> N
     letters = max(12, int((figure.get_figwidth() / columns - 0.5) / LETTER_INCHES))
     for axis, title in zip(axes, titles, strict=False):
         axis.set_title(textwrap.fill(title, min(letters, TITLE_LETTERS)))
+
+
+def on_lines(label: str, letters: int, indent: str = "") -> str:
+    """``label`` of a line on lines of so many letters; a setting stays beside its value."""
+    kept = "\N{NO-BREAK SPACE}"
+    together = re.sub(r"(?<=\w) (?=[-+]?\d)", kept, label)
+    return textwrap.fill(together, letters, subsequent_indent=indent).replace(kept, " ")
+
+
+def name_values(axis: Axes, name: str) -> None:
+    """Name an axis' values beside it, on as many lines as its height makes necessary."""
+    figure, rows = axis.get_figure(root=True), axis.get_gridspec().nrows  # type: ignore[union-attr]
+    inches = figure.get_figheight() / rows - BELOW_INCHES - 0.7 / rows  # type: ignore[union-attr]
+    axis.set_ylabel(textwrap.fill(name, max(12, int(inches / NAME_INCHES))))
 
 
 def set_heading(figure: Figure, title: str) -> None:

@@ -70,7 +70,7 @@ class ConvergenceFigure(FigureKind):
         from ptychosuite.reporting.legend import draw_legend
         from ptychosuite.reporting.log_axes import number_axes
         from ptychosuite.reporting.panels import panels
-        from ptychosuite.reporting.style import grid, set_titles
+        from ptychosuite.reporting.style import grid, name_values, set_titles
 
         metrics = [self._curves_of(name, material) for name in listed(self.metric)]
         material, without = material.computed_here()
@@ -91,7 +91,7 @@ class ConvergenceFigure(FigureKind):
             if self.scale is not None:
                 axis.set_ylim(*self.scale)
             if axis is axes[0] or len(metrics) > 1:
-                axis.set_ylabel(metric_label(metric))
+                name_values(axis, metric_label(metric))
         for place in range(len(metrics) if len(metrics) > 1 else 0):
             _share_limits(axes[place : len(places) : len(metrics)])
         set_titles(figure, axes, [panel.title for panel, _ in places])

@@ -108,13 +108,13 @@ def _draw_panels(
     """A panel each of ``names``, side by side; below each other in a column of a journal."""
     from matplotlib.figure import Figure
 
-    from ptychosuite.reporting.style import width_of
+    from ptychosuite.reporting.style import on_lines, width_of
 
     lines = list(numbers["line"].unique())
     longest = max(map(len, lines))
     inches = width_of(width, LETTER_INCHES * longest + len(names) * PANEL_INCHES + 0.4)
     letters = longest if width is None else min(longest, max(12, int(0.35 * inches / LETTER_INCHES)))
-    labels = [textwrap.fill(line, letters) for line in lines]
+    labels = [on_lines(line, letters) for line in lines]
     columns = 1 if width == "column" else len(names)
     heights = np.array([1 + 0.5 * label.count("\n") for label in labels])  # in rows: a long label needs more
     places = np.cumsum(heights) - heights / 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -192,7 +191,7 @@ def _figure_of(
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator
 
-    from ptychosuite.reporting.style import width_of
+    from ptychosuite.reporting.style import on_lines, width_of
 
     longest = max(len(line) for line in summary["line"])
     inches = width_of(width, 4.2 + 0.07 * longest)
@@ -207,7 +206,7 @@ def _figure_of(
     axis.axvline(1, color="0.4", linestyle=":", linewidth=1)
     axis.set(xscale="log", yticks=range(len(summary)))
     letters = max(12, int(0.4 * inches / 0.075)) if width else longest
-    axis.set_yticklabels([textwrap.fill(line, letters) for line in summary["line"]])
+    axis.set_yticklabels([on_lines(line, letters) for line in summary["line"]])
     axis.xaxis.set_major_locator(LogLocator(2))
     wide = axis.get_xlim()[1] > WIDE * axis.get_xlim()[0]
     axis.xaxis.set_minor_locator(LogLocator(2, subs=[1.5] if wide else [1.25, 1.5, 1.75]))
