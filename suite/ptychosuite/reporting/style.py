@@ -160,7 +160,8 @@ def name_values(axis: Axes, name: str) -> None:
     """Name an axis' values beside it, on as many lines as its height makes necessary."""
     figure, rows = axis.get_figure(root=True), axis.get_gridspec().nrows  # type: ignore[union-attr]
     inches = figure.get_figheight() / rows - BELOW_INCHES - 0.7 / rows  # type: ignore[union-attr]
-    axis.set_ylabel(textwrap.fill(name, max(12, int(inches / NAME_INCHES))))
+    letters = max(12, int(inches / NAME_INCHES))
+    axis.set_ylabel(textwrap.fill(name, letters, break_on_hyphens=False))
 
 
 def set_heading(figure: Figure, title: str) -> None:
