@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from ptychosuite.backends.arrays import as_complex, as_reals, backend, to_numpy
+from ptychosuite.backends.arrays import as_complex, as_reals, asarray_like, backend, to_numpy
 from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
 from ptychosuite.solvers.adam import Adam, Moments, Plateau, Step
 from ptychosuite.solvers.gradients import LIKELIHOODS, pulled
@@ -254,3 +254,54 @@ def test_backends_agree_on_everything():
         np.testing.assert_allclose(other, one, rtol=0, atol=1e-9)
     assert ends[0].plateau.share == ends[1].plateau.share
     assert ends[0].plateau.lowest == pytest.approx(ends[1].plateau.lowest, rel=1e-10)
+
+
+@pytest.mark.parametrize("positions", [small_problem, fractional_problem])
+@pytest.mark.parametrize("schedule", ["constant", "plateau"])
+def test_only_what_patterns_reach_takes_time(each_backend, positions, schedule):
+    """The steps on the part of the object that they reach are, bit for bit, those on all of it."""
+    problem = dataclasses.replace(positions(each_backend, noise=0.5, flat_start=False), probe_known=False)
+    larger = np.pad(to_numpy(problem.start_object), ((3, 4), (2, 5)), constant_values=1)
+    wide = dataclasses.replace(
+        problem,
+        start_object=asarray_like(larger, problem.start_object),
+        scan_positions_px=problem.scan_positions_px + np.array([3, 2]),
+    )
+    solver = Adam(batch=5, schedule=schedule)
+    state = whole = solver.init(wide)
+    for seed in range(4):
+        scan = "minibatch", wide.scan_positions_px, wide.probe_size, 5
+        batches = [list(cut_into_batches(*scan, np.random.default_rng(seed))) for _ in range(2)]
+        state = solver.swept(wide, state, batches[0], True, None)
+        whole = solver._swept(wide, whole, batches[1], True, None)
+    for found, expected in (
+        (state.object, whole.object),
+        (state.probe, whole.probe),
+        (state.object_moments.first, whole.object_moments.first),
+        (state.object_moments.second, whole.object_moments.second),
+    ):
+        np.testing.assert_array_equal(to_numpy(found), to_numpy(expected))
+    assert (state.object_moments.steps, state.plateau) == (whole.object_moments.steps, whole.plateau)
+    assert (to_numpy(state.object)[:3] == 1).all()
+
+
+def test_some_of_the_patterns(each_backend):
+    """In the middle of a scan, where a jump is judged, the rest of the object rests: nobody sees it."""
+    problem = dataclasses.replace(small_problem(each_backend, noise=0.5), probe_known=False)
+    solver = Adam(batch=4)
+    state = iterate(solver, problem, 3)[-1]
+    part = problem.part(np.array([0, 1]))
+    few = [np.array([0, 1])]
+    after, whole = (sweep(part, state, few, True, None) for sweep in (solver.swept, solver._swept))
+    size = problem.probe_size
+    (top, left), (bottom, right) = (
+        part.scan_positions_px.min(axis=0),
+        part.scan_positions_px.max(axis=0) + size,
+    )
+    seen = np.zeros(problem.start_object.shape, bool)
+    seen[top:bottom, left:right] = True
+    assert not seen.all()
+    found, expected, before = (to_numpy(each.object) for each in (after, whole, state))
+    np.testing.assert_array_equal(found[seen], expected[seen])
+    np.testing.assert_array_equal(found[~seen], before[~seen])
+    np.testing.assert_array_equal(to_numpy(after.probe), to_numpy(whole.probe))
