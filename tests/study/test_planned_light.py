@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from ptychosuite.errors import DataFileError
 from ptychosuite.problems.problem_kind import ProblemKind
 from ptychosuite.store.read import inventory, read_run
 from ptychosuite.study import planned_light
@@ -49,4 +50,15 @@ def test_measured_data_say_nothing(tmp_path, monkeypatch):
     assert PlannedLight.of(()) is None
     simulated = type(planned_light.kind_of(plan.runs[0].problem))
     monkeypatch.setattr(simulated, "light", ProblemKind.light)
+    assert PlannedLight.of(plan.runs) is None
+
+
+def test_what_cannot_be_made_is_told_by_the_run(tmp_path, monkeypatch):
+    """A plan does not fail for it."""
+    plan = plan_text(tmp_path, RASTERS)
+
+    def dark(self):
+        raise DataFileError("no light")
+
+    monkeypatch.setattr(type(planned_light.kind_of(plan.runs[0].problem)), "light", dark)
     assert PlannedLight.of(plan.runs) is None

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from ptychosuite.core.runs import RunSpec
+from ptychosuite.errors import UserError
 from ptychosuite.metrics.light import light_overlap, step_px
 from ptychosuite.problems.problem_kind import kind_of
 
@@ -49,7 +51,10 @@ def _overlaps(problems: Iterable[Mapping[str, Any]]) -> Iterator[tuple[float, fl
     """Of the light and of the arrays, of each problem that says them."""
     pixels = 0
     for problem in problems:
-        if pixels > MOST_PIXELS or (made := kind_of(problem).light()) is None:
+        made = None
+        with suppress(UserError):  # what cannot be made is told by the run
+            made = kind_of(problem).light() if pixels < MOST_PIXELS else None
+        if made is None:
             continue
         modes, positions = made
         pixels += modes.size
