@@ -31,6 +31,7 @@ from ptychosuite.solvers.stacked_sweep import (
     Batches,
     Visits,
     next_visits,
+    numbered,
     places,
     sizes_of,
     sweep_stack,
@@ -162,10 +163,9 @@ def repeated(
 
     Repetitions do not count. To be at a position twice at once changes nothing.
     """
-    batch = np.repeat(np.arange(len(sizes)), sizes)
-    within = np.arange(len(batch)) - (np.cumsum(sizes) - sizes)[batch]
-    last = counting[batch] - 1
-    found = visits[(np.cumsum(counting) - counting)[batch] + np.minimum(within, last)]
+    within = numbered(sizes)
+    first, last = (np.repeat(each, sizes) for each in (np.cumsum(counting) - counting, counting - 1))
+    found = visits[first + np.minimum(within, last)]
     found[:, COUNTS] = within <= last
     return found
 

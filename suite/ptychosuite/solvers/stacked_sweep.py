@@ -118,6 +118,11 @@ def sizes_of(batches: Batches) -> Int[np.ndarray, " B"]:
     return np.array([np.size(batch) for batch in batches], np.int64)
 
 
+def numbered(sizes: Int[np.ndarray, " B"]) -> Int[np.ndarray, " T"]:
+    """The number of each visit in its batch, of batches of so many."""
+    return np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+
+
 def update(
     solver: PatchSolver,
     stack: RunStack,
@@ -150,8 +155,7 @@ def places(stack: RunStack, batches: Batches) -> Int[np.ndarray, "T 6"]:
     runs, one run after the other; 1, for a visit that counts.
     """
     sizes, position = sizes_of(batches), np.concatenate(batches, axis=None)
-    within = np.arange(len(position)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    run = within // np.repeat(sizes // len(stack), sizes)
+    run = numbered(sizes) // np.repeat(sizes // len(stack), sizes)
     found = np.ones((len(position), 6), dtype=np.int64)
     found[:, 0] = run
     found[:, 1:3] = np.stack([problem.scan_positions_px for problem in stack.problems])[run, position]
