@@ -71,13 +71,16 @@ def test_what_is_visible(monkeypatch, nvml, dask_cuda):
     assert cuda.visible_gpus() == [0, *PARTS, 2]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", f"2,{PARTS[1]}")
     assert cuda.visible_gpus() == [2, PARTS[1]]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,-1,0")
+    assert cuda.visible_gpus() == [1]
 
 
 def test_none(monkeypatch, nvml, dask_cuda):
     """None is visible, none is here, or the driver is missing: the way out is said."""
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    with pytest.raises(ClusterError, match="CUDA_VISIBLE_DEVICES is empty; use --cluster local"):
-        cuda.visible_gpus()
+    for hidden in ("", "-1", "-1,0", "NoDevFiles"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+        with pytest.raises(ClusterError, match="CUDA_VISIBLE_DEVICES hides them; use --cluster local"):
+            cuda.visible_gpus()
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     monkeypatch.setattr(nvml, "nvmlDeviceGetCount", lambda: 0)
     with pytest.raises(ClusterError, match="there is none"):

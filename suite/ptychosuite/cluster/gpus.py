@@ -27,6 +27,11 @@ Gpu = Annotated[int | str, AfterValidator(_named)]
 """A GPU, or a part of one, as a cluster file names it."""
 
 
+def names_a_gpu(text: str) -> bool:
+    """Whether a part of CUDA_VISIBLE_DEVICES does; CUDA hides all from the first that does not, as -1."""
+    return text.strip().isdigit() or UUID.fullmatch(text.strip()) is not None
+
+
 def gpus_here() -> list[str]:
     """All GPUs by index, as text; in the place of one that is divided, the UUIDs of its parts.
 

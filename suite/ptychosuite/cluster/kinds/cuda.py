@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import takewhile
 from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le
 
 from ptychosuite.cluster.connection import Connection
-from ptychosuite.cluster.gpus import Gpu, gpus_here
+from ptychosuite.cluster.gpus import Gpu, gpus_here, names_a_gpu
 from ptychosuite.cluster.kinds.local import WorkersHere
 from ptychosuite.cluster.security import security_here
 from ptychosuite.cluster.workers import (
@@ -134,14 +135,15 @@ def visible_gpus() -> list[Any]:
 
     try:
         named = os.environ.get("CUDA_VISIBLE_DEVICES")
-        found = gpus_here() if named is None else [gpu for gpu in named.split(",") if gpu]
+        found = gpus_here() if named is None else [*takewhile(names_a_gpu, named.split(","))]
     except Exception as error:  # NVML raises one class for each of its codes
         raise ClusterError(
             f"--cluster cuda found no GPU on this machine ({error}); use --cluster local, or a GPU's machine"
         ) from error
     if not found:
         raise ClusterError(
-            "--cluster cuda found no GPU: there is none or CUDA_VISIBLE_DEVICES is empty; use --cluster local"
+            "--cluster cuda found no GPU: there is none, or CUDA_VISIBLE_DEVICES hides them; "
+            "use --cluster local"
         )
     return [parse_cuda_visible_device(gpu) for gpu in found]
 
