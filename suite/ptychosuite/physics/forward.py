@@ -70,8 +70,8 @@ def accumulate_patches(
 
 
 def window(
-    obj: Inexact[Array, "H W"], scan_positions_px: Positions, size: int
-) -> tuple[Inexact[Array, "h w"], Positions]:
+    obj: Inexact[Array, "H W *d"], scan_positions_px: Positions, size: int
+) -> tuple[Inexact[Array, "h w *d"], Positions]:
     """The smallest part of ``obj`` that holds the patches, as a view, and the positions within it."""
     first, end = scan_positions_px.min(axis=0), scan_positions_px.max(axis=0) + size
     return obj[int(first[0]) : int(end[0]), int(first[1]) : int(end[1])], scan_positions_px - first

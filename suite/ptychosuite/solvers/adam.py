@@ -25,15 +25,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge, Gt, Lt
-from jaxtyping import Complex, Float, Inexact, Int
+from jaxtyping import Complex, Float, Int
 
 from ptychosuite.backends.arrays import Array, as_complex, as_reals, copy, modulus, namespace
 from ptychosuite.backends.compiled import accelerated
 from ptychosuite.core.problem import Problem
+from ptychosuite.physics.forward import window
 from ptychosuite.solvers.gradients import LIKELIHOODS, Pulled, misfit_of, pulled, pulled_stack
 from ptychosuite.solvers.positions import PositionShifts
 from ptychosuite.solvers.solver import SweepState
@@ -45,7 +47,6 @@ Betas = tuple[float, float]
 USUAL_BETAS: Betas = (0.9, 0.999)
 RATE_DIVISOR = 5.0  # at a plateau
 EQUAL = 1e-9  # relative change of the loss that is none
-Part = tuple[slice, slice]  # of the object
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,6 @@ class Moments:
     def with_new_directions(self) -> Moments:
         """The sizes of the gradients, and no direction yet."""
         return replace(self, first=namespace(self.first).zeros_like(self.first), in_this_direction=0)
-
-    def of_part(self, here: Part) -> Moments:
-        return replace(self, first=self.first[here], second=self.second[here])
-
-    def with_part(self, here: Part, part: Moments) -> Moments:
-        """These with ``part`` in its place, after as many steps."""
-        first, second = _with_part(self.first, here, part.first), _with_part(self.second, here, part.second)
-        return replace(part, first=first, second=second)
 
     @classmethod
     def none_yet(cls, x: Complex[Array, "*d"]) -> Moments:
@@ -195,17 +188,26 @@ class Adam(JointSweeping):
         shifts: PositionShifts | None,
     ) -> AdamState:
         """No time goes to where no pattern reaches, so that there is no gradient: the object stays there."""
-        corners = problem.scan_positions_px
-        first, end = corners.min(axis=0), corners.max(axis=0) + problem.probe_size
-        if self.positions is not None or (end - first == state.object.shape).all():
+        reached = partial(window, scan_positions_px=problem.scan_positions_px, size=problem.probe_size)
+        part, corners = reached(state.object)
+        if self.positions is not None or part.shape == state.object.shape:
             return self._swept(problem, state, batches, moves_probe, shifts)
-        here = slice(first[0], end[0]), slice(first[1], end[1])
-        moments = state.object_moments
-        part = replace(state, object=state.object[here], object_moments=moments.of_part(here))
-        problem = replace(problem, scan_positions_px=corners - first)
-        after = self._swept(problem, part, batches, moves_probe, shifts)
-        obj = _with_part(state.object, here, after.object)
-        return replace(after, object=obj, object_moments=moments.with_part(here, after.object_moments))
+        before = state.object_moments
+        moments = replace(before, first=reached(before.first)[0], second=reached(before.second)[0])
+        state_there = replace(state, object=part, object_moments=moments)
+        problem_there = replace(problem, scan_positions_px=corners)
+        after = self._swept(problem_there, state_there, batches, moves_probe, shifts)
+
+        def put_back(whole: Array, part: Array) -> Array:
+            result = copy(whole)
+            reached(result)[0][...] = part
+            return result
+
+        found = after.object_moments
+        moments = replace(
+            found, first=put_back(before.first, found.first), second=put_back(before.second, found.second)
+        )
+        return replace(after, object=put_back(state.object, after.object), object_moments=moments)
 
     def _swept(
         self,
@@ -280,13 +282,6 @@ class Step:
         past = moments.first, moments.second
         after, m, v = algorithm_1(as_reals(x), as_reals(gradient), *past, rate, t, u, self.betas, scale)
         return as_complex(after), Moments(m, v, t, u)
-
-
-def _with_part(whole: Inexact[Array, "H W *d"], here: Part, part: Inexact[Array, "h w *d"]) -> Any:
-    """A copy of ``whole`` with ``part`` in its place."""
-    result = copy(whole)
-    result[here] = part
-    return result
 
 
 def _of_reals(number: float | Float[Array, "R 1 1"]) -> float | Float[Array, "R 1 1 1"]:
