@@ -32,7 +32,8 @@ class PlannedLight:
     @classmethod
     def of(cls, specs: Iterable[RunSpec]) -> PlannedLight | None:
         """That of some of the simulated problems of ``specs``, spread over all; None where there are none."""
-        problems = list({json.dumps(spec.problem, sort_keys=True): spec.problem for spec in specs}.values())
+        shared = {id(spec.problem): spec.problem for spec in specs}.values()  # by many runs each
+        problems = list({json.dumps(problem, sort_keys=True): problem for problem in shared}.values())
         found = list(_overlaps(problems[:: math.ceil(len(problems) / MOST_PROBLEMS) or 1]))
         if not found:
             return None
