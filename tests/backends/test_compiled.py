@@ -46,6 +46,21 @@ def test_no_compiled_module_is_left_over(compiler):
     assert set(modules_of(compiler)) <= asking
 
 
+@pytest.mark.parametrize("compiler", [NUMBA, TRITON])
+def test_no_compiled_function_is_left_over(compiler):
+    """Each stands in for a plain one, or another function asks for it."""
+    asked_for = {f"{module}_{compiler}.{name}" for module, name in accelerated_functions()}
+    texts = [file.read_text() for file in PACKAGE.rglob("*.py")]
+    named = {
+        node.id if isinstance(node, ast.Name) else node.name
+        for text in texts
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Name | ast.alias)
+    }
+    there = {f"{module}.{name}" for module in modules_of(compiler) for name in functions_of(module)}
+    assert not [each for each in there - asked_for if each.rpartition(".")[2] not in named]
+
+
 def test_numba_is_imported_when_it_is_needed():
     """Solvers can be imported, and used in torch, without it."""
     code = (

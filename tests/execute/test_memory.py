@@ -4,8 +4,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from ptychosuite.core import problem as module
 from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
-from ptychosuite.physics import forward
 from ptychosuite.solvers.emagpie import EMAGPIE
 from ptychosuite.solvers.magpie import MAGPIE
 from ptychosuite.solvers.pie import EPIE, RPIE
@@ -20,7 +20,7 @@ def test_three_objects_and_six_batches(solver):
     """The start, the last and the next object, and six batches of the metrics' size, metrics included."""
     problem = small_problem(dtype="complex64", noise=0.5, object_size=640, probe_size=64, step=32)
     constants = DataConstants.of(problem)
-    batch = 8 * forward.BATCH_PIXELS
+    batch = 8 * module.BATCH_PIXELS
     one_object = problem.start_object.nbytes
     assert problem.diffraction_amplitude.nbytes > 10 * batch  # else the bound would say nothing
 

@@ -99,7 +99,7 @@ def test_batches_do_not_show(monkeypatch):
     """Metrics in batches of two patterns are those of the whole scan."""
     problem = small_problem(noise=0.2)
     whole = figures_of(problem)
-    monkeypatch.setattr("ptychosuite.physics.forward.BATCH_PIXELS", 2 * problem.probe_size**2)
+    monkeypatch.setattr("ptychosuite.core.problem.BATCH_PIXELS", 2 * problem.probe_size**2)
     assert figures_of(problem) == pytest.approx(whole, rel=1e-12)
 
 

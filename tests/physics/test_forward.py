@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import scipy.ndimage
 from ptychosuite.backends.arrays import backend, fft2, ifft2, to_numpy
-from ptychosuite.core.problem import Reference, split_positions
+from ptychosuite.core.problem import Reference, batches, split_positions
 from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
 from ptychosuite.physics.forward import (
     add_patches,
-    batches,
     detector_waves,
     diffraction_intensity,
     extract_patches,
@@ -190,7 +189,7 @@ def test_residual_at_fractional_positions(each_backend, masked):
 
 def test_batches_cover_the_scan(monkeypatch):
     """Consecutive slices, the last one shorter, nothing left out."""
-    monkeypatch.setattr("ptychosuite.physics.forward.BATCH_PIXELS", 4 * 16**2)
+    monkeypatch.setattr("ptychosuite.core.problem.BATCH_PIXELS", 4 * 16**2)
     cut = list(batches(11, 16))
     assert [(s.start, s.stop) for s in cut] == [(0, 4), (4, 8), (8, 11)]
     assert list(batches(2, 4096)) == [slice(0, 1), slice(1, 2)]

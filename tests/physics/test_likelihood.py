@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ptychosuite.backends.arrays import to_numpy
-from ptychosuite.physics.forward import batches, detector_waves, diffraction_intensity
+from ptychosuite.core.problem import batches
+from ptychosuite.physics.forward import detector_waves, diffraction_intensity
 from ptychosuite.physics.likelihood import exit_wave_correction, wave_correction
 
 

@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 from ptychosuite.backends.arrays import backend
-from ptychosuite.physics.forward import batches, diffraction_intensity
+from ptychosuite.core.problem import batches
+from ptychosuite.physics.forward import diffraction_intensity
 from ptychosuite.problems.build import build_problem
 from ptychosuite.problems.detector import Detector
 from ptychosuite.problems.fly_scan import FlyScan

@@ -101,5 +101,5 @@ def test_solver_does_not_change_the_data():
 def test_data_are_made_in_batches(monkeypatch):
     """Batches of any size give the same noiseless data."""
     whole = made(changed(noise=0)).diffraction_amplitude
-    monkeypatch.setattr("ptychosuite.physics.forward.BATCH_PIXELS", 5 * 16**2)
+    monkeypatch.setattr("ptychosuite.core.problem.BATCH_PIXELS", 5 * 16**2)
     np.testing.assert_allclose(made(changed(noise=0)).diffraction_amplitude, whole, rtol=1e-13)

@@ -52,7 +52,7 @@ def test_misfit_does_not_depend_on_the_batches(monkeypatch):
     """Cutting the scan into batches changes nothing but rounding."""
     problem = small_problem(noise=0.5)
     whole = misfit_and_gradient(problem, problem.start_object)
-    monkeypatch.setattr("ptychosuite.physics.forward.BATCH_PIXELS", 3 * problem.probe_size**2)
+    monkeypatch.setattr("ptychosuite.core.problem.BATCH_PIXELS", 3 * problem.probe_size**2)
     cut = misfit_and_gradient(problem, problem.start_object)
     assert cut[0] == pytest.approx(whole[0], rel=1e-12)
     np.testing.assert_allclose(cut[1], whole[1], rtol=0, atol=1e-10)

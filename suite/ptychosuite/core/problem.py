@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Complex, Float, Int, Real
+from jaxtyping import Bool, Complex, Float, Int, Real, Shaped
 
-from ptychosuite.backends.arrays import Array, namespace
+from ptychosuite.backends.arrays import Array, is_on_gpu, namespace
 from ptychosuite.core.patterns import Patterns
 
 # Detector pixels that are worked on at once, where a whole scan is passed over
 BATCH_PIXELS = 2**16  # 4 patterns of 128 x 128: several arrays of them stay in a core's cache
 GPU_BATCH_PIXELS = 2**22  # 256 such patterns: enough to fill a device
+
+
+def batches(n_positions: int, probe_size: int, like: Shaped[Array, "*_"] | None = None) -> Iterator[slice]:
+    """Cut a scan into consecutive batches that are processed at once on the device of ``like``.
+
+    ``probe_size`` is in pixels on a side, of which each pattern has as many.
+    """
+    pixels = GPU_BATCH_PIXELS if like is not None and is_on_gpu(like) else BATCH_PIXELS
+    step = max(1, pixels // probe_size**2)
+    for first in range(0, n_positions, step):
+        yield slice(first, min(first + step, n_positions))
 
 
 @dataclass(frozen=True)

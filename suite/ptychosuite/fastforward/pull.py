@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from jaxtyping import Complex, Float
 
 from ptychosuite.backends.arrays import Array, divide, fft2, ifft2, namespace, squared_modulus
-from ptychosuite.core.problem import Problem
-from ptychosuite.physics.forward import accumulate_patches, batches, illuminate, own_probes
+from ptychosuite.core.problem import Problem, batches
+from ptychosuite.physics.forward import accumulate_patches, illuminate, own_probes
 from ptychosuite.physics.likelihood import wave_correction
 
 FLOOR = 1e-3  # of the largest power: in the dark the quotient of sums is noise

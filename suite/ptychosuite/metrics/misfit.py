@@ -35,8 +35,8 @@ from jaxtyping import Complex, Float
 
 from ptychosuite.backends.arrays import Array, fft2, ifft2, namespace, squared_modulus, to_numpy
 from ptychosuite.backends.compiled import accelerated
-from ptychosuite.core.problem import RATE_FLOOR, Problem
-from ptychosuite.physics.forward import MODES, batches, illuminate, total_amplitude
+from ptychosuite.core.problem import RATE_FLOOR, Problem, batches
+from ptychosuite.physics.forward import MODES, illuminate, total_amplitude
 from ptychosuite.physics.likelihood import detector_correction
 
 Number = Float[Array, ""] | float

@@ -20,9 +20,9 @@ import scipy.special
 from jaxtyping import Complex, Float
 
 from ptychosuite.backends.arrays import Array, asarray_like, fft2, squared_modulus, to_numpy
-from ptychosuite.core.problem import ProbeVariation, Problem, Reference, split_positions
+from ptychosuite.core.problem import ProbeVariation, Problem, Reference, batches, split_positions
 from ptychosuite.metrics.misfit import one_wave, poisson_deviance
-from ptychosuite.physics.forward import batches, illuminate
+from ptychosuite.physics.forward import illuminate
 
 DARKEST, BRIGHTEST = 1e-8, 50.0  # counts: below, E[log(n + 1)] is nothing; above, the series holds
 ENTRIES = 8000  # evenly in log lambda: linear interpolation is right to 2e-6

@@ -14,12 +14,11 @@ not interfere, and the detector sees sum_i |F(Q_i * z_k)|^2. Exit waves are then
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import array_api_compat
 import numpy as np
-from jaxtyping import Complex, Float, Inexact, Int, Shaped
+from jaxtyping import Complex, Float, Inexact, Int
 
 from ptychosuite.backends.arrays import (
     Array,
@@ -27,12 +26,12 @@ from ptychosuite.backends.arrays import (
     copy,
     fft2,
     ifft2,
-    is_on_gpu,
     namespace,
     squared_modulus,
 )
 from ptychosuite.backends.compiled import accelerated
-from ptychosuite.core.problem import BATCH_PIXELS, GPU_BATCH_PIXELS, ProbeVariation, Problem
+from ptychosuite.core.problem import ProbeVariation, Problem
+from ptychosuite.physics.laid_probe import laid_probe
 from ptychosuite.physics.shift import fourier_shift, fourier_unshift, shift_phases
 
 MODES = 3  # axes of a probe that has several modes
@@ -178,7 +177,9 @@ def illuminate(
     if probe.ndim == MODES:
         patches, phases = patches[:, None], None if phases is None else phases[:, None]
     if problem.variation is None:
-        return Illumination(positions, phases, local_probes(probe, phases), patches)
+        laid = laid_probe(problem, probe)
+        probes = local_probes(probe, phases) if laid is None else laid[batch]
+        return Illumination(positions, phases, probes, patches)
     intensity, probes = _varied(problem.variation, probe, batch)
     return Illumination(
         positions, phases, probes if phases is None else fourier_shift(probes, phases), patches, intensity
@@ -247,14 +248,3 @@ def diffraction_intensity(
 ) -> Float[Array, "n m m"]:
     """Noiseless intensities |F psi_k|^2."""
     return squared_modulus(detector_waves(obj, probe, scan_positions_px, phases))
-
-
-def batches(n_positions: int, probe_size: int, like: Shaped[Array, "*_"] | None = None) -> Iterator[slice]:
-    """Cut a scan into consecutive batches that are processed at once on the device of ``like``.
-
-    ``probe_size`` is in pixels on a side, of which each pattern has as many.
-    """
-    pixels = GPU_BATCH_PIXELS if like is not None and is_on_gpu(like) else BATCH_PIXELS
-    step = max(1, pixels // probe_size**2)
-    for first in range(0, n_positions, step):
-        yield slice(first, min(first + step, n_positions))

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from ptychosuite.backends.arrays import ifft2
 from ptychosuite.backends.compiled import compiled
 
 
@@ -22,12 +21,3 @@ def _times_phases(spectrum: Any, rows: Any, columns: Any, out: Any) -> None:
         row, moved = spectrum[i], out[i]
         for j in range(len(columns)):
             moved[j] = row[j] * (rows[i] * columns[j])
-
-
-def from_product(spectra: np.ndarray, phases: np.ndarray) -> np.ndarray:
-    """Image by image, which stays in the processor's cache."""
-    moved = np.empty(np.broadcast_shapes(spectra.shape, phases.shape), spectra.dtype)
-    spectra, phases = (np.broadcast_to(x, moved.shape) for x in (spectra, phases))
-    for index in np.ndindex(moved.shape[:-2]):
-        moved[index] = ifft2(spectra[index] * phases[index])
-    return moved

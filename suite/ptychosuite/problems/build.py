@@ -9,9 +9,8 @@ from jaxtyping import Float
 
 from ptychosuite.backends.arrays import Array, Backend, real_dtype
 from ptychosuite.core.patterns import Patterns
-from ptychosuite.core.problem import Problem
+from ptychosuite.core.problem import Problem, batches
 from ptychosuite.core.runs import RunSpec
-from ptychosuite.physics.forward import batches
 from ptychosuite.problems.hold_out import fitted_pixels
 from ptychosuite.problems.problem_kind import HOLD_OUT, START_PROBE, kind_of
 from ptychosuite.problems.starts import with_starts

@@ -10,8 +10,8 @@ import numpy as np
 from scipy.fft import fft2
 
 from ptychosuite.backends.arrays import squared_modulus
-from ptychosuite.core.problem import Reference, split_positions
-from ptychosuite.physics.forward import batches, diffraction_intensity, extract_patches
+from ptychosuite.core.problem import Reference, batches, split_positions
+from ptychosuite.physics.forward import diffraction_intensity, extract_patches
 from ptychosuite.physics.shift import fourier_shift, shift_phases
 from ptychosuite.problems.coherence import Coherence
 from ptychosuite.problems.fly_scan import FlyScan

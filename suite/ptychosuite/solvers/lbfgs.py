@@ -26,8 +26,8 @@ from jaxtyping import Complex
 
 from ptychosuite.backends.arrays import Array, fft2, ifft2, namespace
 from ptychosuite.backends.compiled import accelerated
-from ptychosuite.core.problem import Problem
-from ptychosuite.physics.forward import accumulate_patches, batches, illuminate
+from ptychosuite.core.problem import Problem, batches
+from ptychosuite.physics.forward import accumulate_patches, illuminate
 from ptychosuite.physics.likelihood import wave_correction
 from ptychosuite.solvers.solver import CountingSolver, direction
 

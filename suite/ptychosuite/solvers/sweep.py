@@ -30,6 +30,7 @@ from ptychosuite.backends.arrays import Array, copy, fft2, ifft2, is_on_gpu, nam
 from ptychosuite.core.patterns import Patterns
 from ptychosuite.core.problem import Found, Problem
 from ptychosuite.physics.forward import MODES
+from ptychosuite.physics.laid_probe import laid_probe
 from ptychosuite.physics.likelihood import exit_wave_correction
 from ptychosuite.physics.shift import axis_phases, times_phases
 from ptychosuite.solvers.batches import update_batch
@@ -293,8 +294,10 @@ def _between_pixels(
         for d in shifts_px.T
     )
     back_rows, back_columns = xp.conj(rows), xp.conj(columns)
+    laid = None if moves_probe else laid_probe(problem, probe)
     for k in order:
-        patch, local = _patch(problem, obj, k), ifft2(times_phases(spectrum, rows[k], columns[k]))
+        local = ifft2(times_phases(spectrum, rows[k], columns[k])) if laid is None else laid[k]
+        patch = _patch(problem, obj, k)
         z = copy(patch)
         chi = exit_wave_correction(local * z, problem.diffraction_amplitude[k], problem.mask(k))
         patch[...] = solver.new_patches(z, direction(local, chi), solver.object_weights(local))
