@@ -7,11 +7,13 @@ import dataclasses
 import numpy as np
 import pytest
 from ptychosuite.backends.arrays import backend, numerical_errors, to_numpy
-from ptychosuite.core.jumps import figures_of, rejections_of
+from ptychosuite.core.jumps import Jump, Schedule, Snapshot, figures_of, rejections_of
+from ptychosuite.core.problem import Found
 from ptychosuite.core.runs import Status
 from ptychosuite.errors import DataFileError
 from ptychosuite.execute.loop import reconstruct
 from ptychosuite.fastforward import verdict
+from ptychosuite.fastforward.apply import FastForward, FastForwardState
 from ptychosuite.fastforward.operator import Extrapolation, Identity, ProbeRefit
 from ptychosuite.metrics.misfit import DataConstants, misfit_metrics, poisson_deviance
 from ptychosuite.registry.lookup import GROUPS, build, class_of
@@ -431,3 +433,37 @@ def test_corrected_positions_are_judged_where_they_are():
     assert jump.deviance_before == pytest.approx(poisson_deviance(seen, state.object, state.probe))
     assert jump.deviance_before < 0.9 * poisson_deviance(problem, state.object, state.probe)
     assert np.abs(found.state.found.positions_px - problem.positions_px).max() > 0.1
+
+
+def told_wrong_positions():
+    """A problem at its truth, told positions that are off, and a state that has found the true ones."""
+    exact = small_problem()
+    found = exact.positions_px
+    told = found + np.random.default_rng(4).uniform(-0.7, 0.7, found.shape)
+    problem = dataclasses.replace(exact.at(told), probe_known=False, probe=1.01 * exact.probe)
+    state = SweepState(exact.reference.object.copy(), exact.reference.probe.copy(), found=Found(found))
+    return problem, state
+
+
+def test_the_operator_sees_the_positions_that_were_found():
+    """What it is shown explains the data, though the problem is told others."""
+    problem, state = told_wrong_positions()
+    shown = []
+
+    def advance(problem, now, before):
+        shown.append(poisson_deviance(problem, now.object, now.probe))
+        return now.object, now.probe
+
+    solver = FastForward(EPIE(positions="gradient"), Schedule(warm_up=1), advance, NUMPY)
+    solver._proposal(problem, FastForwardState(state, 1), Jump(1))
+    assert poisson_deviance(problem, state.object, state.probe) > 0.01
+    assert shown == [pytest.approx(0, abs=1e-12)]
+
+
+def test_the_probe_is_refitted_where_patterns_were_found():
+    """A probe that meets the data there stays."""
+    problem, state = told_wrong_positions()
+    proposal = Snapshot(state.object, state.probe, 1)
+    after, passes = verdict.restarted(EPIE(positions="gradient"), 5, problem, state, proposal, 1.0)
+    assert passes == 5
+    np.testing.assert_allclose(after.probe, state.probe, rtol=0, atol=1e-9 * np.abs(state.probe).max())

@@ -120,3 +120,14 @@ def test_objects_of_several_sizes_are_cut_to_what_all_have(run, tmp_path):
     assert found.object.channels.shape[-2:] == (32, 32)
     whole = pairs_of([larger], least_objects=1)
     np.testing.assert_array_equal(found.object.change[-1], whole.object.change[-1][:, 4:-4, 4:-4])
+
+
+@pytest.mark.parametrize(
+    "more", [{"probe_modes": 3}, {"probe_variations": 1}, {"intensity": True}, {"positions": "gradient"}]
+)
+def test_what_a_stage_finds_counts(more):
+    """One stage that finds more than an object and a probe is enough."""
+    solver = {"name": "staged", "stages": [{"name": "epie"}, {"name": "lsqml", **more}]}
+    found = past_scans([record(1, "1", spec=replace(record(1, "1").spec, solver=solver))])
+    assert found.scans == ()
+    assert sum(found.left_out.values()) == 1

@@ -4,9 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
 from ptychosuite.backends.arrays import to_numpy
-from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
+from ptychosuite.metrics.misfit import DataConstants, misfit_metrics, pattern_misfit
+from ptychosuite.physics.forward import detector_waves
 
 from tests.conftest import small_problem
 
@@ -155,3 +157,18 @@ def test_a_probe_that_has_vanished_meets_no_tolerance():
     blind = dataclasses.replace(small_problem(noise=0.3), probe_known=False)
     found = misfit_metrics(blind, blind.start_object, 0 * blind.probe, DataConstants.of(blind))
     assert not found["gradient_norm"] < np.inf
+
+
+def test_the_misfit_of_a_pattern_is_over_its_own_pixels():
+    """Also where half of them are bad in it alone; of one that has none it is not known."""
+    problem, rng = small_problem(noise=0.05), np.random.default_rng(0)
+    valid = np.ones(problem.diffraction_amplitude.shape, bool)
+    valid[0] = rng.uniform(size=valid[0].shape) < 0.5
+    valid[1] = False
+    some = dataclasses.replace(problem, valid_pixels=valid)
+    found = pattern_misfit(some, problem.reference.object, problem.probe)
+    lit = detector_waves(problem.reference.object, problem.probe, problem.scan_positions_px)
+    rate, counts = np.abs(lit) ** 2 / 0.05, problem.diffraction_amplitude**2 / 0.05
+    terms = 2 * (scipy.special.xlogy(counts, counts / rate) - counts + rate)
+    expected = [term[good].mean() if good.any() else np.nan for term, good in zip(terms, valid, strict=True)]
+    np.testing.assert_allclose(found, expected, rtol=1e-9)

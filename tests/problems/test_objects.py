@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ptychosuite.errors import DataFileError
+from ptychosuite.errors import DataFileError, StudyError
 from ptychosuite.problems.from_files import ObjectFile
 from ptychosuite.problems.objects import (
     BUNDLED,
@@ -13,6 +13,8 @@ from ptychosuite.problems.objects import (
     Texture,
     load_image,
 )
+
+from tests.study.small import plan_of, study_file
 
 OBJECTS = [
     Images(size=40),
@@ -177,3 +179,10 @@ def test_image_changed_since_planned(tmp_path):
     path = write_image(tmp_path / "a.png", np.arange(64, dtype=np.uint8).reshape(8, 8))
     with pytest.raises(DataFileError, match="has changed"):
         Images(path, "camera", 8, magnitude_sha256="0" * 64).make()
+
+
+def test_leaves_that_are_too_large_are_refused(tmp_path):
+    """With the place, and what there is room for."""
+    problem = "problem: {object: {kind: dead-leaves, size: 32, radius_px_min: 16}, probe: {kind: gaussian, size: 16}}"
+    with pytest.raises(StudyError, match=r"object\.radius_px_min.*found 16; expected less than 16, half"):
+        plan_of(study_file(tmp_path, head=f"study: tiny\n{problem}\nstop: {{iterations: 1}}\nsolver: epie\n"))

@@ -165,3 +165,20 @@ def test_nothing_is_written_into_what_is_given():
     solver.step(problem, state, np.random.default_rng(0))
     np.testing.assert_array_equal(state.object, kept)
     assert state.stage == 0
+
+
+def test_a_stage_of_several_modes_begins_from_the_probe_that_was_found():
+    """In the place of the first of the modes that the problem begins from; the others stay."""
+    problem = replace(small_problem(noise=0.2), probe_known=False)
+    guess = np.stack([problem.probe, 0.3 * np.roll(problem.probe, 2, axis=0)])
+    problem = replace(problem, probe=problem.probe * np.sqrt(1.09), probe_modes=guess)
+    epie = {"name": "epie"}
+    before = stepped(staged((epie, 4), ({**epie, "probe_modes": 2}, None)), problem, 4)
+    solver = staged((epie, 4), ({**epie, "probe_modes": 2}, None))
+    begun = solver._begun(problem, solver._stage_after(before))
+    first = begun.probe[0]
+    overlap = np.abs(np.vdot(first, before.probe)) / np.linalg.norm(first) / np.linalg.norm(before.probe)
+    assert overlap == pytest.approx(1, abs=1e-12)
+    assert power(begun.probe) == pytest.approx(power(before.probe))
+    scale = np.linalg.norm(begun.probe[1]) / np.linalg.norm(guess[1])
+    np.testing.assert_allclose(begun.probe[1], scale * guess[1], rtol=1e-12)

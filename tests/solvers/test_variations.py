@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 from ptychosuite.backends.arrays import backend, fft2, to_numpy
 from ptychosuite.core.problem import Found, ProbeVariation
+from ptychosuite.fastforward.pull import refitted_probe
 from ptychosuite.metrics.misfit import DataConstants, misfit_metrics
-from ptychosuite.physics.forward import illuminate, intensity_of
+from ptychosuite.physics.forward import illuminate, intensity_of, own_probes
+from ptychosuite.physics.likelihood import exit_wave_correction
+from ptychosuite.solvers.adam import Adam
+from ptychosuite.solvers.emagpie import EMAGPIE
 from ptychosuite.solvers.lsqml import LSQML
+from ptychosuite.solvers.pie import EPIE, RPIE
+from ptychosuite.solvers.probe_modes import power
 from ptychosuite.solvers.variations import (
     Varying,
     in_gauge,
@@ -255,3 +261,87 @@ def test_precisions_and_backends_agree(each_backend):
         assert np.sum(np.abs(to_numpy(end.probe)) ** 2) == pytest.approx(
             np.sum(np.abs(reference.probe) ** 2), rel=1e-4
         )
+
+
+def exact_problem(**settings):
+    """The unstable problem at its truth, which knows how its beam varies."""
+    problem, truth = unstable_problem(**settings)
+    return dataclasses.replace(
+        problem, start_object=problem.reference.object.copy(), probe=problem.reference.probe, variation=truth
+    )
+
+
+def waves_of(problem, state):
+    seen = Found.by(state).applied_to(problem)
+    return to_numpy(illuminate(seen, state.object, state.probe, slice(None)).exit_waves)
+
+
+@pytest.mark.parametrize("sweep", ["sequential", "minibatch"])
+@pytest.mark.parametrize("solver", [EPIE(), RPIE(), EMAGPIE(levels=2)], ids=lambda each: each.label)
+def test_the_truth_stays_under_a_beam_that_varies(solver, sweep):
+    """What a pattern has of its own is not taken for the probe that all share."""
+    problem = exact_problem(n_modes=1, intensity_rms=0.1)
+    solver = dataclasses.replace(solver, sweep=sweep, batch=8)
+    after = solver.step(problem, solver.init(problem), np.random.default_rng(0))
+    for now, exact in ((after.object, problem.start_object), (after.probe, problem.probe)):
+        np.testing.assert_allclose(now, exact, rtol=0, atol=1e-9 * np.abs(exact).max())
+
+
+@pytest.mark.parametrize("solver", [EPIE(), Adam(), LSQML()], ids=lambda each: each.label)
+def test_the_power_is_settled_with_the_variation(solver):
+    """Exit waves are the same by a probe, and modes of its variation, of another scale."""
+    problem = exact_problem(n_modes=2)
+    start = solver.init(problem)
+    start = dataclasses.replace(
+        start,
+        object=start.object / 2,
+        probe=2 * start.probe,
+        found=Found(variation=dataclasses.replace(problem.variation, modes=2 * problem.variation.modes)),
+    )
+    before = waves_of(problem, start)
+    after = solver.settled(problem, start)
+    np.testing.assert_allclose(waves_of(problem, after), before, rtol=0, atol=1e-12 * np.abs(before).max())
+    assert power(after.probe) == pytest.approx(power(problem.probe))
+
+
+def test_modes_that_vary_are_not_mixed():
+    """Intensities stay: the variation belongs to the first mode alone."""
+    problem = exact_problem(n_modes=1, modes=2)
+    skew = np.stack([problem.probe, problem.probe * np.linspace(0.1, 0.6, 16)])
+    state = dataclasses.replace(
+        LSQML(probe_modes=2).init(problem), probe=skew, found=Found(variation=problem.variation)
+    )
+    before = np.sum(np.abs(waves_of(problem, state)) ** 2, axis=1)
+    after = np.sum(np.abs(waves_of(problem, LSQML(probe_modes=2).settled(problem, state))) ** 2, axis=1)
+    np.testing.assert_allclose(after, before, rtol=0, atol=1e-12 * before.max())
+
+
+@pytest.mark.parametrize("later", [{"intensity": True}, {"probe_variations": 1}, {"probe_variations": 3}])
+def test_what_an_earlier_stage_has_found_stays(later):
+    """Modes that nobody asks for stay as they are; of fewer the strongest, and others join them."""
+    problem = exact_problem(n_modes=2)
+    state = dataclasses.replace(LSQML().init(problem), found=Found(variation=problem.variation))
+    seen = state.found.applied_to(problem)
+    first = Varying(later.get("probe_variations", 0), "intensity" in later, 0.9).first(seen, problem.probe)
+    kept = min(len(first.modes), 2)
+    np.testing.assert_array_equal(first.modes[:kept], problem.variation.modes[:kept])
+    np.testing.assert_array_equal(first.weights[:, :kept], problem.variation.weights[:, :kept])
+    assert not first.weights[:, kept:].any()
+    after = LSQML(variation_start=0, **later).step(problem, state, np.random.default_rng(0))
+    assert np.isfinite(after.found.variation.weights).all()
+    assert len(after.found.variation.modes) == later.get("probe_variations", 2)
+
+
+@pytest.mark.parametrize("n_modes", [0, 1])
+def test_the_refit_of_the_probe_knows_the_light_of_each_pattern(n_modes):
+    """Least squares, literally; from another scale it is there at once where the object is."""
+    problem = exact_problem(n_modes=n_modes, intensity_rms=0.4)
+    found = refitted_probe(problem, problem.start_object, 1.2 * problem.probe)
+    lit = illuminate(problem, problem.start_object, 1.2 * problem.probe, slice(None))
+    chi = exit_wave_correction(lit.exit_waves, problem.diffraction_amplitude)
+    root = np.sqrt(problem.variation.intensity)[:, None, None]
+    total = np.sum(own_probes(root * np.conj(lit.patches) * chi, lit.phases), axis=0)
+    weight = np.sum(root**2 * np.abs(lit.patches) ** 2, axis=0)
+    np.testing.assert_allclose(found, 1.2 * problem.probe + total / weight, rtol=0, atol=1e-12)
+    if n_modes == 0:  # but for positions between pixels
+        np.testing.assert_allclose(found, problem.probe, rtol=0, atol=2e-3 * np.abs(problem.probe).max())

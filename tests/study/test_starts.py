@@ -196,6 +196,22 @@ def test_positions_outside_are_moved_as_one(tmp_path):
         plan_of(study_file(tmp_path, head=head))
 
 
+def test_positions_stay_in_the_frame_of_the_object_to_start_from(tmp_path):
+    """A run that has found some outside goes on there, by patches of the border and the probe's shift."""
+    (plain,) = plan_of(study_file(tmp_path)).runs
+    problem = build_problem(plain, NUMPY)
+    found = problem.positions_px - [1.2, 0]
+    np.save(tmp_path / "told.npy", found)
+    np.save(tmp_path / "object.npy", problem.reference.object)
+    starts = "{kind: file, path: told.npy}\n  start_object: {kind: file, path: object.npy}"
+    head = HEAD.replace("stop:", f"  start_positions: {starts}\nstop:")
+    (spec,) = plan_of(study_file(tmp_path, head=head)).runs
+    begun, wanted = build_problem(spec, NUMPY), problem.at(found)
+    np.testing.assert_array_equal(begun.scan_positions_px, wanted.scan_positions_px)
+    np.testing.assert_allclose(begun.subpixel_shifts_px, wanted.subpixel_shifts_px, atol=1e-12)
+    np.testing.assert_allclose(begun.start_object, problem.reference.object, rtol=1e-6)
+
+
 def test_settings_that_do_nothing_leave_the_identity(tmp_path):
     """A study of before has the runs it always had."""
     plain, nulls = (

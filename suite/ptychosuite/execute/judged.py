@@ -18,7 +18,7 @@ from ptychosuite.execute.one_run import modes_beside, positions_of_record
 from ptychosuite.execute.provenance import code_provenance, environment, now
 from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
 from ptychosuite.metrics.metric import metrics_of_run
-from ptychosuite.metrics.misfit import pattern_deviances
+from ptychosuite.metrics.misfit import pattern_misfit
 from ptychosuite.physics.forward import first_mode
 from ptychosuite.problems.build import build_problem
 from ptychosuite.problems.outside import Outside
@@ -76,7 +76,7 @@ def judged(spec: RunSpec, problem: Problem, given: Outside, told: Mapping[str, A
             for metric in metrics_of_run(spec.metrics, problem, solver=solver)
         }
         rings = {} if problem.reference is None else evaluation.resolution.rings
-        misfit = pattern_deviances(evaluation.seen, obj, probe)
+        misfit = pattern_misfit(evaluation.seen, obj, probe)
     worse = has_diverged(metrics, constants.data.dark_residual)
     return RunRecord(
         run_id=spec.run_id(CODE),

@@ -32,7 +32,7 @@ from ptychosuite.execute.provenance import (
 )
 from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
 from ptychosuite.metrics.metric import metrics_of_run
-from ptychosuite.metrics.misfit import pattern_deviances
+from ptychosuite.metrics.misfit import pattern_misfit
 from ptychosuite.physics.forward import MODES, first_mode
 from ptychosuite.problems.build import build_problem
 from ptychosuite.registry.fingerprint import run_id_of
@@ -286,7 +286,7 @@ def _at_the_end(
     metrics = metrics_of_run(spec.metrics, problem, spec.half_scans, solver)
     found = {metric.name: float(metric.value(evaluation)) for metric in metrics if not metric.on_the_way}
     has_rings = spec.half_scans or problem.reference is not None
-    misfit = pattern_deviances(evaluation.seen, state.object, state.probe)
+    misfit = pattern_misfit(evaluation.seen, state.object, state.probe)
     return found, evaluation.resolution.rings if has_rings else {}, misfit
 
 

@@ -166,7 +166,8 @@ class FastForward(Solver):
             _refuse_infinite("state", state.object, state.probe)  # no operator is to answer for such a state
             # copies: an operator that writes into what it is shown must not spoil what it is judged against
             now = Snapshot(copy(state.object), copy(state.probe), state.iteration)
-            obj, probe = self.advance(problem, now, state.shot(self.schedule.memory))
+            seen = Found.by(state).applied_to(problem)
+            obj, probe = self.advance(seen, now, state.shot(self.schedule.memory))
             _refuse_unlike("object", obj, state.object)
             _refuse_unlike("probe", probe, state.probe)
             _refuse_infinite("proposal", obj, probe)

@@ -7,8 +7,9 @@ at which the first of them ended: one of last year that was reconstructed again 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -90,14 +91,24 @@ def ended(record: RunRecord) -> str:
 
 def unusable(record: RunRecord) -> str:
     """Why nothing can be learned from a run; empty where something can."""
-    solver, iterations = record.spec.solver, record.metrics.get("iterations", np.inf)
+    iterations = record.metrics.get("iterations", np.inf)
     if record.status is not Status.COMPLETED:
         return f"the run has {record.status}"
-    if solver.get("probe_modes", 1) > 1 or solver.get("probe_variations", 0) or solver.get("positions"):
+    if any(_finds_more(settings) for settings in record.spec.solver.get("stages") or [record.spec.solver]):
         return "several modes, or positions that were found"
     if not kind_of(record.spec.problem).knows_truth and iterations < FROM_END * KEPT[1]:
         return f"fewer than {FROM_END * KEPT[1]} iterations, and no truth is known"
     return ""
+
+
+def _finds_more(solver: Mapping[str, Any]) -> bool:
+    """Whether a solver, or stage, of these settings finds more than an object and one mode of the probe."""
+    return bool(
+        solver.get("probe_modes", 1) > 1
+        or solver.get("probe_variations")
+        or solver.get("intensity")
+        or solver.get("positions")
+    )
 
 
 def of_one_probe_size(records: Sequence[RunRecord]) -> list[RunRecord]:

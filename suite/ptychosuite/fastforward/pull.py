@@ -8,7 +8,7 @@ from jaxtyping import Complex, Float
 
 from ptychosuite.backends.arrays import Array, divide, fft2, ifft2, namespace, squared_modulus
 from ptychosuite.core.problem import Problem, batches
-from ptychosuite.physics.forward import accumulate_patches, illuminate, own_probes
+from ptychosuite.physics.forward import accumulate_patches, illuminate
 from ptychosuite.physics.likelihood import wave_correction
 
 FLOOR = 1e-3  # of the largest power: in the dark the quotient of sums is noise
@@ -49,8 +49,9 @@ def data_pull(problem: Problem, obj: Complex[Array, "H W"], probe: Complex[Array
         object_sum = accumulate_patches(object_sum, xp.conj(lit.probes) * correction, lit.positions)
         power = xp.broadcast_to(squared_modulus(lit.probes), correction.shape)
         object_light = accumulate_patches(object_light, power, lit.positions)
-        probe_sum = probe_sum + xp.sum(own_probes(xp.conj(lit.patches) * correction, lit.phases), axis=0)
-        probe_light = probe_light + xp.sum(squared_modulus(lit.patches), axis=0)
+        probe_sum = probe_sum + lit.laid_adjoint_of_product(correction)
+        seen = squared_modulus(lit.patches)
+        probe_light = probe_light + xp.sum(seen if lit.intensity is None else seen * lit.intensity, axis=0)
         pattern = pattern + xp.sum(squared_modulus(wave + revision), axis=0)
     mean_pattern = xp.fft.fftshift(pattern) / problem.n_positions
     return Pull(object_sum, object_light, probe_sum, probe_light, mean_pattern)
@@ -61,7 +62,8 @@ def refitted_probe(
 ) -> Complex[Array, "m m"]:
     """The probe after one pass over the data with ``obj`` held.
 
-    Q = sum_k conj(z_k) R_k / sum_k |z_k|^2, where R_k is the revised exit wave of the present probe; written
+    Q = sum_k conj(z_k) R_k / sum_k |z_k|^2, where R_k is the revised exit wave of the present probe, and z_k
+    counts with its pattern's light (sqrt(I_k) z_k) where that varies; written
     as Q + sum_k conj(z_k) (R_k - psi_k) / sum_k |z_k|^2, so that a probe that meets the data stays, also
     where positions lie between pixels. So does the probe where the object is dark throughout.
     """

@@ -259,8 +259,9 @@ def restarted(
     passes = 0
     if bool(namespace(probe).any(probe != problem.probe)):
         probe = _between(probe, proposal.probe, step)
+        seen = Found.by(state).applied_to(problem)
         for _ in range(refits):
-            probe = refitted_probe(problem, obj, probe)
+            probe = refitted_probe(seen, obj, probe)
         passes = refits
     first, taken = solver.carried(problem, state, obj, probe)
     return first, passes + taken

@@ -189,9 +189,9 @@ def poisson_deviance(problem: Problem, obj: Complex[Array, "H W"], probe: Comple
 def pattern_deviances(
     problem: Problem, obj: Complex[Array, "H W"], probe: Complex[Array, "*M m m"]
 ) -> Float[np.ndarray, " N"]:
-    """Poisson deviance per fitted pixel of each pattern, on the host; their mean is that of all.
+    """Poisson deviance of each pattern over the mean number of fitted pixels, on the host.
 
-    As many pixels are fitted of each pattern.
+    Their mean is the deviance of all. Where as many pixels are fitted of each pattern it is that per pixel.
     """
     found = []
     for batch in batches(problem.n_positions, problem.probe_size, like=obj):
@@ -199,6 +199,23 @@ def pattern_deviances(
         amplitude, mask = problem.diffraction_amplitude[batch], problem.mask(batch)
         found.append(to_numpy(half_deviances(waves, amplitude, problem.photon_scale, mask)))
     return 2 * problem.n_positions / problem.fitted_count * np.concatenate(found)
+
+
+def pattern_misfit(
+    problem: Problem, obj: Complex[Array, "H W"], probe: Complex[Array, "*M m m"]
+) -> Float[np.ndarray, " N"]:
+    """Poisson deviance of each pattern per pixel of it that is fitted, on the host; NaN where none is."""
+    found = pattern_deviances(problem, obj, probe)
+    if not problem.mask_varies:
+        return found
+    counts = np.concatenate(
+        [
+            to_numpy(namespace(obj).sum(problem.mask(batch), axis=(-2, -1)))
+            for batch in batches(problem.n_positions, problem.probe_size, like=obj)
+        ]
+    )
+    mean = problem.fitted_count / problem.n_positions
+    return np.divide(found * mean, counts, out=np.full(len(found), np.nan), where=counts > 0)
 
 
 def one_wave(waves: Complex[Array, "n *M m m"]) -> Complex[Array, "n m m"]:

@@ -113,6 +113,7 @@ class Illumination:
     probes: Complex[Array, "#n *M m m"]  # one where all are the same
     patches: Complex[Array, "n *#M m m"]
     intensity: Float[Array, "n *#M 1 1"] | None = None  # what each pattern has of the probe's; None: the same
+    variation: Complex[Array, "n *M m m"] | None = None  # and what it has beside the common probe, unshifted
 
     @property
     def exit_waves(self) -> Complex[Array, "n *M m m"]:
@@ -145,9 +146,11 @@ class Illumination:
         return self.laid_adjoint(namespace(images).conj(self.patches) * images)
 
     def own_probes(self, probes: Complex[Array, "n *M m m"]) -> Complex[Array, "n *M m m"]:
-        """Images on the patches back to where the probe lies, image by image: shift and factor undone."""
+        """The common probe that each pattern's is made of: shift, factor and variation undone."""
         own = own_probes(probes, self.phases)
-        return own if self.intensity is None else own / namespace(own).sqrt(self.intensity)
+        if self.intensity is not None:
+            own = own / namespace(own).sqrt(self.intensity)
+        return own if self.variation is None else own - self.variation
 
 
 @accelerated
@@ -180,26 +183,28 @@ def illuminate(
         laid = laid_probe(problem, probe)
         probes = local_probes(probe, phases) if laid is None else laid[batch]
         return Illumination(positions, phases, probes, patches)
-    intensity, probes = _varied(problem.variation, probe, batch)
-    return Illumination(
-        positions, phases, probes if phases is None else fourier_shift(probes, phases), patches, intensity
-    )
+    intensity, variation = _variation(problem.variation, probe, batch)
+    probes = namespace(probe).sqrt(intensity) * (probe if variation is None else probe + variation)
+    if phases is not None:
+        probes = fourier_shift(probes, phases)
+    return Illumination(positions, phases, probes, patches, intensity, variation)
 
 
-def _varied(
+def _variation(
     variation: ProbeVariation, probe: Complex[Array, "*M m m"], batch: slice | Int[np.ndarray, " n"]
-) -> tuple[Float[Array, "n *#M 1 1"], Complex[Array, "n *M m m"]]:
-    """Factors of intensity, and the probe of each pattern before its shift."""
+) -> tuple[Float[Array, "n *#M 1 1"], Complex[Array, "n *M m m"] | None]:
+    """Factors of intensity, and what each pattern has beside ``probe``: of several modes beside the first."""
     xp = namespace(probe)
-    intensity = asarray_like(variation.intensity[batch], probe.real)
-    probes = copy(xp.broadcast_to(probe, (len(intensity), *probe.shape)))
-    if variation.modes is not None and variation.weights is not None:
-        weights = asarray_like(variation.weights[batch], probe.real)
-        own = xp.sum(weights[:, :, None, None] * variation.modes, axis=1)
-        first = probes[:, 0] if probe.ndim == MODES else probes
-        first += own
-    factors = xp.reshape(intensity, (-1, *[1] * probe.ndim))
-    return factors, xp.sqrt(factors) * probes
+    factors = asarray_like(variation.intensity[batch], probe.real)
+    intensity = xp.reshape(factors, (-1, *[1] * probe.ndim))
+    if variation.modes is None or variation.weights is None:
+        return intensity, None
+    weights = asarray_like(variation.weights[batch], probe.real)
+    own = xp.sum(weights[:, :, None, None] * variation.modes, axis=1)
+    if probe.ndim < MODES:
+        return intensity, own
+    others = xp.zeros_like(xp.broadcast_to(probe[1:], (len(own), *probe[1:].shape)))
+    return intensity, xp.concat([own[:, None], others], axis=1)
 
 
 def subpixel_phases(problem: Problem, batch: slice | Int[np.ndarray, " n"]) -> Complex[Array, "n m m"] | None:

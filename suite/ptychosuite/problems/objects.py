@@ -18,6 +18,7 @@ from jaxtyping import Complex, Float
 from ptychosuite.errors import DataFileError, nearest
 from ptychosuite.problems.files import check_unchanged, stamp
 from ptychosuite.problems.problem_kind import MAX_SIZE, ObjectKind, Square
+from ptychosuite.registry.validation import SettingError
 
 BUNDLED = (
     "astronaut", "brick", "camera", "cat", "cell", "clock", "coffee", "coins", "grass", "gravel", "horse",
@@ -274,7 +275,7 @@ class DeadLeaves(Square):
     leaves
         Number of polygons.
     radius_px_min
-        Smallest radius in pixels; the largest is half the side.
+        Smallest radius in pixels, less than half the side, which is the largest.
     magnitude_min
         Smallest magnitude; the largest is 1.
     phase_range
@@ -289,6 +290,13 @@ class DeadLeaves(Square):
     magnitude_min: Annotated[float, Gt(0), Le(1)] = 0.3
     phase_range: Annotated[float, Gt(0)] = HALF_PI
     pattern: Annotated[int, Ge(0)] = 0
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        if self.radius_px_min >= self.size / 2:
+            message = f"found {self.radius_px_min:g}; expected less than {self.size / 2:g}, half the side"
+            raise SettingError(("radius_px_min",), message, partner=("size",))
+        return self.size, self.size
 
     def make(self) -> Complex[np.ndarray, "H W"]:
         from skimage.draw import polygon

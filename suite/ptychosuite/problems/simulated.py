@@ -97,7 +97,7 @@ class Simulated(ProblemKind):
         return bool(self.noise or self.photons)
 
     def size(self) -> Size:
-        shape = readable("object", "objects", self.object).shape
+        shape = self._object_shape()
         kind: ProbeKind = readable("probe", "probes", self.probe)
         probe = kind.size
         if probe > min(shape):
@@ -139,6 +139,15 @@ class Simulated(ProblemKind):
             reference=truth,
             probe_modes=truth.probe_modes if start_probe is None else None,
         )
+
+    def _object_shape(self) -> tuple[int, int]:
+        try:
+            return readable("object", "objects", self.object).shape
+        except SettingError as error:
+            if error.path[:1] == ("object",):
+                raise
+            partner = error.partner and ("object", *error.partner)
+            raise SettingError(("object", *error.path), error.message, partner) from error
 
     def _check_groups(self, probe: ProbeKind) -> None:
         for name in ("coherence", "detector"):

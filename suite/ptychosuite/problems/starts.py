@@ -31,7 +31,7 @@ def with_starts(made: Problem, kind: ProblemKind, settings: Mapping[str, Any], r
     shape = made.start_object.shape
     if settings.get(START_POSITIONS) is not None:
         positions, shape = given_positions(
-            settings[START_POSITIONS], shape, made.probe_size, made.n_positions, kind.knows_truth, rng
+            settings, shape, made.probe_size, made.n_positions, kind.knows_truth, rng
         )
         whole, shifts = split_positions(positions)
         made = replace(
@@ -41,6 +41,8 @@ def with_starts(made: Problem, kind: ProblemKind, settings: Mapping[str, Any], r
             start_object=np.ones(shape, made.start_object.dtype),
             reference=made.reference and replace(made.reference, given_positions_px=positions),
         )
+        if (whole < 0).any() or (whole > np.asarray(shape) - made.probe_size).any():
+            made = made.at(positions)
     if settings.get(START_OBJECT) is not None:
         made = replace(made, start_object=start_object(settings[START_OBJECT], kind, shape))
     return made
@@ -70,23 +72,27 @@ def given_positions(
     """The positions in pixels that solvers are told, and the shape of the object that holds them.
 
     They are taken as they are given, in the frame of the problem's own; where that is outside of the object
-    they are moved into it as one, and an object whose shape no truth has fixed is made larger.
+    they are moved into it as one, and an object whose shape no truth has fixed is made larger. With an object
+    to start from they stay in its frame, up to half a probe outside, where a run may have found them: patches
+    are cut from the object, and the probe is shifted by the rest.
+
+    ``settings`` are those of the problem.
 
     Raises
     ------
     DataFileError
         There are more or fewer than patterns, or they do not fit.
     """
-    positions = build("scans", settings).given(shape, probe_size, rng("start positions"))
+    positions = build("scans", settings[START_POSITIONS]).given(shape, probe_size, rng("start positions"))
     if len(positions) != n_positions:
         raise DataFileError(
             f"found {len(positions)} positions to start from; there are {n_positions} patterns"
         )
     room = np.asarray(shape) - probe_size
-    low, high = (
-        np.rint(positions.min(axis=0)),
-        np.rint(positions.max(axis=0)),
-    )  # fractions move the probe
+    low, high = np.rint(positions.min(axis=0)), np.rint(positions.max(axis=0))  # fractions move the probe
+    outside = max((-low).max(), (high - room).max())
+    if settings.get(START_OBJECT) is not None and outside <= probe_size / 2:
+        return positions, shape
     move = -np.minimum(low, 0)
     if is_fixed:
         move -= np.maximum(high + move - room, 0)

@@ -19,7 +19,6 @@ along that direction. Of several modes, |Psi|^2 and |Q|^2 are sums over them, dQ
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
@@ -41,7 +40,6 @@ from ptychosuite.physics.likelihood import exit_wave_correction
 from ptychosuite.solvers.areas import areas_of, cut_out
 from ptychosuite.solvers.gradients import of_modes, over_modes, poisson_pull
 from ptychosuite.solvers.positions import PositionShifts
-from ptychosuite.solvers.probe_modes import power
 from ptychosuite.solvers.solver import SweepState, direction
 from ptychosuite.solvers.sweep import JointSweeping, Sweep
 from ptychosuite.solvers.variations import Varying, in_gauge
@@ -109,15 +107,6 @@ class LSQML(JointSweeping):
         variation, obj, probe = in_gauge(variation, obj, probe, moves_probe)
         found = replace(Found.by(state), variation=variation)
         return replace(after, object=obj, probe=probe, found=found)
-
-    def settled(self, problem: Problem, state: SweepState) -> SweepState:
-        """The modes of the variation keep the scale of the probe, which is changed."""
-        after, variation = super().settled(problem, state), Found.by(state).variation
-        if variation is None or variation.modes is None or variation is problem.variation:
-            return after
-        scale = math.sqrt(power(after.probe) / power(state.probe))
-        variation = replace(variation, modes=scale * variation.modes)
-        return replace(after, found=replace(Found.by(state), variation=variation))
 
     def _update(
         self,

@@ -35,7 +35,7 @@ from ptychosuite.physics.forward import MODES, Illumination
 from ptychosuite.physics.shift import shift_phases
 
 Method = Literal["gradient", "cross-correlation"]
-STEPS = {"gradient": 2.0, "cross-correlation": 2.0}  # of ``positions_step`` where a study does not say it
+STEP = 2.0  # ``positions_step`` where a study does not say it
 LONGEST_PX = 1.0  # of one iteration
 PEAK_PX = 0.5  # distance at which the correlation is sampled
 
@@ -51,8 +51,7 @@ class CorrectsPositions:
     positions_start
         Iterations before the first correction.
     positions_step
-        Factor of what a method finds in one iteration; by default (null) 1 for "gradient", 20 for
-        "cross-correlation".
+        Factor of what a method finds in one iteration; by default (null) 2.
     positions_limit_px
         Furthest that a position may move from where it was given.
     """
@@ -67,7 +66,7 @@ class CorrectsPositions:
     ) -> Float[np.ndarray, "N 2"]:
         """Positions after a sweep that found ``shifts``; what is not finite moves nothing."""
         assert self.positions is not None
-        step = (self.positions_step or STEPS[self.positions]) * np.nan_to_num(shifts, posinf=0, neginf=0)
+        step = (self.positions_step or STEP) * np.nan_to_num(shifts, posinf=0, neginf=0)
         length = np.maximum(np.hypot(*step.T), 1e-300)[:, None]
         moved = now + step * np.minimum(1, LONGEST_PX / length) - given
         moved = moved - moved.mean(axis=0)

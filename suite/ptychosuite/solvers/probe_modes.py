@@ -35,6 +35,12 @@ def start_modes(problem: Problem, n_modes: int) -> Complex[Array, "*M m m"]:
     return known * math.sqrt(power(probe) / power(known))
 
 
+def with_first(modes: Complex[Array, "M m m"], probe: Complex[Array, "m m"]) -> Complex[Array, "M m m"]:
+    """``probe`` in the place of the first mode, with the first one's share of the power."""
+    first = probe * math.sqrt(power(modes[0]) / power(probe))
+    return namespace(modes).concat([first[None], modes[1:]])
+
+
 def modes_from(probe: Complex[np.ndarray, "m m"], n_modes: int) -> Complex[np.ndarray, "M m m"]:
     """Orthogonal modes: the probe, and the probe times 1, y, x, y x, y^2 ... (Gram and Schmidt), much weaker.
 

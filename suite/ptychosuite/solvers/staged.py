@@ -22,7 +22,7 @@ from ptychosuite.core.problem import Found, Problem
 from ptychosuite.core.stages import STAGES, in_words
 from ptychosuite.physics.forward import MODES, first_mode
 from ptychosuite.registry.lookup import build
-from ptychosuite.solvers.probe_modes import power
+from ptychosuite.solvers.probe_modes import power, with_first
 from ptychosuite.solvers.solver import Solver
 
 
@@ -156,12 +156,12 @@ class Staged(Solver):
         if state.inner is not None:
             return state
         solver = self.solvers[state.stage]
-        modes = state.probe if state.probe.ndim == MODES else problem.probe_modes
-        start, probe, passes = (
-            replace(_seen(problem, state), probe_modes=modes),
-            in_one_mode(state.probe),
-            0.0,
-        )
+        modes, probe, passes = problem.probe_modes, in_one_mode(state.probe), 0.0
+        if state.probe.ndim == MODES:
+            modes = state.probe
+        elif modes is not None and state.first_probe is not None:
+            modes = with_first(modes, state.probe)
+        start = replace(_seen(problem, state), probe_modes=modes)
         if state.resumes is None:
             inner = solver.init(replace(start, start_object=state.object, probe=probe))
         else:

@@ -182,15 +182,24 @@ class JointSweeping(Sweeping):
         return replace(after, object=after.object * (1 / scale), probe=after.probe * scale)
 
     def settled(self, problem: Problem, state: SweepState) -> SweepState:
-        """The same exit waves by orthogonal modes with the power of the start; the caller owns ``state``."""
-        obj, probe = state.object, state.probe
-        if self.probe_modes > 1:
+        """The same intensities by orthogonal modes with the power of the start; the caller owns ``state``.
+
+        Where the first mode varies from pattern to pattern modes stay as they are: mixed with the others it
+        would take its variation to them.
+        """
+        obj, probe, found = state.object, state.probe, Found.by(state)
+        variation = found.variation
+        if self.probe_modes > 1 and (variation is None or variation.modes is None):
             probe = orthogonalised(probe)
-        if self.hold_power is not False:
-            scale = power_scale(probe, problem.probe)
-            obj *= 1 / scale  # NumPy's division of complex numbers is fifteen times as slow
-            probe = probe * scale
-        return replace(state, object=obj, probe=probe)
+        if self.hold_power is False:
+            return replace(state, object=obj, probe=probe)
+        scale = power_scale(probe, problem.probe)
+        obj *= 1 / scale  # NumPy's division of complex numbers is fifteen times as slow
+        after = replace(state, object=obj, probe=probe * scale)
+        if variation is None or variation.modes is None:
+            return after
+        scaled = replace(variation, modes=variation.modes * scale)
+        return replace(after, found=replace(found, variation=scaled))
 
 
 def sweep(

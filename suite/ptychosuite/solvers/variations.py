@@ -53,15 +53,24 @@ class Varying:
     step: float
 
     def first(self, problem: Problem, probe: Complex[Array, "*M m m"]) -> ProbeVariation:
-        """What the problem knows; else nothing varies yet, and the modes are the probe's first moments."""
+        """What the problem knows; of what it does not know nothing varies yet, by the probe's first moments.
+
+        Where it knows more modes than are asked for, the strongest stay; all of them where none is asked for.
+        """
         known = problem.variation or ProbeVariation(np.ones(problem.n_positions))
-        if self.n_modes == (0 if known.modes is None else len(known.modes)):
+        there = 0 if known.modes is None else len(known.modes)
+        if self.n_modes in (0, there):
             return known
+        if known.modes is not None and known.weights is not None and self.n_modes < there:
+            return replace(known, modes=known.modes[: self.n_modes], weights=known.weights[:, : self.n_modes])
         mode = first_mode(probe)
-        moments = modes_from(to_numpy(mode), self.n_modes + 1)[1:]
+        moments = modes_from(to_numpy(mode), self.n_modes + 1)[1 + there :]
         moments *= np.sqrt(power(mode) / np.sum(np.abs(moments) ** 2, axis=(1, 2), keepdims=True))
-        weights = np.zeros((problem.n_positions, self.n_modes))
-        return replace(known, modes=asarray_like(moments, mode), weights=weights)
+        modes, weights = asarray_like(moments, mode), np.zeros((problem.n_positions, len(moments)))
+        if known.modes is not None and known.weights is not None:
+            modes = namespace(modes).concat([known.modes, modes])
+            weights = np.concatenate([known.weights, weights], axis=1)
+        return replace(known, modes=modes, weights=weights)
 
     def moved(
         self,
@@ -72,10 +81,11 @@ class Varying:
     ) -> ProbeVariation:
         """After a batch ``lit``, of whose exit waves' change ``chi`` is left."""
         waves = variation_waves(now, lit)
+        waves = waves if self.n_modes else waves[:, :0]  # modes that are known and not asked for stay
         c, v = pattern_steps(lit.exit_waves if self.intensity else None, waves, chi)
         intensity = now.intensity.copy()
         intensity[batch] *= (1 + self.step * np.clip(c, -LARGEST_CHANGE, LARGEST_CHANGE)) ** 2  # (b)
-        if now.modes is None or now.weights is None:
+        if now.modes is None or now.weights is None or not self.n_modes:
             return replace(now, intensity=intensity)
         weights = now.weights.copy()
         weights[batch] += self.step * v

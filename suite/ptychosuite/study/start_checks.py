@@ -36,7 +36,7 @@ def check_starts(problem: Mapping[str, Any], size: Size) -> None:
     if problem.get(START_POSITIONS) is not None:
         try:
             _, shape = given_positions(
-                problem[START_POSITIONS], shape, size.probe_size, size.n_positions, kind.knows_truth, _any_rng
+                problem, shape, size.probe_size, size.n_positions, kind.knows_truth, _any_rng
             )
         except UserError as error:
             raise SettingError(("problem", START_POSITIONS), str(error)) from error

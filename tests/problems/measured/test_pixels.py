@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from ptychosuite.errors import DataFileError
 from ptychosuite.problems.measured import MeasuredFile, Measurement
+from ptychosuite.problems.measured.measured_file import factor_to_counts
 
 from tests.problems.measured import small
 
@@ -184,3 +185,16 @@ def test_a_mask_for_each_pattern(tmp_path: Path, binning: int) -> None:
 def test_entry_of_a_file_without_entries(tmp_path: Path) -> None:
     with pytest.raises(DataFileError, match="'arrays' has no entries; leave 'entry' out"):
         read(small.arrays(tmp_path / "a.h5"), entry="second")
+
+
+def test_the_scale_of_the_probe_leaves_out_what_is_bad_in_single_patterns() -> None:
+    """The probe that made the counts has their scale, also where its brightest pixels are bad in some."""
+    rng = np.random.default_rng(0)
+    probe = rng.standard_normal((8, 8)) + 1j * rng.standard_normal((8, 8))
+    pattern = np.abs(np.fft.fft2(probe)) ** 2
+    valid = np.ones((4, 8, 8), bool)
+    valid[::2, pattern > np.quantile(pattern, 0.9)] = False
+    counts = np.where(valid, pattern, 0)
+    assert factor_to_counts(probe, counts, None, valid) == pytest.approx(1)
+    good = rng.uniform(size=(8, 8)) < 0.7
+    assert factor_to_counts(2 * probe, counts * good, good, valid) == pytest.approx(0.5)

@@ -100,7 +100,7 @@ class MeasuredFile(ReadSettings, ProblemKind):
         scale = (
             1.0
             if self.probe_scale == "kept"
-            else factor_to_counts(probe, intensity, measurement.detector_mask)
+            else factor_to_counts(probe, intensity, measurement.detector_mask, measurement.valid_pixels)
         )
         whole, shifts = split_positions(measurement.scan_positions_px)
         return Problem(
@@ -121,8 +121,11 @@ def factor_to_counts(
     probe: Complex[np.ndarray, "m m"],
     intensity: Real[np.ndarray, "N m m"],
     good: Bool[np.ndarray, "m m"] | None,
+    valid: Bool[np.ndarray, "N m m"] | None = None,
 ) -> float:
     """Factor by which the probe sends the mean counts to the good pixels, through an empty object.
+
+    ``valid`` is False where a pixel is bad in one pattern alone; counts are 0 wherever one is bad.
 
     Raises
     ------
@@ -131,7 +134,9 @@ def factor_to_counts(
     """
     counts = float(intensity.sum(dtype=np.float64)) / len(intensity)
     pattern = np.abs(np.fft.fft2(probe)) ** 2
-    seen = float(np.sum(pattern if good is None else pattern[good]))
+    share = 1.0 if valid is None else valid.mean(axis=0)  # of the patterns in which a pixel is good
+    lit = pattern * share
+    seen = float(np.sum(lit if good is None else lit[good]))
     if seen < LEAST_SEEN * pattern.sum():
         raise DataFileError(
             "the probe to start from sends no light to any good pixel of the detector; "
