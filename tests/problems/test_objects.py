@@ -183,6 +183,7 @@ def test_image_changed_since_planned(tmp_path):
 
 def test_leaves_that_are_too_large_are_refused(tmp_path):
     """With the place, and what there is room for."""
-    problem = "problem: {object: {kind: dead-leaves, size: 32, radius_px_min: 16}, probe: {kind: gaussian, size: 16}}"
+    obj = "{kind: dead-leaves, size: 32, radius_px_min: 16}"
+    problem = f"problem: {{object: {obj}, probe: {{kind: gaussian, size: 16}}}}"
     with pytest.raises(StudyError, match=r"object\.radius_px_min.*found 16; expected less than 16, half"):
         plan_of(study_file(tmp_path, head=f"study: tiny\n{problem}\nstop: {{iterations: 1}}\nsolver: epie\n"))
