@@ -131,3 +131,6 @@ def test_what_a_stage_finds_counts(more):
     found = past_scans([record(1, "1", spec=replace(record(1, "1").spec, solver=solver))])
     assert found.scans == ()
     assert sum(found.left_out.values()) == 1
+    run = record(1, "1", spec=replace(record(1, "1").spec, solver=solver), snapshots={10: (None, None)})
+    with pytest.raises(StudyError, match="make no training pairs"):
+        pairs_of([run])

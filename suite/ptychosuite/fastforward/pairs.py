@@ -115,7 +115,7 @@ def pairs_of(
         raise StudyError(
             "the runs of this study make no training pairs; they are runs with snapshots "
             f"{Schedule.memory} iterations apart, as in 'snapshots: [10, 20, 30, 40]', and on measured data "
-            f"{FROM_END} times as long"
+            f"{FROM_END} times as long, of solvers that find an object and one mode of the probe"
         )
     rows = _cut_to_common(rows) if cut else rows
     sizes = {(row.object.channels.shape, row.probe.channels.shape) for row in rows}
@@ -145,8 +145,8 @@ class _Row:
 
 
 def _rows(record: RunRecord, keep_states: bool, without_drift: bool) -> Iterator[_Row]:
-    """The pairs of one run."""
-    if not record.snapshots:
+    """The pairs of one run; none of one whose states are not all of what its solver had found then."""
+    if not record.snapshots or finds_more(record.spec.solver):
         return
     problem, last = build_problem(record.spec, backend("numpy")), math.inf
     if problem.reference is None:
@@ -168,6 +168,17 @@ def _rows(record: RunRecord, keep_states: bool, without_drift: bool) -> Iterator
             units = seen.object.unit, np.asarray(seen.probe.unit)
             state = Resumable(problem, solver, now, *units) if keep_states else None
             yield _Row(obj, probe, not problem.probe_known, family, state)
+
+
+def finds_more(solver: Mapping[str, Any]) -> bool:
+    """Whether a solver of these settings, or a stage of it, finds more than object and one probe."""
+    return any(
+        each.get("probe_modes", 1) > 1
+        or each.get("probe_variations")
+        or each.get("intensity")
+        or each.get("positions")
+        for each in solver.get("stages") or [solver]
+    )
 
 
 def family_of(spec: RunSpec) -> str:

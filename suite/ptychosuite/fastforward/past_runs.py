@@ -7,9 +7,8 @@ at which the first of them ended: one of last year that was reconstructed again 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from ptychosuite.core.jumps import Schedule
 from ptychosuite.core.runs import RunRecord, Status
 from ptychosuite.core.stages import IMPORTED
 from ptychosuite.errors import StudyError, UserError
-from ptychosuite.fastforward.pairs import FROM_END, family_of
+from ptychosuite.fastforward.pairs import FROM_END, family_of, finds_more
 from ptychosuite.problems.build import build_problem
 from ptychosuite.problems.problem_kind import kind_of
 from ptychosuite.registry.lookup import build
@@ -94,21 +93,11 @@ def unusable(record: RunRecord) -> str:
     iterations = record.metrics.get("iterations", np.inf)
     if record.status is not Status.COMPLETED:
         return f"the run has {record.status}"
-    if any(_finds_more(settings) for settings in record.spec.solver.get("stages") or [record.spec.solver]):
-        return "several modes, or positions that were found"
+    if finds_more(record.spec.solver):
+        return "several modes, or positions or light of each pattern that were found"
     if not kind_of(record.spec.problem).knows_truth and iterations < FROM_END * KEPT[1]:
         return f"fewer than {FROM_END * KEPT[1]} iterations, and no truth is known"
     return ""
-
-
-def _finds_more(solver: Mapping[str, Any]) -> bool:
-    """Whether a solver, or stage, of these settings finds more than an object and one mode of the probe."""
-    return bool(
-        solver.get("probe_modes", 1) > 1
-        or solver.get("probe_variations")
-        or solver.get("intensity")
-        or solver.get("positions")
-    )
 
 
 def of_one_probe_size(records: Sequence[RunRecord]) -> list[RunRecord]:
