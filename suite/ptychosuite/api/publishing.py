@@ -243,7 +243,8 @@ def export(
     to
         "crate" (an RO-Crate to publish), "csv" or "parquet" (one row a run), "netcdf" (with the curves).
     out
-        File to write, or for a crate a new folder; by default the study's name with the form's suffix.
+        File to write; for a crate one that ends in .zip, or a new folder; by default the name of the study
+        with the suffix of the form.
     licence, authors
         Of a crate: an SPDX identifier, and who is to be cited, as in "Ada Lovelace <ORCID>".
     partial

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +26,19 @@ from ptychosuite.commands.options import (
 from ptychosuite.errors import DataFileError
 
 STUDY_SUFFIXES = (".yaml", ".yml", ".zip")
-pages_option = click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("reports"), show_default=True, metavar="DIR",
-    help="Folder that gets the page: STUDY/index.html of a report, STUDY-trend.html of a trend.",
-)  # fmt: skip
+
+
+def pages_option(page: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Where ``page`` is written."""
+    return click.option(
+        "--out", type=click.Path(path_type=Path), default=Path("reports"), show_default=True, metavar="DIR",
+        help=f"Folder that gets the page, {page}.",
+    )  # fmt: skip
 
 
 @click.command()
 @study_options
-@pages_option
+@pages_option("STUDY/index.html")
 @click.option(
     "--watch", "every_s", type=Duration(), is_flag=False, flag_value="10", metavar="[SECONDS]",
     help="Draw again whenever there are new results, until all runs are there or Ctrl-C; it looks every 10 s "
@@ -85,7 +89,7 @@ def figures(**asked: Any) -> None:
     "--results", multiple=True, default=["results"], show_default=True, metavar="DIR",
     help="Folder that holds a results folder for each study. Twice: one for A and one for B.",
 )  # fmt: skip
-@pages_option
+@pages_option("compare-A-B/index.html")
 @json_option
 def compare(a: Path, b: Path | None, results: tuple[str, ...], out: Path, as_json: bool) -> None:
     """Draw two stores side by side.
@@ -216,7 +220,8 @@ def convert(**asked: Any) -> None:
 )  # fmt: skip
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="FILE",
-    help="File to write, or for a crate a new folder.  [default: STUDY with the form's suffix]",
+    help="File to write; for a crate one that ends in .zip, or a new folder.  "
+    "[default: STUDY with the form's suffix]",
 )  # fmt: skip
 @click.option("--license", "licence", metavar="SPDX", help="Of a crate: its licence, as in CC-BY-4.0.")
 @click.option(
@@ -240,7 +245,7 @@ def export(**asked: Any) -> None:
 @click.command()
 @study_argument
 @results_option
-@pages_option
+@pages_option("STUDY-trend.html")
 def trend(**asked: Any) -> None:
     """Draw the history of the checks of STUDY (a study file or a results folder) as a page.
 
