@@ -185,3 +185,11 @@ def test_stores_without_a_common_run(stored, tmp_path):
     carry_out(plan, tmp_path / "results")
     with pytest.raises(StoreError, match="no run of A has a partner in B"):
         compare_stores(stored, runs_of(plan, tmp_path / "results", "B"))
+
+
+def test_a_study_that_asks_for_metrics(tmp_path):
+    """As any other: what it asks for is a setting of each of its runs."""
+    plan = plan_text(tmp_path, "metrics: [psnr_phase, ssim_phase]\naxes: {seed: {range: 2}}\n")
+    carry_out(plan, tmp_path / "results")
+    side = runs_of(plan, tmp_path / "results", "A")
+    assert compare_stores(side, side).changed == 0

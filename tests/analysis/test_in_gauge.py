@@ -72,6 +72,8 @@ def test_unknown_probe_is_shown_as_the_metrics_see_it(tmp_path, start, dtype):
         np.testing.assert_array_equal(shown.compared, shown.scanned)
         power = [float(np.sum(np.abs(each) ** 2)) for each in (shown.probe, truth.probe)]
         assert power[0] == pytest.approx(power[1], rel=0.2)
+        # neither of the two phases is known, so that each is shown as the truth has its own
+        assert np.angle(np.vdot(truth.probe, shown.probe)) == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("start", STARTS)

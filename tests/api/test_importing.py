@@ -145,6 +145,9 @@ def test_without_any_run_and_in_copies(study):
     ptychosuite.export(study, "crate", out="kept.zip", licence="MIT", progress=False)
     with ptychosuite.open("kept.zip") as kept:
         assert "theirs (imported)" in set(kept.table["solver"])
+        assert "missing" not in str(kept)
+    compared = ptychosuite.compare("kept.zip", "results/tiny", out="compared").to_dict()
+    assert (compared["only_a"], compared["only_b"]) == (0, 0)
     exported = ptychosuite.export(study, "csv", progress=False)
     assert "theirs (imported)" in exported.path.read_text()
 

@@ -12,7 +12,7 @@ from ptychosuite.core.runs import RunRecord
 from ptychosuite.execute.provenance import PACKAGES
 from ptychosuite.registry.lookup import classes
 from ptychosuite.reporting.crate import write_environments
-from ptychosuite.reporting.origin import LIBRARIES
+from ptychosuite.reporting.origin import LIBRARIES, _environment
 
 from tests.store.records import record
 
@@ -50,3 +50,9 @@ def test_packages_go_by_their_distributions():
     solving = {package for solver in classes("solvers").values() for package in solver.packages}
     assert solving <= {*LIBRARIES} <= {*PACKAGES}
     assert solving <= {*ARITHMETIC} <= {*PACKAGES}
+
+
+def test_a_run_that_left_nothing_names_nothing():
+    """One whose worker was ended by the time limit does not know in what it ran."""
+    made = [made_in(0, {}), made_in(1, {"ptychosuite": "0.1.0", "python": "3.12"})]
+    assert [_environment(run) for run in made] == ["", "ptychosuite 0.1.0, Python 3.12"]

@@ -32,11 +32,13 @@ def test_round_trip(address):
     store = store_at(address)
     written = replace(
         record(3, metrics={"iterations_to_tol": float("nan")}),
+        spec=replace(record(3).spec, metrics=("psnr_phase", "ssim_phase")),
         message="time is up\nand more",
         provenance={"start": "2030", "packages": {"numpy": "2"}, "threads": [1, 2], "nothing": None},
     )
     found = read_run(write_run(store, written, reference()))
     assert (found.run_id, found.spec, found.status) == (written.run_id, written.spec, written.status)
+    assert found.spec.metrics == written.spec.metrics
     assert (found.message, found.provenance) == (written.message, written.provenance)
     assert list(found.metrics) == list(written.metrics)
     np.testing.assert_array_equal(list(found.metrics.values()), list(written.metrics.values()))

@@ -196,3 +196,11 @@ def test_points_of_choices():
 def test_at_the_bound(value, is_at_bound):
     """As written it may lie outside what is tried: then nothing is known of the bound."""
     assert Range(1e-3, 1.0, True).is_at_bound(value) is is_at_bound
+
+
+def test_what_is_written_is_tried_once(tmp_path):
+    """A few choices have no more tries than there are, the written one among them."""
+    section = "tune: {tries: 4, over: [{where: {solver: lsqml}, solver.batch: [16, 32.0, 64]}]}\n"
+    (contest,) = tries_of(read(tmp_path, AXES + section)).contests
+    assert contest.tries[0]["solver.batch"] == 32
+    assert sorted(each["solver.batch"] for each in contest.tries) == [16, 32, 64]

@@ -22,7 +22,7 @@ from ptychosuite.analysis.outcomes import MISSING, Outcome
 from ptychosuite.analysis.quality import Compared, run_findings
 from ptychosuite.analysis.repetition import varying_paths
 from ptychosuite.analysis.rounding import changes, rounding_changes
-from ptychosuite.analysis.tables import open_dataset, table_of
+from ptychosuite.analysis.tables import are_imported, open_dataset, table_of
 from ptychosuite.analysis.verdict import Judgement
 from ptychosuite.core.plan import Tolerances
 from ptychosuite.core.runs import Lane, RunRecord, RunSpec, Status
@@ -67,6 +67,9 @@ class StoreRuns:
         """
         planned = study["spec_ids"]
         table = table_of(open_dataset(store, study), planned)
+        elsewhere = {*table["spec_id"][are_imported(table)]}  # a bundle plans them with the others
+        planned = [spec_id for spec_id in planned if spec_id not in elsewhere]
+        table = table[~are_imported(table)]
         there = table[(table["path"] != "") & (table["status"] != MISSING)].dropna(subset="path")
         records = {
             row.spec_id: read_run(store.root / row.path, images=False)

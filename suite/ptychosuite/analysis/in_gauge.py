@@ -75,7 +75,7 @@ class Scene:
             return "The global phase is removed, as it is before phases are compared"
         return (
             "What an unknown probe leaves open is removed as for the metrics: scale, phase, phase ramp and "
-            "sub-pixel shift, of object and probe together"
+            "sub-pixel shift, of object and probe together, and the probe's own phase"
         )
 
     @cached_property
@@ -100,6 +100,8 @@ class Scene:
         if not self.probe_known and gauge.scale:  # of a known probe the phase is the object's alone
             gauge = replace(gauge, scale=gauge.scale * factor)
             probe, modes = (None if x is None else probe_in_gauge(x, gauge) for x in (probe, modes))
+            if probe is not None:  # no intensity tells the phase of the one from that of the other
+                probe = probe * np.exp(-1j * np.angle(np.vdot(self.reference.probe, probe)))
         obj = obj * np.complex128(factor)
         return Shown(obj, probe, self._truth.compared, self._truth.scanned, modes)
 

@@ -185,7 +185,7 @@ class Results(Displayed):
     def _counts(self) -> str:
         counts = self.table["status"].value_counts().to_dict()
         outside = int(are_imported(self.table).sum())
-        left = len(self.study.get("spec_ids", ())) - len(self.table) + outside
+        left = len({*self.study.get("spec_ids", ())} - {*self.table["spec_id"]})
         if left > 0:
             counts[MISSING] = left
         if outside:

@@ -85,8 +85,16 @@ def study_options(command: Any) -> Any:
     return command
 
 
+def _refuse_blank(context: click.Context, parameter: click.Parameter, text: str) -> str:
+    """An unset variable of a shell would choose all runs."""
+    source = context.get_parameter_source(parameter.name or "")
+    if source is not click.core.ParameterSource.DEFAULT and not text.strip():
+        raise click.BadParameter("found nothing; expected a condition, as in 'noise < 0.2'")
+    return text
+
+
 where_option = click.option(
-    "--where", default="", metavar="CONDITION",
+    "--where", default="", metavar="CONDITION", callback=_refuse_blank,
     help="Only runs that meet a condition, as in --where 'noise < 0.2 and solver in (rpie, magpie)': "
     "settings by the names that 'plan' shows, or by their dotted paths.",
 )  # fmt: skip

@@ -104,8 +104,8 @@ def _listed(values: Iterable[str]) -> str:
 def _environment(record: RunRecord) -> str:
     packages = record.provenance.get("packages", {})
     named = [f"{name} {packages[name]}" for name in LIBRARIES if packages.get(name)]
-    versions = [f"{name} {record.provenance.get(key, '')}" for name, key in
-                (("ptychosuite", "ptychosuite"), ("Python", "python"))]  # fmt: skip
+    known = (("ptychosuite", "ptychosuite"), ("Python", "python"))
+    versions = [f"{name} {record.provenance[key]}" for name, key in known if record.provenance.get(key)]
     return ", ".join([*versions, *named])
 
 

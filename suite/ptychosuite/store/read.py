@@ -222,7 +222,7 @@ def read_run(file: Place, images: bool = True) -> RunRecord:
         states = _pairs("snapshot", kept, arrays, "snapshot_objects", "snapshot_probes")
         return RunRecord(
             run_id=run.run_id,
-            spec=replace(spec, snapshots=tuple(spec.snapshots)),
+            spec=replace(spec, snapshots=tuple(spec.snapshots), metrics=tuple(spec.metrics)),
             status=Status(run.status),
             metrics={name: float(value) for name, value in _pairs("metric", run.metric, arrays, "metrics")},
             curves=dict(_pairs("curve", run.curve, arrays, "curves")),

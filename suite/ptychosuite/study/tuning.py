@@ -225,7 +225,10 @@ class _Maker:
             message = f"{run.solver_name} has no problem to be tuned on: measured data are one data set"
             raise SettingError((TUNE, "on"), f"{message}; name others")
         written = {path: run.leaves().get(path) for path in space}
-        tries = [written, *points(space, self._settings.tries - 1, self._settings.seed)]
+        others = [
+            each for each in points(space, self._settings.tries, self._settings.seed) if each != written
+        ]
+        tries = [written, *others[: self._settings.tries - 1]]
         run_ids = [[self._run(*problem, settings) for problem in problems] for settings in tries]
         return Contest(run.solver, _where(run, self._each), space, tries, run_ids)
 

@@ -48,7 +48,7 @@ HEADINGS = {
     "half_frc_change": "half-scan FRC crossing, change",
     "phase_change_rad": "phase RMSE, change / rad",
     "artefact_change_rad": "phase artefacts, change / rad",
-    "rejected": "jumps rejected",
+    "rejected": "jumps rejected or not tried",
     "inference_seconds": "inference / s",
     "clock": "of the time: steps, inference, look-ahead",
 }
