@@ -348,7 +348,7 @@ WRONG = {
     "report of a folder": (["report", "."], "no results in"),
     "show before run": (["show", "tiny.yaml"], "run the study first"),
     "set with a folder": (["report", ".", "--set", "seed=1"], "--set"),
-    "blank condition": (["run", "tiny.yaml", "--where", ""], "'--where': found nothing; expected a condition"),
+    "blank condition": (["run", "tiny.yaml", "--where", ""], "found nothing; expected a condition"),
     "no condition": (["run", "tiny.yaml", "--where", "nois < 1"], "no run has 'nois'; did you mean 'noise'?"),
     "a condition that nothing meets": (
         ["plan", "tiny.yaml", "--where", "noise > 1"],
