@@ -109,6 +109,23 @@ def test_all_words_are_to_be_read(material, kind, width):
         assert not one.covers(other), (one, other)
 
 
+@pytest.mark.parametrize("width", [None, *WIDTHS])
+def test_tilted_names_of_columns_are_on_the_paper(material, width):
+    """Solvers across a heat map, and the names of both axes."""
+    figure = figure_of({"kind": "heatmap", "x": "solver", "y": "noise", "value": "error", "width": width})
+    with house_style():
+        drawn = figure.draw(material.narrowed(figure.where)).figure
+        lay_out(drawn)
+    found = words_on(drawn)
+    assert {"solver", "noise", "MAGPIE (levels 3)"} <= {words.text for words in found}
+    for words in found:
+        assert -1 < words.left < words.right < drawn.bbox.width + 1, words
+        assert -1 < words.bottom < words.top < drawn.bbox.height + 1, words
+    cell = drawn.axes[0].get_window_extent()
+    assert cell.width > 100
+    assert cell.height > 100
+
+
 def test_a_setting_stays_beside_its_value():
     """Where a label takes several lines, it is broken elsewhere."""
     label = "Adam (learning_rate 0.01, beta_2 0.999) + network at 12, 27, 42"

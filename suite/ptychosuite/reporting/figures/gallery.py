@@ -20,6 +20,9 @@ NUMBERS = ("run_id", "seed", "error", "phase_rmse_rad", "residual")
 MAX_ROWS = 12  # of a figure, truths included
 
 
+LABEL_LETTERS = 26  # of a line beside a picture
+
+
 @dataclass(frozen=True)
 class Tile:
     """A run, or a truth, about to be drawn.
@@ -66,10 +69,13 @@ class Tile:
 
     @property
     def label(self) -> str:
-        """The same on several lines; a note in the place of a picture is not there."""
+        """The same on lines as short as a picture; a note in the place of a picture is not there."""
+        from ptychosuite.reporting.style import on_lines
+
         name, condition = self.name.replace(" (", "\n("), self.condition.replace(" · ", "\n")
         note = self.note.replace(": ", ":\n") if self.shown is not None else ""
-        return "\n".join(filter(None, (name, condition, note)))
+        lines = [line for part in (name, condition, note) for line in part.splitlines()]
+        return "\n".join(on_lines(line, LABEL_LETTERS) for line in lines)
 
 
 @dataclass(frozen=True)

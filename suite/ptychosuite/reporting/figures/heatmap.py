@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ptychosuite.analysis.heat_grid import HeatCell, HeatGrid
     from ptychosuite.reporting.figures.material import Material
 
+LETTER_INCHES, COLUMN_LETTERS = 0.075, 24
 CELL_INCHES = (0.62, 0.36)  # at least so wide and high that labels do not touch
 WORDS = {"never": "never", "diverged": "diverged", "failed": "failed", "missing": "missing", "empty": ""}
 
@@ -119,16 +120,38 @@ def _canvas(grids: list[HeatGrid], width: str | None) -> tuple[Any, list[Axes]]:
     most_columns, most_rows = (
         max(len(getattr(grid, name)) for grid in grids) for name in ("columns", "rows")
     )
-    names = 0.075 * max(len(row) for grid in grids for row in grid.rows) + 0.5
+    names = LETTER_INCHES * max(len(row) for grid in grids for row in grid.rows) + 0.5
+    below = max(_inches_below(grid) for grid in grids)
     columns = min(len(grids), 2 if most_columns <= 5 and width != "column" else 1)
     rows = -(-len(grids) // columns)
+    names = max(names, below)  # the first of the tilted names reaches as far to the left
     inches = columns * (max(2.2, most_columns * CELL_INCHES[0]) + names) + 1.0
-    height = rows * (max(1.2, most_rows * CELL_INCHES[1]) + 0.8) + (0.9 if width == "column" else 0.2)
+    height = rows * (max(1.2, most_rows * CELL_INCHES[1]) + 0.8 + below) + (0.9 if width == "column" else 0.2)
     figure = Figure(figsize=(width_of(width, inches), height))
     axes = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
     for axis in axes[len(grids) :]:
         axis.set_visible(False)
     return figure, axes
+
+
+def _is_tilted(grid: HeatGrid) -> bool:
+    """Whether names of columns would run into each other side by side."""
+    return max(map(len, grid.columns)) > 7
+
+
+def _columns_named(grid: HeatGrid) -> list[str]:
+    from ptychosuite.reporting.style import on_lines
+
+    return [on_lines(name, COLUMN_LETTERS) for name in grid.columns]
+
+
+def _inches_below(grid: HeatGrid) -> float:
+    """What tilted names of columns need below a grid, beyond one line."""
+    if not _is_tilted(grid):
+        return 0.0
+    names = [name.splitlines() for name in _columns_named(grid)]
+    longest = max(len(line) for lines in names for line in lines)
+    return LETTER_INCHES * (0.64 * longest + 1.5 * (max(map(len, names)) - 1))
 
 
 def _draw_grid(axis: Axes, grid: HeatGrid, norm: Any, colour_map: str, shade: np.ndarray) -> Any:
@@ -137,9 +160,8 @@ def _draw_grid(axis: Axes, grid: HeatGrid, norm: Any, colour_map: str, shade: np
 
     image = axis.imshow(grid.values(), norm=norm, cmap=colour_map, aspect="auto")
     axis.grid(False)
-    longest = max(map(len, grid.columns))
-    tilted: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if longest > 7 else {}
-    axis.set_xticks(range(len(grid.columns)), grid.columns, **tilted)
+    tilted: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+    axis.set_xticks(range(len(grid.columns)), _columns_named(grid), **(tilted if _is_tilted(grid) else {}))
     axis.set_yticks(range(len(grid.rows)), grid.rows)
     for row, line in enumerate(grid.cells):
         for column, cell in enumerate(line):
