@@ -86,6 +86,16 @@ def test_pixels_that_were_not_scanned_are_no_error(parts, results):
     assert ("global phase is removed" in drawn.caption) is not is_blind
 
 
+def test_known_and_unknown_probes_in_one_figure(tmp_path):
+    """What is hatched is compared in the ones and not in the others, and the caption says so."""
+    axes = "axes: {problem.start_probe: [null, {kind: gaussian, size: 16, fwhm_px: 9}]}\n"
+    plan = plan_text(tmp_path, axes)
+    carry_out(plan, tmp_path)
+    selection = selection_of_plan(plan, tmp_path)
+    caption = draw(ImagesFigure(), selection.table, store=selection.store).caption
+    assert "not scanned; magnitudes are compared there too where the probe is known." in caption
+
+
 def test_each_condition_has_its_truth(parts):
     """Truth and condition are in the label of every row."""
     table, store = parts

@@ -267,9 +267,14 @@ def _probe_magnitudes(shown: Gallery) -> tuple[list[np.ndarray], list[np.ndarray
 def _hatched(shown: Gallery, columns: Sequence[str]) -> str:
     """A sentence on the pixels that are hatched; empty where there are none."""
     seen = [tile.shown for tile in shown.tiles if tile.shown is not None]
-    if not all(each.compared.all() for each in seen):
+    nowhere = any(not each.compared.all() for each in seen)
+    in_part = any(each.compared.all() and not each.scanned.all() for each in seen)
+    if nowhere and in_part:
+        there = "magnitudes are compared there too where the probe is known"
+        return f" Hatched: pixels that were not scanned; {there}."
+    if nowhere:
         return " Hatched: pixels that were not scanned; they are not compared."
-    if "phase-difference" in columns and not all(each.scanned.all() for each in seen):
+    if "phase-difference" in columns and in_part:
         return " Hatched: pixels that were not scanned; magnitudes are compared there too, phases are not."
     return ""
 
