@@ -1,11 +1,16 @@
 """Recorded sweeps are those of the plain form, on the CPU as well, where a recording is carried out anew."""
 
 import gc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from ptychosuite.backends.arrays import backend, to_numpy
-from ptychosuite.solvers.recorded_sweep import RecordedSweep, _of_solver, filled_up, repeated
+from ptychosuite.core.problem import Found, ProbeVariation
+from ptychosuite.registry.lookup import build
+from ptychosuite.solvers import recorded_sweep
+from ptychosuite.solvers import sweep as sweep_module
+from ptychosuite.solvers.recorded_sweep import RecordedSweep, _of_solver, are_the_same, filled_up, repeated
 from ptychosuite.solvers.stack import RunStack, merged
 from ptychosuite.solvers.stacked_sweep import COUNTS, places, sweep_stack
 from ptychosuite.solvers.sweep import cut_into_batches
@@ -102,6 +107,107 @@ def test_goes_with_its_solver(each_backend):
     del one, other
     gc.collect()
     assert len(_of_solver) == kept - 2
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    """The recorded sweeps that were made, in runs that go as on a GPU."""
+    made = []
+
+    class Counted(RecordedSweep):
+        def __init__(self, stack):
+            super().__init__(stack)
+            made.append(self)
+
+    monkeypatch.setattr(sweep_module, "is_on_gpu", lambda x: True)
+    monkeypatch.setattr(recorded_sweep, "can_be_recorded", lambda *arrays: True)
+    monkeypatch.setattr(recorded_sweep, "RecordedSweep", Counted)
+    return made
+
+
+def run(solver, problem, iterations, **more):
+    state, rng = replace(solver.init(problem), **more), np.random.default_rng(0)
+    for _ in range(iterations):
+        state = solver.step(problem, state, rng)
+    return state
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_stage_is_recorded_once(recorded, known):
+    """Its problem is made anew for every iteration, with the probe that the stage began with."""
+    stages = [{"name": "epie", "iterations": 2}, {"name": "rpie", "iterations": 6}]
+    problem = replace(small_problem(noise=0.5, flat_start=False), probe_known=known)
+    run(build("solvers", {"name": "staged", "stages": stages}), problem, 8)
+    assert len(recorded) == 2
+
+
+def test_positions_that_stay_where_they_were_found(recorded):
+    problem = small_problem(noise=0.5)
+    solver = build("solvers", {"name": "rpie"})
+    run(solver, problem, 5, found=Found(problem.positions_px + 0.1))
+    assert len(recorded) == 1
+
+
+def test_a_part_and_the_whole_take_turns(recorded):
+    """Two are kept of a solver, those that were used last."""
+    problem, solver = small_problem(noise=0.5), build("solvers", {"name": "rpie"})
+    parts = [problem.part(slice(n)) for n in (4, 5)]
+    for chosen in (problem, parts[0], problem, parts[0], problem, parts[1], problem, parts[1]):
+        run(solver, chosen, 2)
+    assert len(recorded) == 3
+    assert [each.stack.problems[0].n_positions for each in _of_solver[id(solver)]] == [problem.n_positions, 5]
+
+
+def changes(chosen, problem):
+    """What a sweep may not go on with where it has changed, field by field."""
+    pixels = np.random.default_rng(2).random((problem.n_positions, 16, 16)) > 0.3
+    return {
+        "diffraction_amplitude": 1.5 * problem.diffraction_amplitude,
+        "scan_positions_px": problem.scan_positions_px[::-1],
+        "subpixel_shifts_px": -problem.subpixel_shifts_px,
+        "detector_mask": chosen.asarray(1.0 * pixels[0]),
+        "fitted_pixels": chosen.asarray(pixels),
+        "valid_pixels": chosen.asarray(pixels[::-1]),
+        "probe": 1.1 * problem.probe,
+        "start_object": chosen.asarray(np.ones((48, 44)), "complex128"),
+    }
+
+
+CHANGES = list(changes(backend("numpy"), fractional_problem()))
+
+
+@pytest.mark.parametrize("field", [*CHANGES, "no shifts"])
+def test_nothing_is_taken_from_another_problem(each_backend, field):
+    """Two problems that differ in one thing take turns, each with a probe that stays and one that moves."""
+    problem, solver = fractional_problem(each_backend, noise=0.5, flat_start=False), SOLVERS["rpie, blind"][0]
+    change = {**changes(each_backend, problem), "no shifts": None}[field]
+    other = replace(problem, **{"subpixel_shifts_px" if field == "no shifts" else field: change})
+    assert not are_the_same([problem], [other])
+    batches = [np.array([k]) for k in np.random.default_rng(1).permutation(problem.n_positions)]
+    for moves_probe in (False, True):
+        for each in (problem, other) * 3:
+            start = each.start_object[None], each.probe[None]
+            plain = sweep_stack(solver, RunStack.of([each]), *start, batches, moves_probe)
+            found = RecordedSweep.of(solver, [each]).swept(solver, *start, batches, moves_probe)
+            are_close(found, plain)
+    assert len(_of_solver[id(solver)]) == 2
+
+
+def test_what_is_the_same():
+    """Equal positions, another start and another truth; all else counts, as a solver is told of it."""
+    problem = fractional_problem(noise=0.5)
+    again = replace(
+        problem,
+        start_object=2 * problem.start_object,
+        scan_positions_px=problem.scan_positions_px.copy(),
+        subpixel_shifts_px=problem.subpixel_shifts_px.copy(),
+        reference=None,
+    )
+    assert are_the_same([problem, again], [again, problem])
+    assert not are_the_same([problem], [problem, problem])
+    varying = ProbeVariation(np.ones(problem.n_positions))
+    for change in ({"noise": 0.4}, {"probe_known": False}, {"variation": varying}):
+        assert not are_the_same([problem], [replace(problem, **change)])
 
 
 RPIE_BLIND = SOLVERS["rpie, blind"][0]

@@ -5,15 +5,17 @@ the batch goes is read on the device, at a place in the list of the sweep's visi
 batch. So the update of a batch is recorded once for every size (:mod:`ptychosuite.backends.recorded`), and a
 sweep is a launch a batch.
 
-What was recorded belongs to one solver and one stack of problems. It lives as long as the solver does, which
-is a run.
+What was recorded belongs to one solver and to what one stack of problems has: a problem is often made anew
+for every iteration, as for a stage, or where positions were found, and asks for the same. A part of a scan
+and the whole may take turns, so two recorded sweeps are kept a solver. They live as long as it does, which is
+a run.
 """
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
@@ -103,14 +105,17 @@ class RecordedSweep:
     def of(
         cls, solver: PatchSolver, problems: Sequence[Problem], stack: RunStack | None = None
     ) -> RecordedSweep:
-        """The one that belongs to ``solver`` and ``problems``, and to no other solver, be it equal."""
-        found = _of_solver.get(id(solver))
-        if found is not None and _are_the_same(found.stack.problems, problems):
-            return found
-        if found is None:
+        """The one that belongs to what ``problems`` have, and to ``solver``: to no other one, be it equal."""
+        if id(solver) not in _of_solver:
             weakref.finalize(solver, _of_solver.pop, id(solver), None)
-        _of_solver[id(solver)] = new = cls(stack or RunStack.of(problems))
-        return new
+        kept = _of_solver.setdefault(id(solver), [])
+        for place, each in enumerate(kept):
+            if are_the_same(each.stack.problems, problems):
+                kept.append(kept.pop(place))
+                return each
+        del kept[: 1 - KEPT]  # before another one takes memory
+        kept.append(cls(stack or RunStack.of(problems)))
+        return kept[-1]
 
     def swept(
         self,
@@ -170,8 +175,36 @@ def repeated(
     return found
 
 
-_of_solver: dict[int, RecordedSweep] = {}
+KEPT = 2  # recorded sweeps a solver: of all patterns, and of those on which a jump is judged
+
+_of_solver: dict[int, list[RecordedSweep]] = {}
+"""The latest ones of a solver, by its identity; the last was used last."""
 
 
-def _are_the_same(one: Sequence[Problem], other: Sequence[Problem]) -> bool:
-    return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
+def are_the_same(one: Sequence[Problem], other: Sequence[Problem]) -> bool:
+    """Whether a sweep that was recorded for ``one`` is that of ``other``."""
+    return len(one) == len(other) and all(map(_is_the_same, one, other))
+
+
+def _is_the_same(one: Problem, other: Problem) -> bool:
+    """But for where it begins, as a sweep is given its object, and for the truth, which no solver sees."""
+    if one is other:
+        return True
+    start, another = one.start_object, other.start_object
+    return (
+        start.shape == another.shape
+        and start.dtype == another.dtype
+        and all(_is_kept(getattr(one, each), getattr(other, each)) for each in COMPARED)
+    )
+
+
+COMPARED = [field.name for field in fields(Problem) if field.name not in ("start_object", "reference")]
+
+
+def _is_kept(value: Any, other: Any) -> bool:
+    """Whether it is the same array; of numbers on the host, positions above all, their values count."""
+    if value is other:
+        return True
+    if isinstance(value, np.ndarray) and isinstance(other, np.ndarray):
+        return np.array_equal(value, other)
+    return isinstance(value, bool | float | int) and bool(value == other)
