@@ -22,7 +22,8 @@ Work = Callable[[], None]
 class Recorder:
     """Records work on the device of ``like``; all that it has recorded shares one piece of memory.
 
-    Only one of its recordings may be under way at a time, and on one stream.
+    That is a pool and a stream: both libraries give memory again only on the stream on which it was freed.
+    Only one of its recordings may be under way at a time, and all are launched on one stream.
     """
 
     def __init__(self, like: Array) -> None:
@@ -78,9 +79,10 @@ class _TorchGraph:
     def __init__(self, memory: Any, work: Work) -> None:
         import torch
 
-        self._graph, aside = torch.cuda.CUDAGraph(), torch.cuda.Stream()
+        pool, aside = memory
+        self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.stream(aside):
-            self._graph.capture_begin(pool=memory, capture_error_mode="thread_local")
+            self._graph.capture_begin(pool=pool, capture_error_mode="thread_local")
             try:
                 work()
             finally:
@@ -90,7 +92,7 @@ class _TorchGraph:
     def private_memory(like: Array) -> Any:
         import torch
 
-        return torch.cuda.graph_pool_handle()
+        return torch.cuda.graph_pool_handle(), torch.cuda.Stream()
 
     def launch(self) -> None:
         self._graph.replay()
@@ -98,10 +100,11 @@ class _TorchGraph:
 
 class _CupyGraph:
     def __init__(self, memory: Any, work: Work) -> None:
-        self._library, self._memory = memory
+        self._memory = memory
+        self._library, _, aside = memory
         # A recorded transform goes on using its plan, which therefore must not be thrown out.
         self._library.fft.config.get_plan_cache().set_size(-1)
-        with self._library.cuda.Stream(non_blocking=True) as aside, self.using(memory):
+        with aside, self.using(memory):
             aside.begin_capture()
             try:
                 work()
@@ -112,11 +115,11 @@ class _CupyGraph:
     @staticmethod
     def private_memory(like: Array) -> Any:
         library = namespace(like)
-        return library, library.cuda.MemoryPool()
+        return library, library.cuda.MemoryPool(), library.cuda.Stream(non_blocking=True)
 
     @staticmethod
     def using(memory: Any) -> Any:
-        library, pool = memory
+        library, pool, _ = memory
         return library.cuda.using_allocator(pool.malloc)
 
     def launch(self) -> None:
