@@ -1,5 +1,6 @@
 """Recordings without a GPU: what is carried out, recorded and launched when."""
 
+from collections import Counter
 from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 
@@ -24,6 +25,10 @@ class Graph:
 class Refused:
     def __init__(self, memory, work):
         raise RuntimeError("operation not permitted when stream is capturing")
+
+    @staticmethod
+    def private_memory(like):
+        return "other memory"
 
 
 def counting():
@@ -62,6 +67,7 @@ def test_work_that_cannot_be_recorded():
         recording.carry_out(work)
     recording.carry_out(work)
     assert len(calls) == 3
+    assert recorder.memory == "other memory"
 
 
 class Device:
@@ -69,6 +75,7 @@ class Device:
 
     def __init__(self):
         self.recorded, self.made, self.stream = [], [], None
+        self.under_way, self.uses, self.ends = [], Counter(), True  # of pools; whether a recording can end
 
     def new(self, what):
         self.made.append(what)
@@ -77,8 +84,10 @@ class Device:
     @contextmanager
     def on(self, stream):
         before, self.stream = self.stream, stream
-        yield stream
-        self.stream = before
+        try:
+            yield stream
+        finally:
+            self.stream = before
 
 
 @pytest.fixture
@@ -88,10 +97,25 @@ def torch_device(monkeypatch):
     class CUDAGraph:
         def capture_begin(self, pool, capture_error_mode):
             device.recorded.append((pool, device.stream))
+            device.under_way.append(pool)
+            device.uses[pool] += 1
 
         def capture_end(self):
-            pass
+            if not device.ends:
+                raise RuntimeError("operation failed due to a previous error during capture")
+            device.under_way.remove(device.recorded[-1][0])
 
+    def end(number, pool):
+        if pool not in device.under_way:
+            raise RuntimeError("not currently recording to mempool_id")
+        device.under_way.remove(pool)
+
+    def release(number, pool):
+        device.uses[pool] -= 1
+
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch._C, "_cuda_endAllocateToPool", end)
+    monkeypatch.setattr(torch._C, "_cuda_releasePool", release)
     monkeypatch.setattr(torch.cuda, "CUDAGraph", CUDAGraph)
     monkeypatch.setattr(torch.cuda, "Stream", lambda: device.new("stream"))
     monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: device.new("pool"))
@@ -153,6 +177,46 @@ def test_recordings_share_their_memory(device_and_recorder):
     assert device.recorded[0][1].startswith("stream")
 
 
+def test_nothing_is_left_of_a_recording_that_fails(torch_device):
+    """Where it does not end, torch's memory is told of it, and what comes next is recorded elsewhere."""
+    device, graphs = torch_device
+    recorder = Recorder(np.zeros(1))
+    recorder._graphs, recorder.memory = graphs, graphs.private_memory(None)
+    first = recorder.memory
+    assert recorder.record(lambda: None) is not None
+    device.ends = False
+    with pytest.warns(UserWarning, match="cannot be recorded on the GPU: operation failed"):
+        assert recorder.record(lambda: None) is None
+    device.ends = True
+    assert device.under_way == []
+    assert device.uses == {first[0]: 1}
+    assert recorder.memory[0] != first[0]
+    assert recorder.record(lambda: None) is not None
+
+
+def test_work_that_fails_while_it_is_recorded(torch_device):
+    """The recording ends by itself, and the memory is not let go of twice."""
+    device, graphs = torch_device
+    memory = graphs.private_memory(None)
+
+    def work() -> None:
+        raise RuntimeError("no such thing")
+
+    with pytest.raises(RuntimeError, match="no such thing"):
+        graphs(memory, work)
+    assert device.under_way == []
+    assert device.uses == {memory[0]: 1}  # until the graph is gone
+
+
+def test_a_torch_that_cannot_undo(torch_device, monkeypatch):
+    """What it says is that it cannot record."""
+    device, graphs = torch_device
+    device.ends = False
+    monkeypatch.delattr(pytest.importorskip("torch")._C, "_cuda_endAllocateToPool")
+    with pytest.raises(RuntimeError, match="operation failed"):
+        graphs(graphs.private_memory(None), lambda: None)
+
+
 def reserved_bytes(chosen: Backend) -> int:
     """What the library has taken of the device."""
     if chosen.name == "cupy":
@@ -204,13 +268,14 @@ def test_another_recording_takes_no_more_of_a_gpu(name):
 
 @pytest.mark.gpu
 def test_work_that_waits_on_a_gpu():
-    """torch refuses to record what asks for a number, and the work is done all the same."""
+    """torch refuses to record what asks for a number, and it is done all the same, as is what follows."""
     try:
         chosen = backend("torch-cuda")
     except BackendError as error:
         pytest.skip(str(error))
     x = chosen.asarray(np.zeros(1))
-    recording = Recording(Recorder(x))
+    recorder = Recorder(x)
+    recording, other = (Recording(recorder) for _ in range(2))
 
     def work() -> None:
         x.add_(1.0 + 0 * x.item())
@@ -220,3 +285,7 @@ def test_work_that_waits_on_a_gpu():
         recording.carry_out(work)
     recording.carry_out(work)
     assert x.item() == 3
+    for _ in range(3):
+        other.carry_out(lambda: x.add_(1.0))
+    assert other._graph is not None
+    assert x.item() == 6

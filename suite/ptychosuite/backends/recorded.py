@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import array_api_compat
@@ -28,7 +29,7 @@ class Recorder:
 
     def __init__(self, like: Array) -> None:
         self._graphs: type[_TorchGraph] | type[_CupyGraph] | None = None
-        self.memory: Any = None
+        self._like, self.memory = like, None
         if is_on_gpu(like):
             self._graphs = _TorchGraph if array_api_compat.is_torch_array(like) else _CupyGraph
             self.memory = self._graphs.private_memory(like)
@@ -49,6 +50,7 @@ class Recorder:
             return self._graphs(self.memory, work)
         except RuntimeError as error:  # what torch and CuPy raise for all that CUDA says
             warnings.warn(f"goes slowly, as it cannot be recorded on the GPU: {error}", stacklevel=2)
+            self.memory = self._graphs.private_memory(self._like)  # nobody knows the state of the other
             return None
 
 
@@ -82,11 +84,31 @@ class _TorchGraph:
         pool, aside = memory
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.stream(aside):
-            self._graph.capture_begin(pool=pool, capture_error_mode="thread_local")
             try:
-                work()
-            finally:
-                self._graph.capture_end()
+                self._captured(pool, work)
+            except RuntimeError:
+                self._undone(pool)
+                raise
+
+    def _captured(self, pool: Any, work: Work) -> None:
+        self._graph.capture_begin(pool=pool, capture_error_mode="thread_local")
+        try:
+            work()
+        finally:
+            self._graph.capture_end()
+
+    @staticmethod
+    def _undone(pool: Any) -> None:
+        """What an end that fails leaves out: else all memory is given out as if a recording were under way.
+
+        Where the end has done it, the first of these refuses, and the second is not come to.
+        """
+        import torch
+
+        with suppress(RuntimeError, AttributeError):  # they are not public
+            device = torch.cuda.current_device()
+            torch._C._cuda_endAllocateToPool(device, pool)
+            torch._C._cuda_releasePool(device, pool)
 
     @staticmethod
     def private_memory(like: Array) -> Any:
