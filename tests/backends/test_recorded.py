@@ -267,6 +267,30 @@ def test_another_recording_takes_no_more_of_a_gpu(name):
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("name", ["torch-cuda", "cupy"])
+def test_recordings_that_are_gone_leave_no_memory(name):
+    """As a run begins, the device has what recordings of the runs before it took."""
+    try:
+        chosen: Backend = backend(name)
+    except BackendError as error:
+        pytest.skip(str(error))
+    x, taken = chosen.asarray(np.zeros(2**22)), []
+
+    def work() -> None:
+        x[...] = x + (x * 0 + 1)
+
+    for _ in range(3):
+        recording = Recording(Recorder(x))
+        for _ in range(3):
+            recording.carry_out(work)
+        del recording
+        chosen.synchronise()
+        chosen.reset_peak_memory()
+        taken.append(reserved_bytes(chosen))
+    assert taken[0] == taken[1] == taken[2]
+
+
+@pytest.mark.gpu
 def test_work_that_waits_on_a_gpu():
     """torch refuses to record what asks for a number, and it is done all the same, as is what follows."""
     try:

@@ -69,10 +69,15 @@ class Backend:
             self.library.cuda.get_current_stream().synchronize()
 
     def reset_peak_memory(self) -> None:
-        """Begin to count device memory afresh."""
+        """Begin to count device memory afresh; what nobody uses any more is given back to the device.
+
+        That is also what recordings of earlier runs have left (:mod:`ptychosuite.backends.recorded`), and which
+        nothing else would take.
+        """
         if not self._counts_memory:
             return
         if self.name == "torch-cuda":
+            self._torch.cuda.empty_cache()
             self._torch.cuda.reset_peak_memory_stats()
         else:
             self.library.get_default_memory_pool().free_all_blocks()
