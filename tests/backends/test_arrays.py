@@ -126,9 +126,13 @@ class PoolOfCuPy:
 
 
 def test_memory_of_another_pool_is_not_counted_by_cupy():
-    pool = PoolOfCuPy()
+    """Its own pool gives back what it can all the same: recordings take their memory there."""
+    pool, given_back = PoolOfCuPy(), []
+    own = SimpleNamespace(
+        malloc=pool.own_malloc, total_bytes=lambda: 7, free_all_blocks=lambda: given_back.append(7)
+    )
     library = SimpleNamespace(
-        get_default_memory_pool=lambda: SimpleNamespace(malloc=pool.own_malloc, total_bytes=lambda: 7),
+        get_default_memory_pool=lambda: own,
         cuda=SimpleNamespace(get_allocator=lambda: pool.used),
     )
     gpu = Backend("cupy", "cuda", library)
@@ -136,3 +140,4 @@ def test_memory_of_another_pool_is_not_counted_by_cupy():
     pool.used = pool.malloc_of_another
     gpu.reset_peak_memory()
     assert gpu.peak_memory_bytes() is None
+    assert given_back == [7]

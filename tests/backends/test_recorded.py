@@ -144,15 +144,18 @@ def cupy_device(monkeypatch):
             pass
 
     class MemoryPool:
-        def __init__(self):
-            device.pool = device.new("pool")
+        def __init__(self, allocator=None):
+            self.allocator, device.pool = allocator, device.new("pool")
 
         def malloc(self, size):
-            pass
+            return self.allocator(size)
 
+    own = SimpleNamespace(malloc=lambda size: device.made.append(f"{size} bytes of CuPy's own pool"))
     cuda = SimpleNamespace(Stream=Stream, MemoryPool=MemoryPool, using_allocator=lambda malloc: nullcontext())
     plans = SimpleNamespace(get_plan_cache=lambda: SimpleNamespace(set_size=lambda size: None))
-    library = SimpleNamespace(cuda=cuda, fft=SimpleNamespace(config=plans))
+    library = SimpleNamespace(
+        cuda=cuda, fft=SimpleNamespace(config=plans), get_default_memory_pool=lambda: own
+    )
     monkeypatch.setattr(recorded, "namespace", lambda like: library)
     return device, recorded._CupyGraph
 
@@ -175,6 +178,14 @@ def test_recordings_share_their_memory(device_and_recorder):
     assert len(device.recorded) == 3
     assert len(set(device.recorded)) == 1
     assert device.recorded[0][1].startswith("stream")
+
+
+def test_cupy_takes_the_memory_of_recordings_from_its_own_pool(cupy_device):
+    """Which counts it, and which gives nothing away that recordings use where there is no more."""
+    device, graphs = cupy_device
+    _, pool, _ = graphs.private_memory(None)
+    pool.malloc(512)
+    assert device.made == ["pool", "stream", "512 bytes of CuPy's own pool"]
 
 
 def test_nothing_is_left_of_a_recording_that_fails(torch_device):

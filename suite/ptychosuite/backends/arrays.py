@@ -71,16 +71,14 @@ class Backend:
     def reset_peak_memory(self) -> None:
         """Begin to count device memory afresh; what nobody uses any more is given back to the device.
 
-        That is also what recordings of earlier runs have left (:mod:`ptychosuite.backends.recorded`), and which
+        That is also what recordings of earlier runs have left (:mod:`ptychosuite.backends.recorded`), which
         nothing else would take.
         """
-        if not self._counts_memory:
-            return
-        if self.name == "torch-cuda":
+        if self.name == "cupy":  # recordings take of its own pool, whoever gives out the rest
+            self.library.get_default_memory_pool().free_all_blocks()
+        elif self._counts_memory:
             self._torch.cuda.empty_cache()
             self._torch.cuda.reset_peak_memory_stats()
-        else:
-            self.library.get_default_memory_pool().free_all_blocks()
 
     def peak_memory_bytes(self) -> int | None:
         """Most device memory since :meth:`reset_peak_memory`; CuPy's includes its pool's.

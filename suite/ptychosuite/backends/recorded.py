@@ -136,8 +136,14 @@ class _CupyGraph:
 
     @staticmethod
     def private_memory(like: Array) -> Any:
+        """A pool that takes from CuPy's own, which counts it, and a stream.
+
+        Where there is no more, CuPy's own looks for what it has to spare. A pool that asks the device would
+        give back what only looks free: what was recorded uses it.
+        """
         library = namespace(like)
-        return library, library.cuda.MemoryPool(), library.cuda.Stream(non_blocking=True)
+        pool = library.cuda.MemoryPool(library.get_default_memory_pool().malloc)
+        return library, pool, library.cuda.Stream(non_blocking=True)
 
     @staticmethod
     def using(memory: Any) -> Any:
