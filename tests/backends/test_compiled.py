@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import ptychosuite
 import pytest
-from ptychosuite.backends.compiled import NUMBA, TRITON, modules_of
+from ptychosuite.backends import compiled
+from ptychosuite.backends.compiled import NUMBA, TRITON, accelerated, modules_of
 
 PACKAGE = Path(ptychosuite.__file__).parent
 
@@ -80,3 +81,21 @@ def test_the_first_argument_decides():
         found = amplitudes(counts, 0.05, dtype)
         np.testing.assert_allclose(found, amplitudes.__wrapped__(counts, 0.05, dtype), rtol=1e-6)
         assert found.dtype == dtype
+
+
+def test_where_a_gradient_is_followed_the_plain_form_runs(monkeypatch):
+    """To whichever argument, as torch sees into no kernel."""
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(compiled, "is_on_gpu", lambda x: True)
+    monkeypatch.setattr(compiled, "has_triton", lambda: True)
+    monkeypatch.setattr(compiled, "_of_module", lambda module, name: lambda *args, **kwargs: "kernel")
+    chosen = accelerated(lambda *args, **kwargs: "plain")
+    held, followed = torch.ones(2), torch.ones(2, requires_grad=True)
+    assert chosen(held, 0.5, held, mask=None) == "kernel"
+    for arguments, more in (
+        ((followed, held), {}),
+        ((held, 0.5, followed), {}),
+        ((held,), {"mask": followed}),
+    ):
+        assert chosen(*arguments, **more) == "plain"
+    assert chosen(held) == "kernel"

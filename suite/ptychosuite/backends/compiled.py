@@ -32,8 +32,8 @@ def accelerated(plain: Callable[P, T]) -> Callable[P, T]:
     """Let a fused function of the same name stand in for ``plain`` where there is one for its arrays.
 
     On NumPy arrays that is the one in the module ``X_kernels``; on torch's arrays on a GPU, where Triton is
-    installed and no gradient is followed, the one in ``X_triton``. A function has one of them or both. The
-    plain form stays at hand as ``__wrapped__``. The first argument decides.
+    installed and no gradient is followed to any argument, the one in ``X_triton``. A function has one of them
+    or both. The plain form stays at hand as ``__wrapped__``. The first argument says library and device.
     """
 
     fused: dict[str, Callable[P, T]] = {}
@@ -44,8 +44,19 @@ def accelerated(plain: Callable[P, T]) -> Callable[P, T]:
         if by is None:
             return plain(*args, **kwargs)
         if by not in fused:  # compilers are imported only when they are needed
-            fused[by] = _of_module(f"{plain.__module__}_{by}", plain.__name__) or plain
+            form = _of_module(f"{plain.__module__}_{by}", plain.__name__) or plain
+            fused[by] = form if by == NUMBA else _without_gradients(form, plain)
         return fused[by](*args, **kwargs)
+
+    return chosen
+
+
+def _without_gradients(form: Callable[P, T], plain: Callable[P, T]) -> Callable[P, T]:
+    """``form``, and ``plain`` where torch follows the gradient to an argument: it sees into no kernel."""
+
+    def chosen(*args: P.args, **kwargs: P.kwargs) -> T:
+        followed = any(getattr(x, "requires_grad", False) for x in (*args, *kwargs.values()))
+        return (plain if followed else form)(*args, **kwargs)
 
     return chosen
 
@@ -59,7 +70,7 @@ def compiler_of(x: Any) -> str | None:
     """Which compiler's functions work on ``x``; None where the plain ones do."""
     if isinstance(x, np.ndarray):
         return NUMBA
-    if array_api_compat.is_torch_array(x) and is_on_gpu(x) and not x.requires_grad and has_triton():
+    if array_api_compat.is_torch_array(x) and is_on_gpu(x) and has_triton():
         return TRITON
     return None
 
