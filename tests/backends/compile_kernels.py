@@ -1,4 +1,9 @@
-"""Compiles all kernels, for a GPU that need not be there, and prints their names."""
+"""Compiles all kernels, for a GPU that need not be there, and prints their names.
+
+Those that take the number of an image for a narrow integer have the word NARROW behind their name.
+"""
+
+import re
 
 import numpy as np
 import triton
@@ -17,6 +22,7 @@ from triton.compiler import ASTSource
 HOPPER = GPUTarget("cuda", 90, 32)
 POINTERS = {"float32": "*fp32", "int64": "*i64"}
 NUMBERS = {int: "i32", float: "fp32"}
+IMAGES = {"_hierarchy": "y", "_tile": "y"}  # the axis of programs that numbers images, where it is not x
 
 
 def run(kernel, *args, grid, warmup, **constants):
@@ -25,8 +31,19 @@ def run(kernel, *args, grid, warmup, **constants):
     fixed = {parameter.name for parameter in kernel.params if parameter.is_constexpr}
     signature = {n: "constexpr" if n in fixed else type_of(values[n]) for n in kernel.arg_names}
     source = ASTSource(kernel, signature, constexprs={name: values[name] for name in fixed})
-    triton.compile(source, target=HOPPER)
-    print(kernel.__name__)
+    code = triton.compile(source, target=HOPPER).asm["ttir"]
+    print(kernel.__name__ + ("" if is_wide(kernel.__name__, code) else "NARROW"))
+
+
+def is_wide(name, code):
+    """Whether what is counted in images is made int64 before it is multiplied."""
+    if name == "_weighted_mean":  # a program has a block of all images, which are the rows of its indices
+        return not re.search(r"muli .*: tensor<\d+x\d+xi32>", code)
+    number = re.search(rf"(%\w+) = tt.get_program_id {IMAGES.get(name, 'x')} ", code)
+    if number is None:
+        return name == "_next_visits"
+    uses = [line for line in code.splitlines() if re.search(rf"= .*{number[1]}\b", line)]
+    return all("arith.extsi" in line for line in uses)
 
 
 def type_of(value):

@@ -63,6 +63,12 @@ SEPARATE: Any = {"enable_fp_fusion": False}
 
 
 @triton.jit
+def this_image(AXIS: tl.constexpr):
+    """The number of this program's image, as int64: a batch of more than 8 GB has more than 2^31 numbers."""
+    return tl.program_id(AXIS).to(tl.int64)
+
+
+@triton.jit
 def load_real(x, image, PIXELS: tl.constexpr, BLOCK: tl.constexpr):
     """This program's block of an image."""
     i = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)

@@ -19,6 +19,7 @@ from ptychosuite.backends.triton_arrays import (
     reals,
     store_complex,
     suits,
+    this_image,
 )
 from ptychosuite.physics import likelihood
 
@@ -42,7 +43,7 @@ def _wave_correction(
     wave, amplitude, mask, out,
     HAS_MASK: tl.constexpr, MASKS: tl.constexpr, PIXELS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    image = tl.program_id(0)
+    image = this_image(0)
     real, imag = load_complex(wave, image, PIXELS, BLOCK)
     measured = load_real(amplitude, image, PIXELS, BLOCK)
     largest = tl.maximum(tl.abs(real), tl.abs(imag))

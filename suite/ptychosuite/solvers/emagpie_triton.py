@@ -18,6 +18,7 @@ from ptychosuite.backends.triton_arrays import (
     reals,
     store_complex,
     suits,
+    this_image,
 )
 from ptychosuite.solvers import emagpie
 
@@ -34,7 +35,7 @@ def geometric_mean(a: Array, b: Array) -> Array:
 
 @triton.jit
 def _geometric_mean(a, b, out, ONE_EACH: tl.constexpr, PIXELS: tl.constexpr, BLOCK: tl.constexpr):
-    image = tl.program_id(0)
+    image = this_image(0)
     a_real, a_imag = load_complex(a, image if ONE_EACH else 0, PIXELS, BLOCK)
     b_real, b_imag = load_complex(b, image, PIXELS, BLOCK)
     a_modulus = tl.sqrt(a_real * a_real + a_imag * a_imag)

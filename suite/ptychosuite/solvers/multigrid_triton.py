@@ -15,7 +15,7 @@ import triton.language as tl
 
 from ptychosuite.backends.arrays import Array
 from ptychosuite.backends.compiled import plain_form
-from ptychosuite.backends.triton_arrays import SEPARATE, images_of, reals, suits
+from ptychosuite.backends.triton_arrays import SEPARATE, images_of, reals, suits, this_image
 from ptychosuite.solvers import multigrid
 
 TILE = 16  # 32 takes twice as long, with any number of warps
@@ -170,11 +170,14 @@ def _hierarchy(
     q, u_fine, coarse_q, coarse_u, gradient_gain, coarse_gain, weights, row,
     SIZE: tl.constexpr, TILE: tl.constexpr, LEVELS: tl.constexpr, LAST: tl.constexpr,
 ):  # fmt: skip
-    tile, image = tl.program_id(0), tl.program_id(1)
-    at = image * SIZE * SIZE + _of_tile(tile, TILE, SIZE // TILE)
+    tile, image = tl.program_id(0), this_image(1)
+    own = image * row
+    gradient_gain, coarse_gain, weights = gradient_gain + own, coarse_gain + own, weights + own
+    q, u_fine = q + image * (2 * SIZE * SIZE), u_fine + image * (SIZE * SIZE)
+    at = _of_tile(tile, TILE, SIZE // TILE)
     real, imag, u = tl.load(q + 2 * at), tl.load(q + 2 * at + 1), tl.load(u_fine + at)
     p = real * real + imag * imag
-    first = image * row
+    first = 0
     for level in tl.static_range(LEVELS):
         here = first + _of_tile(tile, TILE >> level, SIZE // TILE)
         gain = _inverse(p + u)
@@ -193,10 +196,11 @@ def _hierarchy(
         tl.store(gradient_gain + first + here, gain)
         tl.store(coarse_gain + first + here, u * gain)
     else:
-        at = image * (SIZE >> LEVELS) * (SIZE >> LEVELS) + here
-        tl.store(coarse_q + 2 * at, real)
-        tl.store(coarse_q + 2 * at + 1, imag)
-        tl.store(coarse_u + at, u)
+        there = image * ((SIZE >> LEVELS) * (SIZE >> LEVELS))
+        coarse_q, coarse_u = coarse_q + 2 * there, coarse_u + there
+        tl.store(coarse_q + 2 * here, real)
+        tl.store(coarse_q + 2 * here + 1, imag)
+        tl.store(coarse_u + here, u)
 
 
 @triton.jit
@@ -206,34 +210,36 @@ def _tile(
     DOWN: tl.constexpr, LAST: tl.constexpr,
 ):  # fmt: skip
     """Down through the levels of a tile, and up again from the coarsest or from ``coarse``."""
-    tile, image = tl.program_id(0), tl.program_id(1)
-    at = image * SIZE * SIZE + _of_tile(tile, TILE, SIZE // TILE)
-    real, imag = tl.load(g + 2 * at), tl.load(g + 2 * at + 1)
+    tile, image = tl.program_id(0), this_image(1)
+    own = image * row
+    gradient_gain, coarse_gain, weights = gradient_gain + own, coarse_gain + own, weights + own
+    whole, small = image * (2 * SIZE * SIZE), image * (2 * (SIZE >> LEVELS) * (SIZE >> LEVELS))
+    at = _of_tile(tile, TILE, SIZE // TILE)
+    real, imag = tl.load(g + whole + 2 * at), tl.load(g + whole + 2 * at + 1)
     reals, imags = (real,), (imag,)
-    first = image * row
+    first = 0
     for level in tl.static_range(LEVELS):
         weight = tl.load(weights + first + _of_tile(tile, TILE >> (level + 1), SIZE // TILE))
         real, imag = weight * _average(real, TILE >> level), weight * _average(imag, TILE >> level)
         reals, imags = reals + (real,), imags + (imag,)  # type: ignore[assignment]  # noqa: RUF005
         first += (SIZE >> level) * (SIZE >> level)
     below = _of_tile(tile, TILE >> LEVELS, SIZE // TILE)
-    coarsest = image * (SIZE >> LEVELS) * (SIZE >> LEVELS) + below
     if DOWN:
-        tl.store(out + 2 * coarsest, real)
-        tl.store(out + 2 * coarsest + 1, imag)
+        tl.store(out + small + 2 * below, real)
+        tl.store(out + small + 2 * below + 1, imag)
     else:
         if LAST:
             gain = tl.load(gradient_gain + first + below)
             real, imag = real * gain, imag * gain
         else:
-            real, imag = tl.load(coarse + 2 * coarsest), tl.load(coarse + 2 * coarsest + 1)
+            real, imag = tl.load(coarse + small + 2 * below), tl.load(coarse + small + 2 * below + 1)
         for step in tl.static_range(LEVELS):
             first -= (SIZE >> (LEVELS - 1 - step)) * (SIZE >> (LEVELS - 1 - step))
             here = first + _of_tile(tile, TILE >> (LEVELS - 1 - step), SIZE // TILE)
-            own, below_gain = tl.load(gradient_gain + here), tl.load(coarse_gain + here)
-            real = reals[LEVELS - 1 - step] * own + below_gain * _spread(real, TILE >> (LEVELS - step))
-            imag = imags[LEVELS - 1 - step] * own + below_gain * _spread(imag, TILE >> (LEVELS - step))
+            gain, below_gain = tl.load(gradient_gain + here), tl.load(coarse_gain + here)
+            real = reals[LEVELS - 1 - step] * gain + below_gain * _spread(real, TILE >> (LEVELS - step))
+            imag = imags[LEVELS - 1 - step] * gain + below_gain * _spread(imag, TILE >> (LEVELS - step))
         if HAS_Z:
-            real, imag = real + tl.load(z + 2 * at), imag + tl.load(z + 2 * at + 1)
-        tl.store(out + 2 * at, real)
-        tl.store(out + 2 * at + 1, imag)
+            real, imag = real + tl.load(z + whole + 2 * at), imag + tl.load(z + whole + 2 * at + 1)
+        tl.store(out + whole + 2 * at, real)
+        tl.store(out + whole + 2 * at + 1, imag)

@@ -21,6 +21,7 @@ from ptychosuite.backends.triton_arrays import (
     store_complex,
     store_real,
     suits,
+    this_image,
 )
 from ptychosuite.solvers import pie
 
@@ -43,7 +44,7 @@ def stepped(z: Array, g: Array, weights: Array) -> Array:
 
 @triton.jit
 def _stepped(z, g, weights, out, ONE_EACH: tl.constexpr, PIXELS: tl.constexpr, BLOCK: tl.constexpr):
-    image = tl.program_id(0)
+    image = this_image(0)
     weight = load_real(weights, image if ONE_EACH else 0, PIXELS, BLOCK)
     real, imag = load_complex(z, image, PIXELS, BLOCK)
     g_real, g_imag = load_complex(g, image, PIXELS, BLOCK)
@@ -65,7 +66,7 @@ def stepped_along(Q: Array, z: Array, chi: Array, alpha: float | Array) -> Array
 def _stepped_along(
     q, z, chi, weights, out, PROBES: tl.constexpr, PIXELS: tl.constexpr, BLOCK: tl.constexpr
 ):  # fmt: skip
-    image = tl.program_id(0)
+    image = this_image(0)
     weight = load_real(weights, image, PIXELS, BLOCK)
     real, imag = load_complex(q, image if PROBES else 0, PIXELS, BLOCK)
     a, b = load_complex(z, image, PIXELS, BLOCK)
@@ -106,7 +107,7 @@ def _of_intensity(Q: Array, alpha: float | Array, intensity: Array, result: Arra
 
 @triton.jit
 def _intensity(q, intensity, largest, BLOCKS: tl.constexpr, PIXELS: tl.constexpr, BLOCK: tl.constexpr):
-    image = tl.program_id(0)
+    image = this_image(0)
     real, imag = load_complex(q, image, PIXELS, BLOCK)
     found = real * real + imag * imag
     store_real(intensity, image, found, PIXELS, BLOCK)
@@ -119,7 +120,7 @@ def _regularised(
     FIXED: tl.constexpr, ONE_EACH: tl.constexpr, INVERSE: tl.constexpr, BLOCKS: tl.constexpr,
     PIXELS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    image = tl.program_id(0)
+    image = this_image(0)
     block = tl.arange(0, triton.next_power_of_2(BLOCKS))
     top = tl.max(tl.load(largest + image * BLOCKS + block, mask=block < BLOCKS, other=0.0), axis=0)
     own = alpha if FIXED else tl.load(alphas + (image if ONE_EACH else 0))

@@ -18,6 +18,7 @@ from ptychosuite.backends.triton_arrays import (
     reals,
     store_complex,
     suits,
+    this_image,
 )
 from ptychosuite.solvers import solver
 
@@ -36,7 +37,7 @@ def direction(Q: Array, chi: Array) -> Array:
 
 @triton.jit
 def _direction(q, chi, out, ONE_EACH: tl.constexpr, PIXELS: tl.constexpr, BLOCK: tl.constexpr):
-    image = tl.program_id(0)
+    image = this_image(0)
     a, b = load_complex(q, image if ONE_EACH else 0, PIXELS, BLOCK)
     c, d = load_complex(chi, image, PIXELS, BLOCK)
     store_complex(out, image, a * c + b * d, a * d - b * c, PIXELS, BLOCK)
@@ -56,7 +57,7 @@ def weighted_mean(probe: Array, proposals: Array, patches: Array) -> Array:
 @triton.jit
 def _weighted_mean(probe, proposals, patches, out, n, pixels, N: tl.constexpr, BLOCK: tl.constexpr):
     i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    k = tl.arange(0, N)[:, None]
+    k = tl.arange(0, N)[:, None].to(tl.int64)
     inside = i < pixels
     here, at = inside[None, :] & (k < n), 2 * (k * pixels + i[None, :])
     a, b = tl.load(patches + at, mask=here, other=0.0), tl.load(patches + at + 1, mask=here, other=0.0)

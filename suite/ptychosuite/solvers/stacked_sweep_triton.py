@@ -15,6 +15,7 @@ from ptychosuite.backends.triton_arrays import (
     reals,
     store_real,
     suits,
+    this_image,
 )
 from ptychosuite.solvers import stacked_sweep
 
@@ -50,7 +51,7 @@ def _moved(
     objects, place, patches, pixels, width,
     SIZE: tl.constexpr, OUT: tl.constexpr, PIXELS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    k = tl.program_id(0)
+    k = this_image(0)
     visit = place + k * COLUMNS
     run, row, column = tl.load(visit), tl.load(visit + 1), tl.load(visit + 2)
     i = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
@@ -71,7 +72,7 @@ def patterns_at(amplitude: Array, place: Array) -> Array:
 
 @triton.jit
 def _patterns_at(amplitude, place, out, PIXELS: tl.constexpr, BLOCK: tl.constexpr):
-    k = tl.program_id(0)
+    k = this_image(0)
     pattern = tl.load(place + k * COLUMNS + 3)
     store_real(out, k, load_real(amplitude, pattern, PIXELS, BLOCK), PIXELS, BLOCK)
 
