@@ -11,10 +11,12 @@ from ptychosuite.core.runs import Status
 from ptychosuite.execute import loop
 from ptychosuite.execute.loop import Curves, Track, has_diverged, met_tolerances, reconstruct, verdict
 from ptychosuite.metrics import evaluation
+from ptychosuite.physics import laid_probe
 from ptychosuite.solvers.pie import RPIE
 from ptychosuite.solvers.solver import Solver
 
 from tests.conftest import small_problem
+from tests.physics.test_forward import fractional_problem
 
 NUMPY = backend("numpy")
 STOP = {
@@ -271,6 +273,19 @@ def test_runs_side_by_side():
         for name in set(alone.curves) - {"seconds"}:
             np.testing.assert_allclose(found.curves[name], alone.curves[name], rtol=1e-9)
     assert [outcome.metrics["iterations"] for outcome in together] == [9, 3, 4]
+
+
+def test_a_stack_lays_no_known_probe_on_its_patterns(monkeypatch):
+    """It would be used for the measurement at the start alone, and kept; the numbers are the same without."""
+    problem, solver, stop = fractional_problem(noise=0.5), RPIE(), STOP | {"iterations": 2}
+    with monkeypatch.context() as patch:
+        patch.setattr(laid_probe, "_laid", None)
+        (found, _) = loop.reconstruct_stack(
+            [problem] * 2, [solver] * 2, [stop] * 2, list(map(np.random.default_rng, range(2))), NUMPY
+        )
+    alone = loop.reconstruct(problem, solver, stop, np.random.default_rng(0), NUMPY)
+    for name in ("residual", "poisson_nll"):
+        assert found.curves[name][0] == alone.curves[name][0]
 
 
 @pytest.mark.parametrize(("factor", "ends_above"), [(1.2, True), (1.0, False), (0.98, False)])

@@ -193,15 +193,16 @@ def reconstruct_stack(
     Each run has its own rules and leaves when one of them ends it. ``seconds`` is the time that the whole
     stack took meanwhile: it is no measure of one run.
     """
-    starts = [solver.init(problem) for solver, problem in zip(solvers, problems, strict=True)]
+    state = joined([solver.init(problem) for solver, problem in zip(solvers, problems, strict=True)])
     extras = extras or [()] * len(problems)
+    each_run = zip(problems, solvers, stops, extras, strict=True)
+    # The probes are copies by now: a known one is not laid on all patterns for this measurement, and kept.
     tracks = [
-        Track(problem, solver, stop, start, extra=extra)
-        for problem, solver, stop, start, extra in zip(problems, solvers, stops, starts, extras, strict=True)
+        Track(problem, solver, stop, taken(state, r), extra=extra)
+        for r, (problem, solver, stop, extra) in enumerate(each_run)
     ]
     outcomes: dict[int, Outcome] = {}
     active = list(range(len(tracks)))
-    state = joined(starts)
     stack, seconds = RunStack.of(problems), 0.0
     while active:
         solver = merged([solvers[r] for r in active], like=problems[0].probe)

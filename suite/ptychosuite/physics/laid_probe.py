@@ -1,7 +1,8 @@
 """A known probe as it lies on the patterns of a scan between pixels: made once, and kept.
 
 A probe that stays lies on a pattern alike in every iteration, and to move it there is a third of all
-transforms. What is made is kept as long as the positions are that it was made for.
+transforms. What is made is kept as long as the positions are that it was made for. Stacks make none: a
+probe is one of theirs there.
 """
 
 from __future__ import annotations

@@ -133,7 +133,11 @@ def cpu_seconds(spec: RunSpec) -> float:
 
 
 def footprint(spec: RunSpec) -> Footprint:
-    """Memory that ``spec`` takes at its fullest moment, from its sizes alone: nothing is allocated."""
+    """Memory that ``spec`` takes at its fullest moment, from its sizes alone: nothing is allocated.
+
+    Not in it is the known probe of a scan between pixels, which a run that goes alone keeps as it lies on the
+    patterns, up to 128 MiB, and a stack does not.
+    """
     size = problem_size(spec.problem)
     wave_bytes = np.dtype(spec.dtype).itemsize
     detector_pixels = size.n_positions * size.probe_size**2
