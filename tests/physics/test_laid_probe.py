@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 from ptychosuite.backends.arrays import backend, to_numpy
 from ptychosuite.core.problem import Problem
+from ptychosuite.metrics import misfit
+from ptychosuite.physics import forward
 from ptychosuite.physics import laid_probe as module
 from ptychosuite.physics.forward import illuminate
 from ptychosuite.physics.laid_probe import laid_probe
 from ptychosuite.physics.shift import fourier_shift, shift_phases
 from ptychosuite.registry.lookup import build
+from ptychosuite.solvers import lbfgs
 from ptychosuite.testing import small_problem
 
 ROUNDING = {"complex64": 2e-6, "complex128": 1e-14}
@@ -49,6 +52,27 @@ def test_an_illumination_has_it():
     for batch in (slice(2, 5), np.array([7, 0, 3])):
         lit = illuminate(problem, problem.start_object, problem.probe, batch)
         np.testing.assert_allclose(lit.probes, every[batch], rtol=0, atol=1e-14 * np.abs(every).max())
+
+
+def test_phases_are_made_for_those_who_ask(monkeypatch):
+    """Neither metrics nor L-BFGS do where the probe is laid already; who asks twice has the same array."""
+    problem, asked = between_pixels(), []
+    laid_probe(problem, problem.probe)
+
+    def counted(size, shifts_px, like):
+        asked.append(len(shifts_px))
+        return shift_phases(size, shifts_px, like)
+
+    monkeypatch.setattr(forward, "shift_phases", counted)
+    constants = misfit.DataConstants.of(problem)
+    misfit.misfit_metrics(problem, problem.start_object, problem.probe, constants)
+    lbfgs.misfit_and_gradient(problem, problem.start_object)
+    assert asked == []
+    lit = illuminate(problem, problem.start_object, problem.probe, slice(2, 5))
+    assert lit.phases is lit.phases
+    assert asked == [3]
+    misfit.misfit_metrics(problem, problem.start_object, 2 * problem.probe, constants)
+    assert sum(asked) == 3 + problem.n_positions
 
 
 def test_another_probe_is_not_kept():

@@ -14,7 +14,9 @@ not interfere, and the detector sees sum_i |F(Q_i * z_k)|^2. Exit waves are then
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import array_api_compat
 import numpy as np
@@ -109,11 +111,16 @@ class Illumination:
     """Probe and object as they meet at some positions of a problem; with modes, patches are (n, 1, m, m)."""
 
     positions: Int[np.ndarray, "_ 2"]  # as many as patches, or NOT_ON_THE_HOST
-    phases: Complex[Array, "n *#M m m"] | None  # as from :func:`subpixel_phases`
+    make_phases: Callable[[], Complex[Array, "n *#M m m"] | None]  # called again it gives the same array
     probes: Complex[Array, "#n *M m m"]  # one where all are the same
     patches: Complex[Array, "n *#M m m"]
     intensity: Float[Array, "n *#M 1 1"] | None = None  # what each pattern has of the probe's; None: the same
     variation: Complex[Array, "n *M m m"] | None = None  # and what it has beside the common probe, unshifted
+
+    @property
+    def phases(self) -> Complex[Array, "n *#M m m"] | None:
+        """As from :func:`subpixel_phases`; made where somebody asks, as not all do who have probes."""
+        return self.make_phases()
 
     @property
     def exit_waves(self) -> Complex[Array, "n *M m m"]:
@@ -175,18 +182,24 @@ def illuminate(
     batch: slice | Int[np.ndarray, " n"],
 ) -> Illumination:
     """``probe`` on ``obj`` at the positions ``batch`` of ``problem``."""
-    positions, phases = problem.scan_positions_px[batch], subpixel_phases(problem, batch)
+    positions = problem.scan_positions_px[batch]
     patches = extract_patches(obj, positions, problem.probe_size)
     if probe.ndim == MODES:
-        patches, phases = patches[:, None], None if phases is None else phases[:, None]
+        patches = patches[:, None]
+
+    @cache
+    def phases() -> Complex[Array, "n *#M m m"] | None:
+        found = subpixel_phases(problem, batch)
+        return found if found is None or probe.ndim < MODES else found[:, None]
+
     if problem.variation is None:
         laid = laid_probe(problem, probe)
-        probes = local_probes(probe, phases) if laid is None else laid[batch]
+        probes = local_probes(probe, phases()) if laid is None else laid[batch]
         return Illumination(positions, phases, probes, patches)
     intensity, variation = _variation(problem.variation, probe, batch)
     probes = namespace(probe).sqrt(intensity) * (probe if variation is None else probe + variation)
-    if phases is not None:
-        probes = fourier_shift(probes, phases)
+    shift = phases()
+    probes = probes if shift is None else fourier_shift(probes, shift)
     return Illumination(positions, phases, probes, patches, intensity, variation)
 
 

@@ -78,10 +78,10 @@ class Visits:
     def lit(self, probes: Complex[Array, "#n m m"], patches: Complex[Array, "n m m"]) -> Illumination:
         """``patches`` under ``probes``, which are shifted where positions lie between pixels."""
         if self.row_phases is None or self.column_phases is None:
-            return Illumination(NOT_ON_THE_HOST, None, probes, patches)
+            return Illumination(NOT_ON_THE_HOST, lambda: None, probes, patches)
         shift = self.place[:, SHIFT]
         phases = self.row_phases[shift][:, :, None] * self.column_phases[shift][:, None, :]
-        return Illumination(NOT_ON_THE_HOST, phases, fourier_shift(probes, phases), patches)
+        return Illumination(NOT_ON_THE_HOST, lambda: phases, fourier_shift(probes, phases), patches)
 
 
 def sweep_stack(
