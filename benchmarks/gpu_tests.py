@@ -3,6 +3,7 @@
     python benchmarks/gpu_tests.py --figures FILE [--only EXPRESSION] [--processes N] [FILE ...]
 
 Of the tests' files only those are read that have such tests: others may need packages that are not here.
+It takes pytest, and pytest-timeout where it is installed.
 Warnings are shown, and are no errors, as the libraries may be newer than those of ``constraints.txt``.
 """
 
@@ -35,7 +36,7 @@ def main() -> None:
     side_by_side = options.processes > 1 and find_spec("xdist") is not None
     arguments = [
         *("-m", "gpu", "-q", "--no-header", "-rfEs", "--tb=short", "-W", "default"),
-        *("-p", "no:cacheprovider", f"--timeout={TEST_S}", f"--rootdir={ROOT}"),
+        *("-p", "no:cacheprovider", f"--rootdir={ROOT}", *time_of_a_test()),
         *(["-k", options.only] if options.only else []),
         *(["-n", str(options.processes), "--dist", "worksteal"] if side_by_side else []),
         *map(str, options.files or files_with_gpu_tests()),
@@ -46,6 +47,11 @@ def main() -> None:
     finally:
         counts.write()
     sys.exit(int(code) or counts.nothing_passed())
+
+
+def time_of_a_test() -> list[str]:
+    """Arguments that limit it; without pytest-timeout those by which its settings are no error."""
+    return [f"--timeout={TEST_S}"] if find_spec("pytest_timeout") else ["-o", "addopts="]
 
 
 def files_with_gpu_tests() -> list[Path]:

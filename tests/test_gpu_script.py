@@ -217,6 +217,31 @@ def test_limits_fit_into_eight_minutes(gpu, tmp_path):
     assert all(f"| `{name}` |" in page for name in gpu.PARTS)
 
 
+WITHOUT_TIMEOUT = """
+import sys
+sys.modules["pytest_timeout"] = None  # as where it is not installed
+import gpu_tests
+gpu_tests.main()
+"""
+
+
+def test_without_pytest_timeout(tmp_path):
+    """The tests go on without it, though the repository has settings for it."""
+    figures = tmp_path / "figures.json"
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TIMEOUT, "--figures", figures, "tests/backends/test_recorded.py"],
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": path_with(FOLDER)},
+        cwd=REPOSITORY, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert sum(sum(each.values()) for each in json.loads(figures.read_text())["outcomes"].values()), (
+        done.stdout + done.stderr
+    )
+
+
+def path_with(folder):
+    return os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
+
+
 @pytest.mark.slow
 def test_dry_run(tmp_path):
     """Every part's own code runs, on torch and NumPy; peers are skipped where they are not installed."""
