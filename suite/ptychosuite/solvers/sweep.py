@@ -252,7 +252,8 @@ def _one_by_one(
         return obj, _between_pixels(solver, problem, shifts, obj, probe, order, moves_probe)
     if moves_probe:
         for k in order:
-            probe = _update_both(solver, problem, obj, probe, k)
+            z, chi = _update_under(solver, problem, obj, probe, k)
+            probe = solver.new_probes(probe, z, chi)
         return obj, probe
     weights = solver.fixed_weights(problem, probe, moves_probe, has_modes=probe.ndim == MODES)
     conjugate = namespace(probe).conj(probe)
@@ -276,15 +277,18 @@ def _update_patch(
         patch[...] = solver.new_patches(patch[None, None], g[:, None], weights)[0, 0]
 
 
-def _update_both(
+def _update_under(
     solver: PatchSolver, problem: Problem, obj: Array, probe: Array, k: int
-) -> Complex[Array, "m m"]:
-    """Update position ``k`` of ``obj``, which the caller owns; what it makes of ``probe`` is returned."""
+) -> tuple[Complex[Array, "m m"], Complex[Array, "m m"]]:
+    """Update position ``k`` of ``obj``, which the caller owns, under ``probe`` as it lies there.
+
+    The patch as it was is returned, and the correction of its exit wave.
+    """
     patch = _patch(problem, obj, k)
     z = copy(patch)  # its rows side by side in memory
     chi = exit_wave_correction(probe * z, problem.diffraction_amplitude[k], problem.mask(k))
     patch[...] = solver.new_patches(z, direction(probe, chi), solver.object_weights(probe))
-    return solver.new_probes(probe, z, chi)
+    return z, chi
 
 
 def _between_pixels(
@@ -297,19 +301,20 @@ def _between_pixels(
     moves_probe: bool,
 ) -> Complex[Array, "m m"]:
     """Update ``obj``, which the caller owns; the probe after the sweep is returned."""
+    laid = None if moves_probe else laid_probe(problem, probe)
+    if laid is not None:
+        for k in order:
+            _update_under(solver, problem, obj, laid[k], k)
+        return probe
     xp, spectrum = namespace(probe), fft2(probe)
     rows, columns = (
         xp.asarray(axis_phases(probe.shape[-1], d), dtype=probe.dtype, device=array_api_compat.device(probe))
         for d in shifts_px.T
     )
     back_rows, back_columns = xp.conj(rows), xp.conj(columns)
-    laid = None if moves_probe else laid_probe(problem, probe)
     for k in order:
-        local = ifft2(times_phases(spectrum, rows[k], columns[k])) if laid is None else laid[k]
-        patch = _patch(problem, obj, k)
-        z = copy(patch)
-        chi = exit_wave_correction(local * z, problem.diffraction_amplitude[k], problem.mask(k))
-        patch[...] = solver.new_patches(z, direction(local, chi), solver.object_weights(local))
+        local = ifft2(times_phases(spectrum, rows[k], columns[k]))
+        z, chi = _update_under(solver, problem, obj, local, k)
         if moves_probe:
             proposed = fft2(solver.new_probes(local, z, chi))
             spectrum = times_phases(proposed, back_rows[k], back_columns[k])
