@@ -94,12 +94,11 @@ def _cell(rows: pd.DataFrame, metric: Metric | None, value: str) -> HeatCell:
     state: State
     if np.isfinite(figure.median):
         state = "value"
-    elif np.isinf(figure.median):
-        state = "never"
-    elif outcome.completed or outcome.diverged:
-        state = "diverged" if outcome.diverged else "missing"
-    else:
+    elif not outcome.completed:
         state = "failed" if outcome.failed or outcome.timed_out else "missing"
+        state = "diverged" if outcome.diverged else state
+    else:
+        state = "never" if np.isinf(figure.median) else "missing"
     return HeatCell(figure.median, state, outcome, figure.low, figure.high)
 
 

@@ -10,19 +10,20 @@ import pandas as pd
 
 from ptychosuite.analysis.conditions import words_of
 from ptychosuite.analysis.labels import line_labels
-from ptychosuite.analysis.outcomes import Outcome
+from ptychosuite.analysis.outcomes import MISSING, Outcome
 from ptychosuite.analysis.statistics import median_interval
-from ptychosuite.analysis.tables import are_imported, timed
+from ptychosuite.analysis.tables import are_imported, compared_by
 from ptychosuite.core.runs import Status
 from ptychosuite.metrics.metric import Metric, known_metrics
 from ptychosuite.registry.factors import is_own
 
-ENDED = (Status.COMPLETED, Status.DIVERGED)
-
 
 @dataclass(frozen=True)
 class Figure:
-    """One metric of a group of runs: the median of those that completed, and its interval."""
+    """One metric of a group of runs: the median of those that completed, and its interval.
+
+    Where the metric is a time or a number until a tolerance is met, of all that have ended.
+    """
 
     median: float
     low: float
@@ -65,18 +66,16 @@ def metrics_of(table: pd.DataFrame) -> list[Metric]:
 def groups_of(table: pd.DataFrame, columns: Sequence[str]) -> Iterator[Group]:
     """The planned runs of ``table`` by condition, told by ``columns``, and by line, in the table's order."""
     labels, conditions = line_labels(table, "solver"), words_of(table, columns)
-    metrics = metrics_of(table)
-    comparable, note = timed(table)
-    is_timed = pd.Series(table.index.isin(comparable.index), index=table.index)
+    compared = {metric: compared_by(table, metric) for metric in metrics_of(table)}
     for (condition, line), rows in table.groupby([conditions, labels], sort=False):
-        figures = {}
-        for metric in metrics:
-            mine = rows[is_timed[rows.index]] if metric.is_time else _with(metric, rows)
-            figures[metric.name] = _figure(mine, metric, note)
+        figures = {
+            metric.name: _figure(rows[rows.index.isin(of.index)], metric, note)
+            for metric, (of, note) in compared.items()
+        }
         met = None
         if "iterations_to_tol" in table and table["iterations_to_tol"].notna().any():
             ours = rows[~are_imported(rows)]
-            met = int(ours["iterations_to_tol"].notna().sum()) if len(ours) else None
+            met = have_met(until_met(ours, "iterations_to_tol")) if len(ours) else None
         yield Group(str(condition), str(line), rows, Outcome.of_rows(rows), figures, met)
 
 
@@ -87,10 +86,26 @@ def figure_of(rows: pd.DataFrame, name: str, is_censored: bool, note: str = "") 
     dropped.
     """
     if is_censored:
-        values = rows.loc[rows["status"].isin(ENDED), name].fillna(np.inf).to_numpy(dtype=float)
-    else:
-        values = rows.loc[rows["status"] == Status.COMPLETED, name].dropna().to_numpy(dtype=float)
+        return figure_over(until_met(rows, name), note)
+    values = rows.loc[rows["status"] == Status.COMPLETED, name].dropna().to_numpy(dtype=float)
     return figure_over(values, note)
+
+
+def until_met(rows: pd.DataFrame, name: str) -> np.ndarray:
+    """What each of ``rows`` that has ended has taken until it met its tolerance, in the column ``name``.
+
+    Infinite for one that never did, and for one that failed, diverged or ran out of time, as in
+    :func:`~ptychosuite.analysis.to_target.runs_to_target`. Runs without a result, and results that were
+    computed elsewhere, are left out: of them nobody knows.
+    """
+    ended = (rows["status"] != MISSING) & ~are_imported(rows)
+    values = rows[name].where(rows["status"] == Status.COMPLETED).fillna(np.inf)
+    return values[ended].to_numpy(dtype=float)
+
+
+def have_met(values: np.ndarray) -> int:
+    """How many of the runs of :func:`until_met` have met their tolerance."""
+    return int(np.isfinite(values).sum())
 
 
 def figure_over(values: np.ndarray, note: str = "") -> Figure:
@@ -103,11 +118,6 @@ def figure_over(values: np.ndarray, note: str = "") -> Figure:
     return Figure(float("inf") if np.isnan(middle) else middle, float(low), float(high), note)
 
 
-def _with(metric: Metric, rows: pd.DataFrame) -> pd.DataFrame:
-    """The runs that can have ``metric``: of what was computed elsewhere nobody knows what a loop counts."""
-    return rows[~are_imported(rows)] if metric.needs == "the loop" else rows
-
-
 def _figure(rows: pd.DataFrame, metric: Metric, note: str) -> Figure:
     return figure_of(rows, metric.name, bool(metric.count_name), note if metric.is_time else "")
 
@@ -115,6 +125,7 @@ def _figure(rows: pd.DataFrame, metric: Metric, note: str) -> Figure:
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """One row for each combination of factors but the seed: how its runs ended, and medians of the completed.
 
+    A run that ended without meeting its tolerance, in whatever way, has taken infinitely long to it.
     ``NAME_low`` and ``NAME_high`` are the ends of the median's 95 % bootstrap interval, over the seeds. Times
     are those of the timing lane; where there are none, their columns say so.
 
@@ -129,19 +140,18 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
         for name in table.attrs["factors"]
         if name != "seed" and (name in axes or table[name].nunique(dropna=False) > 1)
     ] or ["solver"]
-    metrics = metrics_of(table)
-    comparable, note = timed(table)
+    compared = {metric: compared_by(table, metric) for metric in metrics_of(table)}
     rows = []
     for values, members in table.groupby(factors, dropna=False, sort=False):
         row = dict(zip(factors, values, strict=True))
         outcome = Outcome.of_rows(members)
         row |= {"planned": outcome.planned, **{s.replace("-", "_"): n for s, n in outcome.counts.items()}}
-        for metric in metrics:
-            mine = members[members.index.isin(comparable.index)] if metric.is_time else _with(metric, members)
+        for metric, (of, note) in compared.items():
+            mine = members[members.index.isin(of.index)]
             figure = _figure(mine, metric, note)
             name = metric.name + figure.note
             row |= {name: figure.median, f"{name}_low": figure.low, f"{name}_high": figure.high}
             if metric.count_name:
-                row[metric.count_name] = int(mine[metric.name].notna().sum())
+                row.setdefault(metric.count_name, have_met(until_met(mine, metric.name)))
         rows.append(row)
     return pd.DataFrame(rows)

@@ -11,10 +11,10 @@ import pandas as pd
 import xarray as xr
 
 from ptychosuite.analysis.outcomes import MISSING
-from ptychosuite.core.runs import Lane
+from ptychosuite.core.runs import Lane, Status
 from ptychosuite.core.stages import IMPORTED
 from ptychosuite.errors import StoreError
-from ptychosuite.metrics.metric import know_metrics
+from ptychosuite.metrics.metric import Metric, know_metrics
 from ptychosuite.store.compact import readable
 from ptychosuite.store.layout import Store
 from ptychosuite.store.read import inventory
@@ -34,6 +34,23 @@ def timed(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     ours.attrs = alone.attrs = table.attrs
     was_timed = alone["status"] != MISSING
     return (alone, "") if was_timed.any() or ours.empty else (ours, NOT_COMPARABLE)
+
+
+def compared_by(table: pd.DataFrame, metric: Metric) -> tuple[pd.DataFrame, str]:
+    """The runs of ``table`` that may be compared by ``metric``, and what to add to its name.
+
+    Of what was computed elsewhere nobody knows what a loop counts. A run that never meets its tolerance needs
+    no clock to be infinitely long: it is compared in either lane.
+    """
+    ours = table[~are_imported(table)] if metric.needs == "the loop" else table
+    if not metric.is_time:
+        return ours, ""
+    alone, note = timed(ours)
+    if metric.count_name and not note:
+        never = ours[metric.name].isna() | (ours["status"] != Status.COMPLETED)
+        alone = ours[ours.index.isin(alone.index) | never]
+        alone.attrs = table.attrs
+    return alone, note
 
 
 def are_imported(table: pd.DataFrame) -> pd.Series:

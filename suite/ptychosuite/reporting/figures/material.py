@@ -12,7 +12,7 @@ import xarray as xr
 from ptychosuite.analysis.in_gauge import Scene, Shown
 from ptychosuite.analysis.labels import column_name, line_labels
 from ptychosuite.analysis.outcomes import Outcome
-from ptychosuite.analysis.tables import are_imported, timed
+from ptychosuite.analysis.tables import are_imported, compared_by
 from ptychosuite.core.problem import Reference
 from ptychosuite.core.runs import RunRecord, Status
 from ptychosuite.errors import DamagedFile, NothingToDraw, StudyError, nearest
@@ -168,9 +168,7 @@ class Material:
         if metric is None or metric.needs != "the loop":
             return self, ""
         ours, without = self.computed_here()
-        if not metric.is_time:
-            return ours, without
-        table, note = timed(ours.table)
+        table, note = compared_by(ours.table, metric)
         return self.of(table), note + without
 
     def computed_here(self) -> tuple[Material, str]:

@@ -1,0 +1,74 @@
+"""Medians of a study's lines: what counts as never, what is left out, and who is called the best."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from ptychosuite.analysis.heat_grid import heat_grid
+from ptychosuite.analysis.summary import groups_of, summary
+from ptychosuite.analysis.to_target import profile_summary, runs_to_target
+from ptychosuite.metrics.metric import metric_of
+from ptychosuite.reporting.overview import summary_table
+
+from tests.analysis.made_up import made_up, run
+
+TO_TOLERANCE = ("iterations_to_tol", "seconds_to_tol")
+
+
+def met(solver, seed, after=np.nan, **told):
+    """A run that met its tolerance ``after`` so many iterations, of a second each."""
+    curve = [] if told.get("status", "completed") in ("failed", "timed-out", "missing") else [9, 5, 3, 1]
+    return run(solver, curve, seed=seed, **dict.fromkeys(TO_TOLERANCE, after), **told)
+
+
+def of_line(table, line):
+    (found,) = [group for group in groups_of(table, []) if group.line == line]
+    return found
+
+
+@pytest.mark.parametrize("status", ["failed", "timed-out", "diverged"])
+def test_what_went_wrong_has_never_met_its_tolerance(status):
+    """In summary, file, table and heat map, as in profiles: no line leads by what it has lost."""
+    rows = [met("epie", seed, 2.0) if seed < 2 else met("epie", seed, status=status) for seed in range(5)]
+    rows += [met("rpie", seed, 3.0) for seed in range(5)]
+    table, dataset = made_up(rows)
+    epie = of_line(table, "ePIE")
+    assert [epie.figures[name].median for name in TO_TOLERANCE] == [np.inf, np.inf]
+    assert epie.met_tolerance == 2
+    file = summary(table).set_index("solver")
+    assert file.loc["epie", [*TO_TOLERANCE, "met_tolerance"]].tolist() == [np.inf, np.inf, 2]
+    shown = summary_table(SimpleNamespace(table=table), list(groups_of(table, [])))
+    assert shown.rows[0][-1].startswith("not met")
+    assert {row for row, column in shown.best if column >= len(shown.header) - 2} == {1}
+    keys = table[["seed", "solver"]].assign(seed=0)
+    metric = metric_of("seconds_to_tol")
+    (first, second) = (
+        row[0] for row in heat_grid("", table, keys, "seed", "solver", metric, "seconds_to_tol").cells
+    )
+    assert (first.state, second.state) == ("never", "value")
+    profile = profile_summary(runs_to_target(table, table, dataset, "residual", 0.1), "seconds")
+    assert profile.set_index("line").loc["ePIE", ["solved", "never"]].tolist() == [2, 3]
+
+
+def test_what_nobody_knows_is_no_never():
+    """A run without a result has no part in the median, and one that was not timed alone none in seconds."""
+    rows = [met("epie", 0, 2.0), met("epie", 1, status="missing"), met("epie", 2, 8.0, lane="throughput")]
+    table, _ = made_up(rows)
+    figures = of_line(table, "ePIE").figures
+    assert (figures["iterations_to_tol"].median, figures["seconds_to_tol"].median) == (5.0, 2.0)
+
+
+def test_never_needs_no_clock():
+    """A run of the throughput lane that does not meet its tolerance is infinitely long in seconds, too."""
+    table, _ = made_up([met("epie", 0, 2.0), *(met("epie", seed, lane="throughput") for seed in (1, 2))])
+    assert of_line(table, "ePIE").figures["seconds_to_tol"].median == np.inf
+
+
+def test_cell_without_a_completed_run():
+    """It says how its runs ended, not that they never meet the tolerance."""
+    table, _ = made_up([met("epie", 0, 2.0), met("rpie", 0, status="timed-out")])
+    keys, metric = table[["seed", "solver"]], metric_of("iterations_to_tol")
+    cells = heat_grid("", table, keys, "seed", "solver", metric, "iterations_to_tol").cells
+    assert [row[0].state for row in cells] == ["value", "failed"]
