@@ -12,10 +12,10 @@ import pandas as pd
 from ptychosuite.analysis.labels import metric_label
 from ptychosuite.analysis.outcomes import Outcome
 from ptychosuite.analysis.selection import Selection
-from ptychosuite.analysis.tables import are_imported
+from ptychosuite.analysis.summary import figure_over, values_of
+from ptychosuite.analysis.tables import are_imported, compared_by
 from ptychosuite.analysis.verdict import Finding, Judgement
 from ptychosuite.core.plan import Published
-from ptychosuite.core.runs import Status
 from ptychosuite.metrics.metric import metric_of
 from ptychosuite.registry.factors import factor_names, is_value, value_in_words
 
@@ -24,7 +24,9 @@ from ptychosuite.registry.factors import factor_names, is_value, value_in_words
 class Reproduced:
     """A published value, and ours: the median of the runs that completed, and from where to where they go.
 
-    ``outcome`` counts the runs that it holds for; the numbers are NaN where none of them has the metric.
+    ``outcome`` counts the runs that it holds for; the numbers are NaN where none of them has the metric. Of
+    what is counted until a tolerance is met they are over all runs that ended, infinite for those that never
+    meet it.
     """
 
     published: Published
@@ -33,6 +35,7 @@ class Reproduced:
     median: float
     low: float
     high: float
+    note: str = ""  # why there is no number, where that can be said
 
     @property
     def condition(self) -> str:
@@ -41,7 +44,12 @@ class Reproduced:
 
     @property
     def is_known(self) -> bool:
-        return bool(np.isfinite(self.median))
+        return not np.isnan(self.median)
+
+    @property
+    def is_never(self) -> bool:
+        """Whether at least half of the runs never get there."""
+        return bool(np.isinf(self.median))
 
     @property
     def ratio(self) -> float:
@@ -79,12 +87,21 @@ def _beside(value: Published, selection: Selection, names: Mapping[str, str]) ->
     table = selection.table
     rows = table[_meets(value.where, selection) & ~are_imported(table)]
     conditions = tuple(f"{names[path]} {_in_words(wanted)}" for path, wanted in value.where.items())
-    completed = rows.loc[rows["status"] == Status.COMPLETED]
-    found = completed[value.metric].dropna().to_numpy(dtype=float) if value.metric in table else np.empty(0)
-    if not len(found):
-        return Reproduced(value, conditions, Outcome.of_rows(rows), *[float("nan")] * 3)
-    numbers = (float(function(found)) for function in (np.median, np.min, np.max))
-    return Reproduced(value, conditions, Outcome.of_rows(rows), *numbers)
+    found, note = _found(rows, value.metric)
+    known = found if len(found) else np.array([np.nan])
+    low, high = float(np.min(known)), float(np.max(known))
+    return Reproduced(value, conditions, Outcome.of_rows(rows), figure_over(found).median, low, high, note)
+
+
+def _found(rows: pd.DataFrame, name: str) -> tuple[np.ndarray, str]:
+    """The values of ``rows`` that are compared, and why there are none; times are those of runs alone."""
+    metric = metric_of(name)
+    if name not in rows:
+        return np.empty(0), ""
+    ours, note = compared_by(rows, metric) if metric else (rows, "")
+    if note:
+        return np.empty(0), note
+    return values_of(ours, name, metric is not None and bool(metric.count_name)), ""
 
 
 def _meets(where: Mapping[str, Any], selection: Selection) -> pd.Series:
@@ -116,15 +133,16 @@ def published_findings(found: list[Reproduced]) -> Iterator[Finding]:
             continue
         judgement, message = Judgement.GOOD, f"published: {each.published.source}"
         if not each.is_known or not each.outcome.is_whole:
-            judgement, message = Judgement.UNDECIDED, f"{each.outcome.text}; {message}"
+            judgement, message = Judgement.UNDECIDED, f"{each.outcome.text}{each.note}; {message}"
         elif not each.is_within:
             judgement = Judgement.IMPROVEMENT if each.is_better else Judgement.REGRESSION
+            message = f"half of the runs or more never get there; {message}" if each.is_never else message
         yield Finding(
             each.condition,
             metric_label(each.published.metric),
             judgement,
             baseline=each.published.value,
-            found=each.median if each.is_known else None,
+            found=each.median if np.isfinite(each.median) else None,
             tolerance=each.published.tolerance,
             message=message,
         )

@@ -85,14 +85,18 @@ def figure_of(rows: pd.DataFrame, name: str, is_censored: bool, note: str = "") 
     Where it is censored, the runs that ended without ever reaching it count as infinitely long: they are not
     dropped.
     """
+    return figure_over(values_of(rows, name, is_censored), note)
+
+
+def values_of(rows: pd.DataFrame, name: str, is_censored: bool) -> np.ndarray:
+    """What the median of :func:`figure_of` is over, (n,): one value a run that has a part in it."""
     if is_censored:
-        return figure_over(until_met(rows, name), note)
-    values = rows.loc[rows["status"] == Status.COMPLETED, name].dropna().to_numpy(dtype=float)
-    return figure_over(values, note)
+        return until_met(rows, name)
+    return rows.loc[rows["status"] == Status.COMPLETED, name].dropna().to_numpy(dtype=float)
 
 
 def until_met(rows: pd.DataFrame, name: str) -> np.ndarray:
-    """What each of ``rows`` that has ended has taken until it met its tolerance, in the column ``name``.
+    """What each of ``rows`` that has ended has taken until it met its tolerance by ``name``, (n,).
 
     Infinite for one that never did, and for one that failed, diverged or ran out of time, as in
     :func:`~ptychosuite.analysis.to_target.runs_to_target`. Runs without a result, and results that were
@@ -104,7 +108,7 @@ def until_met(rows: pd.DataFrame, name: str) -> np.ndarray:
 
 
 def have_met(values: np.ndarray) -> int:
-    """How many of the runs of :func:`until_met` have met their tolerance."""
+    """How many of the runs of :func:`until_met`, (n,), have met their tolerance."""
     return int(np.isfinite(values).sum())
 
 

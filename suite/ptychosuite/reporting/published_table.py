@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ptychosuite.analysis.labels import metric_label
@@ -13,9 +14,11 @@ from ptychosuite.metrics.metric import metric_of
 from ptychosuite.reporting.page_content import TextTable
 
 NOTE = (
-    "Ours are medians over the completed runs of a condition, with the least and the largest of them. A "
-    "value is within its tolerance where our median differs from it by no more than that, relative to the "
-    "published one. A condition of which no run was planned, as in a shortened version, is not compared."
+    "Ours are medians over the completed runs of a condition, with the least and the largest of them; of "
+    "what is counted until a tolerance is met over all that ended, and times over those that had their core "
+    "or device to themselves. A value is within its tolerance where our median differs from it by no more "
+    "than that, relative to the published one. A condition of which no run was planned, as in a shortened "
+    "version, is not compared."
 )
 HEADER = ("condition", "metric", "published", "ours", "runs", "ours / published", "within its tolerance")
 
@@ -57,7 +60,7 @@ def _row(each: Reproduced, shared: Sequence[str]) -> list[str]:
         f"{published.value:g}",
         _ours(each),
         each.outcome.text.replace(" completed", "", 1) if each.outcome.planned else "none planned",
-        f"{each.ratio:.3f}" if each.is_known else "",
+        f"{each.ratio:.3f}" if np.isfinite(each.ratio) else "",
         _verdict(each),
     ]
 
@@ -74,7 +77,7 @@ def _ours(each: Reproduced) -> str:
 def _verdict(each: Reproduced) -> str:
     allowed = f"{100 * each.published.tolerance:g} %"
     if not each.is_known:
-        return "not known"
+        return f"not known{each.note}"
     better = ", ours is better" if each.is_better and not each.is_within else ""
     return f"{'yes' if each.is_within else 'no'}{better} ({allowed})"
 
