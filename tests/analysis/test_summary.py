@@ -7,12 +7,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from ptychosuite.analysis.heat_grid import heat_grid
+from ptychosuite.analysis.selection import selection_of_plan
 from ptychosuite.analysis.summary import groups_of, summary
 from ptychosuite.analysis.to_target import profile_summary, runs_to_target
 from ptychosuite.metrics.metric import metric_of
+from ptychosuite.reporting.figures.heatmap import HeatmapFigure
+from ptychosuite.reporting.figures.material import Material, RunFiles
 from ptychosuite.reporting.overview import summary_table
 
 from tests.analysis.made_up import made_up, run
+from tests.study.small import carry_out, plan_text
 
 TO_TOLERANCE = ("iterations_to_tol", "seconds_to_tol")
 
@@ -72,3 +76,35 @@ def test_cell_without_a_completed_run():
     keys, metric = table[["seed", "solver"]], metric_of("iterations_to_tol")
     cells = heat_grid("", table, keys, "seed", "solver", metric, "iterations_to_tol").cells
     assert [row[0].state for row in cells] == ["value", "failed"]
+
+
+AXES = "axes: {stop.residual: [null, 4.1], solver: [rpie, epie]}\n"
+
+
+@pytest.mark.parametrize("setting", ["stop.iterations=20", "stop.gradient=1e-9"])
+def test_without_a_tolerance_there_is_nothing_to_meet(tmp_path, setting):
+    """Of a study with one for some of its runs the others have no median and no count."""
+    plan = plan_text(tmp_path, AXES, "stop.iterations=20", setting)
+    carry_out(plan, tmp_path / "results")
+    selection = selection_of_plan(plan, tmp_path / "results")
+    found = groups_of(selection.table, ["stop_residual"])
+    medians = {
+        (group.line, group.condition): (group.figures["iterations_to_tol"].median, group.met_tolerance)
+        for group in found
+    }
+    file = summary(selection.table).set_index(["stop_residual", "solver"])["met_tolerance"]
+    grid = HeatmapFigure("stop.residual", "solver", "iterations_to_tol").draw(
+        Material(selection.table, selection.dataset, RunFiles(selection.store), selection.table)
+    )
+    state = grid.numbers.set_index(["column", "row"])["state"]
+    assert medians["rPIE", "stop_residual 4.1"][1] == 1
+    assert file[4.1, "rpie"] == 1
+    assert state["4.1", "rPIE"] == "value"
+    (without,) = [value for (line, told), value in medians.items() if line == "rPIE" and "4.1" not in told]
+    (untold,) = [each for (told, line), each in state.items() if line == "rPIE" and told != "4.1"]
+    if "gradient" in setting:
+        assert without == (np.inf, 0)
+        assert (file[np.nan, "rpie"], untold) == (0, "never")
+    else:
+        assert np.isnan(without[0])
+        assert (without[1], file[np.nan, "rpie"], untold) == (None, "", "missing")

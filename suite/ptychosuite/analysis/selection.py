@@ -23,6 +23,7 @@ from ptychosuite.store.planned import RUN_IDS, study_content, superseding, with_
 from ptychosuite.store.read import Inventory, inventory
 
 Noted = TypeVar("Noted")
+TOLERANCES = ("stop.gradient", "stop.residual")
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ def selection_of(store: Store, study: Mapping[str, Any]) -> Selection:
     table = _with_missing(found, dataset, study) if is_named else found
     names = table.attrs["paths"]
     table.attrs["axes"] = [name for path, name in names.items() if path in study["factors"]]
+    table.attrs["tolerances"] = _varying_tolerances(names, study.get("constants"))
     selection = Selection(
         store=store,
         name=study["study"],
@@ -145,6 +147,14 @@ def selection_of(store: Store, study: Mapping[str, Any]) -> Selection:
     tried = dict.fromkeys(path for settings in every for path in settings)
     selection.table.attrs["tuned"] = [names[path] for path in tried if path in names]
     return selection
+
+
+def _varying_tolerances(names: Mapping[str, str], constants: Mapping[str, Any] | None) -> list[str]:
+    """The columns that say which runs have a tolerance; none where all have one, or nobody knows."""
+    known = constants or {}
+    if constants is None or any(known.get(path) is not None for path in TOLERANCES):
+        return []
+    return [names[path] for path in TOLERANCES if path in names]
 
 
 def _damaged(held: Inventory, study: Mapping[str, Any], found: pd.DataFrame) -> list[str]:

@@ -12,7 +12,7 @@ from ptychosuite.analysis.conditions import words_of
 from ptychosuite.analysis.labels import line_labels
 from ptychosuite.analysis.outcomes import MISSING, Outcome
 from ptychosuite.analysis.statistics import median_interval
-from ptychosuite.analysis.tables import are_imported, compared_by
+from ptychosuite.analysis.tables import are_imported, compared_by, have_tolerance
 from ptychosuite.core.runs import Status
 from ptychosuite.metrics.metric import Metric, known_metrics
 from ptychosuite.registry.factors import is_own
@@ -44,7 +44,7 @@ class Group:
     rows: pd.DataFrame  # planned
     outcome: Outcome
     figures: dict[str, Figure]  # by metric; those alone that some run of the study has
-    met_tolerance: int | None  # runs that met it; None where the study has no tolerance
+    met_tolerance: int | None  # runs that met it; None where none of them has a tolerance
 
 
 def metrics_of(table: pd.DataFrame) -> list[Metric]:
@@ -74,7 +74,7 @@ def groups_of(table: pd.DataFrame, columns: Sequence[str]) -> Iterator[Group]:
         }
         met = None
         if "iterations_to_tol" in table and table["iterations_to_tol"].notna().any():
-            ours = rows[~are_imported(rows)]
+            ours = rows[~are_imported(rows) & have_tolerance(rows)]
             met = have_met(until_met(ours, "iterations_to_tol")) if len(ours) else None
         yield Group(str(condition), str(line), rows, Outcome.of_rows(rows), figures, met)
 
@@ -100,9 +100,9 @@ def until_met(rows: pd.DataFrame, name: str) -> np.ndarray:
 
     Infinite for one that never did, and for one that failed, diverged or ran out of time, as in
     :func:`~ptychosuite.analysis.to_target.runs_to_target`. Runs without a result, and results that were
-    computed elsewhere, are left out: of them nobody knows.
+    computed elsewhere, are left out, as of them nobody knows, and runs that have no tolerance to meet.
     """
-    ended = (rows["status"] != MISSING) & ~are_imported(rows)
+    ended = (rows["status"] != MISSING) & ~are_imported(rows) & have_tolerance(rows)
     values = rows[name].where(rows["status"] == Status.COMPLETED).fillna(np.inf)
     return values[ended].to_numpy(dtype=float)
 
@@ -156,6 +156,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
             name = metric.name + figure.note
             row |= {name: figure.median, f"{name}_low": figure.low, f"{name}_high": figure.high}
             if metric.count_name:
-                row.setdefault(metric.count_name, have_met(until_met(mine, metric.name)))
+                met = have_met(until_met(mine, metric.name)) if have_tolerance(members).any() else ""
+                row.setdefault(metric.count_name, met)
         rows.append(row)
     return pd.DataFrame(rows)

@@ -53,6 +53,15 @@ def compared_by(table: pd.DataFrame, metric: Metric) -> tuple[pd.DataFrame, str]
     return alone, note
 
 
+def have_tolerance(table: pd.DataFrame) -> pd.Series:
+    """Whether each row has a tolerance to meet, where a study says so of some of its runs alone.
+
+    ``attrs["tolerances"]`` then names the columns that say it.
+    """
+    columns = table.attrs.get("tolerances", [])
+    return table[columns].notna().any(axis=1) if columns else pd.Series(True, index=table.index)
+
+
 def are_imported(table: pd.DataFrame) -> pd.Series:
     """Whether each row is a result that was computed elsewhere."""
     if "lane" not in table:
