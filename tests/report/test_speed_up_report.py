@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from ptychosuite.analysis.selection import selection_of_plan
 from ptychosuite.errors import NothingToDraw, StudyError
 from ptychosuite.reporting.figures.convergence import ConvergenceFigure
 from ptychosuite.reporting.figures.speed_up import SpeedUpFigure
+from ptychosuite.reporting.overview import cards
 from ptychosuite.reporting.page import write_report
 
 from tests.analysis.made_up import made_up, run
@@ -162,3 +165,46 @@ def test_targets_are_refused_that_cannot_be(tmp_path):
         ("target: best", "axes: {problem.hold_out: [0.05]}\n"),
     ):
         assert plan_text(tmp_path, f"{asked}figures: [{{kind: speed-up, {settings}}}]\n").figures
+
+
+def in_lanes(shared, of=6):
+    """As :func:`made_up_pairs`, the fast-forwarded runs of the seeds ``shared`` in the throughput lane."""
+    table, dataset = made_up_pairs([(8, 2)] * of)
+    is_shared = (table["fast_forward"] != "") & table["seed"].isin(shared)
+    table["lane"] = np.where(is_shared, "throughput", "timing")
+    return table, dataset
+
+
+def test_seconds_are_of_runs_that_were_alone():
+    """A pair of which one run shared its core is left out and counted; iterations have it all the same."""
+    table, dataset = in_lanes([0, 1])
+    figure = SpeedUpFigure(target="noise", within=0.0)
+    drawn = draw(figure, table, dataset)
+    assert len(drawn.numbers) == 4
+    assert "Left out: 2 pairs of which not both runs are of the timing lane" in drawn.caption
+    assert len(draw(SpeedUpFigure(target="noise", x="iteration"), table, dataset).numbers) == 6
+    table, dataset = in_lanes(range(6))
+    with pytest.raises(NothingToDraw, match="of no pair are both runs of the timing lane"):
+        draw(figure, table, dataset)
+
+
+def test_seconds_of_the_throughput_lane_are_named():
+    """Where no run had its core to itself, axis, caption and card say that times are not comparable."""
+    table, dataset = in_lanes([])
+    table["lane"] = "throughput"
+    drawn = draw(SpeedUpFigure(target="noise", within=0.0), table, dataset)
+    assert len(drawn.numbers) == 6
+    assert "throughput lane: not comparable" in drawn.figure.axes[0].get_xlabel()
+    assert "solver time (throughput lane: not comparable) until" in drawn.caption
+
+
+@pytest.mark.parametrize("shared", [[0], range(6)])
+def test_card_of_the_speed_up_says_so(selection, shared):
+    table = selection.table.copy()
+    table["lane"] = np.where(table["seed"].isin(shared), "throughput", "timing")
+    found = [card for card in cards(replace(selection, table=table), []) if "speed-up" in card.title]
+    assert len(found) == 4
+    for card in found:
+        assert ("throughput lane: not comparable" in card.title) is (len(shared) == 6)
+        left_out = [line for line in card.lines if "left out" in line]
+        assert bool(left_out) is (len(shared) == 1)

@@ -21,6 +21,7 @@ from scipy.special import bdtr
 
 from ptychosuite.analysis.labels import line_labels
 from ptychosuite.analysis.outcomes import MISSING
+from ptychosuite.analysis.tables import timed
 from ptychosuite.analysis.to_target import curve_against, noise_levels, reached_first, reached_for_good
 from ptychosuite.core.runs import Status
 from ptychosuite.metrics.metric import known_metrics, metric_of
@@ -114,23 +115,17 @@ def speed_up_pairs(
     the jumps, and ``share_steps``, ``share_inference`` and ``share_look_ahead``, parts of the whole run's
     solver time.
     ``attrs["sign"]`` is 1, or -1 where higher is better; ``attrs["ended_before"]`` counts the plain runs that
-    were too short.
+    were too short. In seconds, ``attrs["untimed"]`` counts the pairs that are left out, as not both runs are
+    of the timing lane; where no run is, all are taken, and ``attrs["note"]`` is what to add to the name.
     """
     if "fast_forward" not in table.attrs["factors"]:
         return pd.DataFrame()
-    shared = [name for name in table.attrs["factors"] if name != "fast_forward"]
     labels = line_labels(table, "solver") if lines is None else lines
     levels = noise_levels(table)
-    keys = [tuple(map(str, values)) for values in table[shared].to_numpy().tolist()]
-    is_plain = (table["fast_forward"] == "").to_numpy()
-    plain = {key: row for key, row in zip(keys, range(len(table)), strict=True) if is_plain[row]}
+    places = _places(table)
+    comparable, note = _comparable(places, table, goal.x)
     rows, ended_before = [], set()
-    for number, key in enumerate(keys):
-        partner = plain.get(key)
-        if is_plain[number] or partner is None or table["status"].iloc[partner] != Status.COMPLETED:
-            continue
-        if table["status"].iloc[number] == MISSING:  # nobody knows yet how it would have ended
-            continue
+    for partner, number in comparable:
         first, second = (_Course(table.iloc[row], dataset, goal) for row in (partner, number))
         if first.ended_before:
             ended_before.add(partner)
@@ -138,7 +133,36 @@ def speed_up_pairs(
         rows.append({"line": labels.iloc[number], **_pair(first, second, levels.iloc[partner])})
     pairs = pd.DataFrame(rows)
     pairs.attrs |= {"sign": goal.sign, "ended_before": len(ended_before)}
+    pairs.attrs |= {"untimed": len(places) - len(comparable), "note": note}
     return pairs
+
+
+def _places(table: pd.DataFrame) -> list[tuple[int, int]]:
+    """Where the two runs of each pair are in ``table``, the plain one first."""
+    shared = [name for name in table.attrs["factors"] if name != "fast_forward"]
+    keys = [tuple(map(str, values)) for values in table[shared].to_numpy().tolist()]
+    is_plain = (table["fast_forward"] == "").to_numpy()
+    status = table["status"].tolist()
+    plain = {key: row for row, key in enumerate(keys) if is_plain[row]}
+    return [
+        (plain[key], number)
+        for number, key in enumerate(keys)
+        if not is_plain[number]
+        and key in plain
+        and status[plain[key]] == Status.COMPLETED
+        and status[number] != MISSING  # nobody knows yet how it would have ended
+    ]
+
+
+def _comparable(
+    places: Sequence[tuple[int, int]], table: pd.DataFrame, x: str
+) -> tuple[Sequence[tuple[int, int]], str]:
+    """Those of ``places`` whose runs may be compared in ``x``, and what to add to its name."""
+    if x != "seconds":
+        return places, ""
+    alone, note = timed(table)
+    was_alone = table.index.isin(alone.index)
+    return [pair for pair in places if was_alone[[*pair]].all()], note
 
 
 def speed_up_summary(pairs: pd.DataFrame) -> pd.DataFrame:

@@ -104,8 +104,10 @@ def _speed_ups(selection: Selection) -> list[Card]:
         interval = f"95 % interval {row.interval_low:.2f} to {row.interval_high:.2f}"
         told = [interval] if np.isfinite(row.interval_high) else ["too few pairs for an interval"]
         told.append(f"{row.pairs} pairs, {row.never_reached} never reach what the plain run ends with")
+        if untimed := pairs.attrs["untimed"]:
+            told.append(f"of all lines {untimed} pairs left out: not both runs are of the timing lane")
         value = f"{'below ' * (row.speed_up != row.speed_up_bound)}{row.speed_up_bound:.2f} times"
-        found.append(Card(f"speed-up in solver time: {row.line}", value, told))
+        found.append(Card(f"speed-up in solver time{pairs.attrs['note']}: {row.line}", value, told))
     return found
 
 

@@ -116,11 +116,14 @@ class SpeedUpFigure(FigureKind):
             raise NothingToDraw(_why_no_pair(pairs, self.at))
         summary = speed_up_summary(pairs)
         figure = _figure_of(pairs, summary, material.series("solver"), self.width)
-        figure.axes[0].set_xlabel(f"speed-up in {COSTS[self.x]}")
-        caption = " ".join([_what(goal), *_marks(pairs), f"{Outcome.of_rows(material.table).text};"])
+        note, outcome = pairs.attrs["note"], Outcome.of_rows(material.table)
+        figure.axes[0].set_xlabel(f"speed-up in {COSTS[self.x]}{note}")
+        caption = " ".join([_what(goal, note), *_marks(pairs), f"{outcome.text};"])
         caption += " a plain run that did not complete has no pair."
         if short := pairs.attrs["ended_before"]:
             caption += f" Left out: {short} plain runs that ended before iteration {self.at}."
+        if untimed := pairs.attrs["untimed"]:
+            caption += f" Left out: {_pairs(untimed)} of which not both runs are of the timing lane."
         table = _as_text(summary, metric_label(goal.metric))
         return Drawn(figure, caption, pairs, alt=_in_words(summary), table=table)
 
@@ -128,11 +131,13 @@ class SpeedUpFigure(FigureKind):
 def _why_no_pair(pairs: pd.DataFrame, at: int | None) -> str:
     if pairs.attrs.get("ended_before"):
         return f"every plain run that completed ended before iteration {at}"
+    if pairs.attrs.get("untimed"):
+        return "of no pair are both runs of the timing lane, and other times are not comparable"
     return "no fast-forwarded run has a plain partner that completed"
 
 
-def _what(goal: Goal) -> str:
-    """What the speed-up is one to: a sentence."""
+def _what(goal: Goal, note: str) -> str:
+    """What the speed-up is one to: a sentence; ``note`` belongs to the name of what is counted."""
     side, worse = ("below", "more") if goal.sign == 1 else ("above", "less")
     label = metric_label(goal.metric)
     partner = "the plain run with the same data, seed and solver"
@@ -143,7 +148,7 @@ def _what(goal: Goal) -> str:
     else:
         until = f"stays at or {side} what {partner} ends with"
         until += f", or {goal.within:.3g} of it {worse}" if goal.within else ""
-    told = f"Speed-up of fast-forwarded runs: {COSTS[goal.x]} until the {label} {until}."
+    told = f"Speed-up of fast-forwarded runs: {COSTS[goal.x]}{note} until the {label} {until}."
     if goal.at is not None:
         told += f" Both runs are taken to end at iteration {goal.at}."
     return told
