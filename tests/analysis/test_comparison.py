@@ -179,6 +179,26 @@ def test_pairs_by_factors(stored, tmp_path):
     assert [(group.a.short, group.b.short) for group in found.groups] == [("3 of 3", "2 of 2")] * 4
 
 
+PRECISIONS = """\
+axes:
+  solver: [lbfgs, {name: magpie, levels: 2}, {name: rpie, alpha: 0.1}]
+  seed: {range: 2}
+"""
+
+
+def test_precisions_differ_alike_in_either_order(tmp_path):
+    """Rounding is that of the coarser of the two, whichever of them is A."""
+    stored = {}
+    for dtype in ("complex64", "complex128"):
+        (tmp_path / dtype).mkdir()
+        stop = "stop={iterations: 10, check_every: 1}"
+        plan = plan_text(tmp_path / dtype, PRECISIONS, f"dtype={dtype}", stop, "problem.noise=0.05")
+        carry_out(plan, tmp_path / dtype / "results")
+        stored[dtype] = runs_of(plan, tmp_path / dtype / "results", dtype)
+    single, double = stored.values()
+    assert [compare_stores(*sides).changed for sides in ((single, double), (double, single))] == [0, 0]
+
+
 def test_stores_without_a_common_run(stored, tmp_path):
     """They are refused."""
     plan = plan_text(tmp_path, "solver: lbfgs\n")

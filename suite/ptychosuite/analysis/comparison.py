@@ -117,11 +117,12 @@ class RunPair:
 
     @cached_property
     def judgements(self) -> Mapping[str, Judgement]:
-        """Metric -> whether B is better or worse than A by more than rounding explains."""
+        """Metric -> whether B is better or worse than A by more than the coarser precision explains."""
         origins = [{**record.provenance, "backend": record.spec.backend} for record in (self.a, self.b)]
         alike = not rounding_changes(changes(*origins)) and self.a.spec.dtype == self.b.spec.dtype
         before, now = (figures_of(record, self.label) for record in (self.a, self.b))
-        compared = Compared(before, now, self.a.spec, alike, Tolerances())
+        coarser = min((self.a.spec, self.b.spec), key=lambda spec: np.dtype(spec.dtype).itemsize)
+        compared = Compared(before, now, coarser, alike, Tolerances())
         return {finding.quantity: finding.judgement for finding in run_findings(compared)}
 
     def change(self, metric: str) -> str:
