@@ -27,7 +27,8 @@ def test_against_the_definition(sign):
     values = rng.choice([1.0, 2.0, 3.0, np.nan, np.inf], size=(7, 5))
     found = ranking(values, sign)
     np.testing.assert_allclose(found.ranks, mean_ranks(values, sign))
-    np.testing.assert_array_equal(found.completed, np.isfinite(values).sum(axis=1))
+    np.testing.assert_array_equal(found.completed, (~np.isnan(values)).sum(axis=1))
+    np.testing.assert_array_equal(found.without, np.isinf(values).sum(axis=1))
 
 
 def test_no_problem_outweighs_another():
@@ -46,6 +47,15 @@ def test_what_failed_is_last():
     nothing = ranking(np.full((3, 2), np.nan), 1)
     assert nothing.best == 0
     assert np.isnan(nothing.medians).all()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_without_a_value(sign):
+    """One that completed and never got there is worst in the median, whichever way is better."""
+    found = ranking(np.array([[np.inf, np.inf, 3.0], [np.inf, 2.0, 3.0], [np.nan, 2.0, 3.0]]), sign)
+    assert found.medians.tolist() == [sign * np.inf, 3.0 if sign == 1 else 2.0, 2.5]
+    assert found.completed.tolist() == [3, 3, 2]
+    assert found.without.tolist() == [2, 1, 0]
 
 
 def test_names():

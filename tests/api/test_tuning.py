@@ -186,3 +186,48 @@ def test_goes_with_the_results(command, study, tmp_path):
     code, _, err = command("report", "bundle.zip", "--out", "of-bundle")
     assert code == 0, err
     assert "Settings found by tries" in Path("of-bundle/tuned/index.html").read_text()
+
+
+TO_TOLERANCE = """\
+study: tuned
+problem:
+  object: {kind: texture, size: 32}
+  probe: {kind: gaussian, size: 16, fwhm_px: 6}
+stop: {iterations: 20, residual: 4.1}
+figures: []
+axes:
+  solver: [rpie]
+tune:
+  tries: 6
+  by: seconds_to_tol
+  over:
+    - solver.alpha: {loguniform: [0.001, 1]}
+"""
+
+
+def test_by_time_to_tolerance(command, study, quick_figures):
+    """Times are from the clocks of the tries; one that never gets there is told from a failed one."""
+    study.write_text(TO_TOLERANCE)
+    code, out, err = command("run", study, "--cluster", "none")
+    assert code == 0, err
+    assert "the best of 6 tries (time to tolerance / s " in out
+    expected = {}
+    for record in tries(study).values():
+        met = record.metrics["iterations_to_tol"]
+        expected[record.spec.solver["alpha"]] = None if np.isnan(met) else record.curves["seconds"][int(met)]
+    found = ptychosuite.plan(study).plan.tuned[0]
+    assert [expected[tried["solver.alpha"]] for tried in found.tries] == list(found.medians)
+    assert list(found.without) == [int(value is None) for value in found.medians]
+    assert sum(found.without) in range(1, 6)
+    assert set(found.completed) == {1}
+    page = Path(ptychosuite.report(study, progress=False))
+    assert f"6 on 1 problem, {sum(found.without)} not met" in page.read_text(encoding="utf-8")
+    rows = [*csv.DictReader((page.parent / "numbers/tuning.csv").open())]
+    assert [row["without_value"] for row in rows] == [*map(str, found.without)]
+
+
+def test_no_try_meets_its_tolerance(study):
+    """They have completed, and it is said what they lack; the solver stays as it is written."""
+    study.write_text(TO_TOLERANCE.replace("4.1", "1e-9"))
+    ptychosuite.run(study, cluster="none", progress=False)
+    assert "rPIE: not met in any of 6 tries; it stays as it is written" in str(ptychosuite.plan(study))

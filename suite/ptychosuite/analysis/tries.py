@@ -11,6 +11,7 @@ import numpy as np
 from ptychosuite.core.plan import Tuned
 from ptychosuite.core.runs import as_scalar
 from ptychosuite.core.stages import solver_name
+from ptychosuite.metrics.metric import Metric, metric_of
 from ptychosuite.registry.factors import factor_names, value_in_words
 from ptychosuite.registry.lookup import solver_label
 
@@ -24,9 +25,12 @@ class Ranking:
     ranks : (tries,)
         1 is the best: the mean of the ranks on the problems.
     medians : (tries,)
-        Of the metric over the problems on which a try completed; NaN where there is none.
+        Of the metric over the problems on which a try completed; NaN where there is none, infinite where on
+        half of them or more it has no value.
     completed : (tries,) int
         On how many problems.
+    without : (tries,) int
+        On how many of these it has no value.
     best
         Place of the best; of equal ones the first, which is what the study writes.
     """
@@ -34,6 +38,7 @@ class Ranking:
     ranks: np.ndarray
     medians: np.ndarray
     completed: np.ndarray
+    without: np.ndarray
     best: int
 
 
@@ -43,17 +48,39 @@ def ranking(values: np.ndarray, sign: int) -> Ranking:
     Parameters
     ----------
     values : (tries, problems)
-        NaN where a try did not complete: it shares the last rank of its problem.
+        NaN where a try did not complete, infinite where it completed and has no value, as it never met its
+        tolerance: both share the last rank of their problem.
     sign
         1 where lower is better, -1 where higher is.
     """
     from scipy.stats import rankdata  # takes longer to load than a plan to make
 
-    known = np.isfinite(values)
-    ranks = rankdata(np.where(known, sign * values, np.inf), axis=0).mean(axis=1)
-    pairs = zip(values, known, strict=True)
-    medians = [float(np.median(row[has])) if has.any() else float("nan") for row, has in pairs]
-    return Ranking(ranks, np.array(medians), known.sum(axis=1), int(np.argmin(ranks)))
+    known, completed = np.isfinite(values), ~np.isnan(values)
+    costs = np.where(known, sign * values, np.inf)
+    ranks = rankdata(costs, axis=0).mean(axis=1)
+    pairs = zip(costs, completed, strict=True)
+    medians = [sign * float(np.median(row[has])) if has.any() else float("nan") for row, has in pairs]
+    without = (completed & ~known).sum(axis=1)
+    return Ranking(ranks, np.array(medians), completed.sum(axis=1), without, int(np.argmin(ranks)))
+
+
+def has_value(tuned: Tuned) -> bool:
+    """Whether any try has a value on any problem."""
+    without = tuned.without or [0] * len(tuned.tries)
+    return any(completed > lacks for completed, lacks in zip(tuned.completed, without, strict=True))
+
+
+def no_value(metric: Metric) -> str:
+    """What is said of a try that completed and has no value of ``metric``: "not met"."""
+    return metric.nothing or "without a value"
+
+
+def median_text(tuned: Tuned, place: int) -> str:
+    """The median of a try, or why it has none."""
+    metric, value = metric_of(tuned.metric), tuned.medians[place]
+    if value is not None:
+        return metric.text(value) if metric else f"{value:.4g}"
+    return no_value(metric) if metric and tuned.completed[place] else "none completed"
 
 
 def names_of(every: Sequence[Tuned]) -> list[str]:

@@ -38,6 +38,7 @@ def tuned_lines(selection: Selection) -> list[TunedLine]:
     every = selection.noted("tuned", Tuned)
     for tuned in every:
         lengths = {len(each) for each in (tuned.tries, tuned.ranks, tuned.medians, tuned.completed)}
+        lengths |= {len(tuned.without)} if tuned.without else set()
         if lengths != {len(tuned.tries)} or not 0 <= tuned.chosen < len(tuned.tries):
             raise StoreError(f"{selection.name}: tuned: not as many tries as results; get a fresh copy")
     names = factor_names(path for tuned in every for path in tuned.where)

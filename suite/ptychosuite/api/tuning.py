@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ptychosuite.analysis.tries import names_of, ranking
+from ptychosuite.analysis.tries import has_value, median_text, names_of, no_value, ranking
 from ptychosuite.core.plan import Plan, Tuned
-from ptychosuite.core.runs import Status
+from ptychosuite.core.runs import RunRecord, Status
 from ptychosuite.errors import StudyError
 from ptychosuite.metrics.metric import metric_named
 from ptychosuite.registry.factors import factor_names, value_in_words
@@ -56,6 +56,9 @@ def in_words(every: Sequence[Tuned]) -> list[str]:
 
 
 def _in_words(tuned: Tuned, name: str) -> str:
+    if any(tuned.completed) and not has_value(tuned):
+        told = no_value(metric_named(tuned.metric))
+        return f"tuned: {name}: {told} in any of {len(tuned.tries)} tries; it stays as it is written"
     if not any(tuned.completed):
         return f"tuned: {name}: none of {len(tuned.tries)} tries completed; it stays as it is written"
     metric, chosen = metric_named(tuned.metric), tuned.tries[tuned.chosen]
@@ -63,10 +66,7 @@ def _in_words(tuned: Tuned, name: str) -> str:
     settings = ", ".join(
         f"{names[path]} {value_in_words(value) or 'default'}" for path, value in chosen.items()
     )
-    before, after = (
-        "none completed" if value is None else metric.text(value)
-        for value in (tuned.medians[0], tuned.medians[tuned.chosen])
-    )
+    before, after = (median_text(tuned, place) for place in (0, tuned.chosen))
     return (
         f"tuned: {name}: {settings}, the best of {len(tuned.tries)} tries "
         f"({metric.label} {after}; as written {before})"
@@ -116,11 +116,18 @@ def found(name: str, tuning: Tuning, results: str, without_failed: bool = False)
 
 
 def _value(file: Place, metric: str) -> float:
-    """What a try ended with; NaN where it did not complete."""
+    """What a try ended with; NaN where it did not complete, infinite where it did and has no value."""
     run = readable_run(file)
     if run is None or run.status is not Status.COMPLETED:
         return float("nan")
-    return run.metrics.get(metric, float("nan"))
+    value = seconds_to_tolerance(run) if metric == "seconds_to_tol" else run.metrics.get(metric, float("nan"))
+    return float("inf") if np.isnan(value) else value
+
+
+def seconds_to_tolerance(run: RunRecord) -> float:
+    """The solver time after which ``run`` met its tolerance, by its clock; NaN where it never did."""
+    after = run.metrics.get("iterations_to_tol", float("nan"))
+    return float("nan") if np.isnan(after) else float(run.curves["seconds"][int(after)])
 
 
 def _tuned(contest: Contest, metric: str, values: Mapping[str, float]) -> Tuned:
@@ -137,5 +144,6 @@ def _tuned(contest: Contest, metric: str, values: Mapping[str, float]) -> Tuned:
         completed=ranks.completed.tolist(),
         problems=reached.shape[1],
         chosen=ranks.best,
+        without=ranks.without.tolist(),
         at_bound=[path for path, value in chosen.items() if contest.space[path].is_at_bound(value)],
     )

@@ -85,7 +85,8 @@ class Tuned:
     ranks
         Of each try, 1 being the best: the mean over the problems.
     medians
-        Of the metric over the problems on which a try completed; None where there is none.
+        Of the metric over the problems on which a try completed; None where there is none, and where on half
+        of them or more the try has no value, as it never met its tolerance.
     completed
         Of each try, the number of problems.
     problems
@@ -94,6 +95,9 @@ class Tuned:
         Place of the try that the compared runs have.
     at_bound
         Settings of the chosen try that lie at an end of what was tried.
+    without
+        Of each try, the number of problems on which it completed and has no value; empty in sessions of
+        earlier versions, whose ``completed`` leaves those out.
     """
 
     solver: Mapping[str, Any]
@@ -106,6 +110,7 @@ class Tuned:
     problems: int
     chosen: int
     at_bound: Sequence[str] = ()
+    without: Sequence[int] = ()
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ptychosuite.analysis.labels import metric_label
+from ptychosuite.analysis.tries import median_text, no_value
 from ptychosuite.analysis.tuned_lines import TunedLine
 from ptychosuite.metrics.metric import metric_of
 from ptychosuite.registry.factors import factor_names, value_in_words
@@ -18,8 +19,8 @@ NOTE = (
     "Each solver had as many tries, or all that a few choices allow, the first with the settings that the "
     "study writes, on problems that are not among those compared here. A try has a rank on each of them; "
     "the one with the best mean rank has given the settings of all runs of its line. A try that failed or "
-    "diverged shares the last rank. Where a setting is at the bound, a better one may lie beyond. "
-    "numbers/tuning.csv has all tries."
+    "diverged shares the last rank, as does one that never meets what it is ranked by. Where a setting is at "
+    "the bound, a better one may lie beyond. numbers/tuning.csv has all tries."
 )
 
 
@@ -47,8 +48,8 @@ def tuning_table(lines: Sequence[TunedLine]) -> TextTable | None:
                 *([each.condition] if is_apart else []),
                 _tries(each),
                 _in_words(settings, names),
-                _value(tuned.metric, tuned.medians[0]),
-                _value(tuned.metric, tuned.medians[tuned.chosen]),
+                median_text(tuned, 0),
+                median_text(tuned, tuned.chosen),
                 ", ".join(names[path] for path in tuned.at_bound),
             ]
         )
@@ -66,19 +67,14 @@ def _in_words(settings: Mapping[str, Any], names: Mapping[str, str]) -> str:
 
 
 def _tries(each: TunedLine) -> str:
-    """How many there were, on how many problems, and how many did not complete on all of them."""
+    """How many there were, on how many problems, and how many did not come to a value on all of them."""
     tuned = each.tuned
     number, on = len(tuned.tries), tuned.problems
     broken = sum(completed < on for completed in tuned.completed)
     told = f", {broken} failed or diverged" if broken else ""
+    metric, lacking = metric_of(tuned.metric), sum(number > 0 for number in tuned.without)
+    told += f", {lacking} {no_value(metric)}" if metric and lacking else ""
     return f"{number} on {on} problem{'s' * (on > 1)}{told}"
-
-
-def _value(name: str, value: float | None) -> str:
-    metric = metric_of(name)
-    if value is None:
-        return "none completed"
-    return metric.text(value) if metric else f"{value:.4g}"
 
 
 def write_tuning(lines: Sequence[TunedLine], folder: Path) -> None:
@@ -92,6 +88,7 @@ def write_tuning(lines: Sequence[TunedLine], folder: Path) -> None:
             "mean_rank": each.tuned.ranks[place],
             each.tuned.metric: each.tuned.medians[place],
             "completed": each.tuned.completed[place],
+            "without_value": each.tuned.without[place] if each.tuned.without else "",
             "problems": each.tuned.problems,
             **settings,
         }
