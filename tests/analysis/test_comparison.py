@@ -9,6 +9,7 @@ import pytest
 from ptychosuite.analysis.comparison import StoreRuns, compare_stores
 from ptychosuite.core.runs import Status
 from ptychosuite.errors import StoreError
+from ptychosuite.reporting.compare_page import change_rows
 from ptychosuite.store.layout import Store
 from ptychosuite.store.planned import study_content
 
@@ -162,6 +163,22 @@ def test_a_tolerance_that_is_not_met_is_infinitely_long(stored):
     found = compare_stores(altered(stored, measured), altered(stored, measured))
     change = change_of(found, "rPIE", "iterations_to_tol")[0]
     assert (change.a, change.b, change.pairs, change.ratio) == (np.inf, np.inf, 3, None)
+
+
+@pytest.mark.parametrize("seeds", [{0}, {0, 1, 2}])
+def test_what_is_no_number_any_more_is_counted(stored, seeds):
+    """It is worse, of as many pairs as had a number, though it is in no median."""
+
+    def lost(record):
+        is_lost = is_rpie(record) and record.spec.seed in seeds
+        return with_metrics(record, **({"error": float("nan")} if is_lost else {}))
+
+    found = compare_stores(stored, altered(stored, lost))
+    change = change_of(found, "rPIE", "error")[0]
+    assert (change.pairs, change.compared, change.worse) == (3 - len(seeds), 3, len(seeds))
+    row = next(row for row in change_rows(found, [change.metric]) if row.line == "rPIE")
+    more = "; no pair has a number in both" if len(seeds) == 3 else ""
+    assert (row.change, row.kind) == (f"{len(seeds)} worse of 3{more}", "worse")
 
 
 def test_pairs_by_factors(stored, tmp_path):

@@ -153,8 +153,9 @@ class MetricChange:
     metric: Metric
     a: float | None = None
     b: float | None = None
-    pairs: int = 0
-    better: int = 0  # pairs in which B is better, by more than rounding explains
+    pairs: int = 0  # behind the medians: both have a number
+    compared: int = 0  # pairs of which at least one has a number
+    better: int = 0  # of these, in which B is better, by more than rounding explains
     worse: int = 0
     note: str = ""  # why there are no numbers
 
@@ -390,12 +391,15 @@ def _change(metric: Metric, pairs: Sequence[RunPair], nothing: str) -> MetricCha
     )
     if metric.count_name:
         values[np.isnan(values)] = np.inf  # never there: infinitely long, and not dropped
-    values = values[~np.isnan(values).any(axis=1)]
-    if not len(values):
-        return MetricChange(metric, note="no number")
+    known = ~np.isnan(values)
+    compared, values = int(known.any(axis=1).sum()), values[known.all(axis=1)]
     moved = [pair.change(metric.name) for pair in pairs]
+    counts = compared, moved.count("better"), moved.count("worse")
+    if not len(values):
+        note = "no pair has a number in both" if compared else "no number"
+        return MetricChange(metric, None, None, 0, *counts, note)
     a, b = np.median(values, axis=0)
-    return MetricChange(metric, float(a), float(b), len(values), moved.count("better"), moved.count("worse"))
+    return MetricChange(metric, float(a), float(b), len(values), *counts)
 
 
 def _values(side: StoreRuns, key: str) -> str:

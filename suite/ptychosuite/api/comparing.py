@@ -166,5 +166,7 @@ def _plain(change: MetricChange) -> dict[str, Any]:
     finite = {
         name: value if value is not None and isfinite(value) else None for name, value in numbers.items()
     }
-    counts = {"pairs": change.pairs, "better": change.better, "worse": change.worse}
+    counts = {
+        "pairs": change.pairs, "compared": change.compared, "better": change.better, "worse": change.worse
+    }  # fmt: skip
     return finite | counts | {"note": change.note}

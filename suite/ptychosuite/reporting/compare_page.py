@@ -38,7 +38,7 @@ class ChangeRow:
     @classmethod
     def of(cls, group: ComparedGroup, change: MetricChange) -> ChangeRow:
         metric = change.metric
-        judged = metric.is_judged and not change.note
+        judged = metric.is_judged and change.compared > 0
         kind = "worse" if change.worse else "better" if change.better else "same" if judged else ""
         return cls(
             condition=group.place.condition,
@@ -47,7 +47,7 @@ class ChangeRow:
             a=_value(metric, change.a),
             b=_value(metric, change.b),
             ratio="" if change.ratio is None else f"{change.ratio:.4g}",
-            change=change.note or (_counts(change) if judged else ""),
+            change="; ".join(filter(None, [_counts(change) if judged else "", change.note])),
             completed_a=completed(group.a),
             completed_b=completed(group.b),
             kind=kind,
@@ -127,4 +127,4 @@ def _value(metric: Metric, value: float | None) -> str:
 
 def _counts(change: MetricChange) -> str:
     counts = [f"{n} {name}" for name, n in (("worse", change.worse), ("better", change.better)) if n]
-    return f"{', '.join(counts)} of {change.pairs}" if counts else "as in A"
+    return f"{', '.join(counts)} of {change.compared}" if counts else "as in A"
