@@ -19,6 +19,8 @@ from ptychosuite.analysis.to_target import reached_for_good
 from ptychosuite.core.runs import RunRecord, Status
 from ptychosuite.store.write import write_run
 
+from tests.analysis.made_up import made_up as made_up_table
+from tests.analysis.made_up import run
 from tests.store.records import NUMBERS, record, store_at
 
 NAN, INF = float("nan"), float("inf")
@@ -290,6 +292,25 @@ def curves_of(curve):
     """As :func:`made_up` has them, with a phase error of a tenth of the NLL."""
     curve = np.array(curve, dtype=float)
     return {"poisson_nll": curve, "phase_rmse_rad": curve / 10, "seconds": 2.0 * np.arange(len(curve))}
+
+
+@pytest.mark.parametrize(
+    ("ends", "is_worse"), [((-1, -0.5), 0), ((-1, -2), 1), ((-1, -1.0001), 0), ((-1, 3), 0), ((2, -1), 1)]
+)
+def test_values_below_zero(ends, is_worse):
+    """Of decibels, more is as good or better on either side of zero; a ratio of such values tells nothing."""
+    rows = [
+        run("epie", [-9, end], seed, fast_forward=kind)
+        for seed in range(2)
+        for kind, end in zip(("", "identity"), ends, strict=True)
+    ]
+    table, dataset = made_up_table(rows, "psnr_phase", settings=["fast_forward"])
+    table["run_id"] = "r"
+    table["ff_jumps"] = table["ff_rejected"] = table["ff_seconds_inference"] = 1.0
+    pairs = speed_up_pairs(table, dataset, Goal("psnr_phase", "iteration"))
+    (row,) = speed_up_summary(pairs).to_dict("records")
+    assert row["ended_worse"] == 2 * is_worse
+    assert np.isnan([row["final_ratio"], row["worst_final_ratio"]]).all()
 
 
 def test_plain_runs_that_were_too_short(tmp_path):

@@ -27,7 +27,7 @@ from ptychosuite.core.runs import Status
 from ptychosuite.metrics.metric import known_metrics, metric_of
 
 CONFIDENCE = 0.95
-AS_GOOD = 1.001  # final value over the plain run's up to which a run has ended as well
+AS_GOOD = 1e-3  # of the plain run's final value, by which one may be worse and has ended as well
 NAN, INF = float("nan"), float("inf")
 
 BOTH, ALONE, PLAIN_ALONE, NEITHER, UNKNOWN = "both", "it alone", "plain alone", "neither", "unknown"
@@ -109,11 +109,12 @@ def speed_up_pairs(
     -------
     Columns ``line``, ``run_id``, ``plain_run_id``, ``target``, ``plain`` and ``reached`` (x at the target,
     infinite where it is never reached), ``outcome`` (who comes to it), ``speed_up`` and ``bound`` (it lies
-    between the two, which agree where both come to the target; NaN where it tells nothing),
+    between the two, which agree where both come to the target; NaN where it tells nothing), ``ended_worse``
+    (whether the final value is worse than the plain one by more than a share of 0.001 of its size),
     ``noise_limited`` (1 where the plain run ends at or below what noise leaves, 0 where it does not, NaN
-    where nobody knows), ``final_ratio`` of the metric and ``held_out_ratio``, changes of quality, figures of
-    the jumps, and ``share_steps``, ``share_inference`` and ``share_look_ahead``, parts of the whole run's
-    solver time.
+    where nobody knows), ``final_ratio`` of the metric (NaN of values below zero) and ``held_out_ratio``,
+    changes of quality, figures of the jumps, and ``share_steps``, ``share_inference`` and
+    ``share_look_ahead``, parts of the whole run's solver time.
     ``attrs["sign"]`` is 1, or -1 where higher is better; ``attrs["ended_before"]`` counts the plain runs that
     were too short. In seconds, ``attrs["untimed"]`` counts the pairs that are left out, as not both runs are
     of the timing lane; where no run is, all are taken, and ``attrs["note"]`` is what to add to the name.
@@ -170,7 +171,6 @@ def speed_up_summary(pairs: pd.DataFrame) -> pd.DataFrame:
     rows, lower = [], pairs.attrs["sign"] == 1
     for line, members in pairs.groupby("line", sort=False):
         ratios, outcome = members["final_ratio"], members["outcome"]
-        as_good = ratios <= AS_GOOD if lower else ratios >= 1 / AS_GOOD
         telling = members[members["speed_up"].notna()]
         median = censored_median(telling["speed_up"], telling["bound"])
         tried = members["ff_jumps"].sum()
@@ -186,7 +186,7 @@ def speed_up_summary(pairs: pd.DataFrame) -> pd.DataFrame:
                 "speed_up_bound": median.high,
                 "interval_low": median.interval[0],
                 "interval_high": median.interval[1],
-                "ended_worse": int((~as_good).sum()),
+                "ended_worse": int(members["ended_worse"].sum()),
                 "final_ratio": ratios.median(),
                 "worst_final_ratio": ratios.max(skipna=False) if lower else ratios.min(skipna=False),
                 **{name: members[name].median() for name in _medians() if name in members},
@@ -276,15 +276,16 @@ class _Course:
 def _pair(plain: _Course, other: _Course, level: float) -> dict[str, Any]:
     goal, changes = plain.goal, _changes()
     target = plain.target(level)
-    ratio, held_out = (
-        _ratio(other.final(name), plain.final(name)) for name in (goal.metric, "held_out_deviance")
-    )
+    ends = plain.final(goal.metric), other.final(goal.metric)
+    ratio = NAN if min(ends) < 0 else _ratio(*ends[::-1])
+    held_out = _ratio(*(run.final("held_out_deviance") for run in (other, plain)))
     return {
         "run_id": other.run["run_id"],
         "plain_run_id": plain.run["run_id"],
         "target": target,
         **_speed_up(plain, other, target),
         "noise_limited": _noise_limited(plain.final("poisson_deviance"), level),
+        "ended_worse": not other.completed or not _is_as_good(*ends, goal.sign),
         "final_ratio": ratio if other.completed else INF if goal.sign == 1 else 0.0,
         "held_out_ratio": held_out,
         **{to: other.final(name) - plain.final(name) for name, to in changes.items() if name in plain.run},
@@ -307,6 +308,11 @@ def _speed_up(plain: _Course, other: _Course, target: float) -> dict[str, Any]:
         bound = _ratio(at, other.end) if other.completed else 0.0
         return {**found, "outcome": PLAIN_ALONE, "speed_up": 0.0, "bound": bound}
     return {**found, "outcome": BOTH, "speed_up": _ratio(at, reached), "bound": _ratio(at, reached)}
+
+
+def _is_as_good(plain: float, other: float, sign: int) -> bool:
+    """Whether ``other`` is not worse than ``plain`` by more than a small share; NaN is no good end."""
+    return plain == other or sign * (other - plain) <= AS_GOOD * abs(plain)
 
 
 def _noise_limited(deviance: float, level: float) -> float:

@@ -279,7 +279,7 @@ def _as_text(summary: pd.DataFrame, metric: str) -> pd.DataFrame:
     text["ended_worse"] = summary["ended_worse"].astype(str)
     for name in ("final_ratio", "worst_final_ratio", "held_out_ratio"):
         if summary[name].notna().any():
-            text[name] = summary[name].map("{:.4f}".format)
+            text[name] = summary[name].map("{:.4f}".format).replace("nan", "")
     for name in ("frc_change", "half_frc_change", "phase_change_rad", "artefact_change_rad"):
         if name in summary and summary[name].notna().any():
             text[name] = summary[name].map("{:+.2g}".format)
