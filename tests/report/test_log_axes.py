@@ -1,10 +1,14 @@
-"""Numbers of logarithmic axes, and scales of panels that are compared."""
+"""Numbers of logarithmic axes, scales of panels that are compared, and what no logarithm has."""
 
 from __future__ import annotations
 
 import pytest
 from matplotlib.figure import Figure
+from ptychosuite.reporting.figures.convergence import ConvergenceFigure
 from ptychosuite.reporting.log_axes import number_axes
+
+from tests.analysis.made_up import made_up, run
+from tests.report.drawing import draw
 
 
 def labels(limits, is_small=False):
@@ -36,3 +40,16 @@ def test_numbers_are_as_one_writes_them():
     assert {"0.1", "1", "10", "100"} <= vertical
     _, horizontal = labels((1e4, 1e7))
     assert {"10000", "$\\mathdefault{10^{6}}$"} <= horizontal
+
+
+@pytest.mark.parametrize(
+    ("end", "scale", "told"), [(-0.5, "linear", False), (0.0, "log", True), (1.0, "log", False)]
+)
+def test_curves_that_no_logarithm_has(end, scale, told):
+    """Below zero all are drawn on a linear axis; zeros alone are told of, on a logarithmic one."""
+    rows = [run("epie", [4, 2, 1.5, end], seed) for seed in range(3)]
+    table, dataset = made_up([*rows, *(run("rpie", [4, 5, 9, 12], seed) for seed in range(3))], "psnr_phase")
+    drawn = draw(ConvergenceFigure(metric="psnr_phase"), table, dataset)
+    assert drawn.figure.axes[0].get_yscale() == scale
+    assert ("1 point of the medians at 0 cannot be shown" in drawn.caption) is told
+    assert drawn.figure.axes[0].get_ylim()[0] < (end or 1.5)

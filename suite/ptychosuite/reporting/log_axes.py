@@ -25,13 +25,15 @@ class LogNumbers(LogFormatterSciNotation):
 
 
 def number_axes(axes: Axes, is_small: bool) -> None:
-    """Number both axes of a log-log panel.
+    """Number both axes of a log-log panel; one that is linear is left as it is.
 
     There are no numbers between powers of ten along the horizontal axis where one of these is in view: they
     would touch. In a small panel that shows two or more there are no ticks between them either: they take
     most of the time of drawing.
     """
     for axis, limits in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+        if axis.get_scale() != "log":
+            continue
         low, high = np.log10(limits)
         powers = int(np.floor(high) - np.ceil(low)) + 1
         axis.set_major_formatter(LogNumbers())

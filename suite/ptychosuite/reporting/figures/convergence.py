@@ -31,6 +31,7 @@ HIT_POINTS = 6.5  # size of the circle where the tolerance is met
 class ConvergenceFigure(FigureKind):
     """Curves of ``metric``, one line a ``line`` value, one panel a problem and ``panel`` value.
 
+    The vertical axis is logarithmic, and linear for a metric of which a median is below 0.
     Medians are taken over the seeds, and over the factors that ``pool`` names.
 
     Parameters
@@ -64,7 +65,7 @@ class ConvergenceFigure(FigureKind):
         return "-".join(["convergence", *listed(self.metric), self.x]).replace("_", "-")
 
     def draw(self, material: Material) -> Drawn:
-        """Log-log curves: a line is the median of the completed runs, its band how well it is known."""
+        """A line is the median of the completed runs, its band how well it is known; log-log if it can be."""
         import pandas as pd
 
         from ptychosuite.reporting.legend import draw_legend
@@ -87,17 +88,19 @@ class ConvergenceFigure(FigureKind):
             for label, members in panel.rows.groupby(labels.loc[panel.rows.index], sort=False):
                 drawn = _draw_line(axis, members, material, metric, self.x, series[str(label)])
                 numbers.append(pd.DataFrame({"panel": panel.title, "metric": metric, "line": label, **drawn}))
-            axis.set(xscale="log", yscale="log")
-            if self.scale is not None:
-                axis.set_ylim(*self.scale)
             if axis is axes[0] or len(metrics) > 1:
                 name_values(axis, metric_label(metric))
-        for place in range(len(metrics) if len(metrics) > 1 else 0):
-            _share_limits(axes[place : len(places) : len(metrics)])
-        set_titles(figure, axes, [panel.title for panel, _ in places])
         curves = pd.concat(numbers, ignore_index=True)
         if curves["median"].isna().all():
             raise NothingToDraw("no run that completed has such a curve")
+        linear = set(curves.loc[curves["median"] < 0, "metric"])
+        for axis, (_, metric) in zip(axes, places, strict=False):
+            axis.set(xscale="log", yscale="linear" if metric in linear else "log")
+            if self.scale is not None:
+                axis.set_ylim(*self.scale)
+        for place in range(len(metrics) if len(metrics) > 1 else 0):
+            _share_limits(axes[place : len(places) : len(metrics)])
+        set_titles(figure, axes, [panel.title for panel, _ in places])
         x_name = metric_label(self.x) + note + without
         for axis in axes[: len(places)]:
             axis.set_xlabel(x_name + (" (the start is 1)" if self.x == "iteration" else ""))
@@ -175,6 +178,10 @@ def _caption(metrics: Sequence[str], x_name: str, over: str, outcome: Outcome, c
         caption += " A run that has stopped keeps its last value."
     if np.isfinite(curves["hit"]).any():
         caption += " A circle marks where half of the runs have met the tolerance; the line goes on paler."
+    lowest = curves.groupby("metric")["median"].transform("min")
+    if lost := int(((lowest == 0) & (curves["median"] == 0)).sum()):
+        points = "1 point" if lost == 1 else f"{lost} points"
+        caption += f" {points} of the medians at 0 cannot be shown on a logarithmic scale."
     return caption
 
 
