@@ -107,4 +107,4 @@ def test_without_a_tolerance_there_is_nothing_to_meet(tmp_path, setting):
         assert (file[np.nan, "rpie"], untold) == (0, "never")
     else:
         assert np.isnan(without[0])
-        assert (without[1], file[np.nan, "rpie"], untold) == (None, "", "missing")
+        assert (without[1], file[np.nan, "rpie"], untold) == (None, "", "none")

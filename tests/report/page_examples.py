@@ -254,7 +254,7 @@ def heat_of(columns: int, rows: int) -> HeatTable:
         ]
         for y in range(rows)
     ]
-    states = ("never", "diverged", "failed", "missing", "empty")
+    states = ("never", "none", "diverged", "failed", "missing", "empty")
     for place, state in enumerate(states[:columns]):
         cells[-1][place] = Cell("", state, told="" if state == "empty" else "0 of 3 completed")  # type: ignore[arg-type]
     return HeatTable(
@@ -350,7 +350,7 @@ def page_of(
         ),
         cards=(*best, *warning, Card("speed-up over rPIE", "2.1 (1.9 to 2.4)", ["to the same error"])),
         matrix=matrix_of(runs, lines, conditions),
-        heat_tables=(heat_of(5, 4),) if done else (),
+        heat_tables=(heat_of(6, 4),) if done else (),
         figures=figures_of()
         if done
         else [Embedded("Convergence", "Not drawn: no run completed.", "", "", "convergence")],

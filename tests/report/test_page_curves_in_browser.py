@@ -178,7 +178,7 @@ def test_cells_of_a_heat_map_are_told_apart(browser):
             assert text.startswith(cell.text or ("–" if cell.state == "empty" else cell.state))
             patterns[cell.state] = pattern
     assert patterns["value"] == patterns["empty"] == "none"
-    assert len({patterns[state] for state in ("never", "diverged", "failed", "missing")}) == 4
+    assert len({patterns[state] for state in ("never", "none", "diverged", "failed", "missing")}) == 5
     shades = [sum(map(int, re.findall(r"\d+", colour)[:3])) for _, _, _, colour in drawn[0]]
     assert shades == sorted(shades)  # darker is better
     assert "lower is better" in browser.text(".heat .legend")

@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from ptychosuite.analysis.selection import selection_of_plan
 from ptychosuite.core.stages import IMPORTED
 from ptychosuite.errors import NothingToDraw, StudyError
+from ptychosuite.reporting.figures.heatmap import HeatmapFigure
 from ptychosuite.reporting.figures.performance_profile import ProfileFigure
 from ptychosuite.reporting.figures.ranking import RankingFigure
 from ptychosuite.reporting.page import write_report
@@ -198,3 +199,26 @@ def test_a_target_that_no_run_sets(figure):
     else:
         with pytest.raises(NothingToDraw, match="or nobody knows what that is"):
             draw(figure(target="noise"), unknown, dataset)
+
+
+def test_ends_without_a_number():
+    """Runs that completed and have no finite end are not said to have failed, in ranking or heat map."""
+    runs = [run("rpie", fading(0.5), seed, frc_resolution_px=1.5) for seed in range(3)]
+    runs += [run("epie", fading(0.5), seed, frc_resolution_px=np.inf) for seed in range(3)]
+    drawn = drawn_of(RankingFigure(quality="frc_resolution_px"), runs)
+    texts = [text.get_text() for axis in drawn.figure.axes for text in axis.texts]
+    assert texts == ["0 of 3 have one"]
+
+
+@pytest.mark.parametrize(("number", "text"), [(np.nan, "no value"), (np.inf, "infinite")])
+def test_cells_without_a_number(number, text):
+    """One run diverged, those that completed have no number: the cell says that, not how they ended."""
+    runs = [run("rpie", fading(0.5), seed, frc_resolution_px=1.5) for seed in range(3)]
+    runs += [run("epie", fading(0.5), seed, frc_resolution_px=number) for seed in range(2)]
+    runs += [run("epie", fading(0.5), 2, status="diverged")]
+    table, dataset = made_up(runs)
+    drawn = draw(HeatmapFigure("noise", "solver", "frc_resolution_px"), table.assign(noise=0.1), dataset)
+    assert drawn.numbers.set_index("row").loc["ePIE", "state"] == "none"
+    assert [each.get_text() for each in drawn.figure.axes[0].texts] == ["1.5", text]
+    assert "No value: the runs that completed have no number of it" in drawn.caption
+    assert not any(word in drawn.caption for word in ("Never", "Missing", "Hatched"))

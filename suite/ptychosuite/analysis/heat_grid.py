@@ -15,7 +15,7 @@ from ptychosuite.analysis.outcomes import Outcome
 from ptychosuite.analysis.summary import figure_of
 from ptychosuite.metrics.metric import Metric
 
-State = Literal["value", "never", "diverged", "failed", "missing", "empty"]
+State = Literal["value", "never", "none", "diverged", "failed", "missing", "empty"]
 LOG_RATIO = 30  # values that span more than this are shaded by their logarithms
 
 NOTHING = Outcome()
@@ -23,7 +23,11 @@ NOTHING = Outcome()
 
 @dataclass(frozen=True)
 class HeatCell:
-    """One cell: the median of the runs that completed, or why there is none."""
+    """One cell: the median of the runs that completed, or why there is none.
+
+    ``state`` "never": half of the runs or more never meet their tolerance; "none": runs completed, and the
+    median is no finite number.
+    """
 
     value: float
     state: State
@@ -90,7 +94,8 @@ def _same(one: object, other: object) -> bool:
 
 def _cell(rows: pd.DataFrame, metric: Metric | None, value: str) -> HeatCell:
     outcome = Outcome.of_rows(rows)
-    figure = figure_of(rows, value, is_censored=metric is not None and bool(metric.count_name))
+    is_censored = metric is not None and bool(metric.count_name)
+    figure = figure_of(rows, value, is_censored)
     state: State
     if np.isfinite(figure.median):
         state = "value"
@@ -98,7 +103,7 @@ def _cell(rows: pd.DataFrame, metric: Metric | None, value: str) -> HeatCell:
         state = "failed" if outcome.failed or outcome.timed_out else "missing"
         state = "diverged" if outcome.diverged else state
     else:
-        state = "never" if np.isinf(figure.median) else "missing"
+        state = "never" if is_censored and np.isinf(figure.median) else "none"
     return HeatCell(figure.median, state, outcome, figure.low, figure.high)
 
 

@@ -135,12 +135,12 @@ class Matrix:
 class Cell:
     """One cell of a heat map.
 
-    ``state``: "value"; "never" met the tolerance; "diverged", "failed", "missing": no run completed, for that
-    reason; "empty": none was planned.
+    ``state``: "value"; "never" met the tolerance; "none" where runs completed without a finite number;
+    "diverged", "failed", "missing": no run completed, for that reason; "empty": none was planned.
     """
 
     text: str
-    state: Literal["value", "never", "diverged", "failed", "missing", "empty"]
+    state: Literal["value", "never", "none", "diverged", "failed", "missing", "empty"]
     shade: Number = None  # 0 the worst to 1 the best of the map
     is_best: bool = False
     told: str = ""  # "median of 3 of 3 completed, 71.2 to 73.4"

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 
 LETTER_INCHES, COLUMN_LETTERS = 0.075, 24
 CELL_INCHES = (0.62, 0.36)  # at least so wide and high that labels do not touch
-WORDS = {"never": "never", "diverged": "diverged", "failed": "failed", "missing": "missing", "empty": ""}
+WORDS = {
+    "never": "never",
+    "none": "no value",
+    "diverged": "diverged",
+    "failed": "failed",
+    "missing": "missing",
+    "empty": "",
+}
 
 
 @dataclass(frozen=True)
@@ -183,6 +190,8 @@ def _draw_grid(axis: Axes, grid: HeatGrid, norm: Any, colour_map: str, shade: np
 
 def cell_text(cell: HeatCell) -> str:
     """A number, or why there is none; with how many of the planned runs completed, where not all did."""
+    if cell.state == "none" and np.isinf(cell.value):
+        return "infinite"
     if cell.state != "value":
         return WORDS[cell.state]
     return f"{cell.value:.3g}" + ("" if cell.outcome.is_whole else f"\n{cell.outcome.short}")
@@ -210,8 +219,12 @@ def _caption(name: str, over: str, grids: list[HeatGrid], metric: Metric | None,
         caption += " Never: at least half of the runs that ended never meet the tolerance."
     if states & {"failed", "diverged"}:
         caption += " Hatched: no run completed."
+    if "none" in states:
+        caption += (
+            " No value: the runs that completed have no number of it; infinite: their median has no end."
+        )
     if "missing" in states:
-        caption += " Missing: no run has a value."
+        caption += " Missing: no run has a result."
     if "empty" in states:
         caption += " Empty: none was planned."
     return caption

@@ -166,7 +166,7 @@ def _draw_row(axis: Axes, row: Any, most: float, series: Series, is_cost: bool) 
         return
     axis.plot(most, place, marker=">", color=series.colour, markersize=6, clip_on=False)
     told = f"{row.reached} of {row.problems}"
-    told = f"reached by {told}" if is_cost else f"{told} completed"
+    told = f"reached by {told}" if is_cost else f"{told} have one"
     axis.annotate(
         told, (most, place), (-7, 0), textcoords="offset points", ha="right", va="center", fontsize=SMALL,
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
