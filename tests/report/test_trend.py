@@ -12,7 +12,7 @@ from ptychosuite.analysis.trend import trend_of
 from ptychosuite.analysis.verdict import Finding, Judgement, Verdict, keep_verdict
 from ptychosuite.cli import ptychosuite
 from ptychosuite.errors import StoreError
-from ptychosuite.reporting.trend_page import MOST_PLOTS, plotted, write_trend
+from ptychosuite.reporting.trend_page import MOST_PLOTS, draw_series, plotted, write_trend
 from ptychosuite.store.layout import Store
 
 from tests.analysis.histories import history, timed
@@ -125,3 +125,35 @@ def test_command(tmp_path):
     page = tmp_path / "reports" / "nightly-trend.html"
     assert result.output.strip().endswith(f"trend: {page}")
     assert "3, 2026-01-01 to 2026-01-03" in Page(page.read_text(encoding="utf-8")).text
+
+
+def resolution(night: int, lost_from: int = 8) -> list[Finding]:
+    """A figure that is lost from a night on, beside one that stays."""
+    lost = {"judgement": Judgement.REGRESSION, "found": None, "message": "it is no number any more"}
+    told = lost if night >= lost_from else {"judgement": Judgement.GOOD, "found": 2.0 + 0.001 * night}
+    figure = Finding("rpie", "frc_resolution_px", baseline=2.0, tolerance=0.1, **told)
+    return [timed(1.0 + 0.001 * (night % 3), "lbfgs"), figure]
+
+
+def test_a_figure_that_was_lost(tmp_path):
+    """Its nights are counted, drawn and told; it stands first, and no older night is called the latest."""
+    trend = trend_of(history(10, resolution))
+    first = trend.series[0]
+    assert (first.quantity, [loss.night for loss in first.losses]) == ("frc_resolution_px", [8, 9])
+    assert plotted(trend)[0] is first
+    html = page_of(history(10, resolution), tmp_path)
+    assert (
+        "10 checks, the latest without a number and regression; without a number in 2, marked at the" in html
+    )
+    cells = [re.sub(r"<[^>]+>", "", cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", html)]
+    row = cells[max(place for place, cell in enumerate(cells) if cell == "frc_resolution_px") :]
+    assert row[1:4] == ["10", "without a number", "+0 % to +0.35 %"]
+    figure = draw_series(trend, first)
+    marks = [line for line in figure.axes[0].get_lines() if line.get_marker() == "X"]
+    assert sum(len(line.get_xdata()) for line in marks) == 2
+
+
+def test_a_series_that_ended_says_when(tmp_path):
+    """What the last check does not have is not called its latest."""
+    html = page_of(history(10, lambda night: resolution(night, 99)[: 2 - (night > 7)]), tmp_path)
+    assert "8 checks, the latest at +0.35 % on 2026-01-08 and good" in html

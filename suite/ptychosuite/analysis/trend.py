@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from typing import Any
 
@@ -41,6 +41,14 @@ class Point:
     night: int  # index of the check, oldest first
     ratio: float
     interval: tuple[float, float] | None
+    judgement: Judgement
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One quantity in a check that found no number where the reference has one."""
+
+    night: int
     judgement: Judgement
 
 
@@ -73,6 +81,13 @@ class Series:
     tolerance: float
     points: tuple[Point, ...]
     levels: tuple[Plateau, ...]
+    losses: tuple[Loss, ...] = ()  # no ratio: they are in no level
+
+    @property
+    def latest(self) -> Point | Loss:
+        """Of the last check that has the quantity, with a number or without."""
+        found: list[Point | Loss] = [*self.points, *self.losses]
+        return max(found, key=lambda each: each.night)
 
     @property
     def changes(self) -> list[Change]:
@@ -84,13 +99,15 @@ class Series:
 
     @property
     def excess(self) -> float:
-        """How far the latest ratio is from 1, in tolerances; slower or worse is positive."""
+        """How far the latest ratio is from 1, in tolerances; slower or worse is positive, lost infinite."""
+        if isinstance(self.latest, Loss):
+            return math.inf
         metric = metric_of(self.quantity.split(" at ")[0])
         return (metric.sign if metric else 1) * math.log(self.points[-1].ratio) / self.tolerance
 
     @property
     def is_constant(self) -> bool:
-        return all(point.ratio == self.points[0].ratio for point in self.points)
+        return not self.losses and all(point.ratio == self.points[0].ratio for point in self.points)
 
 
 @dataclass(frozen=True)
@@ -130,16 +147,21 @@ def trend_of(verdicts: Sequence[Verdict]) -> Trend:
     """The series of ``verdicts``, in any order, of one study."""
     nights = tuple(sorted(verdicts, key=lambda verdict: verdict.when))
     points: dict[tuple[str, str], list[Point]] = {}
+    losses: dict[tuple[str, str], list[Loss]] = {}
     tolerances: dict[tuple[str, str], float] = {}
     for night, verdict in enumerate(nights):
         for finding in verdict.findings:
-            ratio = finding.ratio
+            ratio, key = finding.ratio, (finding.subject, finding.quantity)
+            if finding.baseline is not None and finding.found is None:
+                losses.setdefault(key, []).append(Loss(night, finding.judgement))
             if ratio is None or not 0 < ratio < math.inf:
                 continue
-            key = finding.subject, finding.quantity
             points.setdefault(key, []).append(Point(night, ratio, finding.interval, finding.judgement))
             tolerances[key] = finding.tolerance or DEFAULT_TOLERANCE
-    series = [_series(nights, *key, tolerances[key], tuple(points[key])) for key in points]
+    series = [
+        replace(_series(nights, *key, tolerances[key], tuple(points[key])), losses=tuple(losses.get(key, ())))
+        for key in points
+    ]
     return Trend(nights, tuple(sorted(series, key=_badness)))
 
 

@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ptychosuite import __version__
-from ptychosuite.analysis.trend import Change, Series, Trend, trend_of
+from ptychosuite.analysis.trend import Change, Loss, Series, Trend, trend_of
 from ptychosuite.analysis.verdict import Judgement, Verdict
 from ptychosuite.errors import StoreError
 from ptychosuite.reporting.style import COLOURS, house_style, render
@@ -77,6 +77,11 @@ def _draw_points(axis: Axes, series: Series, dates: np.ndarray) -> None:
     intervals = [point.interval for point in series.points if point.interval]
     low, high = ([_percent(interval[end]) for interval in intervals] for end in (0, 1))
     axis.vlines(dates[timed], low, high, color=COLOURS[0], alpha=0.35, linewidth=1.2)
+    lost, (shape, size, edge, face) = [loss.night for loss in series.losses], MARKERS[Judgement.REGRESSION]
+    top = axis.get_xaxis_transform()
+    axis.plot(
+        dates[lost], [1.0] * len(lost), shape, ms=size, mec=edge, mfc=face, transform=top, clip_on=False
+    )
 
 
 def _draw_levels(axis: Axes, series: Series, dates: np.ndarray) -> None:
@@ -169,8 +174,7 @@ def plotted(trend: Trend) -> list[Series]:
 
 
 def _is_good(series: Series, night: int) -> bool:
-    point = series.points[-1]
-    return point.night != night or point.judgement is Judgement.GOOD
+    return series.latest.night != night or series.latest.judgement is Judgement.GOOD
 
 
 def _page(trend: Trend) -> str:
@@ -191,7 +195,7 @@ def _page(trend: Trend) -> str:
         told=told[:MOST_ROWS],
         good=[finding for finding in findings if finding[1] is Judgement.GOOD][:MOST_ROWS],
         plots=list(_plots(trend)),
-        series=[_series_row(series) for series in trend.series[:MOST_ROWS]],
+        series=[_series_row(trend, series) for series in trend.series[:MOST_ROWS]],
         number_of_series=len(trend.series),
         version=__version__,
     )
@@ -231,8 +235,10 @@ def _plots(trend: Trend) -> Iterator[Plot]:
 
 def _alt(trend: Trend, series: Series) -> str:
     """What the plot shows, in words."""
-    latest = series.points[-1]
-    text = f"{len(series.points)} checks, the latest at {percent_text(latest.ratio)} and {latest.judgement}"
+    text = f"{len(series.points) + len(series.losses)} checks, the latest {_latest(trend, series)}"
+    text += f" and {series.latest.judgement}"
+    if series.losses:
+        text += f"; without a number in {len(series.losses)}, marked at the top"
     for change in series.changes:
         text += f"; {step_text(change)} on {trend.nights[change.first_after].when[:10]}"
     return text
@@ -244,8 +250,17 @@ def _svg(figure: Figure) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
-def _series_row(series: Series) -> list[str]:
+def _latest(trend: Trend, series: Series) -> str:
+    """Where a series stands, and since when where the last check does not have it."""
+    latest = series.latest
+    told = "without a number" if isinstance(latest, Loss) else f"at {percent_text(latest.ratio)}"
+    is_old = latest.night != len(trend.nights) - 1
+    return told + f" on {trend.nights[latest.night].when[:10]}" * is_old
+
+
+def _series_row(trend: Trend, series: Series) -> list[str]:
     ratios = [point.ratio for point in series.points]
     span = f"{percent_text(min(ratios))} to {percent_text(max(ratios))}"
     steps = ", ".join(step_text(change) for change in series.changes)
-    return [series.subject, series.quantity, str(len(ratios)), percent_text(ratios[-1]), span, steps]
+    checks, latest = str(len(ratios) + len(series.losses)), _latest(trend, series).removeprefix("at ")
+    return [series.subject, series.quantity, checks, latest, span, steps]
