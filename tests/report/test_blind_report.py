@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import ptychosuite
 import pytest
 from ptychosuite.analysis.in_gauge import Scene
+from ptychosuite.analysis.labels import line_labels
 from ptychosuite.analysis.selection import selection_of_plan
 from ptychosuite.errors import NothingToDraw
 from ptychosuite.reporting.figures.images import ImagesFigure, ProbeFigure
@@ -119,6 +121,29 @@ def test_rings_are_drawn(parts):
         curves = [np.interp(frequency, ring["frequency"], ring["correlation"]) for ring in rings]
         np.testing.assert_allclose(numbers["correlation"], np.median(curves, axis=0))
         assert 0.9 < numbers["frequency"].iloc[-1] <= 1
+
+
+def test_rings_of_both_kinds(tmp_path):
+    """Beside half scans, a result that was computed elsewhere has rings with the truth: each is called so."""
+    path = study_file(tmp_path, "half_scans: on\naxes: {solver: [rpie, {name: magpie, levels: 2}]}\n")
+    plan = plan_of(path)
+    carry_out(plan, tmp_path / "results")
+    selection = selection_of_plan(plan, tmp_path / "results")
+    theirs = read_run(selection.store.root / selection.table["path"].iloc[0])
+    np.savez(tmp_path / "theirs.npz", object=theirs.object, probe=theirs.probe)
+    ptychosuite.import_result(path, tmp_path / "theirs.npz", label="theirs", results=tmp_path / "results")
+    selection = selection_of_plan(plan, tmp_path / "results")
+    drawn = draw(RingsFigure(), selection.table, store=selection.store)
+    assert "between two half scans, half-bit threshold (rPIE, MAGPIE)" in drawn.caption
+    assert "with the truth, one-bit threshold (theirs (imported))" in drawn.caption
+    between = drawn.numbers.groupby("line")["between"].first()
+    assert [kind.split(",")[0] for kind in between[["rPIE", "theirs (imported)"]]] == [
+        "between two half scans", "with the truth",
+    ]  # fmt: skip
+    for line, metric in (("rPIE", "half_frc_crossing"), ("theirs (imported)", "frc_crossing")):
+        labels = line_labels(selection.table, "solver")
+        (crossing,) = selection.table.loc[labels == line, metric]
+        assert f"{line} falls below its threshold at {crossing:.2g} of Nyquist" in drawn.alt
 
 
 def test_pictures_with_and_without_truth(parts):

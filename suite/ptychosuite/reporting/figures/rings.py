@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from ptychosuite.reporting.page_content import Series
 
 
+HALVES = "between two half scans, half-bit threshold"
+TRUTH = "with the truth, one-bit threshold"
+
+
 @dataclass(frozen=True)
 class RingsFigure(FigureKind):
     """Fourier ring correlation against spatial frequency, one line a ``line`` value, with its threshold.
@@ -54,11 +58,13 @@ class RingsFigure(FigureKind):
         figure, axes = grid(len(shown), share=True, width=self.width)
         numbers = []
         for axis, panel in zip(axes, shown, strict=False):
-            for label, rows in panel.rows.groupby(labels.loc[panel.rows.index], sort=False):
-                curve = _median(rows, material)
-                if curve is not None:
-                    _draw(axis, curve, series[str(label)])
-                    numbers.append(curve.assign(panel=panel.title, line=label, planned=len(rows)))
+            for label, planned in panel.rows.groupby(labels.loc[panel.rows.index], sort=False):
+                for kind, rows in planned.groupby(_kinds(planned), sort=False):
+                    curve = _median(rows, material)
+                    if curve is not None:
+                        _draw(axis, curve, series[str(label)])
+                        told = {"panel": panel.title, "line": label, "planned": len(planned)}
+                        numbers.append(curve.assign(**told, between=kind))
             axis.set(xlim=(0, 1), ylim=(-0.05, 1.02))
             axis.set(xlabel="spatial frequency / Nyquist", ylabel="ring correlation")
         set_titles(figure, axes, [panel.title for panel in shown])
@@ -67,14 +73,25 @@ class RingsFigure(FigureKind):
         table = material.table
         outcomes = {str(label): Outcome.of_rows(rows) for label, rows in table.groupby(labels, sort=False)}
         draw_legend(figure, series, outcomes, material.column(self.line))
-        halves = "half_frc_crossing" in table and table["half_frc_crossing"].notna().any()
-        with_what = (
-            "between two half scans, half-bit threshold" if halves else "with the truth, one-bit threshold"
-        )
-        outcome = Outcome.of_rows(table)
-        caption = f"Fourier ring correlation {with_what} (dotted): {over}. {outcome.text}."
         every = pd.concat(numbers, ignore_index=True)
+        caption = f"Fourier ring correlation {_what(every)}: {over}. {Outcome.of_rows(table).text}."
         return Drawn(figure, caption, every, alt=_in_words(every))
+
+
+def _kinds(rows: pd.DataFrame) -> pd.Series:
+    """Between what the rings of each row are, where it has any."""
+    column = rows.get("half_frc_crossing")
+    are_halves = column.notna() if column is not None else rows["status"].isna()
+    return are_halves.map({True: HALVES, False: TRUTH})
+
+
+def _what(numbers: pd.DataFrame) -> str:
+    """Between what the rings are, and the thresholds; where lines differ in it, which are of what kind."""
+    kinds = numbers.groupby("between", sort=False)["line"].unique()
+    if len(kinds) == 1:
+        return f"{kinds.index[0]} (dotted)"
+    each = [f"{kind} ({', '.join(map(str, lines))})" for kind, lines in kinds.items()]
+    return f"{', and '.join(each)}, thresholds dotted"
 
 
 def _median(rows: pd.DataFrame, material: Material) -> pd.DataFrame | None:
@@ -107,12 +124,15 @@ def _draw(axis: Axes, curve: pd.DataFrame, series: Series) -> None:
 
 
 def _in_words(curves: pd.DataFrame) -> str:
+    from ptychosuite.metrics.frc import RingCorrelation, crossing
+
     sentences: list[Any] = []
-    for (panel, line), curve in curves.groupby(["panel", "line"], sort=False):
-        below = curve["frequency"][(curve["correlation"] < curve["threshold"]) & (curve["frequency"] > 0)]
+    for (panel, line, _), curve in curves.groupby(["panel", "line", "between"], sort=False):
         where = f" in the panel {panel}" if panel else ""
-        crossing = (
-            f"falls below its threshold at {below.iloc[0]:.2g} of Nyquist" if len(below) else "never falls"
+        frequency, correlation, threshold = (
+            curve[name].to_numpy() for name in ("frequency", "correlation", "threshold")
         )
-        sentences.append(f"{line} {crossing}{where}")
+        at = crossing(RingCorrelation(frequency, correlation, np.ones(len(curve), int)), threshold)
+        falls = f"falls below its threshold at {at:.2g} of Nyquist" if at < 1 else "stays above its threshold"
+        sentences.append(f"{line} {falls}{where}")
     return "; ".join(sentences[:24]) + "."
