@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -18,10 +19,12 @@ from ptychosuite.analysis.to_target import reached_for_good
 from ptychosuite.analysis.trend import Point, Series
 from ptychosuite.analysis.verdict import Judgement
 from ptychosuite.core.plan import Tolerances
+from ptychosuite.core.problem import Reference
 from ptychosuite.core.runs import RunSpec
 from ptychosuite.errors import StudyError
 from ptychosuite.metrics import metric as metric_module
 from ptychosuite.metrics.evaluation import Evaluation, ProblemConstants
+from ptychosuite.metrics.image import TrueObject
 from ptychosuite.metrics.metric import Metric, is_default, known_metrics, metric_of, metrics_of_run
 from ptychosuite.metrics.of_truth import PhasePSNR, PhaseSSIM
 from ptychosuite.registry.lookup import GROUPS, class_of
@@ -198,6 +201,37 @@ def test_psnr_is_its_formula():
     assert found == pytest.approx(20 * np.log10(span / 0.1), abs=0.01)
     assert PhasePSNR().value(evaluated(truth)) > 100
     assert PhaseSSIM().value(evaluated(truth)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("metric", [PhasePSNR(), PhaseSSIM()])
+@pytest.mark.parametrize("turn", [1.0, 2.5, np.pi])
+def test_global_phase_of_the_truth_is_arbitrary(metric, turn):
+    """Neither where its phases are counted from nor where they wrap is part of what is compared."""
+    problem = small_problem()
+    noise = np.exp(0.1j * np.random.default_rng(0).standard_normal(problem.reference.object.shape))
+    values = []
+    for factor in (1.0, np.exp(1j * turn)):
+        truth = problem.reference.object * factor
+        turned = dataclasses.replace(problem.reference, object=truth)
+        values.append(metric.value(evaluated(truth * noise, dataclasses.replace(problem, reference=turned))))
+    assert values[1] == pytest.approx(values[0], rel=1e-9)
+
+
+@pytest.mark.parametrize("metric", [PhasePSNR(), PhaseSSIM()])
+def test_what_was_never_lit_is_not_compared(metric):
+    """A box has corners that no pattern has seen, and a reconstruction may have anything there."""
+    rng = np.random.default_rng(0)
+    truth = np.exp(1j * rng.random((64, 64)))
+    on_a_disk = [(row, column) for row in range(0, 49, 6) for column in range(0, 49, 6)
+                 if np.hypot(row - 24, column - 24) < 26]  # fmt: skip
+    seen = TrueObject(Reference(truth, np.ones((16, 16), complex), np.array(on_a_disk)), probe_known=True)
+    assert not seen.scanned[seen.box].all()
+    found = truth * np.exp(0.1j * rng.standard_normal(truth.shape))
+    values = [
+        metric.value(SimpleNamespace(truth=seen, aligned_object=obj, scanned_object=obj[seen.scanned]))
+        for obj in (found, np.where(seen.scanned, found, 7j))
+    ]
+    assert values[0] == values[1]
 
 
 # What follows from it

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
+from scipy.ndimage import binary_erosion
 from skimage.metrics import structural_similarity
 
 from ptychosuite.core.problem import Problem
 from ptychosuite.metrics.evaluation import Evaluation
 from ptychosuite.metrics.frc import resolution_px
-from ptychosuite.metrics.image import nmse, phase_artefact_rad, phase_rmse_rad
+from ptychosuite.metrics.image import nmse, phase_artefact_rad, phase_factor, phase_rmse_rad
 from ptychosuite.metrics.metric import Direction, Metric, Need, Tolerance
 
 SSIM_SIGMA_PX, SSIM_WINDOW_PX = 1.5, 11  # Wang et al. 2004
@@ -119,7 +120,7 @@ class NMSE(_OfTruth):
 
 @dataclass(frozen=True)
 class _PhaseImage(_OfTruth):
-    """A comparison of phase images over the box around the scanned area; computed where it is asked for."""
+    """A comparison of phase images over the scanned area; computed where it is asked for."""
 
     better: ClassVar[Direction] = "higher"
     always: ClassVar[bool] = False
@@ -136,8 +137,8 @@ class PhasePSNR(_PhaseImage):
     unit: ClassVar[str] = "dB"
 
     def value(self, evaluation: Evaluation) -> float:
-        found, truth = phase_images(evaluation)
-        mean_square, span = np.mean((found - truth) ** 2), np.ptp(truth)
+        found, truth, scanned = phase_images(evaluation)
+        mean_square, span = np.mean((found - truth)[scanned] ** 2), np.ptp(truth[scanned])
         if span == 0:
             return float("nan")
         return float(10 * np.log10(span**2 / mean_square)) if mean_square else float("inf")
@@ -147,35 +148,47 @@ class PhasePSNR(_PhaseImage):
 class PhaseSSIM(_PhaseImage):
     """Structural similarity of the phase image, with the Gaussian window of its source.
 
-    Z. Wang et al., IEEE Trans. Image Process. 13, 600 (2004). NaN where the box is smaller than the window.
+    Z. Wang et al., IEEE Trans. Image Process. 13, 600 (2004). The mean is over the windows that lie within
+    the scanned area; NaN where none does.
     """
 
     name: ClassVar[str] = "ssim_phase"
     label: ClassVar[str] = "SSIM of the phase"
 
     def value(self, evaluation: Evaluation) -> float:
-        found, truth = phase_images(evaluation)
-        span = np.ptp(truth)
-        if span == 0 or min(truth.shape) < SSIM_WINDOW_PX or not np.isfinite(found).all():
+        found, truth, scanned = phase_images(evaluation)
+        span = np.ptp(truth[scanned])
+        whole = binary_erosion(scanned, np.ones((SSIM_WINDOW_PX, SSIM_WINDOW_PX)))
+        if span == 0 or not whole.any() or not np.isfinite(found).all():
             return float("nan")
-        similarity = structural_similarity(
+        _, similarity = structural_similarity(
             truth, found, data_range=span, gaussian_weights=True, sigma=SSIM_SIGMA_PX,
-            use_sample_covariance=False,
+            use_sample_covariance=False, full=True,
         )  # fmt: skip
-        return float(similarity)
+        return float(np.mean(similarity[whole]))
 
 
-def phase_images(evaluation: Evaluation) -> tuple[Float[np.ndarray, "h w"], Float[np.ndarray, "h w"]]:
-    """Phases in radians of the object, in the gauge of the truth, and of the truth, over the scanned box.
+PhaseImage = Float[np.ndarray, "h w"]
 
-    The object's phases are within pi of the truth's, so that no difference is one of wrapping alone.
+
+def phase_images(evaluation: Evaluation) -> tuple[PhaseImage, PhaseImage, Bool[np.ndarray, "h w"]]:
+    """Phases in radians of the object, in the gauge of the truth, and of the truth, and which are scanned.
+
+    All over the box around the scanned area, and 0 where it is not scanned. The truth's phases are counted
+    from the least of them, and cut where they are furthest from their mean: the global phase of a truth is
+    arbitrary, and no measure may depend on it. The object's phases are within pi of the truth's, so that no
+    difference is one of wrapping alone.
     """
     truth = evaluation.truth
+    scanned = truth.scanned[truth.box]
+    mean = phase_factor(truth.scanned_object, np.ones_like(truth.scanned_object))
     expected = truth.object[truth.box].astype(np.complex128)
+    phase = np.angle(expected * mean)
+    phase -= phase[scanned].min()
     ratio = evaluation.aligned_object[truth.box] * expected.conj()
     common = np.vdot(truth.scanned_object, evaluation.scanned_object)
-    phase = np.angle(expected)
-    return phase + np.angle(ratio * np.conj(common)), phase
+    found = phase + np.angle(ratio * np.conj(common))
+    return np.where(scanned, found, 0.0), np.where(scanned, phase, 0.0), scanned
 
 
 @dataclass(frozen=True)
