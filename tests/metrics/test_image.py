@@ -72,6 +72,14 @@ def test_phase_rmse_is_weighted():
     assert phase_rmse_rad(obj, truth) == pytest.approx(expected)
 
 
+def test_phase_rmse_of_pixels_without_a_phase():
+    """Zeros are neither right nor wrong: half of an object that is wiped out leaves the error of the rest."""
+    truth = np.exp(1j * np.random.default_rng(0).uniform(-0.5, 0.5, (64, 64)))
+    wiped = np.ones_like(truth)
+    wiped[:, :32] = 0
+    assert phase_rmse_rad(wiped, truth) == pytest.approx(phase_rmse_rad(wiped[:, 32:], truth[:, 32:]))
+
+
 def test_phase_rmse_of_an_object_of_zeros():
     """An object that shows nothing has no phase: it must not pass for a perfect one."""
     truth = np.exp(1j * np.linspace(0, 1, 9))

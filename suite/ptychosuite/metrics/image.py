@@ -85,12 +85,15 @@ class TrueObject:
 
 
 def phase_rmse_rad(obj: Complex[np.ndarray, "*shape"], truth: Complex[np.ndarray, "*shape"]) -> float:
-    """|z*|^2-weighted RMS phase difference in radians, global phase removed."""
+    """|z*|^2-weighted RMS phase difference in radians, global phase removed.
+
+    A pixel of ``obj`` that is exactly 0 has no phase, right or wrong: it has no part in the mean.
+    """
     ratio = obj.astype(np.complex128) * np.conj(truth)
     common = np.sum(ratio)
     if common == 0:
         return float("nan")  # an object of zeros has no phase
-    weight = np.abs(truth) ** 2
+    weight = np.abs(truth) ** 2 * (obj != 0)
     phase = np.angle(ratio * np.conj(common))
     return float(np.sqrt(np.sum(weight * phase**2) / np.sum(weight)))
 
