@@ -78,6 +78,16 @@ def test_cell_without_a_completed_run():
     assert [row[0].state for row in cells] == ["value", "failed"]
 
 
+def test_equals_are_all_the_best():
+    """As in heat maps: of equal medians none is left unmarked, but for a line of which too few completed."""
+    rows = [run(line, [9, 1], seed) for line in ("epie", "rpie", "lbfgs") for seed in range(3)]
+    rows += [run("magpie", [9, 1], 0), *(run("magpie", [], seed, status="failed") for seed in (1, 2))]
+    table, _ = made_up([*rows, *(run("adam", [9, 2], seed) for seed in range(3))])
+    shown = summary_table(SimpleNamespace(table=table), list(groups_of(table, [])))
+    assert shown.header[3] == "residual"
+    assert shown.best == {(0, 3), (1, 3), (2, 3)}
+
+
 AXES = "axes: {stop.residual: [null, 4.1], solver: [rpie, epie]}\n"
 
 

@@ -122,7 +122,7 @@ def matrix(found: Sequence[Group]) -> Matrix:
 
 
 def summary_table(selection: Selection, found: Sequence[Group]) -> TextTable:
-    """One row a condition and line; the best of a condition are marked."""
+    """One row a condition and line; the best of a condition are marked, and all that are equal to it."""
     metrics = metrics_of(selection.table)
     notes = {name: figure.note for group in found for name, figure in group.figures.items()}
     header = ["condition", "line", "completed", *(metric_label(m.name) + notes[m.name] for m in metrics)]
@@ -133,11 +133,19 @@ def summary_table(selection: Selection, found: Sequence[Group]) -> TextTable:
     ]  # fmt: skip
     best = set()
     for condition in dict.fromkeys(group.condition for group in found):
-        lines = [group for group in found if group.condition == condition]
+        lines = {place: group for place, group in enumerate(found) if group.condition == condition}
         for column, metric in enumerate(metrics, start=3):
-            leader = _best(lines, metric.name, metric.sign) if metric.better != "neither" else None
-            if leader is not None and len(lines) > 1:
-                best.add((found.index(leader), column))
+            leader = (
+                _best([*lines.values()], metric.name, metric.sign) if metric.better != "neither" else None
+            )
+            if leader is None or len(lines) == 1:
+                continue
+            value = leader.figures[metric.name].median
+            best |= {
+                (place, column)
+                for place, group in lines.items()
+                if group.outcome.can_lead and group.figures[metric.name].median == value
+            }
     return TextTable(header, rows, frozenset(best))
 
 
