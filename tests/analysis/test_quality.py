@@ -81,6 +81,8 @@ def test_other_rounding_leaves_room():
     assert judged(run(ROUNDED, residual=4.0)) == {"residual": "regression"}
     assert judged(run(ROUNDED, residual=2.2), spec=MILD)["residual"] == "regression"
     assert judged(run(ROUNDED, iterations_to_tol=60.0)) == {"iterations_to_tol": "regression"}
+    allowed = found(run(ROUNDED, iterations_to_tol=60.0))["iterations_to_tol"]
+    assert (allowed.tolerance, allowed.absolute) == (0.1, 4)
 
 
 def test_iterations_after_an_identical_beginning():

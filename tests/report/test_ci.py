@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
 from junitparser import Error, Failure, JUnitXml
 from ptychosuite.analysis.verdict import Finding, Judgement, Verdict
 from ptychosuite.reporting.verdict_text import (
+    HEADER,
     MOST_ANNOTATIONS,
     MOST_ROWS,
     change_text,
     junit,
     markdown,
+    row,
     sentence,
     workflow_commands,
 )
@@ -54,6 +57,16 @@ def test_changes():
     assert change_text(UNDECIDED) == ""
     timed = Finding("r", "time", Judgement.REGRESSION, 1.0, 1.2, interval=(1.15, 1.25))
     assert change_text(timed) == "+20 % (+15 % to +25 %)"
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "absolute", "text"),
+    [(None, 0, ""), (0.25, 0, "0.25"), (1e-6, 0, "1e-06"), (0.1, 4, "0.1 + 4")],
+)
+def test_allowed(tolerance, absolute, text):
+    """As the judgement has it, not rounded away from it, and with what is allowed beside a share."""
+    found = Finding("rpie", "iterations_to_tol", Judgement.GOOD, 10, 14, tolerance, absolute=absolute)
+    assert row(found)[HEADER.index("allowed")] == text
 
 
 def test_markdown():

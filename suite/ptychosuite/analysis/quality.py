@@ -252,7 +252,7 @@ def _later(
     if judgement is not Judgement.GOOD and _is_rounding(old, new, here):
         judgement, message = Judgement.GOOD, ROUNDING
     found = Finding(pair.now.label, quantity, judgement, old, new, tolerance.relative, message=message)
-    return metric, found
+    return metric, replace(found, absolute=tolerance.absolute)
 
 
 def _first_iterations(pair: Compared, later: Sequence[Judged]) -> Iterator[Finding]:

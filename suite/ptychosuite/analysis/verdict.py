@@ -52,6 +52,7 @@ class Finding:
     tolerance: float | None = None  # relative change up to which nothing is said
     interval: tuple[float, float] | None = None  # 95 %, of the ratio found / baseline
     message: str = ""  # what was found, and what to do where that can be said
+    absolute: float = 0.0  # change that is allowed on top, in the quantity's own unit
 
     @property
     def ratio(self) -> float | None:

@@ -32,13 +32,20 @@ def row(finding: Finding) -> list[str]:
         number_text(finding.baseline),
         number_text(finding.found),
         change_text(finding),
-        "" if finding.tolerance is None else f"{finding.tolerance:.1g}",
+        allowed_text(finding),
         finding.message,
     ]
 
 
 def number_text(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
+
+
+def allowed_text(finding: Finding) -> str:
+    """The relative change up to which nothing is said, "0.25", and what may be on top of it, "0.1 + 4"."""
+    if finding.tolerance is None:
+        return ""
+    return f"{finding.tolerance:.2g}" + (f" + {finding.absolute:.2g}" if finding.absolute else "")
 
 
 def change_text(finding: Finding) -> str:
