@@ -68,12 +68,18 @@ def test_runs_that_did_not_complete_have_no_part(tmp_path, status):
 
 @pytest.mark.parametrize(
     ("hits", "expected"),
-    [([2, 4, 6], 5), ([2, 4, np.nan], 5), ([2, np.nan, np.nan], np.nan), ([np.nan] * 3, np.nan)],
+    [
+        ([2, 4, 6], 5),
+        ([2, 4, np.nan], 5),
+        ([2, np.nan, np.nan], np.nan),
+        ([np.nan] * 3, np.nan),
+        ([2, 4, np.nan, np.nan], 5),
+    ],
 )
 def test_place_of_the_tolerance(tmp_path, hits, expected):
     """Where half of the runs have met it; those that never do are infinitely late, not left out."""
     curve = np.linspace(8, 1, 8)
-    dataset, table = of_curves(tmp_path, curve, curve, curve, hits=hits)
+    dataset, table = of_curves(tmp_path, *[curve] * len(hits), hits=hits)
     found = band(dataset, table, "residual", "iteration")
     np.testing.assert_equal(found.hit, expected)
 

@@ -91,7 +91,7 @@ def _grid(xs: list[np.ndarray], hit: float, most: int) -> np.ndarray:
 
 
 def _hit(dataset: xr.Dataset, runs: pd.DataFrame, axis: Axis) -> float:
-    """Median of where the runs met the tolerance; those that never do are infinitely late."""
+    """Where half of the runs have met the tolerance; NaN where fewer ever do."""
     if "iterations_to_tol" not in runs or runs.empty:
         return float("nan")
     hits = runs["iterations_to_tol"].to_numpy(dtype=float)
@@ -101,6 +101,5 @@ def _hit(dataset: xr.Dataset, runs: pd.DataFrame, axis: Axis) -> float:
     if axis != "iteration":
         rows = runs["row"].to_numpy(dtype=int)[met]
         places[met] = dataset.variables[f"{axis}_curve"].values[rows, hits[met].astype(int)]
-    with np.errstate(invalid="ignore"):  # the mean of two infinities
-        middle = float(np.median(places))
+    middle = float(np.sort(places)[(len(places) - 1) // 2])
     return middle if np.isfinite(middle) else float("nan")
