@@ -1,40 +1,44 @@
-"""The median's interval: every resample there is, without drawing any."""
+"""The median's interval: how often it holds the median, and what it is called."""
 
 from __future__ import annotations
 
-import itertools
+import math
 
 import numpy as np
 import pytest
-import scipy.stats
-from ptychosuite.analysis.statistics import median_interval
+from ptychosuite.analysis.statistics import interval_name, median_interval
 
 RNG = np.random.default_rng(7)
 
 
-@pytest.mark.parametrize("n", [3, 5, 7])
-def test_against_all_resamples(n):
-    """Of an odd number the ends are the exact quantiles of the medians of all n^n resamples."""
-    values = np.sort(RNG.normal(size=n))
-    counted = itertools.product(range(n), repeat=n)
-    medians = np.sort([values[sorted(places)[n // 2]] for places in counted])
-    expected = np.quantile(medians, (0.025, 0.975), method="inverted_cdf")
-    np.testing.assert_allclose(median_interval(values), expected)
+def held(n, place):
+    """How often the median is between the values at ``place`` from either end of ``n``: by counting heads."""
+    return 1 - 2 * sum(math.comb(n, heads) for heads in range(place)) / 2**n
 
 
-@pytest.mark.parametrize("n", [4, 6, 10, 25, 40])
-def test_against_the_bootstrap(n):
-    """Of any number they hold what SciPy draws at random, at most one value wider at either end."""
-    values = np.sort(RNG.normal(size=n))
-    drawn = scipy.stats.bootstrap(
-        (values,), np.median, n_resamples=20_000, method="percentile", rng=np.random.default_rng(1)
-    ).confidence_interval
-    low, high = median_interval(values)
-    assert low <= drawn.low + 1e-12
-    assert high >= drawn.high - 1e-12
-    wider = values[np.searchsorted(values, low) + 1], values[np.searchsorted(values, high) - 1]
-    assert wider[0] >= drawn.low - 1e-12
-    assert wider[1] <= drawn.high + 1e-12
+@pytest.mark.parametrize("n", [6, 7, 8, 9, 10, 25, 40])
+def test_holds_the_median_as_often_as_it_says(n):
+    """By the binomial distribution, with the narrowest pair of values that does; in a trial as well."""
+    low, _ = median_interval(np.arange(1.0, n + 1))
+    place = int(low)
+    assert held(n, place) >= 0.95 > held(n, place + 1)
+    low, high = median_interval(RNG.lognormal(size=(n, 4000)))
+    assert ((low <= 1) & (high >= 1)).mean() > 0.94
+
+
+@pytest.mark.parametrize("n", [3, 4, 5])
+def test_of_a_few_the_range_of_all(n):
+    """No pair of values holds the median so often."""
+    assert held(n, 1) < 0.95
+    values = RNG.normal(size=n)
+    assert median_interval(values) == (values.min(), values.max())
+
+
+def test_names():
+    """What a caption calls it, of medians over different numbers of runs; one or two have none."""
+    assert interval_name([6, 20]) == "95 % interval"
+    assert interval_name([3, 5, 2]) == "range of all"
+    assert interval_name([5, 6]) == "95 % interval, of fewer than 6 the range of all"
 
 
 def test_it_does_not_grow_with_the_number_as_the_range_does():

@@ -280,7 +280,7 @@ font-family="sans-serif" font-size="12"><rect width="640" height="260" fill="#ff
 def figures_of(table: bool = True) -> list[Embedded]:
     drawn = Embedded(
         "Convergence",
-        "Median over 3 seeds of each line; band: 95 % interval of the median. 24 of 24 runs.",
+        "Median over 3 seeds of each line; band: range of all. 24 of 24 runs.",
         "Two falling lines: MAGPIE falls fastest in the first 20 iterations, both flatten below 2.",
         data_uri(SVG.encode(), "image/svg+xml"),
         "convergence-residual",
@@ -355,7 +355,7 @@ def page_of(
         if done
         else [Embedded("Convergence", "Not drawn: no run completed.", "", "", "convergence")],
         summary=summary if done else None,
-        summary_note="Medians over the seeds, with the bootstrap's 95 % interval.",
+        summary_note="Medians over the seeds, with the range of all.",
         troubles=troubles_of(runs, lines, conditions),
         provenance=(("code", ["3c53ec6 (clean)"]), ("host", ["node-1", "node-2"]), ("numpy", ["2.4.6"]))
         if done

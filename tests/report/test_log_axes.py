@@ -53,3 +53,10 @@ def test_curves_that_no_logarithm_has(end, scale, told):
     assert drawn.figure.axes[0].get_yscale() == scale
     assert ("1 point of the medians at 0 cannot be shown" in drawn.caption) is told
     assert drawn.figure.axes[0].get_ylim()[0] < (end or 1.5)
+
+
+@pytest.mark.parametrize(("seeds", "name"), [(5, "with the range of all"), (6, "with the 95 % interval")])
+def test_caption_names_the_ends_of_the_band(seeds, name):
+    """Of a few runs they are no interval of 95 %."""
+    table, dataset = made_up([run("epie", [4, 2, 1 + seed], seed) for seed in range(seeds)])
+    assert f"median over {seeds} seeds, {name}." in draw(ConvergenceFigure(), table, dataset).caption

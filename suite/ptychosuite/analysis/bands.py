@@ -23,7 +23,7 @@ class Band:
 
     x: np.ndarray  # positive, increasing
     median: np.ndarray
-    low: np.ndarray  # of the 95 % bootstrap interval; NaN where there are too few runs
+    low: np.ndarray  # of the median's interval, or of a few runs the least; NaN where there are too few
     high: np.ndarray
     alive: np.ndarray  # runs that had not yet stopped; the others keep their last value
     runs: int  # that the median is over

@@ -17,16 +17,15 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.special import bdtr
 
 from ptychosuite.analysis.labels import line_labels
 from ptychosuite.analysis.outcomes import MISSING
+from ptychosuite.analysis.statistics import interval_rank
 from ptychosuite.analysis.tables import timed
 from ptychosuite.analysis.to_target import curve_against, noise_levels, reached_first, reached_for_good
 from ptychosuite.core.runs import Status
 from ptychosuite.metrics.metric import known_metrics, metric_of
 
-CONFIDENCE = 0.95
 AS_GOOD = 1e-3  # of the plain run's final value, by which one may be worse and has ended as well
 NAN, INF = float("nan"), float("inf")
 
@@ -87,8 +86,7 @@ def censored_median(low: Sequence[float], high: Sequence[float]) -> Median:
     n = len(lowest)
     if n == 0:
         return Median(NAN, NAN, (0.0, INF))
-    at_most = bdtr(np.arange(n + 1), n, 0.5)  # the binomial distribution
-    rank = int(np.argmax(at_most >= (1 - CONFIDENCE) / 2))
+    rank = interval_rank(n)
     interval = (float(lowest[rank - 1]), float(highest[n - rank])) if rank else (0.0, INF)
     return Median(float(np.median(lowest)), float(np.median(highest)), interval)
 

@@ -51,8 +51,8 @@ def standings(runs: pd.DataFrame, costs: Sequence[str], table: pd.DataFrame, qua
     -------
     ``line`` and ``by`` (one of ``costs``, or ``quality``); ``rank`` (1 for the best, the same for equals, NaN
     where nothing is known); ``ratio``, ``ratio_low``, ``ratio_high``: median over the problems of the ratio
-    to the best, and its 95 % interval; ``median``, ``low``, ``high``: of the figure itself; ``reached`` of
-    ``problems`` runs have one, ``unknown`` more may have.
+    to the best, and its 95 % interval, of a few problems the range of all; ``median``, ``low``, ``high``: of
+    the figure itself; ``reached`` of ``problems`` runs have one, ``unknown`` more may have.
 
     Raises
     ------

@@ -130,8 +130,9 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     """One row for each combination of factors but the seed: how its runs ended, and medians of the completed.
 
     A run that ended without meeting its tolerance, in whatever way, has taken infinitely long to it.
-    ``NAME_low`` and ``NAME_high`` are the ends of the median's 95 % bootstrap interval, over the seeds. Times
-    are those of the timing lane; where there are none, their columns say so.
+    ``NAME_low`` and ``NAME_high`` are the ends of the median's 95 % interval over the seeds, of fewer than
+    six runs the least and the largest value. Times are those of the timing lane; where there are none, their
+    columns say so.
 
     Parameters
     ----------

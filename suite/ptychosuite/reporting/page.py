@@ -25,9 +25,10 @@ from ptychosuite.reporting.tuning_table import NOTE as TUNING_NOTE
 from ptychosuite.reporting.tuning_table import tuning_table
 
 SUMMARY_NOTE = (
-    "Medians over the completed runs of a row, at their last iteration, with the 95 % bootstrap interval of "
-    "the median where there are three runs or more. A run that ended without meeting the tolerance counts as "
-    "infinitely long. A line of which fewer than half of the runs completed is never marked as the best."
+    "Medians over the completed runs of a row, at their last iteration, with the 95 % interval of the median "
+    "from six runs on, and the range of all where there are three to five. A run that ended without meeting "
+    "the tolerance counts as infinitely long. A line of which fewer than half of the runs completed is never "
+    "marked as the best."
 )
 
 

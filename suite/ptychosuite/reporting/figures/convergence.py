@@ -168,10 +168,12 @@ def _marked(x: np.ndarray) -> list[int]:
 
 
 def _caption(metrics: Sequence[str], x_name: str, over: str, outcome: Outcome, curves: pd.DataFrame) -> str:
+    from ptychosuite.analysis.statistics import interval_name
+
     what = " and ".join(metric_label(metric) for metric in metrics)
     caption = f"{what[0].upper()}{what[1:]} against {x_name}: {over}"
     if curves["low"].notna().any():
-        caption += ", with its 95 % bootstrap interval"
+        caption += f", with the {interval_name(curves['runs'])}"
     caption += f". {outcome.text}"
     caption += "." if outcome.is_whole else "; the others have no part in the medians."
     if (curves["alive"] < curves["runs"]).any():

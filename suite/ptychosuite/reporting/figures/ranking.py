@@ -176,12 +176,14 @@ def _draw_row(axis: Axes, row: Any, most: float, series: Series, is_cost: bool) 
 def _caption(
     figure: RankingFigure, metric: str, runs: pd.DataFrame, numbers: pd.DataFrame, outcome: Outcome
 ) -> str:
+    from ptychosuite.analysis.statistics import interval_name
+
     problems = counted_problems(runs["problem"].nunique())
     caption = (
         f"{numbers['line'].nunique()} lines ranked on {problems}: each figure over that of the best line on "
-        f"the same problem. {figure.solved_where(metric)} Dot: median over the problems. Line: its "
-        "95 % bootstrap interval, from three problems on; with an arrow at its end, it has no upper one. A "
-        "large arrow: for half of the problems or more, there is none to be had. "
+        f"the same problem. {figure.solved_where(metric)} Dot: median over the problems. Line: the "
+        f"{interval_name(numbers['problems'])}, from three problems on; with an arrow at its end, it has no "
+        "upper one. A large arrow: for half of the problems or more, there is none to be had. "
         f"{outcome.text}; what failed, diverged, timed out or never gets there counts as "
         "infinitely long, or as the worst end, and is not dropped. The first in solver time is on top. Equal "
         "medians share a rank (=)."
