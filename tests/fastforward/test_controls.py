@@ -52,16 +52,6 @@ def test_extrapolation_needs_two_states():
         Extrapolation().advance(small_problem(), now, None)
 
 
-def test_a_schedule_without_two_states_is_refused():
-    """Before any run: the first state, and the one after a jump, are too near."""
-    Extrapolation(warm_up=10, spacing=11).check(100)
-    Extrapolation(warm_up=10, jumps=1, spacing=5, look_ahead=5).check(100)
-    with pytest.raises(ValueError, match="warm_up: found 7; expected at least 10"):
-        Extrapolation(warm_up=7).check(100)
-    with pytest.raises(ValueError, match="spacing: found 10; expected more than 10"):
-        Extrapolation(spacing=10).check(100)
-
-
 def literal_refit(problem, obj, probe):
     """sum conj(z_k) R_k / sum |z_k|^2, pattern by pattern."""
     numerator, norm = np.zeros_like(probe), np.zeros(probe.shape)

@@ -188,6 +188,27 @@ def test_times_of_the_lanes_are_not_mixed_on_the_page(selection):
     assert axes["seconds"] == axes["iteration"] - {epie}
 
 
+def test_what_a_lane_leaves_out_is_counted(selection):
+    """A figure against seconds, and a heat map of them, say how many runs they leave out."""
+    lanes = selection.table["lane"].mask(selection.table["solver"] == "epie", "throughput")
+    mixed = selection.table.assign(lane=lanes)
+    mixed.attrs = selection.table.attrs
+    of_mixed = replace(material(selection), table=mixed, study=mixed)
+    drawn = ConvergenceFigure(metric="error", x="seconds").draw(of_mixed)
+    assert "(without 8 runs of the throughput lane)" in drawn.caption
+    drawn = HeatmapFigure("noise", "solver", "seconds").draw(of_mixed)
+    assert "(without 8 runs of the throughput lane)" in drawn.caption
+    assert "12 of 16 completed" in drawn.caption
+
+
+def test_a_value_that_is_none_has_a_name(selection):
+    """In the rows of a heat map as elsewhere."""
+    table = selection.table.assign(noise=selection.table["noise"].mask(selection.table["noise"] == 0))
+    table.attrs = selection.table.attrs
+    drawn = HeatmapFigure("solver", "noise").draw(replace(material(selection), table=table, study=table))
+    assert set(drawn.numbers["row"]) == {"0.1", "no noise"}
+
+
 def test_troubles_have_names_and_commands(selection):
     """Eight runs, each by its settings."""
     found = troubles(selection, RunFiles(selection.store), "results/tiny")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -74,8 +74,8 @@ def heat_grid(
     ]  # fmt: skip
     grid = HeatGrid(
         title,
-        [value_text(column, x) for column in columns],
-        [value_text(row, y) for row in rows],
+        [_named(column, x) for column in columns],
+        [_named(row, y) for row in rows],
         cells,
     )
     return _with_best(grid, metric, x in solver_columns(table), y in solver_columns(table))
@@ -90,6 +90,11 @@ def _found(members: dict[tuple[object, ...], pd.Index], row: object, column: obj
 
 def _same(one: object, other: object) -> bool:
     return one == other or (one != one and other != other)  # no setting of either
+
+
+def _named(value: Any, factor: str) -> str:
+    """A value that is none has the name of what there is none of."""
+    return value_text(value, factor) or f"no {factor.rsplit('.', 1)[-1]}"
 
 
 def _cell(rows: pd.DataFrame, metric: Metric | None, value: str) -> HeatCell:

@@ -104,15 +104,6 @@ class Extrapolation(Operator):
 
     factor: Annotated[float, Gt(0)] = 6.0
 
-    def check(self, iterations: int) -> None:
-        """As that of every schedule; each jump needs an earlier state, none from before the last jump."""
-        why = f"the line goes through the state {self.memory} iterations earlier"
-        if self.warm_up < self.memory:
-            raise ValueError(f"warm_up: found {self.warm_up}; expected at least {self.memory}: {why}")
-        if self.jumps > 1 and self.spacing <= self.memory:
-            raise ValueError(f"spacing: found {self.spacing}; expected more than {self.memory}: {why}")
-        super().check(iterations)
-
     def advance(
         self, problem: Problem, now: Snapshot, before: Snapshot | None
     ) -> tuple[Complex[Array, "H W"], Complex[Array, "m m"]]:

@@ -24,6 +24,7 @@ from ptychosuite.reporting.page_content import Card, Cell, HeatTable, Matrix, Te
 
 HEADLINE = ("error", "poisson_deviance", "residual")  # the first that the runs have is what a card is about
 MOST_CARDS = 9
+SPEED_UPS = 4  # cards of speed-ups beside them
 
 
 def groups(selection: Selection) -> list[Group]:
@@ -99,14 +100,18 @@ def _speed_ups(selection: Selection) -> list[Card]:
     pairs = speed_up_pairs(selection.table, selection.dataset, Goal("poisson_nll", "seconds"))
     if pairs.empty:
         return []
-    found = []
-    for row in speed_up_summary(pairs).head(4).itertuples(index=False):
-        interval = f"95 % interval {row.interval_low:.2f} to {row.interval_high:.2f}"
-        told = [interval] if np.isfinite(row.interval_high) else ["too few pairs for an interval"]
+    from ptychosuite.reporting.figures.speed_up import between_text, interval_text
+
+    found, summary = [], speed_up_summary(pairs)
+    for row in summary.head(SPEED_UPS).itertuples(index=False):
+        told = [f"95 % interval: {interval_text(row)}"]
         told.append(f"{row.pairs} pairs, {row.never_reached} never reach what the plain run ends with")
         if untimed := pairs.attrs["untimed"]:
             told.append(f"of all lines {untimed} pairs left out: not both runs are of the timing lane")
-        value = f"{'below ' * (row.speed_up != row.speed_up_bound)}{row.speed_up_bound:.2f} times"
+        if (more := len(summary) - SPEED_UPS) > 0:
+            told.append(f"{more} more lines have none here; a figure of the kind speed-up has all")
+        speed_up = between_text(row.speed_up, row.speed_up_bound)
+        value = speed_up if speed_up == "not known" else f"{speed_up} times"
         found.append(Card(f"speed-up in solver time{pairs.attrs['note']}: {row.line}", value, told))
     return found
 

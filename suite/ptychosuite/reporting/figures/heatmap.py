@@ -91,7 +91,8 @@ class HeatmapFigure(FigureKind):
             label = textwrap.fill(label, int(inches / 0.075))
             figure.colorbar(image, ax=list(axes[: len(grids)]), label=label, shrink=0.8, location=place)
         numbers = pd.DataFrame([line for grid in grids for line in _numbers(grid)])
-        caption = _caption(name, over, grids, metric, Outcome.of_rows(material.table))
+        told, _ = material.timed(material.column(self.value))
+        caption = _caption(name, over, grids, metric, Outcome.of_rows(told.table))
         return Drawn(figure, caption, numbers, alt=_in_words(grids, name))
 
     def grids(self, material: Material) -> tuple[list[HeatGrid], Metric | None, str, str]:

@@ -12,7 +12,7 @@ import xarray as xr
 from ptychosuite.analysis.in_gauge import Scene, Shown
 from ptychosuite.analysis.labels import column_name, line_labels
 from ptychosuite.analysis.outcomes import Outcome
-from ptychosuite.analysis.tables import are_imported, compared_by
+from ptychosuite.analysis.tables import are_imported, compared_by, in_throughput
 from ptychosuite.core.problem import Reference
 from ptychosuite.core.runs import RunRecord, Status
 from ptychosuite.errors import DamagedFile, NothingToDraw, StudyError, nearest
@@ -169,6 +169,9 @@ class Material:
             return self, ""
         ours, without = self.computed_here()
         table, note = compared_by(ours.table, metric)
+        left_out = ours.table.drop(table.index)
+        if untimed := int(in_throughput(left_out).sum()):
+            note += f" (without {untimed} run{'s' * (untimed > 1)} of the throughput lane)"
         return self.of(table), note + without
 
     def computed_here(self) -> tuple[Material, str]:

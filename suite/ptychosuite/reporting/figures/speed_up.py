@@ -252,7 +252,7 @@ def _draw_line(
 
 def _in_words(summary: pd.DataFrame) -> str:
     told = [
-        f"{row.line}: {_between(row.speed_up, row.speed_up_bound)} times, {_pairs(row.pairs)}, "
+        f"{row.line}: {between_text(row.speed_up, row.speed_up_bound)} times, {_pairs(row.pairs)}, "
         f"{row.never_reached} never get there"
         for row in summary.itertuples(index=False)
     ]
@@ -274,8 +274,8 @@ def _as_text(summary: pd.DataFrame, metric: str) -> pd.DataFrame:
     if summary["noise_limited"].notna().any():
         text["noise_limited"] = summary["noise_limited"].map("{:.0f}".format).replace("nan", "")
     rows = list(summary.itertuples(index=False))
-    text["speed_up"] = [_between(row.speed_up, row.speed_up_bound) for row in rows]
-    text["interval"] = [_interval(row) for row in rows]
+    text["speed_up"] = [between_text(row.speed_up, row.speed_up_bound) for row in rows]
+    text["interval"] = [interval_text(row) for row in rows]
     text["ended_worse"] = summary["ended_worse"].astype(str)
     for name in ("final_ratio", "worst_final_ratio", "held_out_ratio"):
         if summary[name].notna().any():
@@ -291,7 +291,7 @@ def _as_text(summary: pd.DataFrame, metric: str) -> pd.DataFrame:
     return text.rename(columns={name: title.format(metric=metric) for name, title in HEADINGS.items()})
 
 
-def _between(low: float, high: float) -> str:
+def between_text(low: float, high: float) -> str:
     """A median that lies between two values, 0 and infinity for no limit."""
     if np.isnan(low):
         return "not known"
@@ -302,7 +302,8 @@ def _between(low: float, high: float) -> str:
     return f"{low:.2f} to {high:.2f}" if low > 0 else f"below {high:.2f}"
 
 
-def _interval(row: Any) -> str:
+def interval_text(row: Any) -> str:
+    """The 95 % interval of a row of the summary."""
     low, high = row.interval_low, row.interval_high
     if not np.isfinite(high):
         return "too few pairs" if row.counted < FEWEST else f"above {low:.2f}" if low > 0 else "no limit"
