@@ -8,10 +8,11 @@ It is the study: one row a run that the latest session planned, by the code that
 or an earlier version of the study has left in the folder stays in run files (``store.planned`` counts them).
 Sessions of earlier versions do not say which runs they planned; then all runs of the folder have a row.
 
-A run whose file is damaged has no row; ``store.faults`` names it.
+A run whose file is damaged has no row; ``store.faults`` names it. A dataset that is damaged itself is made
+anew: ``store.whole`` says whether it is.
 
 Who only reads gets the same dataset by :func:`readable`, which writes nothing: where ``study.zarr`` is behind
-the run files, or of another version of the study, it is completed or made in memory.
+the run files, damaged, or of another version of the study, it is completed or made in memory.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import json
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,13 +37,17 @@ from ptychosuite.store.imported import imported_files, with_imported
 from ptychosuite.store.layout import SCHEMA_VERSION, Store
 from ptychosuite.store.place import Place
 from ptychosuite.store.planned import RUN_IDS
-from ptychosuite.store.read import inventory, last_session, readable_run, sessions
+from ptychosuite.store.read import DAMAGED, inventory, last_session, readable_run, sessions
+from ptychosuite.store.whole import CHECKSUM, is_whole, write_lost_chunks
 
 IDENTITY = ("run_id", "spec_id", "status", "path", "start", "lane", "code")
 ITERATION = "iteration"
 RUN_CHUNK = 4096  # rows a chunk of the one-dimensional columns
 CURVE_CHUNK = 64  # rows a chunk of the curves
 BATCH = 4096  # runs read and written at once
+CODECS = ({"name": "zstd", "configuration": {"level": 0}}, CHECKSUM)  # of each chunk
+WRITE_ALL = {"array.write_empty_chunks": True}  # a chunk that is not there is lost
+DAMAGES = tuple(error for error in DAMAGED if error is not OSError)  # what a disk refuses is no damage
 REQUESTS = 16  # files read, and arrays written, at once: object storage answers late but to many
 
 
@@ -65,10 +71,12 @@ def compact(store: Store, rebuild: bool = False, study: Mapping[str, Any] | None
     """
     with (store.root / ".compactor.lock").lock(), store.dataset.refusals():
         columns, files = _columns_and_files(store, study)
-        rows = None if rebuild else _rows(store, store.dataset.zarr_store(read_only=True), columns, files)
+        rows = None if rebuild else _whole_rows(store, columns, files)
+        written = None
         if rows is not None:
-            written = _extend(store.dataset.zarr_store(), store, columns, files, rows)
-        else:
+            with suppress(*DAMAGES):  # what a killed compactor has left there may be damaged, too
+                written = _extend(store.dataset.zarr_store(), store, columns, files, rows)
+        if written is None:
             fresh = store.root / ".study.zarr.new"  # written beside the old one and put in its place
             fresh.delete()
             written = _build(fresh.zarr_store(), store, columns, files)
@@ -87,17 +95,18 @@ def readable(store: Store, study: Mapping[str, Any] | None = None) -> ZarrStore:
     """
     with store.dataset.refusals(reading=True):
         columns, files = _columns_and_files(store, study)
-        committed = store.dataset.zarr_store(read_only=True)
-        rows = _rows(store, committed, columns, files)
+        rows = _whole_rows(store, columns, files)
         if rows is not None and len(rows) == len(files):
-            return committed
-        memory = MemoryStore(_copied(store.dataset))
-        rows = _rows(store, memory, columns, files)
-        if rows is None:
-            memory = MemoryStore()
-            _build(memory, store, columns, files)
-        else:
-            _extend(memory, store, columns, files, rows)
+            return store.dataset.zarr_store(read_only=True)
+        if rows is not None:
+            memory = MemoryStore(_copied(store.dataset))
+            with suppress(*DAMAGES):
+                rows = _rows(store, memory, columns, files)
+                if rows is not None:
+                    _extend(memory, store, columns, files, rows)
+                    return memory
+        memory = MemoryStore()
+        _build(memory, store, columns, files)
         return memory
 
 
@@ -121,12 +130,14 @@ def _build(target: ZarrStore, store: Store, columns: Mapping[str, Column], files
         "coordinates": " ".join([*IDENTITY, *(column.name for column in columns.values())]),
         "metrics": "",
     }
-    group = zarr.open_group(target, mode="w", attributes=attributes)
-    for name in IDENTITY:
-        _create(group, name, (0,), False)
-    for column in columns.values():
-        _create(group, column.name, (0,), column.numeric)
-    written = _write_runs(group, store, columns, files, first=0)
+    with zarr.config.set(WRITE_ALL):
+        group = zarr.open_group(target, mode="w", attributes=attributes)
+        for name in IDENTITY:
+            _create(group, name, (0,), False)
+        for column in columns.values():
+            _create(group, column.name, (0,), column.numeric)
+        written = _write_runs(group, store, columns, files, first=0)
+        write_lost_chunks(group, target)
     _commit(target)
     return written
 
@@ -142,8 +153,11 @@ def _extend(
     missing = {run_id: file for run_id, file in files.items() if run_id not in rows}
     if not missing:
         return 0
-    group = zarr.open_group(target, mode="r+", use_consolidated=False)
-    written = _write_runs(group, store, columns, missing, first=len(rows))
+    with zarr.config.set(WRITE_ALL):
+        group = zarr.open_group(target, mode="r+", use_consolidated=False)
+        written = _write_runs(group, store, columns, missing, first=len(rows))
+        if written:
+            write_lost_chunks(group, target)
     if written:
         _commit(target)
     return written
@@ -186,6 +200,18 @@ def _columns(noted: Iterable[Mapping[str, Any]]) -> dict[str, Column]:
             numeric[path] = numeric.get(path, True) and are_numbers(values)
     names = factor_names(path for path in numeric if not is_hash(path))
     return {path: Column(name, numeric[path]) for path, name in names.items()}
+
+
+def _whole_rows(store: Store, columns: Mapping[str, Column], files: Mapping[str, Place]) -> set[str] | None:
+    """run_id of the rows of ``study.zarr``; None where that is damaged or otherwise to be made anew."""
+    dataset = store.dataset.zarr_store(read_only=True)
+    try:
+        rows = _rows(store, dataset, columns, files)
+        return rows if rows is not None and is_whole(store.dataset, dataset) else None
+    except PermissionError:
+        raise
+    except DAMAGED:
+        return None
 
 
 def _rows(
@@ -323,7 +349,12 @@ def _number_iterations(group: zarr.Group, width: int) -> None:
     """The coordinate of the curves: 0, the start, and each iteration's number."""
     if ITERATION not in group:
         group.create_array(
-            ITERATION, shape=(0,), chunks=(RUN_CHUNK,), dtype="int64", dimension_names=(ITERATION,)
+            ITERATION,
+            shape=(0,),
+            chunks=(RUN_CHUNK,),
+            dtype="int64",
+            compressors=CODECS,
+            dimension_names=(ITERATION,),
         )
     numbers = group[ITERATION]
     if isinstance(numbers, zarr.Array):
@@ -350,5 +381,6 @@ def _create(group: zarr.Group, name: str, shape: tuple[int, ...], numeric: bool)
             chunks=chunks,
             dtype="float64" if numeric else str,
             fill_value=np.nan if numeric else "",
+            compressors=CODECS,
             dimension_names=("run", ITERATION)[: len(shape)],
         )

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 OF_FILES = (".zip", ".json")  # ends of the names of our files
 SHARED = stat.S_ISGID | stat.S_IWGRP
 END_OF_ZIP = struct.Struct("<4s4H2LH")  # the mark, numbers, length and start of the list of members, comment
+CHECKSUM_BYTES = 4
 NO_RIGHTS = "Ask its owner for the right to write there, or name another folder with --results"
 NO_SPACE = "Free some space or name another folder with --results"
 REMEDIES = {
@@ -74,6 +75,9 @@ class Place(Protocol):
 
     def ends_as_zip(self) -> bool:
         """Whether the end of a zip file is where it says, as it is not of one that was cut off."""
+
+    def ends_with_checksum(self) -> bool:
+        """Whether a file is what was written, by the CRC32C of it that it ends with."""
 
     def read(self) -> bytes:
         """The whole file."""
@@ -168,6 +172,11 @@ class LocalPlace:
         except OSError as error:
             raise StoreError(f"cannot read {self.path}: {error.strerror}") from error
 
+    def ends_with_checksum(self) -> bool:
+        with self.refusals(reading=True):
+            found = os.stat(self.path)
+            return _ends_with_checksum(self.path, found.st_ino, found.st_size, found.st_ctime_ns)
+
     def create(self, content: bytes, durable: bool = True) -> bool:
         """A temporary file beside the target is written, flushed to the disk and linked to its final name.
 
@@ -224,7 +233,7 @@ class LocalPlace:
         old = LocalPlace(os.path.join(os.path.dirname(str(target)), f".{target.name}.old"))
         old.delete()
         with self.refusals():
-            if os.path.isdir(str(target)):
+            if os.path.lexists(str(target)):
                 os.rename(str(target), old.path)
             os.rename(self.path, str(target))
         old.delete()
@@ -389,6 +398,20 @@ def _ends_as_zip(path: str, inode: int, size: int, changed_ns: int) -> bool:
         os.close(file)
     mark, *_, length, start, _ = END_OF_ZIP.unpack(end)
     return bool(mark == b"PK\5\6" and start + length + END_OF_ZIP.size == size)
+
+
+@lru_cache(maxsize=2**17)
+def _ends_with_checksum(path: str, inode: int, size: int, changed_ns: int) -> bool:
+    """Whether the last four bytes of a file are the CRC32C of the others; read again where it has changed."""
+    try:  # Zarr needs one of them
+        from google_crc32c import value as crc32c
+    except ImportError:
+        from crc32c import crc32c  # type: ignore[import-not-found,no-redef]
+    with open(path, "rb") as file:
+        content = file.read()
+    return size >= CHECKSUM_BYTES and content[-CHECKSUM_BYTES:] == crc32c(content[:-CHECKSUM_BYTES]).to_bytes(
+        CHECKSUM_BYTES, "little"
+    )
 
 
 def _why_unwritable(folder: str) -> str:
