@@ -387,9 +387,10 @@ def _log_folder(store: Store, connection: Connection, terms: Terms) -> Path:
             "keep the results on a shared filesystem, or leave --timeout out"
         )
     name = f"{socket.gethostname()}-{os.getpid()}"
-    with LocalPlace(str(parent)).refusals():
+    root = store.root.address if isinstance(store.root, LocalPlace) else ""
+    with LocalPlace(str(parent), root).refusals():
         for old in parent.glob(f"{socket.gethostname()}-*"):
             if old.name == name or process_has_ended(old.name, f"{socket.gethostname()}-"):
                 shutil.rmtree(old, ignore_errors=True)
-        make_folder(str(parent / name))
+        make_folder(str(parent / name), root)
     return parent / name

@@ -67,8 +67,9 @@ def compact(store: Store, rebuild: bool = False, study: Mapping[str, Any] | None
     Raises
     ------
     StoreError
-        The disk or the server refuses.
+        The folder has gone, or the disk or the server refuses.
     """
+    store.refuse_gone()
     with (store.root / ".compactor.lock").lock(), store.dataset.refusals():
         columns, files = _columns_and_files(store, study)
         rows = None if rebuild else _whole_rows(store, columns, files)

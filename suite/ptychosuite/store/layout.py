@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from ptychosuite.errors import StoreError
-from ptychosuite.store.place import LocalPlace, Place
+from ptychosuite.store.place import MARKER, LocalPlace, Place, has_gone
 
 SCHEMA_VERSION = 1
 SUFFIX = ".zarr.zip"
@@ -82,6 +82,9 @@ class Store:
 
     root: Place
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", self.root.as_root())
+
     @classmethod
     def find(cls, root: str | Path) -> Store | None:
         """The results folder at ``root`` (a path or ``s3://bucket/prefix``), if there is one.
@@ -130,7 +133,8 @@ class Store:
             raise StoreError(
                 f"{store.root} holds something other than results; name another folder with --results"
             )
-        store.marker.create(json.dumps({"schema_version": SCHEMA_VERSION}).encode())
+        marker = place(root) / MARKER  # which alone may make the folder
+        marker.create(json.dumps({"schema_version": SCHEMA_VERSION}).encode())
         return store
 
     def _check_version(self, marker: bytes) -> None:
@@ -142,6 +146,17 @@ class Store:
                 "if the folder holds results, write that into it"
             ) from error
         check_version(found, self.root)
+
+    def refuse_gone(self) -> None:
+        """Refuse to write results where nobody would find them.
+
+        Raises
+        ------
+        StoreError
+            The folder has been moved or deleted.
+        """
+        if not self.marker.exists():
+            raise has_gone(self.root)
 
     def refuse_unwritable(self) -> None:
         """Refuse a folder in which no sweep could leave its results.
@@ -167,7 +182,7 @@ class Store:
 
     @property
     def marker(self) -> Place:
-        return self.root / "store.json"
+        return self.root / MARKER
 
     @property
     def runs(self) -> Place:

@@ -151,6 +151,10 @@ class ObjectPlace:
     def __truediv__(self, key: str) -> ObjectPlace:
         return ObjectPlace(self.bucket, f"{self.key}/{key}".lstrip("/"))
 
+    def as_root(self) -> ObjectPlace:
+        """Nothing more: there are no folders to make, and the store itself looks whether it is there."""
+        return self
+
     @property
     def name(self) -> str:
         return self.key.rpartition("/")[2]

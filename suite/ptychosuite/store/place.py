@@ -17,7 +17,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TextIO
@@ -43,6 +43,7 @@ REMEDIES = {
 }
 
 
+MARKER = "store.json"  # without it a folder is no results folder, or no longer
 WORKER_LOGS = ".worker-logs"  # folder of what workers print and note while they are at a run
 
 
@@ -63,6 +64,9 @@ class Place(Protocol):
 
     def __truediv__(self, key: str) -> Place:
         """The place ``key`` (parts separated by slashes) below this one."""
+
+    def as_root(self) -> Place:
+        """This results folder, below which no folder is made once it has been moved or deleted."""
 
     def exists(self) -> bool:
         """Whether there is a file."""
@@ -130,6 +134,7 @@ class LocalPlace:
     """A file or folder of this machine, or one that machines share."""
 
     path: str
+    root: str = field(default="", compare=False)  # the results folder, without which nothing is made below it
 
     def __str__(self) -> str:
         return self.path
@@ -138,7 +143,10 @@ class LocalPlace:
         return self.path
 
     def __truediv__(self, key: str) -> LocalPlace:
-        return LocalPlace(f"{self.path}/{key}")
+        return LocalPlace(f"{self.path}/{key}", self.root)
+
+    def as_root(self) -> LocalPlace:
+        return LocalPlace(self.path, self.path)
 
     @property
     def name(self) -> str:
@@ -187,7 +195,7 @@ class LocalPlace:
         temporary = self._temporary()
         with self.refusals():
             try:
-                _write(temporary, content)
+                _write(temporary, content, self.root)
                 os.link(temporary, self.path)
                 return True
             except FileExistsError:
@@ -199,7 +207,7 @@ class LocalPlace:
     def replace(self, content: bytes) -> None:
         temporary = self._temporary()
         with self.refusals():
-            _write(temporary, content)
+            _write(temporary, content, self.root)
             os.replace(temporary, self.path)
 
     def delete(self) -> None:
@@ -212,7 +220,7 @@ class LocalPlace:
     def set_aside(self, target: Place) -> None:
         """By its name alone: what is here need not be readable, nor a file."""
         with self.refusals():
-            make_folder(os.path.dirname(str(target)))
+            make_folder(os.path.dirname(str(target)), self.root)
             shutil.move(self.path, str(target))
 
     def unwritable(self, below: bool = True) -> str:
@@ -260,6 +268,8 @@ class LocalPlace:
                 if isinstance(error, FileNotFoundError | NotADirectoryError):
                     raise
                 raise StoreError(f"cannot read {self.path}: {error.strerror or error}") from error
+            if self.root and not os.path.isfile(f"{self.root}/{MARKER}"):
+                raise has_gone(self.root) from error
             remedy = REMEDIES.get(error.errno or 0, "Name another folder with --results")
             raise StoreError(
                 f"cannot write {self.path}: {error.strerror or error}; what is stored already is unharmed. "
@@ -286,7 +296,7 @@ class LocalPlace:
 
     def _made_at_once(self, content: bytes) -> bool:
         with self.refusals():
-            make_folder(os.path.dirname(self.path))
+            make_folder(os.path.dirname(self.path), self.root)
             try:
                 with open(self.path, "xb") as file:
                     _share(self.path)
@@ -324,9 +334,17 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def _write(path: str, content: bytes) -> None:
+def has_gone(root: object) -> StoreError:
+    """What is said where a results folder is no more into which something is to be written."""
+    return StoreError(
+        f"{root} has gone: it was moved or deleted meanwhile, there is no {MARKER} any more. Put it back, "
+        "then run the same command again: it goes on with what is there"
+    )
+
+
+def _write(path: str, content: bytes, root: str) -> None:
     """Write a file to the disk, past the caches; its folder is made where there is none."""
-    make_folder(os.path.dirname(path))
+    make_folder(os.path.dirname(path), root)
     with open(path, "wb") as file:
         _share(path)
         file.write(content)
@@ -334,11 +352,19 @@ def _write(path: str, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def make_folder(path: str) -> None:
-    """Make a folder where there is none, and those above it; below a shared one they are shared, too."""
+def make_folder(path: str, root: str = "") -> None:
+    """Make a folder where there is none, and those above it; below a shared one they are shared, too.
+
+    Raises
+    ------
+    FileNotFoundError
+        It is to be made in the results folder ``root``, and that has gone.
+    """
     if not path or os.path.isdir(path):
         return
-    make_folder(os.path.dirname(path))
+    if root and not os.path.isfile(f"{root}/{MARKER}"):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), root)
+    make_folder(os.path.dirname(path), root)
     try:
         os.mkdir(path)
     except FileExistsError:

@@ -25,8 +25,10 @@ def write_run(store: Store, record: RunRecord, reference: Reference | None = Non
     Raises
     ------
     StoreError
-        The disk is full, read-only or gone, or the server refuses. Nothing half-written is left.
+        The folder has gone, the disk is full, read-only or gone, or the server refuses. Nothing half-written
+        is left.
     """
+    store.refuse_gone()
     if reference is not None:
         record = record.with_reference(write_reference(store, reference))
     content = _run_bytes(record)
@@ -67,6 +69,7 @@ def write_reference(store: Store, reference: Reference) -> str:
 
 def write_session(store: Store, name: str, content: Mapping[str, Any]) -> Place:
     """Write or replace a session's file."""
+    store.refuse_gone()
     target = store.sessions / f"{name}.json"
     target.replace(json.dumps(content, indent=1).encode())
     return target
