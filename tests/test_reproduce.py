@@ -21,6 +21,7 @@ from ptychosuite.store.read import inventory, read_run
 from ptychosuite.store.write import write_run
 
 from tests.faults import other_order, wrong_alpha, wrong_coarse_level
+from tests.store.test_damages import flipped
 from tests.study.small import (
     AXES,
     PROGRAM,
@@ -213,6 +214,26 @@ def test_damaged_file_is_not_judged(stored, again):
     code, runs, counts = again()
     assert (code, counts) == (3, {"not judged": 1, "identical": 3})
     assert "cannot be read" in runs[run_id]["message"]
+
+
+def test_damaged_image_is_not_judged(stored, again, monkeypatch):
+    """Nor carried out again; found damaged only afterwards, it is named as well. The others are judged."""
+    store = stored()
+    first, second, *_ = sorted(inventory(store).done)
+    file = flipped(Path(f"{store.run_file(first)}"))
+    code, runs, counts = again()
+    assert (code, counts) == (3, {"not judged": 1, "identical": 3})
+    assert f"{file.name} cannot be read" in runs[first]["message"]
+    real = repeating.run_all
+
+    def damaging(*given):
+        yield from real(*given)
+        flipped(Path(f"{store.run_file(second)}"))
+
+    monkeypatch.setattr(repeating, "run_all", damaging)
+    code, runs, counts = again()
+    assert (code, counts) == (3, {"not judged": 2, "identical": 2})
+    assert f"{second}.zarr.zip cannot be read" in runs[second]["message"]
 
 
 def test_data_files_that_are_gone(stored, again, tmp_path):

@@ -279,6 +279,7 @@ class _Repeating:
         specs: dict[str, RunSpec] = {}  # of the runs that can be carried out, by the stored run's id
         for run in runs:
             try:
+                read_run(run.file)  # its images too: nothing is computed that has nothing to be compared with
                 specs[run.record.run_id] = self._ready(run.record)
             except UserError as error:
                 yield not_judged(run.record, str(error))
@@ -297,7 +298,7 @@ class _Repeating:
                 if again.message.startswith("not begun:"):
                     yield not_judged(run.record, again.message.removeprefix("not begun: "))
                     continue
-                found = compare(read_run(run.file), again)
+                found = _beside_stored(run, again)
                 if may_be_rounding(found):
                     differing.append((run, files[run_id], found))  # not their images: they may be many
                 else:
@@ -318,7 +319,7 @@ class _Repeating:
             except (BackendError, DataFileError):
                 yield found
             else:
-                yield compare(read_run(run.file), again, nudges)
+                yield _beside_stored(run, again, nudges)
 
     def _ready(self, record: RunRecord) -> RunSpec:
         """What is carried out in the place of a stored run.
@@ -386,6 +387,15 @@ class _Repeating:
                 tally.note(summary)
                 shown.ended(tally, summary)
                 check_interruption()
+
+
+def _beside_stored(run: Stored, again: RunRecord, nudges: Sequence[RunRecord] = ()) -> Comparison:
+    """A run carried out again beside what is stored; not judged where that has been damaged meanwhile."""
+    try:
+        stored = read_run(run.file)
+    except StoreError as error:
+        return not_judged(run.record, str(error))
+    return compare(stored, again, nudges)
 
 
 def _solver(spec: RunSpec) -> str:
