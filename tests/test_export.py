@@ -20,6 +20,7 @@ from ptychosuite.analysis.selection import selection_of_plan
 from ptychosuite.reporting.crate import write_bundle
 from ptychosuite.reporting.crate_metadata import Author
 
+from tests.store.test_damages import cut, flipped
 from tests.study.small import carry_out, plan_of, study_file
 
 needs_rocrate = pytest.mark.skipif(find_spec("rocrate") is None, reason="rocrate is not installed")
@@ -251,6 +252,25 @@ def test_unfinished_study_is_refused(command, tmp_path):
     assert "--partial" in err
     assert command("export", path, "--to", "csv", "--partial")[0] == 0
     assert len(pd.read_csv("tiny.csv")) == 1
+
+
+@needs_rocrate
+@pytest.mark.parametrize("name", ["tiny.zip", "tiny"])
+@pytest.mark.parametrize("what", ["image damaged", "truth damaged", "truth missing"])
+def test_nothing_damaged_is_published(command, tmp_path, what, name):
+    """It is named with what to do, and no bundle is begun."""
+    path = finished(tmp_path)
+    truths = (tmp_path / "results/tiny").glob("references/*.zip")
+    file = (
+        next((tmp_path / "results/tiny").glob("runs/??/*.zip")) if what == "image damaged" else next(truths)
+    )
+    {"image damaged": flipped, "truth damaged": cut, "truth missing": Path.unlink}[what](file)
+    before = set(tmp_path.iterdir())
+    code, _, err = command("export", path, "--to", "crate", "--license", "MIT", "--out", name)
+    assert code == 2
+    assert f"{file.name} cannot be read" in err
+    assert "run the study again" in err
+    assert set(tmp_path.iterdir()) == before
 
 
 WRONG = {

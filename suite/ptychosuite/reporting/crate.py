@@ -40,7 +40,7 @@ from ptychosuite.reporting.page import write_report
 from ptychosuite.store.compact import compact
 from ptychosuite.store.layout import Store
 from ptychosuite.store.planned import what_was_planned
-from ptychosuite.store.read import read_run, sessions
+from ptychosuite.store.read import read_reference, read_run, sessions
 from ptychosuite.store.write import write_session
 
 PASSING = ("host", "process", "cores", "start", "end", "lane", "stack", "code")  # no part of an environment
@@ -104,7 +104,7 @@ def write_bundle(selection: Selection, out: Path, licence: str, authors: Sequenc
     UserError
         The library that writes RO-Crates is missing.
     StoreError
-        ``out`` exists or cannot be written, or a run is damaged.
+        ``out`` exists or cannot be written, or a run or a truth is damaged or missing. Nothing is left of it.
     FigureError
         A figure has failed. The bundle is there all the same, with the others.
     """
@@ -123,7 +123,7 @@ def write_bundle(selection: Selection, out: Path, licence: str, authors: Sequenc
             if out.suffix == ".zip":
                 _zip(whole, out)
             else:
-                shutil.copytree(whole, out)
+                _copy_folder(whole, out)
         except OSError as error:
             raise StoreError(f"cannot write {out}: {error.strerror or error}") from error
     if failed:
@@ -132,15 +132,23 @@ def write_bundle(selection: Selection, out: Path, licence: str, authors: Sequenc
 
 
 def _fill(selection: Selection, study: Mapping[str, Any], folder: Path) -> dict[str, RunRecord]:
-    """Put all files of the bundle into ``folder``; name in it -> run, without images."""
+    """Put all files of the bundle into ``folder``; name in it -> run, without images.
+
+    Raises
+    ------
+    StoreError
+        A run or a truth is damaged or missing: it is read whole before it is copied.
+    """
     results = f"{RESULTS}/{selection.name}"
     store = Store.create(folder / results)
     runs = {}
     for path in selection.stored["path"]:
         source = selection.store.root / path
+        read_run(source)  # with its images: nothing damaged is published
         runs[f"{results}/{path}"] = read_run(source, images=False)
         (store.root / path).create(source.read())
     for name in dict.fromkeys(record.reference for record in runs.values() if record.reference):
+        read_reference(selection.store, name)
         store.reference_file(name).create(selection.store.reference_file(name).read())
     for code in dict.fromkeys(record.provenance.get("code", "") for record in runs.values()):
         if selection.store.code_file(code).exists():
@@ -170,6 +178,16 @@ def _without_folders(word: str) -> str:
     """A word of a command line; of absolute paths, which tell of this machine, the last part."""
     option, equals, value = word.rpartition("=")
     return f"{option}{equals}{PurePath(value).name if PurePath(value).is_absolute() else value}"
+
+
+def _copy_folder(folder: Path, out: Path) -> None:
+    """Copy ``folder``; one that is not finished has another name, and does not stay."""
+    unfinished = out.with_name(f".{out.name}.part")
+    try:
+        shutil.copytree(folder, unfinished)
+        unfinished.rename(out)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _zip(folder: Path, out: Path) -> None:
