@@ -215,6 +215,29 @@ def test_a_damaged_truth_is_written_anew(folder, done):
     assert truth.read_bytes() == first(done / "results/tiny", TRUTH).read_bytes()
 
 
+@pytest.mark.parametrize("loss", ["cut off", "damaged", "deleted"])
+def test_a_lost_truth_is_written_again(command, folder, done, loss):
+    """``doctor`` names it with the runs it is the truth of, and ``run`` makes it from their problem."""
+    truth = first(folder, TRUTH)
+    {"cut off": cut, "damaged": binary, "deleted": Path.unlink}[loss](truth)
+    code, out, _ = command("doctor", "tiny.yaml")
+    assert (code, truth.name in out) == (1, True)
+    if loss == "damaged":
+        assert command("clean", "tiny.yaml", "--yes")[0] == 0
+    if loss != "cut off":
+        code, out, _ = command("doctor", "tiny.yaml")
+        assert (code, f"{truth.name} is missing" in out) == (1, True)
+        assert any(file[:16] in out for file in run_files(folder))
+        assert "nothing to clean" in command("clean", "tiny.yaml")[1]
+    before = run_files(folder)
+    code, out, err = command("run", "tiny.yaml", "--cluster", "none")
+    assert (code, f"{truth.name}" in out + err) == (0, True)
+    assert run_files(folder) == before
+    assert truth.read_bytes() == (done / "results/tiny/references" / truth.name).read_bytes()
+    assert command("doctor", "tiny.yaml")[0] == 0
+    assert truth.name not in "".join(command("run", "tiny.yaml", "--cluster", "none")[1:])
+
+
 def test_merging_makes_good(command, folder, done):
     """A whole run takes the place of a damaged one, which is set aside."""
     file = cut(first(folder, RUN))

@@ -21,6 +21,7 @@ from ptychosuite.api.tuning import NotTuned, in_words, settled_plan
 from ptychosuite.backends.arrays import backend
 from ptychosuite.cluster.cluster_file import cluster_settings
 from ptychosuite.cluster.connection import ClusterKind, Connection
+from ptychosuite.cluster.lost_truths import write_lost_truths
 from ptychosuite.cluster.tally import Tally
 from ptychosuite.cluster.whole_sweep import note_plan, sweep, to_do
 from ptychosuite.cluster.work import Terms
@@ -178,7 +179,7 @@ class Sweep:
             On Ctrl-C; the same call goes on where this one stopped.
         """
         store = Store.create(self.results)
-        tally = Tally({})
+        tally, writable = Tally({}), bool(self.specs) or not store.unwritable()
         if self.specs:
             store.refuse_unwritable()
             self._set_aside(store, Progress.of(progress))
@@ -186,9 +187,11 @@ class Sweep:
                 tally = sweep(
                     self.plan, store, self.specs, connection, sys.argv, shown.ended, self.terms, shown.begin
                 )
-        elif not store.unwritable():
+        elif writable:
             note_plan(self.plan, store, sys.argv)
             compact(store)
+        if writable:
+            _write_truths(self.plan, store, Progress.of(progress))
         held = inventory(store).failed
         failed = [run_id for run_id in self.chosen.run_ids if run_id in held]
         not_begun = tally.total - tally.ended
@@ -206,6 +209,13 @@ class Sweep:
             compact(store)  # its rows stand for files that are no more
         if damaged:
             progress.say(f"{count_runs(len(damaged))} to do again, whose damaged files are now in {moved}")
+
+
+def _write_truths(plan: Plan, store: Store, progress: Progress) -> None:
+    """Write the truths again that are lost, and say so."""
+    if written := write_lost_truths(plan, store):
+        names = ", ".join(str(store.reference_file(name)) for name in written)
+        progress.say(f"written again, as runs are compared with it: {names}")
 
 
 def prepare(

@@ -45,6 +45,7 @@ ITERATION = "iteration"
 RUN_CHUNK = 4096  # rows a chunk of the one-dimensional columns
 CURVE_CHUNK = 64  # rows a chunk of the curves
 BATCH = 4096  # runs read and written at once
+TRUTHS = "truths"
 CODECS = ({"name": "zstd", "configuration": {"level": 0}}, CHECKSUM)  # of each chunk
 WRITE_ALL = {"array.write_empty_chunks": True}  # a chunk that is not there is lost
 DAMAGES = tuple(error for error in DAMAGED if error is not OSError)  # what a disk refuses is no damage
@@ -111,6 +112,13 @@ def readable(store: Store, study: Mapping[str, Any] | None = None) -> ZarrStore:
         return memory
 
 
+def noted_truths(store: Store) -> set[str]:
+    """Names of the truths that runs in ``study.zarr`` are compared with, as it was compacted last."""
+    with store.dataset.refusals(reading=True):
+        group = zarr.open_group(store.dataset.zarr_store(read_only=True), mode="r", use_consolidated=True)
+    return set(str(group.attrs[TRUTHS]).split())
+
+
 def _copied(dataset: Place) -> dict[str, Buffer]:
     """The files of a dataset; none where a compactor is at work on it meanwhile."""
     to_buffer = default_buffer_prototype().buffer.from_bytes
@@ -130,6 +138,7 @@ def _build(target: ZarrStore, store: Store, columns: Mapping[str, Column], files
         "columns": _described(columns),
         "coordinates": " ".join([*IDENTITY, *(column.name for column in columns.values())]),
         "metrics": "",
+        TRUTHS: "",
     }
     with zarr.config.set(WRITE_ALL):
         group = zarr.open_group(target, mode="w", attributes=attributes)
@@ -227,6 +236,7 @@ def _rows(
         group = zarr.open_group(dataset, mode="r", use_consolidated=True)
         if group.attrs["schema_version"] != SCHEMA_VERSION or group.attrs["columns"] != _described(columns):
             return None
+        group.attrs[TRUTHS]
         run_ids, paths = group["run_id"][:].tolist(), group["path"][:].tolist()
     except (KeyError, ValueError, TypeError, FileNotFoundError):  # there is none, or it was never committed
         return None
@@ -252,7 +262,8 @@ def _write_runs(
                 runs = {path: run for path, run in runs.items() if _fits(run, columns)}
                 blocks = _blocks(runs, columns)
             if runs:
-                _note_metrics(group, list(runs.values()))
+                _note(group, "metrics", (name for run in runs.values() for name in run.spec.metrics))
+                _note(group, TRUTHS, (run.reference for run in runs.values()))
                 _write_blocks(group, blocks, first + written, len(runs), pool)
                 written += len(runs)
     return written
@@ -268,13 +279,15 @@ def _fits(record: RunRecord, columns: Mapping[str, Column]) -> bool:
     return True
 
 
-def _note_metrics(group: zarr.Group, records: Sequence[RunRecord]) -> None:
-    """Keep what the studies asked for beyond the default metrics: a reader has to know what they are."""
-    known = str(group.attrs.get("metrics", ""))
-    names = {*known.split(), *(name for record in records for name in record.spec.metrics)}
-    wanted = " ".join(sorted(names))
+def _note(group: zarr.Group, attribute: str, names: Iterable[str]) -> None:
+    """Add to an attribute what there is of runs: metrics beyond the default ones, the truths of all.
+
+    A reader has to know what the metrics are, and ``run`` which truths should be there.
+    """
+    known = str(group.attrs.get(attribute, ""))
+    wanted = " ".join(sorted({*known.split(), *names} - {""}))
     if wanted != known:
-        group.attrs["metrics"] = wanted
+        group.attrs[attribute] = wanted
 
 
 def _blocks(runs: Mapping[str, RunRecord], columns: Mapping[str, Column]) -> dict[str, np.ndarray]:

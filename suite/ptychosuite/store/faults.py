@@ -24,6 +24,7 @@ from ptychosuite.store.read import (
 
 NOT_LOOKED_AT = ("store.json", "study.zarr", "removed")  # refused when it is opened, made anew, set aside
 VERDICTS = "checks"
+SHOWN_RUNS = 3
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,19 @@ class Fault:
         Where it is.
     message
         What is wrong with it, in one sentence that names it.
+    missing
+        Whether there is nothing where something should be.
     """
 
     file: Place
     message: str
+    missing: bool = False
 
 
 def faults(store: Store, unread: Collection[str] | None = None) -> Iterator[Fault]:
     """What is wrong in ``store``. Sessions, lists of code, truths and verdicts are read; runs are, too.
+
+    A truth that is missing, with which runs are compared that are read, comes last.
 
     Parameters
     ----------
@@ -51,12 +57,24 @@ def faults(store: Store, unread: Collection[str] | None = None) -> Iterator[Faul
         Ids of the runs that are read with all that is in them; None means all of them. Of the others it is
         seen whether their files were cut off.
     """
+    compared: dict[str, list[str]] = {}  # name of a truth -> ids of the runs
     for key in store.root.files():
         folder, _, name = key.partition("/")
         if folder in NOT_LOOKED_AT:
             continue
-        if message := _told(store, folder, name, unread):
+        if message := _told(store, folder, name, unread, compared):
             yield Fault(store.root / key, message)
+    there = {key.removesuffix(SUFFIX) for key in store.references.files()}
+    for truth in sorted(compared.keys() - there - {""}):
+        yield Fault(store.reference_file(truth), _without_truth(store, truth, compared[truth]), missing=True)
+
+
+def _without_truth(store: Store, truth: str, run_ids: list[str]) -> str:
+    runs = ", ".join(run_ids[:SHOWN_RUNS]) + (", ..." if len(run_ids) > SHOWN_RUNS else "")
+    return (
+        f"{store.reference_file(truth)} is missing, the truth that runs are compared with ({runs}); "
+        "'ptychosuite run' writes it again"
+    )
 
 
 def faults_text(found: Collection[Fault], limit: int) -> str:
@@ -67,15 +85,25 @@ def faults_text(found: Collection[Fault], limit: int) -> str:
     return "\n".join(lines)
 
 
-def _told(store: Store, folder: str, name: str, unread: Collection[str] | None) -> str:
-    """What is wrong with the file ``name`` in ``folder``; empty where nothing is."""
+def _told(
+    store: Store, folder: str, name: str, unread: Collection[str] | None, compared: dict[str, list[str]]
+) -> str:
+    """What is wrong with the file ``name`` in ``folder``; empty where nothing is.
+
+    Runs that are read are noted in ``compared`` by their truths.
+    """
+
+    def read_whole(file: Place) -> None:
+        record = read_run(file)
+        compared.setdefault(record.reference, []).append(record.run_id)
+
     file = store.root / (f"{folder}/{name}" if name else folder)
     run = RUN.fullmatch(name) if folder == store.runs.name else None
     if run:
         read = unread is None or run["run_id"] in unread
-        return _message(file, read_run if read else _refuse_cut_off)
+        return _message(file, read_whole if read else _refuse_cut_off)
     if folder == store.imported.name and IMPORT.fullmatch(name):
-        return _message(file, read_run)
+        return _message(file, read_whole)
     if folder == store.sessions.name and SESSION.fullmatch(name):
         return _message(file, read_session)
     if folder == store.code.name and CODE.fullmatch(name):

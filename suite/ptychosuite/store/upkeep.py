@@ -50,7 +50,7 @@ def unwanted(
         Those that are asked for.
     """
     found: dict[str, list[Place]] = {kind: [] for kind in UNWANTED if kind in kinds}
-    damaged = [fault.file for fault in wrong]
+    damaged = [fault.file for fault in wrong if not fault.missing]
     done, needed = inventory(store).done, {record.reference for record in imported_results(store)}
     for key in filter(RUN.fullmatch, store.runs.files()):
         record = None if (file := store.runs / key) in damaged else readable_run(file)
@@ -140,7 +140,9 @@ def bring_in(source: Store, target: Store) -> Brought:
             f"{source.root} has results of {', '.join(sorted(names))}, {target.root} of "
             f"{', '.join(sorted(others))}; only results of one study can be merged"
         )
-    wrong = {str(fault.file) for fault in faults(source) if _is_merged(source, fault.file)}
+    wrong = {
+        str(fault.file) for fault in faults(source) if _is_merged(source, fault.file) and not fault.missing
+    }
     brought = Brought(damaged=sorted(wrong))
     spoilt = [file for run_id, file in inventory(target).damaged.items() if run_id in inventory(source).done]
     if spoilt:
