@@ -12,6 +12,7 @@ import pandas as pd
 import ptychosuite
 import pytest
 import xarray as xr
+from ptychosuite.cluster import whole_sweep
 from ptychosuite.execute import one_run
 from ptychosuite.registry import fingerprint
 from ptychosuite.registry.fingerprint import PACKAGE, Sources
@@ -236,3 +237,22 @@ def test_a_folder_of_an_earlier_version(study, use):
 def present_files(study: Path):
     held = inventory(Store.open("results/tiny")).done
     return [held[run_id] for run_id in plan_of(study).run_ids]
+
+
+@pytest.mark.parametrize("again", ["other settings", "nothing to do"])
+def test_a_clock_that_was_ahead(study, monkeypatch, again):
+    """The session that begins last is the latest, whatever the clock said before."""
+    with monkeypatch.context() as patch:
+        patch.setattr(whole_sweep, "now", lambda: "2999-01-01T00:00:00.405+00:00")
+        run(study)
+        if again == "nothing to do":
+            run(study, "stop.iterations=4")
+    outcome = run(study, *(["stop.iterations=4"] if again == "other settings" else []))
+    store = Store.open("results/tiny")
+    assert latest_session(store)["start"] < "2999"
+    found = xr.open_zarr("results/tiny/study.zarr", chunks=None)
+    assert set(found["n_iterations"].values) == {5 if again == "other settings" else 4}
+    assert set(found["run_id"].values) == {*outcome.plan.run_ids}
+    names = sorted(store.sessions.files())
+    assert names[1].startswith("2999-01-01T000000.406Z-")
+    assert len(names) == (2 if again == "other settings" else 3)

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ptychosuite.cluster.connection import Connection
@@ -22,7 +23,7 @@ from ptychosuite.store.claims import sharing
 from ptychosuite.store.compact import compact
 from ptychosuite.store.layout import Store
 from ptychosuite.store.planned import study_content
-from ptychosuite.store.read import inventory, last_session
+from ptychosuite.store.read import inventory, last_session, last_session_time
 from ptychosuite.store.write import write_code, write_session
 
 COMPACT_EVERY_S = 30.0
@@ -59,7 +60,7 @@ def sweep(
     tally = Tally.of(specs, terms.cost, connection.waits)
     begin(tally)
     started = now()
-    name = _session_name(started)
+    name = session_name(store, started)
     session = session_content(plan, command, connection.description, started)
     write_session(store, name, session)
     last_compaction = time.monotonic()
@@ -90,11 +91,18 @@ def note_plan(plan: Plan, store: Store, command: Sequence[str]) -> None:
     if {name: latest.get(name) for name in planned} != planned:
         started = now()
         session = session_content(plan, command, "none", started)
-        write_session(store, _session_name(started), session | {"end": started, "counts": {}})
+        write_session(store, session_name(store, started), session | {"end": started, "counts": {}})
 
 
-def _session_name(started: str) -> str:
-    return f"{started.replace(':', '').replace('+0000', 'Z')}-{os.getpid()}"
+def session_name(store: Store, started: str) -> str:
+    """What a session that begins now is called: sorted by their names, it is the latest of ``store``.
+
+    That is so even where the clock was ahead when another began.
+    """
+    when, latest = datetime.fromisoformat(started).astimezone(UTC), last_session_time(store)
+    if latest is not None:
+        when = max(when, latest + timedelta(milliseconds=1))
+    return f"{when:%Y-%m-%dT%H%M%S}.{when.microsecond // 1000:03d}Z-{os.getpid()}"
 
 
 def session_content(plan: Plan, command: Sequence[str], cluster: str, started: str) -> dict[str, Any]:

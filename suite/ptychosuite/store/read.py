@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
@@ -26,6 +27,7 @@ from ptychosuite.store.place import Place
 RUN = re.compile(rf"../(?P<run_id>\w+)(\.failed-(?P<attempt>\d+))?{re.escape(SUFFIX)}")
 IMPORT = re.compile(rf"\w+{re.escape(SUFFIX)}")
 SESSION = re.compile(r"[\w-]+(\.\d+Z?[\w-]*)?\.json")  # and no name that a program gives to a copy
+SESSION_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{6}(\.\d{1,6})?Z")  # that it is named after
 CODE = re.compile(r"\w+\.json")
 SET_ASIDE = "set it aside with 'ptychosuite clean'"
 IMAGES = ("object", "probe", "probe_modes", "probe_variations", "snapshot_objects", "snapshot_probes")
@@ -309,6 +311,20 @@ def last_session(store: Store) -> dict[str, Any]:
         with suppress(StoreError):
             return read_session(store.sessions / key)
     return {}
+
+
+def last_session_time(store: Store) -> datetime | None:
+    """The latest time that a session of ``store`` is named after; None where none is named after one."""
+    names = filter(None, map(SESSION_TIME.match, store.sessions.files()))
+    return max((datetime.fromisoformat(match[0]) for match in names if _is_time(match[0])), default=None)
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def latest_session(store: Store) -> Mapping[str, Any]:
