@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import ptychosuite
 import pytest
 import xarray as xr
 from ptychosuite.store.claims import sharing
@@ -73,6 +74,25 @@ def test_clean_sets_aside(command, untidy):
     )
     assert "nothing to clean" in command("clean", study)[1]
     assert "2 done, 2 to do" in command("run", study, "--cluster", "none")[1]
+
+
+@pytest.mark.parametrize("delete", [False, True])
+def test_what_has_become_good_stays(tmp_path, monkeypatch, delete):
+    """A run that was damaged when the folder was looked at, and has been done again since."""
+    monkeypatch.chdir(tmp_path)
+    study = study_file(tmp_path, AXES)
+    ptychosuite.run(study, cluster="none", progress=False)
+    folder = tmp_path / "results/tiny"
+    first, *_ = sorted(folder.glob("runs/??/*.zip"))
+    first.write_bytes(first.read_bytes()[:100])
+    (folder / "notes.txt").write_text("mine")
+    cleaning = ptychosuite.clean(study)
+    assert len(cleaning.found["damaged"]) == 2
+    ptychosuite.run(study, cluster="none", progress=False)
+    cleaning.carry_out(delete)
+    assert ptychosuite.plan(study).standing.done == 4
+    assert ids_of(folder) == sorted(inventory(Store.open(folder)).done)
+    assert not (folder / "notes.txt").exists()
 
 
 def test_clean_only_what_is_asked_for(command, untidy):

@@ -33,17 +33,22 @@ class Cleaning(Displayed):
         Kind ("failed", "superseded", "foreign", "damaged", "orphaned", "leftovers") -> files.
     reasons
         File -> what is wrong with it, of the damaged ones.
+    planned
+        spec_id of the study's runs.
     """
 
     store: Store
     found: Mapping[str, Sequence[Place]]
     reasons: Mapping[Place, str] = field(default_factory=dict)
+    planned: Collection[str] = ()
 
     def __len__(self) -> int:
         return sum(map(len, self.found.values()))
 
     def carry_out(self, delete: bool = False) -> Place | None:
         """Move the files into a new folder below ``removed``, or ``delete`` them, as leftovers always are.
+
+        What has become good since it was found stays: it is looked at again.
 
         Returns
         -------
@@ -57,13 +62,19 @@ class Cleaning(Displayed):
         if Claims(self.store).others():
             raise UserError(f"a sweep is at work in {self.store.root}; clean it when that has ended")
         self.store.refuse_unwritable()
-        files = [file for kind, files in self.found.items() if kind != "leftovers" for file in files]
+        found = self._still_unwanted()
+        files = [file for kind, files in found.items() if kind != "leftovers" for file in files]
         target = set_aside(self.store, files) if files and not delete else None
-        for file in (*(files if delete else ()), *self.found.get("leftovers", ())):
+        for file in (*(files if delete else ()), *found.get("leftovers", ())):
             file.delete()
         if files:
             compact(self.store)
         return target
+
+    def _still_unwanted(self) -> dict[str, list[Place]]:
+        """Kind -> those of the files that the folder need not keep now either."""
+        now = unwanted(self.store, self.planned, list(faults(self.store)), tuple(self.found))
+        return {kind: [file for file in files if file in now[kind]] for kind, files in self.found.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -156,7 +167,8 @@ def clean(
     store, planned = _store_and_specs(study, settings, override_file, results)
     wrong = list(faults(store))
     found = unwanted(store, planned, wrong, only or tuple(UNWANTED))
-    return Cleaning(store, found, {fault.file: fault.message for fault in wrong if "damaged" in found})
+    reasons = {fault.file: fault.message for fault in wrong if "damaged" in found and not fault.missing}
+    return Cleaning(store, found, reasons, planned)
 
 
 def merge(into: File, *sources: File) -> Merged:
