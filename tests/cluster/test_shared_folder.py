@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from types import SimpleNamespace
 
 import pytest
+from ptychosuite.cluster import dispatch
 from ptychosuite.cluster import sharing as waiting
 from ptychosuite.cluster.cluster_file import connect
 from ptychosuite.cluster.dispatch import run_all
@@ -65,6 +67,16 @@ def test_two_sweeps_compute_every_run_once(tmp_path, options):
     assert len(run_files(store.root)) == RUNS
     assert not list(Claims(store).folder.files())
     assert len(list(sessions(store))) == 2
+
+
+def test_sweeps_of_one_process_have_their_own_logs(tmp_path):
+    """One that begins in another thread does not take those of the first, which then could not go on."""
+    store, connection = Store.create(tmp_path / "r"), SimpleNamespace(client=None)
+    first = dispatch._log_folder(store, connection, Terms(), "first")
+    (first / "worker.log").write_text("{}")
+    second = dispatch._log_folder(store, connection, Terms(), "second")
+    assert first != second
+    assert (first / "worker.log").exists()
 
 
 def test_what_others_have_is_waited_for(tmp_path, monkeypatch):

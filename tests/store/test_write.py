@@ -7,11 +7,13 @@ import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from ptychosuite.core.runs import Status
 from ptychosuite.errors import StoreError
+from ptychosuite.store import place as place_module
 from ptychosuite.store.faults import faults
 from ptychosuite.store.layout import SCHEMA_VERSION, Store, place
 from ptychosuite.store.read import inventory, read_reference, read_run, read_session, sessions
@@ -188,6 +190,46 @@ def test_leftovers_of_dead_writers_are_removed(tmp_path):
     assert {folder.name for folder in logs.iterdir()} == {f"{host}-{os.getpid()}", "other-1"}
     assert sorted(p.name for p in folder.iterdir()) == sorted(names[1:])
     assert len(list(sessions(store))) == 1
+
+
+OF_THREAD = "140123456789012-x.zarr.zip.tmp"
+NAMES = {
+    f".node+345-{OF_THREAD}": True,
+    f".node-345-{OF_THREAD}": True,
+    ".node-345-x.zarr.zip.tmp": True,
+    "node+345-0123abcd": True,
+    "node-345": True,
+    "tls-node+345-abcd_efg": True,
+    "tls-node-345-abcd_efg": True,
+    f".node-12+345-{OF_THREAD}": False,
+    f".node-12-345-{OF_THREAD}": False,
+    "node-12+345-0123abcd": False,
+    "node-12-345": False,
+    "tls-node-12+345-abcd_efg": False,
+    "tls-node-12-345-abcd_efg": False,
+    "node2+345-0123abcd": False,
+    "node-345x": False,
+    "node+": False,
+}
+"""Names of files -> whether they are a process' of the host "node", and not of "node-12"."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hosts_whose_names_begin_alike(monkeypatch, name):
+    """A shared folder: one host takes nothing of another for its own. Names of earlier versions are known."""
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(nodename="node"))
+    monkeypatch.setattr(place_module, "is_alive", lambda pid: pid not in (12, 345))
+    begin = next(begin for begin in (".", "tls-", "") if name.startswith(begin))
+    assert place_module.process_has_ended(name, begin) == NAMES[name]
+
+
+def test_names_are_known_again(tmp_path, monkeypatch):
+    """As they are written now."""
+    monkeypatch.setattr(place_module, "is_alive", lambda pid: False)
+    temporary = Path(place(tmp_path / "x")._temporary())
+    temporary.touch()
+    (tmp_path / ".worker-logs" / f"{place_module.this_process()}-abc").mkdir(parents=True)
+    assert place(tmp_path).remove_leftovers() == 2
 
 
 def test_creating_does_not_touch_what_is_there(tmp_path):

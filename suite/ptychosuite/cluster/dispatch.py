@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import queue
 import shutil
 import socket
@@ -45,7 +44,7 @@ from ptychosuite.execute.provenance import machine_memory_bytes
 from ptychosuite.registry.fingerprint import fingerprint_of, run_id_of
 from ptychosuite.store.claims import Claims
 from ptychosuite.store.layout import Store
-from ptychosuite.store.place import WORKER_LOGS, LocalPlace, make_folder, process_has_ended
+from ptychosuite.store.place import WORKER_LOGS, LocalPlace, make_folder, process_has_ended, this_process
 from ptychosuite.store.read import inventory
 from ptychosuite.store.write import write_run
 
@@ -115,7 +114,7 @@ def _one_round(
                 tasks = [_task(item, terms, tried) for item in tries[first : first + stack]]
                 yield from (summary for _, summary in carry_out_stack(tasks, claims, terms.lane, limit))
     else:
-        logs = _log_folder(claims.store, connection, terms)
+        logs = _log_folder(claims.store, connection, terms, claims.sweep or uuid.uuid4().hex)
         try:
             yield from _Dispatch(connection, specs, claims, terms, logs, patience, tried)
         finally:
@@ -364,8 +363,10 @@ def _task(item: Try, terms: Terms, tried: Mapping[str, int]) -> Task:
     )
 
 
-def _log_folder(store: Store, connection: Connection, terms: Terms) -> Path:
-    """A new folder for the logs of this sweep's workers; those of dead sweeps are removed.
+def _log_folder(store: Store, connection: Connection, terms: Terms, sweep: str) -> Path:
+    """A new folder for the logs of the workers of ``sweep``; those of dead sweeps are removed.
+
+    Other sweeps of this process, in other threads, have theirs.
 
     It lies with the results, where all workers see it; beside results on object storage it is a folder of
     this machine, and workers elsewhere go without.
@@ -386,11 +387,11 @@ def _log_folder(store: Store, connection: Connection, terms: Terms) -> Path:
             "--timeout needs a folder that all workers share, to know which run it ended; "
             "keep the results on a shared filesystem, or leave --timeout out"
         )
-    name = f"{socket.gethostname()}-{os.getpid()}"
     root = store.root.address if isinstance(store.root, LocalPlace) else ""
+    own = parent / f"{this_process()}-{sweep}"
     with LocalPlace(str(parent), root).refusals():
-        for old in parent.glob(f"{socket.gethostname()}-*"):
-            if old.name == name or process_has_ended(old.name, f"{socket.gethostname()}-"):
+        for old in parent.glob("*"):
+            if process_has_ended(old.name):
                 shutil.rmtree(old, ignore_errors=True)
-        make_folder(str(parent / name), root)
-    return parent / name
+        make_folder(str(own), root)
+    return own

@@ -6,9 +6,7 @@ Whoever reaches a Dask scheduler, worker or nanny has it run code: on loopback, 
 from __future__ import annotations
 
 import datetime
-import os
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ptychosuite.errors import ClusterError
-from ptychosuite.store.place import process_has_ended
+from ptychosuite.store.place import process_has_ended, this_process
 
 if TYPE_CHECKING:
     from distributed import Security
@@ -122,11 +120,10 @@ def security_elsewhere(protection: Protection, folder: Path) -> Iterator[Securit
         yield security_here(protection)
         return
     made = new_key_pair()
-    prefix = f"{KEY_FOLDERS}{socket.gethostname()}-"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(folder, prefix)
-        own = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=folder))  # for its owner alone
+        _remove_leftovers(folder)
+        own = Path(tempfile.mkdtemp(prefix=f"{KEY_FOLDERS}{this_process()}-", dir=folder))  # the user's
     except OSError as error:
         raise ClusterError(
             f"certificates for the nodes cannot be written below {folder}: {error.strerror}; name another "
@@ -142,10 +139,10 @@ def security_elsewhere(protection: Protection, folder: Path) -> Iterator[Securit
         shutil.rmtree(own, ignore_errors=True)
 
 
-def _remove_leftovers(folder: Path, prefix: str) -> None:
+def _remove_leftovers(folder: Path) -> None:
     """Remove what is left of sweeps on this machine that were killed outright."""
-    for old in folder.glob(f"{prefix}*"):
-        if process_has_ended(old.name, prefix):
+    for old in folder.glob(f"{KEY_FOLDERS}*"):
+        if process_has_ended(old.name, KEY_FOLDERS):
             shutil.rmtree(old, ignore_errors=True)
 
 

@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import pwd
+import re
 import shutil
 import stat
 import struct
@@ -31,6 +32,7 @@ OF_FILES = (".zip", ".json")  # ends of the names of our files
 SHARED = stat.S_ISGID | stat.S_IWGRP
 END_OF_ZIP = struct.Struct("<4s4H2LH")  # the mark, numbers, length and start of the list of members, comment
 CHECKSUM_BYTES = 4
+BEHIND_HOST = "+"  # no host's name has it
 NO_RIGHTS = "Ask its owner for the right to write there, or name another folder with --results"
 NO_SPACE = "Free some space or name another folder with --results"
 REMEDIES = {
@@ -278,14 +280,13 @@ class LocalPlace:
 
     def leftovers(self) -> Iterator[str]:
         """Temporary files, and folders of workers' logs, of processes of this host that are no more."""
-        host = f"{os.uname().nodename}-"
         for key in _files(self.path):
             name = os.path.basename(key)
-            if name.startswith(f".{host}") and name.endswith(".tmp") and process_has_ended(name, f".{host}"):
+            if name.endswith(".tmp") and process_has_ended(name, "."):
                 yield key
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             for name in os.listdir(f"{self.path}/{WORKER_LOGS}"):
-                if name.startswith(host) and process_has_ended(name, host):
+                if process_has_ended(name):
                     yield f"{WORKER_LOGS}/{name}"
 
     def remove_leftovers(self) -> int:
@@ -313,14 +314,23 @@ class LocalPlace:
 
     def _temporary(self) -> str:
         folder, name = os.path.split(self.path)
-        writer = f"{os.uname().nodename}-{os.getpid()}-{threading.get_ident()}"
-        return os.path.join(folder, f".{writer}-{name}.tmp")
+        return os.path.join(folder, f".{this_process()}-{threading.get_ident()}-{name}.tmp")
 
 
-def process_has_ended(name: str, begin: str) -> bool:
-    """Whether the process is no more whose number is in ``name`` after ``begin``."""
-    pid = name.removeprefix(begin).split("-")[0]
-    return pid.isdigit() and not is_alive(int(pid))
+def this_process() -> str:
+    """Host and number of this process, as names of files have them."""
+    return f"{os.uname().nodename}{BEHIND_HOST}{os.getpid()}"
+
+
+def process_has_ended(name: str, begin: str = "") -> bool:
+    """Whether ``name`` has :func:`this_process` after ``begin``, of a process of this host that is no more.
+
+    Earlier versions wrote "host-number". There "node-12-345" is no file of "node": what follows the number
+    may not be another one that could be a process'.
+    """
+    host = re.escape(f"{begin}{os.uname().nodename}")
+    found = re.match(rf"{host}(?:{re.escape(BEHIND_HOST)}|-(?!\d+-\d{{1,9}}(?:-|$)))(\d+)(?:-|$)", name)
+    return found is not None and not is_alive(int(found[1]))
 
 
 def is_alive(pid: int) -> bool:
