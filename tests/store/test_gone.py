@@ -19,7 +19,7 @@ from ptychosuite.store.upkeep import set_aside
 from ptychosuite.store.write import write_code, write_run, write_session
 
 from tests.store.records import record, store_at
-from tests.study.small import plan_text
+from tests.study.small import plan_text, study_file
 
 WRITES = {
     "run": lambda store: write_run(store, record(1)),
@@ -82,3 +82,30 @@ def test_a_sweep_ends(tmp_path, cluster, workers):
         carry_out(lambda *_: None)
         assert len(inventory(store).done) == 40
     assert not list(Path(tmp_path).rglob("*.tmp"))
+
+
+def test_runs_without_the_marker(command, tmp_path):
+    """It is said what to write, by what reads and what runs; then they are results again."""
+    study = study_file(tmp_path, "axes: {seed: [0, 1]}\n")
+    assert command("run", study, "--cluster", "none")[0] == 0
+    marker = tmp_path / "results/tiny/store.json"
+    marker.unlink()
+    for words in (("show", study), ("run", study, "--cluster", "none"), ("doctor", "results/tiny")):
+        code, _, err = command(*words)
+        assert (code, 'write {"schema_version": 1} into' in err) == (2, True), words
+    marker.write_text('{"schema_version": 1}')
+    assert "2 completed" in command("show", study)[1]
+
+
+def test_two_that_begin_together(address, monkeypatch):
+    """Who comes second finds a folder that was not there a moment ago, and takes it."""
+    find, asked = Store.find.__func__, []
+
+    def looked_too_early(cls, root):
+        asked.append(root)
+        return find(cls, root) if len(asked) > 1 else None
+
+    Store.create(address)
+    monkeypatch.setattr(Store, "find", classmethod(looked_too_early))
+    assert Store.create(address).marker.exists()
+    assert len(asked) == 2

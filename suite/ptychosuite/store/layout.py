@@ -113,6 +113,7 @@ class Store:
         """
         store = cls.find(root)
         if store is None:
+            cls(place(root))._refuse_unmarked()
             raise StoreError(f"no results in {place(root)}; run the study first: ptychosuite run STUDY")
         return store
 
@@ -130,6 +131,10 @@ class Store:
             return found
         store = cls(place(root))
         if any(store.root.files()):
+            found = cls.find(root)  # another process may have begun it just now
+            if found is not None:
+                return found
+            store._refuse_unmarked()
             raise StoreError(
                 f"{store.root} holds something other than results; name another folder with --results"
             )
@@ -146,6 +151,14 @@ class Store:
                 "if the folder holds results, write that into it"
             ) from error
         check_version(found, self.root)
+
+    def _refuse_unmarked(self) -> None:
+        """Say what to do where there are runs, and only the file is missing that makes them results."""
+        if any(key.endswith(SUFFIX) for key in self.runs.files()):
+            raise StoreError(
+                f"{self.root} has runs, but {MARKER} is missing; write "
+                f'{{"schema_version": {SCHEMA_VERSION}}} into {self.marker}, then run the same command again'
+            )
 
     def refuse_gone(self) -> None:
         """Refuse to write results where nobody would find them.
