@@ -326,6 +326,7 @@ def test_full_disk(tmp_path, monkeypatch):
         patch.setattr(compaction, "_commit", refuse)
         with pytest.raises(StoreError, match=r"study\.zarr: No space left"):
             compact(store)
+    assert not os.path.exists(store.root / ".study.zarr.new")
     assert compact(store) == 1
 
 

@@ -246,6 +246,15 @@ def test_merging_makes_good(command, folder, done):
     assert len(list((folder / "removed").rglob(file.name))) == 1
 
 
+@pytest.mark.parametrize("damage", [cut, binary])
+def test_merging_makes_a_truth_good(command, folder, done, damage):
+    """As it does with runs."""
+    truth = damage(first(folder, TRUTH))
+    assert command("merge", folder, done / "results/tiny")[0] == 0
+    assert truth.read_bytes() == (done / "results/tiny/references" / truth.name).read_bytes()
+    assert len(list((folder / "removed").rglob(truth.name))) == 1
+
+
 def test_truths_that_no_run_is_compared_with(command, folder):
     """They go with the last run that refers to them, and not before."""
     assert "orphaned" not in command("clean", "tiny.yaml")[1]

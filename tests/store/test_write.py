@@ -232,6 +232,28 @@ def test_names_are_known_again(tmp_path, monkeypatch):
     assert place(tmp_path).remove_leftovers() == 2
 
 
+@pytest.mark.parametrize("method", ["create", "replace", "made at once"])
+def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch, method):
+    """Nothing half-written, and what was there stays."""
+    target = place(tmp_path / "file")
+    if method == "replace":
+        target.replace(b"one")
+    before = os.listdir(tmp_path)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(place_module.os, "fsync", full)
+    monkeypatch.setattr(place_module, "_share", full)
+    with pytest.raises(StoreError, match="No space left"):
+        {
+            "create": lambda: target.create(b"two"),
+            "replace": lambda: target.replace(b"two"),
+            "made at once": lambda: target.create(b"two", durable=False),
+        }[method]()
+    assert os.listdir(tmp_path) == before
+
+
 def test_creating_does_not_touch_what_is_there(tmp_path):
     """Creating says whether it was first; no temporary file stays."""
     target = place(tmp_path / "new" / "file")

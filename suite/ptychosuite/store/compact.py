@@ -81,8 +81,11 @@ def compact(store: Store, rebuild: bool = False, study: Mapping[str, Any] | None
         if written is None:
             fresh = store.root / ".study.zarr.new"  # written beside the old one and put in its place
             fresh.delete()
-            written = _build(fresh.zarr_store(), store, columns, files)
-            fresh.move_to(store.dataset)
+            try:
+                written = _build(fresh.zarr_store(), store, columns, files)
+                fresh.move_to(store.dataset)
+            finally:
+                fresh.delete()  # where the disk is full
         store.dataset.share()
         return written
 

@@ -203,14 +203,16 @@ class LocalPlace:
             except FileExistsError:
                 return self._is_taken()
             finally:
-                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                    os.unlink(temporary)
+                _remove(temporary)
 
     def replace(self, content: bytes) -> None:
         temporary = self._temporary()
         with self.refusals():
-            _write(temporary, content, self.root)
-            os.replace(temporary, self.path)
+            try:
+                _write(temporary, content, self.root)
+                os.replace(temporary, self.path)
+            finally:
+                _remove(temporary)
 
     def delete(self) -> None:
         with self.refusals():
@@ -299,11 +301,16 @@ class LocalPlace:
         with self.refusals():
             make_folder(os.path.dirname(self.path), self.root)
             try:
-                with open(self.path, "xb") as file:
-                    _share(self.path)
-                    file.write(content)
+                file = open(self.path, "xb")  # noqa: SIM115 - what cannot be written does not stay
             except FileExistsError:
                 return self._is_taken()
+            try:
+                with file:
+                    _share(self.path)
+                    file.write(content)
+            except OSError:
+                _remove(self.path)
+                raise
             return True
 
     def _is_taken(self) -> bool:
@@ -350,6 +357,12 @@ def has_gone(root: object) -> StoreError:
         f"{root} has gone: it was moved or deleted meanwhile, there is no {MARKER} any more. Put it back, "
         "then run the same command again: it goes on with what is there"
     )
+
+
+def _remove(path: str) -> None:
+    """Delete a file where there is one."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        os.unlink(path)
 
 
 def _write(path: str, content: bytes, root: str) -> None:

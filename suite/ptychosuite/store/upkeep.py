@@ -18,7 +18,7 @@ from ptychosuite.store.faults import Fault, faults
 from ptychosuite.store.imported import imported_results
 from ptychosuite.store.layout import SUFFIX, Store
 from ptychosuite.store.place import Place
-from ptychosuite.store.read import ATTEMPT, RUN, inventory, readable_run, sessions
+from ptychosuite.store.read import ATTEMPT, RUN, inventory, read_reference, readable_run, sessions
 
 REMOVED = "removed"
 UNWANTED = {
@@ -145,6 +145,7 @@ def bring_in(source: Store, target: Store) -> Brought:
     }
     brought = Brought(damaged=sorted(wrong))
     spoilt = [file for run_id, file in inventory(target).damaged.items() if run_id in inventory(source).done]
+    spoilt += _damaged_truths(source, target, wrong)
     if spoilt:
         set_aside(target, spoilt)
     for folder in _merged(source):
@@ -159,6 +160,17 @@ def bring_in(source: Store, target: Store) -> Brought:
                 brought.sessions += new and folder == source.sessions
     compact(target)
     return brought
+
+
+def _damaged_truths(source: Store, target: Store, wrong: Collection[str]) -> Iterator[Place]:
+    """Truths of ``target`` that cannot be read, and that ``source`` has whole."""
+    for key in source.references.files():
+        file = target.references / key
+        if str(source.references / key) not in wrong and file.exists():
+            try:
+                read_reference(target, key.removesuffix(SUFFIX))
+            except StoreError:
+                yield file
 
 
 def _merged(store: Store) -> tuple[Place, ...]:
