@@ -101,7 +101,8 @@ class Scene:
             gauge = replace(gauge, scale=gauge.scale * factor)
             probe, modes = (None if x is None else probe_in_gauge(x, gauge) for x in (probe, modes))
             if probe is not None:  # no intensity tells the phase of the one from that of the other
-                probe = probe * np.exp(-1j * np.angle(np.vdot(self.reference.probe, probe)))
+                turn = np.exp(-1j * np.angle(np.vdot(self.reference.probe, probe)))
+                probe, modes = probe * turn, None if modes is None else modes * turn
         obj = obj * np.complex128(factor)
         return Shown(obj, probe, self._truth.compared, self._truth.scanned, modes)
 
