@@ -12,8 +12,11 @@ from ptychosuite.cli import ptychosuite
 
 EXIT_CODES = (
     ("0", "done"),
-    ("1", "runs or figures have failed; of `check` and `reproduce`: something is worse or different; of "
-        "`fine-tune`: not better; of `doctor` and `merge`: files are damaged"),
+    (
+        "1",
+        "runs or figures have failed; of `check` and `reproduce`: something is worse or different; of "
+        "`fine-tune`: not better; of `doctor` and `merge`: files are damaged",
+    ),
     ("2", "what is asked for cannot be: a mistake in a study, an option or a file"),
     ("3", "could not judge, which is neither good nor bad"),
     ("129, 130, 143", "ended from outside: terminal closed, Ctrl-C, SIGTERM"),
