@@ -5,7 +5,8 @@ Every backend and every precision starts from the same counts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
@@ -97,7 +98,9 @@ class Simulated(ProblemKind):
         return bool(self.noise or self.photons)
 
     def size(self) -> Size:
-        shape = self._object_shape()
+        made = readable("object", "objects", self.object)
+        with _within("object"):
+            shape = made.shape
         kind: ProbeKind = readable("probe", "probes", self.probe)
         probe = kind.size
         if probe > min(shape):
@@ -140,22 +143,10 @@ class Simulated(ProblemKind):
             probe_modes=truth.probe_modes if start_probe is None else None,
         )
 
-    def _object_shape(self) -> tuple[int, int]:
-        try:
-            return readable("object", "objects", self.object).shape
-        except SettingError as error:
-            if error.path[:1] == ("object",):
-                raise
-            partner = error.partner and ("object", *error.partner)
-            raise SettingError(("object", *error.path), error.message, partner) from error
-
     def _check_groups(self, probe: ProbeKind) -> None:
         for name in ("coherence", "detector"):
-            try:
+            with _within(name):
                 self.groups[name](**getattr(self, name)).check(probe)
-            except SettingError as error:
-                partner = error.partner and (name, *error.partner)
-                raise SettingError((name, *error.path), error.message, partner) from error
 
     @property
     def _exposure(self) -> Exposure:
@@ -188,6 +179,16 @@ class Simulated(ProblemKind):
             probe_variation=variation,
             variation_weights=None if variation is None else beam.weights(len(given), chance),
         )
+
+
+@contextmanager
+def _within(part: str) -> Iterator[None]:
+    """Errors of settings are told as those of ``part`` of the problem."""
+    try:
+        yield
+    except SettingError as error:
+        partner = error.partner and (part, *error.partner)
+        raise SettingError((part, *error.path), error.message, partner) from error
 
 
 def _at_power_of_all(truth: Reference) -> np.ndarray:
