@@ -21,8 +21,11 @@ def write_lost_truths(plan: Plan, store: Store) -> list[str]:
     """
     references = store.references
     there = {key.removesuffix(SUFFIX) for key in references.files() if (references / key).ends_as_zip()}
-    lost, written, files = noted_truths(store) - there, [], inventory(store).done
-    for run_id in plan.run_ids if lost else ():
+    lost = noted_truths(store) - there
+    if not lost:
+        return []
+    written, files = [], inventory(store).done
+    for run_id in plan.run_ids:
         record = readable_run(files[run_id]) if run_id in files else None
         if record is None or record.reference not in lost:
             continue
@@ -35,8 +38,6 @@ def write_lost_truths(plan: Plan, store: Store) -> list[str]:
 
 def _truth_of(spec: RunSpec) -> Reference | None:
     """What a run is compared with; None where its problem cannot be made here."""
-    with suppress(
-        Exception
-    ):  # whatever a plug-in or a file that has gone raises: the runs are as good without
+    with suppress(Exception):  # of a plug-in, or a file that has gone: the runs are as good without
         return problem_on_host(spec).reference
     return None
